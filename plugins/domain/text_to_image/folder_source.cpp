@@ -1,0 +1,204 @@
+#include "plugins/domain/text_to_image/folder_source.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/stack.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <set>
+#include <sstream>
+#include <utility>
+
+#include "runtime/base/errors.h"
+#include "runtime/base/files.h"
+#include "runtime/base/picture.h"
+
+namespace espalier::text_to_image {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Captioned {
+  fs::path file;  // relative to the folder
+  std::string text;
+};
+
+// A line's file, checked to lie in the folder. `where` is file:line.
+fs::path checked_file(const fs::path& folder, const std::string& name, const std::string& where) {
+  const fs::path relative(name);
+  const bool climbs = std::find(relative.begin(), relative.end(), "..") != relative.end();
+  if (relative.empty() || relative.is_absolute() || climbs) {
+    throw DataError(where + ": file_name '" + name + "' leaves the folder; it must be a path below " + folder.string());
+  }
+  if (!fs::is_regular_file(folder / relative)) throw DataError(where + ": file_name '" + name + "': no such file below " + folder.string());
+  const fs::path real = fs::canonical(folder / relative).lexically_relative(fs::canonical(folder));
+  if (real.empty() || *real.begin() == "..") {
+    throw DataError(where + ": file_name '" + name + "' is a link that leaves the folder " + folder.string());
+  }
+  return relative.lexically_normal();
+}
+
+std::vector<Captioned> read_metadata(const fs::path& folder) {
+  const fs::path path = folder / "metadata.jsonl";
+  std::istringstream lines(read_file(path));
+  std::vector<Captioned> entries;
+  std::set<fs::path> seen;
+  std::string line;
+  for (std::int64_t number = 1; std::getline(lines, line); ++number) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const std::string where = path.string() + ":" + std::to_string(number);
+    const Value value = parse_json(line, where);
+    const Value* name = value.is_map() ? value.find("file_name") : nullptr;
+    const Value* text = value.is_map() ? value.find("text") : nullptr;
+    if (name == nullptr || !name->is_string()) throw DataError(where + ": no \"file_name\"; a line is {\"file_name\": ..., \"text\": ...}");
+    if (text == nullptr || !text->is_string()) throw DataError(where + ": no caption (\"text\") for '" + name->as_string() + "'");
+    const fs::path file = checked_file(folder, name->as_string(), where);
+    if (!seen.insert(file).second) throw DataError(where + ": '" + file.string() + "' has a caption already");
+    entries.push_back({file, text->as_string()});
+  }
+  if (entries.empty()) throw DataError(path.string() + ": names no pictures");
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
+    const fs::path file = entry.path().lexically_relative(folder);
+    if (entry.path().extension() == ".png" && !seen.contains(file)) {
+      throw DataError(path.string() + ": no caption for the picture '" + file.string() + "'");
+    }
+  }
+  return entries;
+}
+
+at::Tensor load_picture(const fs::path& path) {
+  const Picture picture = decode_png(read_file(path), path.string());
+  at::Tensor bytes = at::empty({picture.height, picture.width, 3}, at::kByte);
+  std::memcpy(bytes.data_ptr<std::uint8_t>(), picture.rgb.data(), picture.rgb.size());
+  return bytes.permute({2, 0, 1}).contiguous();  // [3, H, W]
+}
+
+class FolderPictures final : public Pictures {
+ public:
+  FolderPictures(fs::path folder, std::vector<Captioned> entries, std::vector<std::int64_t> prompt, std::int64_t resolution)
+      : folder_(std::move(folder)), entries_(std::move(entries)), prompt_(std::move(prompt)), resolution_(resolution) {}
+
+  std::int64_t size() const override { return static_cast<std::int64_t>(entries_.size()); }
+
+  Hex digest() const override {
+    Value::List pictures;
+    for (const Captioned& entry : entries_) pictures.push_back(Value::List{digest_file(folder_ / entry.file), entry.text});
+    return espalier::digest(Value::Map{{"source", "folder"}, {"pictures", pictures}, {"resolution", resolution_}});
+  }
+
+  Batch at(const std::vector<std::uint64_t>& positions) const override {
+    std::call_once(loaded_, [this] { load(); });
+    Batch batch;
+    std::vector<at::Tensor> images;
+    for (const std::uint64_t position : positions) {
+      images.push_back(images_.at(position));
+      batch.prompt.push_back(prompt_.at(position));
+    }
+    batch.image = to_image(at::stack(images), 0);
+    return batch;
+  }
+
+ private:
+  void load() const {
+    std::vector<at::Tensor> images;
+    for (const Captioned& entry : entries_) {
+      at::Tensor image = load_picture(folder_ / entry.file);
+      if (resolution_ != 0) image = to_image(image.unsqueeze(0), resolution_).mul(255.0).round().to(at::kByte).squeeze(0);
+      if (!images.empty() && image.sizes() != images.front().sizes()) {
+        throw DataError(fmt::format("{}: {} x {} pixels, but {} has {} x {}; set `resolution` to bring all to one size",
+                                    (folder_ / entry.file).string(), image.size(2), image.size(1), entries_.front().file.string(),
+                                    images.front().size(2), images.front().size(1)));
+      }
+      images.push_back(std::move(image));
+    }
+    images_ = std::move(images);
+  }
+
+  fs::path folder_;
+  std::vector<Captioned> entries_;
+  std::vector<std::int64_t> prompt_;
+  std::int64_t resolution_;
+  mutable std::once_flag loaded_;
+  mutable std::vector<at::Tensor> images_;  // [3, H, W] uint8 each
+};
+
+class FolderSource final : public Source {
+ public:
+  FolderSource(fs::path folder, double held_out_fraction, std::int64_t resolution)
+      : folder_(std::move(folder)), entries_(read_metadata(folder_)), resolution_(resolution) {
+    for (const Captioned& entry : entries_) label_.emplace(entry.text, 0);
+    std::int64_t next = 0;
+    for (auto& [text, label] : label_) label = next++;
+    split_captions(held_out_fraction);
+    const at::Tensor first = load_picture(folder_ / entries_.front().file);
+    height_ = resolution_ != 0 ? resolution_ : first.size(1);
+    width_ = resolution_ != 0 ? resolution_ : first.size(2);
+  }
+
+  std::int64_t channels() const override { return 3; }
+  std::int64_t height() const override { return height_; }
+  std::int64_t width() const override { return width_; }
+  std::vector<std::string> splits() const override {
+    return held_out_.empty() ? std::vector<std::string>{"train"} : std::vector<std::string>{"train", "held_out"};
+  }
+
+  Prompts prompts(const std::string& split) const override {
+    Prompts prompts;
+    for (const auto& [text, label] : label_) {
+      if (held_out_.contains(text) != (split == "held_out")) continue;
+      prompts.text.push_back(text);
+      Value facts;
+      facts["label"] = label;
+      facts["class"] = text;
+      prompts.facts.push_back(std::move(facts));
+    }
+    return prompts;
+  }
+
+  std::unique_ptr<Pictures> pictures(const std::string& split) const override {
+    std::map<std::string, std::int64_t> number;
+    for (const std::string& text : prompts(split).text) number.emplace(text, static_cast<std::int64_t>(number.size()));
+    std::vector<Captioned> entries;
+    std::vector<std::int64_t> prompt;
+    for (const Captioned& entry : entries_) {
+      const auto found = number.find(entry.text);
+      if (found == number.end()) continue;
+      entries.push_back(entry);
+      prompt.push_back(found->second);
+    }
+    return std::make_unique<FolderPictures>(folder_, std::move(entries), std::move(prompt), resolution_);
+  }
+
+ private:
+  void split_captions(double held_out_fraction) {
+    std::vector<std::pair<Hex, std::string>> keyed;
+    for (const auto& [text, label] : label_) keyed.emplace_back(sha256(text), text);
+    std::sort(keyed.rbegin(), keyed.rend());
+    const auto count = static_cast<std::size_t>(std::ceil(held_out_fraction * static_cast<double>(keyed.size())));
+    if (count == keyed.size()) {
+      throw ConfigError(fmt::format("domain.text_to_image: held_out_fraction {} holds out all {} captions; none is left to train on",
+                                    held_out_fraction, keyed.size()));
+    }
+    for (std::size_t k = 0; k < count; ++k) held_out_.insert(keyed[k].second);
+  }
+
+  fs::path folder_;
+  std::vector<Captioned> entries_;
+  std::int64_t resolution_;
+  std::int64_t height_ = 0, width_ = 0;
+  std::map<std::string, std::int64_t> label_;  // caption -> its place among all
+  std::set<std::string> held_out_;
+};
+
+}  // namespace
+
+std::unique_ptr<Source> make_folder_source(const fs::path& folder, double held_out_fraction, std::int64_t resolution) {
+  if (!fs::is_directory(folder)) throw DataError(folder.string() + ": no such folder");
+  return std::make_unique<FolderSource>(folder, held_out_fraction, resolution);
+}
+
+}  // namespace espalier::text_to_image

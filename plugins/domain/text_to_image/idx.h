@@ -1,0 +1,26 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <vector>
+
+namespace espalier::text_to_image {
+
+// IDX files of unsigned bytes (MNIST's format), gzip'ed or not.
+//   file   := 0x00 0x00 type rank size{rank} data
+//   type   := 0x08 (unsigned byte; the only one read)
+//   size   := big-endian u32, > 0
+//   data   := product of sizes bytes, row-major, and nothing after them
+
+// The sizes. Reads the header only. Throws DataError naming the file unless it has this rank.
+std::vector<std::int64_t> read_idx_sizes(const std::filesystem::path& path, std::size_t rank);
+
+// The data, uint8. Throws DataError on a wrong magic, a cut-off file or gzip stream, or bytes left over.
+at::Tensor read_idx(const std::filesystem::path& path, std::size_t rank);
+
+// folder/name or folder/name.gz. Throws DataError naming both when neither is there.
+std::filesystem::path find_idx(const std::filesystem::path& folder, const std::string& name);
+
+}  // namespace espalier::text_to_image

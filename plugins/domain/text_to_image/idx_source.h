@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plugins/domain/text_to_image/source.h"
+
+namespace espalier::text_to_image {
+
+struct IdxFiles {
+  std::filesystem::path folder;
+  std::string train_images, train_labels;
+  std::string test_images, test_labels;  // both "": no held-out pictures
+  std::vector<std::string> class_names;  // label k is class_names[k]
+};
+
+// Grey pictures with labels (Fashion-MNIST's files): a class's name is its prompt, in both splits; facts {"label": k, "class": name}. The
+// pictures of "train" and "held_out" are those of the train and test files. Throws DataError on headers that do not fit together.
+std::unique_ptr<Source> make_idx_source(IdxFiles files, std::int64_t resolution);
+
+}  // namespace espalier::text_to_image

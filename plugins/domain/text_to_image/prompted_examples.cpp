@@ -1,0 +1,76 @@
+#include "plugins/domain/text_to_image/prompted_examples.h"
+
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "runtime/base/errors.h"
+
+namespace espalier::text_to_image {
+namespace {
+
+class PromptedExamples final : public Examples {
+ public:
+  PromptedExamples(const Conditions& conditions, std::unique_ptr<Pictures> pictures)
+      : conditions_(conditions), pictures_(std::move(pictures)) {}
+
+  std::int64_t size() const override { return pictures_->size(); }
+
+  Hex digest() const override {
+    return espalier::digest(Value::Map{{"pictures", pictures_->digest()}, {"conditions", conditions_.digest()}});
+  }
+
+  Batch at(const std::vector<std::uint64_t>& positions) const override {
+    const auto end = static_cast<std::uint64_t>(size());
+    for (const std::uint64_t position : positions) {
+      if (end != 0 && position >= end) {
+        throw InternalError("example " + std::to_string(position) + " of " + std::to_string(end) + " was asked for");
+      }
+    }
+    const Pictures::Batch pictures = pictures_->at(positions);
+    Batch batch;
+    batch.state.emplace("sample", pictures.image.mul(2.0).sub(1.0));
+    batch.condition = conditions_.rows(pictures.prompt);
+    for (const std::int64_t prompt : pictures.prompt) batch.facts.push_back(conditions_.facts[static_cast<std::size_t>(prompt)]);
+    return batch;
+  }
+
+ private:
+  Conditions conditions_;
+  std::unique_ptr<Pictures> pictures_;
+};
+
+}  // namespace
+
+std::unique_ptr<Examples> make_prompted_examples(const Conditions& conditions, std::unique_ptr<Pictures> pictures) {
+  return std::make_unique<PromptedExamples>(conditions, std::move(pictures));
+}
+
+at::Tensor token_ids(const model::ClipTokenizer& tokenizer, const std::vector<std::string>& texts) {
+  at::Tensor ids = at::empty({static_cast<std::int64_t>(texts.size()), tokenizer.max_length()}, at::kLong);
+  auto* row = ids.data_ptr<std::int64_t>();
+  for (const std::string& text : texts) row = std::ranges::copy(tokenizer.encode(text), row).out;
+  return ids;
+}
+
+std::vector<Picture> draw_images(const at::Tensor& image) {
+  const std::int64_t height = image.size(2), width = image.size(3);
+  const at::Tensor bytes = image.detach()
+                               .to(at::kCPU)
+                               .expand({image.size(0), 3, height, width})
+                               .permute({0, 2, 3, 1})
+                               .clamp(0.0, 1.0)
+                               .mul(255.0)
+                               .round()
+                               .to(at::kByte)
+                               .contiguous();  // [B, H, W, 3]
+  std::vector<Picture> pictures;
+  const std::uint8_t* data = bytes.const_data_ptr<std::uint8_t>();
+  for (std::int64_t b = 0; b < bytes.size(0); ++b, data += 3 * height * width) {
+    pictures.push_back({width, height, {data, data + 3 * height * width}});
+  }
+  return pictures;
+}
+
+}  // namespace espalier::text_to_image

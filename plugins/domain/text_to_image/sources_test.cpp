@@ -1,0 +1,189 @@
+#include <gmock/gmock.h>
+
+#include <array>
+#include <cmath>
+#include <map>
+#include <numeric>
+
+#include "plugins/domain/text_to_image/folder_source.h"
+#include "plugins/domain/text_to_image/idx.h"
+#include "plugins/domain/text_to_image/idx_source.h"
+#include "plugins/domain/text_to_image/shapes_source.h"
+#include "plugins/domain/text_to_image/test_files.h"
+#include "plugins/shared/shapes/world.h"
+
+namespace espalier::text_to_image {
+namespace {
+
+std::vector<std::uint64_t> first(std::uint64_t count, std::uint64_t from = 0) {
+  std::vector<std::uint64_t> positions(count);
+  std::iota(positions.begin(), positions.end(), from);
+  return positions;
+}
+
+// Centroid (x, y) of the pixels of just this colour.
+std::array<double, 2> centroid(const at::Tensor& image, const shapes::Colour& colour) {
+  double x = 0.0, y = 0.0, count = 0.0;
+  const at::Tensor planes = image.contiguous();
+  const float* value = planes.const_data_ptr<float>();
+  const std::int64_t width = image.size(2), pixels = image.size(1) * width;
+  for (std::int64_t p = 0; p < pixels; ++p) {
+    double distance = 0.0;
+    for (std::int64_t k = 0; k < 3; ++k) distance += std::abs(value[k * pixels + p] - colour.rgb[static_cast<std::size_t>(k)]);
+    if (distance > 0.1) continue;
+    x += static_cast<double>(p % width);
+    y += static_cast<double>(p / width);
+    ++count;
+  }
+  return {x / count, y / count};
+}
+
+// Whether the first colour's object stands to the second's as the prompt says.
+bool colours_stand(const at::Tensor& image, const shapes::Prompt& prompt) {
+  const auto a = centroid(image, shapes::kPalette[prompt.colour[0]]), b = centroid(image, shapes::kPalette[prompt.colour[1]]);
+  const double right = a[0] - b[0], down = a[1] - b[1];
+  switch (prompt.relation) {
+    case shapes::Relation::above:
+      return -down > std::abs(right);
+    case shapes::Relation::below:
+      return down > std::abs(right);
+    case shapes::Relation::left_of:
+      return -right > std::abs(down);
+    case shapes::Relation::right_of:
+      return right > std::abs(down);
+  }
+  return false;
+}
+
+double share_in_relation(const CaptionNoise& noise, std::uint64_t count) {
+  const auto source = make_shapes_source(16, noise, 5);
+  const Prompts prompts = source->prompts("train");
+  const auto batch = source->pictures("train")->at(first(count));
+  double right = 0.0;
+  for (std::uint64_t b = 0; b < count; ++b) {
+    const Value& facts = prompts.facts[static_cast<std::size_t>(batch.prompt[b])];
+    right += colours_stand(batch.image[static_cast<std::int64_t>(b)], shapes::prompt_of(facts)) ? 1.0 : 0.0;
+  }
+  return right / static_cast<double>(count);
+}
+
+TEST(ShapesSource, ShowsWhatThePromptSays) { EXPECT_EQ(share_in_relation({}, 100), 1.0); }
+
+TEST(ShapesSource, NoisyCaptionsDisagreeAsOftenAsAsked) {
+  EXPECT_EQ(share_in_relation({.relation = 1.0}, 100), 0.0);
+  EXPECT_EQ(share_in_relation({.binding = 1.0}, 100), 0.0) << "with colours swapped, the other colour leads";
+  // 3 standard deviations of 400 draws: 0.069
+  EXPECT_NEAR(share_in_relation({.relation = 0.3}, 400), 0.7, 0.07);
+}
+
+TEST(ShapesSource, HeldOutPicturesHaveNoNoiseAndOtherPositions) {
+  const auto noisy = make_shapes_source(16, {1.0, 1.0}, 5), clean = make_shapes_source(16, {}, 5);
+  EXPECT_TRUE(noisy->pictures("held_out")->at(first(4)).image.equal(clean->pictures("held_out")->at(first(4)).image));
+  EXPECT_EQ(noisy->pictures("held_out")->digest(), clean->pictures("held_out")->digest());
+  EXPECT_NE(noisy->pictures("train")->digest(), clean->pictures("train")->digest());
+}
+
+TEST(ShapesSource, EveryPromptIsDrawn) {
+  const auto source = make_shapes_source(12, {}, 1);
+  std::map<std::int64_t, int> count;
+  for (const std::int64_t prompt : source->pictures("train")->at(first(9600)).prompt) ++count[prompt];
+  EXPECT_EQ(count.size(), 480U);
+  double chi_square = 0.0;
+  for (const auto& [prompt, times] : count) chi_square += (times - 20.0) * (times - 20.0) / 20.0;
+  EXPECT_NEAR(chi_square, 479.0, 5.0 * std::sqrt(2.0 * 479.0));
+}
+
+TEST(IdxSource, ReadsPlainAndGzippedFilesAlike) {
+  TempFolder folder;
+  write_idx_folder(folder.path());
+  write_gzip(folder / "same.gz", grey_pictures(6));
+  EXPECT_TRUE(read_idx(folder / "same.gz", 3).equal(read_idx(folder / "train-images-idx3-ubyte", 3)));
+  EXPECT_EQ(read_idx_sizes(folder / "same.gz", 3), (std::vector<std::int64_t>{6, 4, 4}));
+  EXPECT_EQ(find_idx(folder.path(), "same"), folder / "same.gz");
+}
+
+TEST(IdxSource, PairsPicturesWithTheirLabels) {
+  TempFolder folder;
+  write_idx_folder(folder.path());
+  IdxFiles files{folder.path(),  "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte",
+                 {"even", "odd"}};
+  const auto source = make_idx_source(files, 0);
+  EXPECT_EQ(source->prompts("held_out").text, (std::vector<std::string>{"even", "odd"}));
+  const auto pictures = source->pictures("train");
+  ASSERT_EQ(pictures->size(), 6);
+  const auto batch = pictures->at({5, 2});
+  EXPECT_EQ(batch.prompt, (std::vector<std::int64_t>{1, 0}));
+  EXPECT_FLOAT_EQ(batch.image[0][0][3][3].item<float>(), 50.0F / 255.0F);
+  EXPECT_EQ(source->pictures("held_out")->size(), 4);
+  const auto resized = make_idx_source(files, 8);
+  EXPECT_EQ(resized->height(), 8);
+  EXPECT_NEAR(resized->pictures("train")->at({5}).image[0][0][7][0].item<float>(), 50.0F / 255.0F, 1e-6);
+  files.test_images = files.test_labels = "";
+  EXPECT_EQ(make_idx_source(files, 0)->splits(), (std::vector<std::string>{"train"}));
+}
+
+TEST(IdxSource, ReadsTheOfficialFashionMnist) {
+  const fs::path folder = "../shared/data/fashion_mnist";
+  if (!fs::is_directory(folder)) GTEST_SKIP() << "no " << folder;
+  const std::vector<std::string> names(10, "thing");
+  const auto source = make_idx_source(
+      {folder, "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", names}, 0);
+  const auto pictures = source->pictures("train");
+  ASSERT_EQ(pictures->size(), 60000);
+  std::map<std::int64_t, int> count;
+  double sum = 0.0, squares = 0.0;
+  for (std::uint64_t start = 0; start < 60000; start += 6000) {
+    const auto batch = pictures->at(first(6000, start));
+    for (const std::int64_t prompt : batch.prompt) ++count[prompt];
+    sum += batch.image.sum().item<double>();
+    squares += batch.image.square().sum().item<double>();
+  }
+  const double mean = sum / (60000.0 * 784.0);
+  EXPECT_NEAR(mean, 0.2860, 5e-5);  // as the data set's users quote it
+  EXPECT_NEAR(std::sqrt(squares / (60000.0 * 784.0) - mean * mean), 0.3530, 5e-5);
+  for (const auto& [label, times] : count) EXPECT_EQ(times, 6000) << label;
+  EXPECT_EQ(source->pictures("held_out")->size(), 10000);
+}
+
+TEST(FolderSource, GivesEachPictureItsCaption) {
+  TempFolder folder;
+  write_picture_folder(folder.path());
+  const auto source = make_folder_source(folder.path(), 0.0, 0);
+  EXPECT_EQ(source->splits(), (std::vector<std::string>{"train"}));
+  const Prompts prompts = source->prompts("train");
+  ASSERT_EQ(prompts.text.size(), 5U);
+  EXPECT_EQ(prompts.facts[2].at("label").as_integer(), 2);
+  EXPECT_EQ(prompts.facts[2].at("class").as_string(), "thing 2");
+  const auto pictures = source->pictures("train");
+  ASSERT_EQ(pictures->size(), 10);
+  const auto batch = pictures->at({7});
+  EXPECT_EQ(batch.prompt[0], 3);
+  EXPECT_FLOAT_EQ(batch.image[0][0][0][0].item<float>(), 140.0F / 255.0F);
+  EXPECT_FLOAT_EQ(batch.image[0][1][0][0].item<float>(), 0.0F);
+}
+
+TEST(FolderSource, HoldsCaptionsOutWithTheirPictures) {
+  TempFolder folder;
+  write_picture_folder(folder.path());
+  const auto source = make_folder_source(folder.path(), 0.3, 0);
+  EXPECT_EQ(source->prompts("train").text.size(), 3U);
+  EXPECT_EQ(source->prompts("held_out").text.size(), 2U);
+  EXPECT_EQ(source->pictures("train")->size(), 6);
+  EXPECT_EQ(source->pictures("held_out")->size(), 4);
+  // printf '%s' "thing 3" | sha256sum, ...: the largest two are held out
+  EXPECT_EQ(source->prompts("held_out").text, (std::vector<std::string>{"thing 1", "thing 4"}));
+}
+
+TEST(FolderSource, BringsPicturesToOneSize) {
+  TempFolder folder;
+  write_file(folder / "wide.png", plain_png(12, 6, 200));
+  write_file(folder / "small.png", plain_png(4, 4, 100));
+  write_file(folder / "metadata.jsonl",
+             "{\"file_name\": \"wide.png\", \"text\": \"a\"}\n\n{\"file_name\": \"small.png\", \"text\": \"b\"}\n");
+  const auto batch = make_folder_source(folder.path(), 0.0, 8)->pictures("train")->at({0, 1});
+  EXPECT_EQ(batch.image.sizes().vec(), (std::vector<std::int64_t>{2, 3, 8, 8}));
+  EXPECT_FLOAT_EQ(batch.image[0][0][4][4].item<float>(), 200.0F / 255.0F);
+}
+
+}  // namespace
+}  // namespace espalier::text_to_image

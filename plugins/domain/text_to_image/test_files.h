@@ -1,0 +1,94 @@
+#pragma once
+
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "runtime/base/files.h"
+#include "runtime/base/picture.h"
+
+// Files that the tests of this folder are fed.
+namespace espalier::text_to_image {
+
+namespace fs = std::filesystem;
+
+class TempFolder {
+ public:
+  TempFolder() : path_(fs::path(::testing::TempDir()) / ("espalier-" + unique_name())) { fs::create_directories(path_); }
+  ~TempFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+  const fs::path& path() const { return path_; }
+  fs::path operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  fs::path path_;
+};
+
+inline void write_file(const fs::path& path, const std::string& bytes) {
+  fs::create_directories(path.parent_path());
+  fs::remove(path);
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+inline void write_gzip(const fs::path& path, const std::string& bytes) {
+  const gzFile file = gzopen(path.c_str(), "wb");
+  gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
+  gzclose(file);
+}
+
+// IDX of unsigned bytes, as the format's own page describes it.
+inline std::string idx_bytes(const std::vector<std::uint32_t>& sizes, const std::string& data) {
+  std::string bytes{'\0', '\0', '\x08', static_cast<char>(sizes.size())};
+  for (const std::uint32_t size : sizes) {
+    for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(size >> shift & 255U));
+  }
+  return bytes + data;
+}
+
+// `count` pictures of 4 x 4 whose pixels all are 10 * (i % 20), labelled i % 2.
+inline std::string grey_pictures(std::uint32_t count) {
+  std::string data;
+  for (std::uint32_t i = 0; i < count; ++i) data.append(16, static_cast<char>(10 * (i % 20)));
+  return idx_bytes({count, 4, 4}, data);
+}
+inline std::string two_labels(std::uint32_t count) {
+  std::string data;
+  for (std::uint32_t i = 0; i < count; ++i) data.push_back(static_cast<char>(i % 2));
+  return idx_bytes({count}, data);
+}
+
+// Six training pictures (plain files) and four test pictures (gzip'ed) under Fashion-MNIST's names.
+inline void write_idx_folder(const fs::path& folder) {
+  write_file(folder / "train-images-idx3-ubyte", grey_pictures(6));
+  write_file(folder / "train-labels-idx1-ubyte", two_labels(6));
+  write_gzip(folder / "t10k-images-idx3-ubyte.gz", grey_pictures(4));
+  write_gzip(folder / "t10k-labels-idx1-ubyte.gz", two_labels(4));
+}
+
+inline std::string plain_png(std::int64_t width, std::int64_t height, std::uint8_t red) {
+  Picture picture{width, height, std::vector<std::uint8_t>(static_cast<std::size_t>(3 * width * height), 0)};
+  for (std::size_t p = 0; p < picture.rgb.size(); p += 3) picture.rgb[p] = red;
+  return encode_png(picture);
+}
+
+// Ten pictures of 4 x 4, redness 20 i, captions "thing 0" .. "thing 4" twice each, half of them in a subfolder.
+inline void write_picture_folder(const fs::path& folder) {
+  std::string metadata;
+  for (int i = 0; i < 10; ++i) {
+    const std::string name = (i % 2 == 0 ? "" : "more/") + std::to_string(i) + ".png";
+    write_file(folder / name, plain_png(4, 4, static_cast<std::uint8_t>(20 * i)));
+    metadata += R"({"file_name": ")" + name + R"(", "text": "thing )" + std::to_string(i / 2) + "\"}\n";
+  }
+  write_file(folder / "metadata.jsonl", metadata);
+}
+
+}  // namespace espalier::text_to_image

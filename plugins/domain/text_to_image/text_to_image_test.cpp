@@ -1,0 +1,96 @@
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+
+#include "plugins/domain/text_to_image/test_files.h"
+#include "runtime/base/errors.h"
+#include "tests/conformance/conformance.h"
+
+namespace espalier::text_to_image {
+namespace {
+
+using conformance::Options;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+const std::string kBlank = ESPALIER_SOURCE_DIR "/datasets/models/shapes-blank";
+
+std::unique_ptr<Domain> opened(const Options& options) {
+  auto domain = conformance::make<Domain>(conformance::plugin("domain.text_to_image"), options);
+  domain->open({.seed = 3});
+  return domain;
+}
+
+TEST(TextToImage, ConformsOnTheShapesWorld) {
+  conformance::check_domain(conformance::plugin("domain.text_to_image"),
+                            {{"prompts", "shapes"}, {"model", kBlank}, {"initialize_weights", true}, {"caption_relation_noise", 0.3}});
+}
+
+TEST(TextToImage, ConformsOnIdxFiles) {
+  TempFolder folder;
+  write_idx_folder(folder.path());
+  conformance::check_domain(conformance::plugin("domain.text_to_image"),
+                            {{"prompts", "idx"}, {"data", folder.path().string()}, {"class_names", Value::List{"even", "odd"}}},
+                            {.disjoint_splits = false});
+}
+
+TEST(TextToImage, ConformsOnAFolder) {
+  TempFolder folder;
+  write_picture_folder(folder.path());
+  conformance::check_domain(conformance::plugin("domain.text_to_image"),
+                            {{"prompts", "folder"}, {"data", folder.path().string()}, {"held_out_fraction", 0.25}});
+}
+
+TEST(TextToImage, StatesArePicturesBetweenMinusOneAndOne) {
+  TempFolder folder;
+  write_idx_folder(folder.path());
+  const auto domain = opened({{"prompts", "idx"}, {"data", folder.path().string()}, {"class_names", Value::List{"even", "odd"}}});
+  const auto batch = domain->examples("train")->at({0, 5});  // grey 0 and 50
+  EXPECT_FLOAT_EQ(batch.state.at("sample")[0][0][1][2].item<float>(), -1.0F);
+  EXPECT_FLOAT_EQ(batch.state.at("sample")[1][0][1][2].item<float>(), 100.0F / 255.0F - 1.0F);
+  const Sample sample = domain->decode(batch.state);
+  EXPECT_NEAR(sample.tensors.at("image")[1][0][1][2].item<float>(), 50.0F / 255.0F, 1e-6);
+  const Picture picture = domain->draw(sample)[1];
+  EXPECT_EQ(picture.rgb, std::vector<std::uint8_t>(48, 50));
+}
+
+TEST(TextToImage, ConditionsAreTokensOfThePrompts) {
+  const auto domain = opened({{"model", kBlank}, {"initialize_weights", true}});
+  const Conditions conditions = domain->conditions("train");
+  ASSERT_EQ(conditions.size(), 480);
+  const at::Tensor ids = conditions.tensors.at("input_ids");
+  EXPECT_EQ(ids.sizes().vec(), (std::vector<std::int64_t>{480, 16}));
+  // "a yellow square left of a purple circle": start, 8 words, end; the empty prompt: start and end. Both padded with the end.
+  ASSERT_EQ(conditions.text[0], "a yellow square left of a purple circle");
+  const std::int64_t end = ids[0][15].item<std::int64_t>();
+  EXPECT_EQ(ids[0][9].item<std::int64_t>(), end);
+  EXPECT_NE(ids[0][8].item<std::int64_t>(), end);
+  EXPECT_EQ(ids[0][1].item<std::int64_t>(), ids[0][6].item<std::int64_t>());
+  EXPECT_EQ(conditions.null_tensors.at("input_ids")[0][1].item<std::int64_t>(), end);
+  EXPECT_EQ(conditions.null_tensors.at("input_ids")[0][0].item<std::int64_t>(), ids[0][0].item<std::int64_t>());
+}
+
+TEST(TextToImage, FindsADataSetByItsName) {
+  TempFolder folder;
+  write_picture_folder(folder / "tiny");
+  ::setenv("ESPALIER_DATA", folder.path().c_str(), 1);
+  EXPECT_EQ(opened({{"prompts", "folder"}, {"data", "tiny"}})->conditions("train").size(), 5);
+  EXPECT_THAT([] { opened({{"prompts", "folder"}, {"data", "huge"}}); },
+              ThrowsMessage<DataError>(AllOf(HasSubstr("huge"), HasSubstr("ESPALIER_DATA"), HasSubstr(folder.path().string()))));
+  ::unsetenv("ESPALIER_DATA");
+}
+
+TEST(TextToImage, RefusesOptionsOfAnotherSource) {
+  EXPECT_THAT([] { opened({{"class_names", Value::List{"x"}}}); },
+              ThrowsMessage<ConfigError>(HasSubstr("'class_names' is for prompts = \"idx\"")));
+  EXPECT_THAT([] { opened({{"prompts", "folder"}, {"caption_binding_noise", 0.5}}); }, ThrowsMessage<ConfigError>(HasSubstr("\"shapes\"")));
+  EXPECT_THAT([] { opened({{"data", "x"}}); }, ThrowsMessage<ConfigError>(HasSubstr("'data'")));
+  EXPECT_THAT([] { opened({{"prompts", "idx"}}); }, ThrowsMessage<ConfigError>(HasSubstr("needs the option 'data'")));
+  EXPECT_THAT([] { opened({{"resolution", 8}}); }, ThrowsMessage<ConfigError>(HasSubstr("at least 12")));
+  EXPECT_THAT([] { opened({{"model", "no/such/folder"}}); }, ThrowsMessage<DataError>(HasSubstr("no such folder")));
+  EXPECT_THAT([] { opened({})->conditions("held-out"); }, ThrowsMessage<ConfigError>(HasSubstr("did you mean 'held_out'?")));
+}
+
+}  // namespace
+}  // namespace espalier::text_to_image

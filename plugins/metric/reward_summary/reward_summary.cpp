@@ -1,0 +1,100 @@
+// Mean reward, share of perfect scores and the paired gain over a baseline, each with a 95 % interval by bootstrap over prompts.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "plugins/metric/reward_summary/bootstrap.h"
+#include "runtime/base/errors.h"
+#include "runtime/sdk/plugin.h"
+
+namespace {
+
+using espalier::Figure;
+using espalier::MetricInput;
+using espalier::ScoredView;
+using espalier::StageError;
+
+constexpr double kRounding = 1e-6;  // a perfect score may be a float32 sum of parts
+
+class RewardSummary final : public espalier::Metric {
+ public:
+  void options(espalier::Schema& schema) override {
+    schema.text("reward_name", reward_name_, "Name of the figure that holds the mean reward.");
+    schema.text("gain_name", gain_name_, "Name of the figure that holds the mean paired difference to the baseline.");
+    schema.text("perfect_name", perfect_name_, "Name of the figure that holds the share of perfect scores.");
+    schema.number("perfect_score", perfect_score_, "The least score that counts as perfect.");
+    schema.integer("resamples", resamples_, "Bootstrap resamples of the prompts.").at_least(100);
+  }
+
+  std::vector<Figure> figures(const MetricInput& input) const override {
+    const auto scores = input.scores.find("scores");
+    if (scores == input.scores.end() || scores->second.empty()) {
+      throw StageError("metric.reward_summary: there are no scores; name a reward stage by inputs = { scores = \"<tag>\" }");
+    }
+    const ScoredView* baseline = nullptr;
+    if (const auto found = input.scores.find("baseline"); found != input.scores.end() && !found->second.empty()) {
+      baseline = &found->second.front();
+    }
+    std::vector<Figure> result;
+    for (const auto& view : scores->second) {
+      const std::string suffix = scores->second.size() == 1 ? "" : "." + view.tag;
+      result.push_back(figure(reward_name_ + suffix, view, view.score, input.key));
+      result.push_back(figure(perfect_name_ + suffix, view, perfect(view), input.key));
+      if (baseline != nullptr && baseline->tag != view.tag) {
+        result.push_back(figure(gain_name_ + suffix, view, differences(view, *baseline), input.key));
+      }
+    }
+    return result;
+  }
+
+ private:
+  Figure figure(const std::string& name, const ScoredView& view, const std::vector<double>& value,
+                const espalier::random::StreamKey& key) const {
+    const auto grouped = espalier::reward_summary::group(value, view.condition);
+    if (grouped.sum.empty()) {
+      throw StageError(fmt::format("metric.reward_summary: '{}' of '{}' has no finite value among {}", name, view.tag, value.size()));
+    }
+    const auto [low, high] = espalier::reward_summary::bootstrap(grouped, resamples_, key);
+    return {name, grouped.mean(), low, high};
+  }
+
+  std::vector<double> perfect(const ScoredView& view) const {
+    std::vector<double> result;
+    for (const double score : view.score) {
+      result.push_back(std::isfinite(score) ? (score >= perfect_score_ - kRounding ? 1.0 : 0.0) : score);
+    }
+    return result;
+  }
+
+  // Sample i against the baseline's sample i: the same prompt, and the same noise where both were sampled with one seed.
+  static std::vector<double> differences(const ScoredView& view, const ScoredView& baseline) {
+    if (view.condition != baseline.condition) {
+      throw StageError(
+          fmt::format("metric.reward_summary: '{}' ({} scores) and the baseline '{}' ({} scores) are not of the same prompts in the "
+                      "same order; sample both with the same split and samples_per_condition",
+                      view.tag, view.score.size(), baseline.tag, baseline.score.size()));
+    }
+    std::vector<double> result;
+    for (std::size_t i = 0; i < view.score.size(); ++i) {
+      result.push_back(view.score[i] - baseline.score[i]);
+    }
+    return result;
+  }
+
+  std::string reward_name_ = "reward";
+  std::string gain_name_ = "gain";
+  std::string perfect_name_ = "perfect_share";
+  double perfect_score_ = 1.0;
+  std::int64_t resamples_ = 2000;
+};
+
+}  // namespace
+
+ESPALIER_PLUGIN(plugin) {
+  plugin.metric<RewardSummary>(
+      "reward_summary", /*numerics_version=*/1,
+      "Mean reward, share of perfect scores and paired gain over a baseline, with bootstrap intervals over prompts.");
+}

@@ -1,0 +1,153 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "plugins/metric/reward_summary/bootstrap.h"
+#include "tests/conformance/conformance.h"
+
+namespace espalier::conformance {
+namespace {
+
+using reward_summary::bootstrap;
+using reward_summary::group;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+std::vector<double> normals(std::uint64_t seed, std::uint64_t study, std::int64_t count) {
+  random::Draws draws({seed, random::Purpose::evaluation}, {study});
+  draws.begin(0);
+  const auto values = draws.normals({count}, at::kDouble);
+  return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + count};
+}
+
+// Prompts differ by their own amount; samples of a prompt scatter around it. True mean 0.
+ScoredView study(std::uint64_t number, std::int64_t prompts, std::int64_t samples) {
+  const auto prompt = normals(1, number, prompts);
+  const auto sample = normals(2, number, prompts * samples);
+  ScoredView view{"alignment", {}, {}};
+  for (std::int64_t i = 0; i < prompts * samples; ++i) {
+    view.condition.push_back(i % prompts);
+    view.score.push_back(prompt[static_cast<std::size_t>(i % prompts)] + 0.5 * sample[static_cast<std::size_t>(i)]);
+  }
+  return view;
+}
+
+std::vector<Figure> figures(const Options& options, const MetricInput& input) {
+  return make<Metric>(plugin("metric.reward_summary"), options)->figures(input);
+}
+
+MetricInput input_of(std::map<std::string, std::vector<ScoredView>> scores) {
+  return {std::move(scores), {1, random::Purpose::evaluation}};
+}
+
+TEST(RewardSummary, Conforms) {
+  auto other = study(4, 30, 4);
+  other.tag = "other";
+  check_metric(plugin("metric.reward_summary"), {}, input_of({{"scores", {study(3, 30, 4)}}}));
+  check_metric(plugin("metric.reward_summary"), {{"resamples", 200}},
+               input_of({{"scores", {study(3, 30, 4), other}}, {"baseline", {study(3, 30, 4)}}}));
+}
+
+TEST(RewardSummary, GivesMeanPerfectShareAndPairedGain) {
+  const ScoredView tuned{"tuned", {1.0, 0.5, 0.75, 1.0F - 1e-7F}, {0, 1, 0, 1}};
+  const ScoredView base{"base", {0.5, 0.5, 0.75, 0.5}, {0, 1, 0, 1}};
+  const auto found =
+      figures({{"reward_name", "held_out_reward"}, {"gain_name", "held_out_gain"}}, input_of({{"scores", {tuned}}, {"baseline", {base}}}));
+  ASSERT_EQ(found.size(), 3U);
+  EXPECT_EQ(found[0].name, "held_out_reward");
+  EXPECT_NEAR(found[0].value, 3.25 / 4, 1e-6);
+  EXPECT_EQ(found[1].name, "perfect_share");
+  EXPECT_EQ(found[1].value, 0.5);
+  EXPECT_EQ(found[2].name, "held_out_gain");
+  EXPECT_NEAR(found[2].value, 1.0 / 4, 1e-6);
+}
+
+TEST(RewardSummary, NamesManyScoresByTheirTagsAndGivesABaselineNoGain) {
+  const ScoredView a{"a", {0.1, 0.2}, {0, 1}};
+  const ScoredView b{"b", {0.3, 0.4}, {0, 1}};
+  std::vector<std::string> names;
+  for (const auto& figure : figures({}, input_of({{"scores", {a, b}}, {"baseline", {a}}}))) {
+    names.push_back(figure.name);
+  }
+  EXPECT_THAT(names, testing::ElementsAre("reward.a", "perfect_share.a", "reward.b", "perfect_share.b", "gain.b"));
+}
+
+TEST(RewardSummary, LeavesInvalidScoresOutInPairs) {
+  const ScoredView tuned{"tuned", {1.0, kNan, 0.5, 0.5}, {0, 1, 2, 3}};
+  const ScoredView base{"base", {0.5, 0.0, std::numeric_limits<double>::infinity(), 0.25}, {0, 1, 2, 3}};
+  const auto found = figures({}, input_of({{"scores", {tuned}}, {"baseline", {base}}}));
+  EXPECT_NEAR(found[0].value, 2.0 / 3, 1e-12);
+  EXPECT_NEAR(found[1].value, 1.0 / 3, 1e-12);
+  EXPECT_NEAR(found[2].value, 0.375, 1e-12);
+}
+
+TEST(RewardSummary, RefusesABaselineOfOtherPromptsAndScoresWithoutAnyValue) {
+  const ScoredView a{"a", {0.1, 0.2}, {0, 1}};
+  const ScoredView b{"b", {0.3, 0.4}, {1, 0}};
+  EXPECT_THAT([&] { figures({}, input_of({{"scores", {a}}, {"baseline", {b}}})); },
+              ThrowsMessage<StageError>(HasSubstr("same split and samples_per_condition")));
+  EXPECT_THROW(figures({}, input_of({{"scores", {{"a", {kNan, kNan}, {0, 1}}}}})), StageError);
+  EXPECT_THROW(figures({}, input_of({})), StageError);
+}
+
+// The half width of the normal interval over prompts; and, wrongly, over samples.
+double normal_half_width(const std::vector<double>& values) {
+  const auto n = static_cast<double>(values.size());
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
+  double square = 0.0;
+  for (const double value : values) {
+    square += (value - mean) * (value - mean);
+  }
+  return 1.959964 * std::sqrt(square / n / n);
+}
+
+TEST(Bootstrap, AgreesWithTheNormalIntervalOverPromptsNotOverSamples) {
+  const auto view = study(9, 400, 4);
+  const auto grouped = group(view.score, view.condition);
+  std::vector<double> prompt_means;
+  for (std::size_t c = 0; c < grouped.sum.size(); ++c) {
+    prompt_means.push_back(grouped.sum[c] / grouped.count[c]);
+  }
+  const auto [low, high] = bootstrap(grouped, 20000, {1});
+  const double expected = normal_half_width(prompt_means);
+  EXPECT_NEAR(high - grouped.mean(), expected, 0.04 * expected);
+  EXPECT_NEAR(grouped.mean() - low, expected, 0.04 * expected);
+  EXPECT_GT(expected, 1.5 * normal_half_width(view.score));  // what an interval over samples would claim
+}
+
+TEST(Bootstrap, IntervalsHoldTheTrueMeanAsOftenAsTheySay) {
+  constexpr int kStudies = 600;
+  int held = 0;
+  for (int i = 0; i < kStudies; ++i) {
+    const auto view = study(static_cast<std::uint64_t>(100 + i), 100, 4);
+    const auto [low, high] = bootstrap(group(view.score, view.condition), 400, {static_cast<std::uint64_t>(i)});
+    held += low <= 0.0 && 0.0 <= high ? 1 : 0;
+  }
+  RecordProperty("held", held);
+  // 0.95 less what a percentile interval of 100 prompts loses; four standard errors are 0.036.
+  EXPECT_GT(held, 0.91 * kStudies);
+  EXPECT_LT(held, 0.98 * kStudies);
+}
+
+TEST(Bootstrap, WeighsPromptsByTheirSamples) {
+  const auto grouped = group({1.0, 1.0, 1.0, 0.0}, {0, 0, 0, 1});
+  EXPECT_EQ(grouped.mean(), 0.75);
+  const auto [low, high] = bootstrap(grouped, 2000, {1});
+  EXPECT_EQ(low, 0.0);  // both draws are prompt 1 in a quarter of the resamples
+  EXPECT_EQ(high, 1.0);
+}
+
+TEST(Bootstrap, OfOnePromptHasNoInterval) {
+  EXPECT_TRUE(std::isnan(bootstrap(group({0.1, 0.9}, {0, 0}), 200, {1}).low));
+  const auto [low, high] = bootstrap(group({0.3, 0.3, 0.3}, {0, 1, 2}), 200, {1});
+  EXPECT_NEAR(low, 0.3, 1e-12);
+  EXPECT_NEAR(high, 0.3, 1e-12);
+}
+
+}  // namespace
+}  // namespace espalier::conformance

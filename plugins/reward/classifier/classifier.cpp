@@ -1,0 +1,92 @@
+// The probability that a small classifier gives to the class a picture was prompted with, in [0, 1].
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/tensor.h>
+#include <fmt/format.h>
+
+#include <memory>
+#include <utility>
+
+#include "plugins/shared/classifier/network.h"
+#include "runtime/base/errors.h"
+#include "runtime/sdk/plugin.h"
+
+namespace {
+
+using namespace espalier;
+
+class ClassifierReward final : public Reward {
+ public:
+  void options(Schema& schema) override {
+    schema.path("model", model_, "Folder of a classifier (config.json, model.safetensors), instead of the input `model`.").operational();
+  }
+
+  // The weights enter the key by their digest, not by the folder's name. A classifier made by a stage is in the key as an input.
+  Value identity() const override {
+    if (model_.empty()) return Value();
+    const Model model = classifier::read_folder(model_);
+    return Value::Map{{"weights", model.info.digest}, {"architecture", model.info.architecture}};
+  }
+
+  void open(const RewardContext& context) override {
+    if (context.model && !model_.empty())
+      throw ConfigError("reward.classifier: has both an input `model` and the option model; one is enough");
+    if (context.model) {
+      network_ = context.model;
+    } else if (!model_.empty()) {
+      network_ = std::make_shared<const Model>(classifier::read_folder(model_));
+    } else {
+      throw ConfigError(
+          "reward.classifier: needs inputs = { model = \"<tag of a trainer.classifier stage>\" } or the option model = \"<folder>\"");
+    }
+    if (network_->info.role != classifier::kRole) {
+      throw ConfigError("reward.classifier: the input `model` is a " + network_->info.role + ", not a classifier");
+    }
+    config_ = classifier::Config::from_value(network_->info.architecture, "the classifier");
+    classifier::check(config_, network_->weights, "the classifier");
+  }
+
+  // sample: "image" [B, C, H, W] in [0, 1]; facts: "label", and the class's name where it has one.
+  at::Tensor score(const RewardInput& input) const override {
+    const at::NoGradGuard no_grad;
+    const auto found = input.sample.tensors.find("image");
+    if (found == input.sample.tensors.end() || found->second.dim() != 4 || found->second.size(1) != config_.in_channels) {
+      throw StageError(
+          fmt::format("reward.classifier: needs 'image' [B, {}, H, W], which the classifier was trained on", config_.in_channels));
+    }
+    std::vector<std::int64_t> labels;
+    for (const Value& facts : input.facts) labels.push_back(label_of(facts));
+    const at::Tensor image = found->second.to(network_->weights.begin()->second.options());
+    const at::Tensor probability = at::softmax(classifier::logits(config_, network_->weights, image), 1).to(at::kCPU);  // [B, classes]
+    return probability.gather(1, at::tensor(labels).unsqueeze(1)).squeeze(1);
+  }
+
+ private:
+  std::int64_t label_of(const Value& facts) const {
+    const Value* label = facts.is_map() ? facts.find("label") : nullptr;
+    if (label == nullptr || !label->is_integer())
+      throw StageError("reward.classifier: the prompts have no fact 'label'; it judges labelled pictures");
+    const std::int64_t number = label->as_integer();
+    if (number < 0 || number >= static_cast<std::int64_t>(config_.class_names.size())) {
+      throw StageError(fmt::format("reward.classifier: label {}, but the classifier knows {} classes", number, config_.class_names.size()));
+    }
+    const Value* name = facts.find("class");
+    const std::string& known = config_.class_names[static_cast<std::size_t>(number)];
+    if (name != nullptr && (!name->is_string() || name->as_string() != known)) {
+      throw StageError(fmt::format("reward.classifier: label {} is '{}' here, but '{}' to the classifier", number,
+                                   name->is_string() ? name->as_string() : name->type_name(), known));
+    }
+    return number;
+  }
+
+  std::string model_;
+  std::shared_ptr<const Model> network_;
+  classifier::Config config_;
+};
+
+}  // namespace
+
+ESPALIER_PLUGIN(registrar) {
+  registrar.reward<ClassifierReward>("classifier", /*numerics_version=*/1, /*takes=*/"image",
+                                     "A small classifier's probability of the class that the prompt names.");
+}

@@ -1,0 +1,71 @@
+#include <ATen/ops/cat.h>
+#include <ATen/ops/ones.h>
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <limits>
+
+#include "plugins/shared/shapes/renderer.h"
+#include "runtime/base/errors.h"
+#include "tests/conformance/conformance.h"
+
+namespace espalier {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+struct Scored : conformance::RewardSamples {
+  at::Tensor scores() const { return conformance::make<Reward>(conformance::plugin("reward.shape_checker"))->score({sample, facts, text}); }
+};
+
+Scored pictures(std::size_t count = 3) {
+  Scored scored;
+  std::vector<at::Tensor> images;
+  for (std::size_t i = 0; i < count; ++i) {
+    const shapes::Prompt prompt = shapes::train_prompts()[i];
+    images.push_back(shapes::render(shapes::place(prompt, {0.5, 0.5, 0.5, 0.5, 0.5, 0.5}), 16).unsqueeze(0));
+    scored.facts.push_back(shapes::facts(prompt));
+    scored.text.push_back(shapes::text(prompt));
+  }
+  scored.sample = {"image", {{"image", at::cat(images)}}, {}};
+  return scored;
+}
+
+TEST(ShapeCheckerPlugin, Conforms) {
+  Scored scored = pictures(8);
+  std::swap(scored.facts[1], scored.facts[2]);
+  conformance::check_reward(conformance::plugin("reward.shape_checker"), {{"extra_object_penalty", 0.5}}, scored);
+}
+
+TEST(ShapeCheckerPlugin, ScoresEachPictureAgainstItsOwnFacts) {
+  Scored scored = pictures();
+  std::swap(scored.facts[1], scored.facts[2]);
+  const at::Tensor scores = scored.scores();
+  ASSERT_EQ(scores.size(0), 3);
+  EXPECT_NEAR(scores[0].item<double>(), 1.0, 1e-12);
+  EXPECT_LT(scores[1].item<double>(), 0.9);
+  EXPECT_LT(scores[2].item<double>(), 0.9);
+}
+
+TEST(ShapeCheckerPlugin, ScoresAPictureWithNanAsNan) {
+  Scored scored = pictures();
+  scored.sample.tensors["image"][1][0][3][3] = std::numeric_limits<float>::quiet_NaN();
+  const at::Tensor scores = scored.scores();
+  EXPECT_TRUE(std::isnan(scores[1].item<double>()));
+  EXPECT_NEAR(scores[2].item<double>(), 1.0, 1e-12);
+}
+
+TEST(ShapeCheckerPlugin, SaysWhatItNeeds) {
+  Scored scored = pictures();
+  scored.facts[0] = Value::Map{{"label", 3}};
+  EXPECT_THAT([&] { scored.scores(); }, ThrowsMessage<StageError>(HasSubstr("judges prompts of the shapes world")));
+  scored = pictures();
+  scored.sample.tensors["image"] = at::ones({3, 1, 16, 16});
+  EXPECT_THAT([&] { scored.scores(); }, ThrowsMessage<StageError>(HasSubstr("1 channels")));
+  scored.sample.tensors.clear();
+  EXPECT_THAT([&] { scored.scores(); }, ThrowsMessage<StageError>(HasSubstr("no tensor 'image'")));
+}
+
+}  // namespace
+}  // namespace espalier

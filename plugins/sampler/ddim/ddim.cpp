@@ -1,0 +1,135 @@
+// DDIM and, with eta = 1, ancestral (DDPM) sampling of a variance preserving process, with classifier-free guidance and stitched models.
+#include <c10/core/InferenceMode.h>
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/base/errors.h"
+#include "runtime/sdk/plugin.h"
+
+namespace {
+
+using espalier::ConfigError;
+using espalier::Model;
+using espalier::ModelInfo;
+using espalier::Phase;
+using espalier::SampleJob;
+using espalier::State;
+
+constexpr const char* kProcess = "variance_preserving";
+
+std::shared_ptr<const espalier::diffusion::NoiseProcess> process_of(const ModelInfo& model) {
+  const std::string origin = "sampler.ddim: the noise process of model " + model.digest.substr(0, 12);
+  auto process = espalier::diffusion::make_process(model.process, origin);
+  if (process->name() != kProcess) {
+    throw ConfigError(fmt::format("{} is '{}'; this sampler needs '{}'", origin, process->name(), kProcess));
+  }
+  return process;
+}
+
+// Stitched models hand a state over, so all but what their networks predict must be one process.
+espalier::Value shared_part(const espalier::Value& process) {
+  auto fields = process.as_map();
+  fields.erase("prediction_type");
+  return espalier::Value(std::move(fields));
+}
+
+State to_device(State state, const at::Device& device) {
+  for (auto& [name, value] : state) {
+    value = value.to(device);
+  }
+  return state;
+}
+
+class Ddim final : public espalier::Sampler {
+ public:
+  void options(espalier::Schema& schema) override {
+    schema.integer("num_inference_steps", num_inference_steps_, "Denoising steps N; at most the model's num_train_timesteps.").at_least(1);
+    schema
+        .number("guidance_scale", guidance_scale_,
+                "Classifier-free guidance: uncond + scale (cond - uncond); 1 runs the network once a step.")
+        .at_least(0.0);
+    schema.number("eta", eta_, "Fresh noise of each step: 0 is deterministic DDIM, 1 ancestral (DDPM) sampling.")
+        .at_least(0.0)
+        .at_most(1.0);
+  }
+
+  std::vector<Phase> phases(const std::vector<ModelInfo>& models) const override {
+    Phase phase;
+    for (const auto& model : models) {
+      if (model.role != "denoiser") {
+        throw ConfigError(fmt::format("sampler.ddim: a model of role '{}' cannot be sampled; it needs a denoiser", model.role));
+      }
+      const auto process = process_of(model);
+      if (phase.grid.points.empty()) {
+        phase.grid = process->grid(num_inference_steps_);
+        phase.process = process->config();
+      } else if (shared_part(process->config()) != shared_part(phase.process)) {
+        throw ConfigError(different_processes(phase.process, process->config()));
+      }
+    }
+    phase.segments = espalier::stitch(models, num_inference_steps_);
+    return {phase};
+  }
+
+  std::int64_t network_evaluations(const std::vector<Phase>& phases) const override {
+    std::int64_t steps = 0;
+    for (const auto& phase : phases) {
+      steps += phase.grid.num_steps();
+    }
+    return steps * (guidance_scale_ == 1.0 ? 1 : 2);
+  }
+
+  void sample(const SampleJob& job, espalier::Recorder& recorder) const override {
+    const c10::InferenceMode no_gradients;
+    if (job.phases.size() != 1 || job.phases.front().start != "noise") {
+      throw espalier::InternalError("sampler.ddim was given phases that it did not make");
+    }
+    const auto& phase = job.phases.front();
+    const auto& models = job.models.front();
+    job.draws.begin(0);
+    State x = to_device(models.front()->process->prior(job.spec, job.draws), job.device);
+    recorder.record(phase.grid.at(phase.grid.num_steps()), x);
+    for (std::size_t i = 0; i < phase.segments.size(); ++i) {
+      x = run(job, phase.segments[i], *models[i], std::move(x), recorder);
+    }
+  }
+
+ private:
+  // Steps of one segment. The step that leaves n steps remaining draws at ordinal N - n: every step of a trajectory has its own noise, the
+  // same whichever model takes it.
+  State run(const SampleJob& job, const espalier::Segment& segment, const Model& model, State x, espalier::Recorder& recorder) const {
+    const auto& grid = job.phases.front().grid;
+    const espalier::GuidedModel guided(model, job.condition, job.null_condition, guidance_scale_);
+    for (std::int64_t n = segment.first; n > segment.last; --n) {
+      const auto& from = grid.at(n);
+      const auto& to = grid.at(n - 1);
+      job.draws.begin(static_cast<std::uint32_t>(grid.num_steps() - to.steps_remaining));
+      x = model.process->step(x, guided.predict(x, from.timestep), from, to, eta_, job.draws);
+      recorder.record(to, x);
+    }
+    return x;
+  }
+
+  static std::string different_processes(const espalier::Value& first, const espalier::Value& other) {
+    std::string fields;
+    for (const auto& difference : espalier::differences(shared_part(first), shared_part(other))) {
+      fields += fmt::format("; {}: {} and {}", difference.path, difference.before, difference.after);
+    }
+    return "sampler.ddim: models of different noise processes cannot be stitched" + fields;
+  }
+
+  std::int64_t num_inference_steps_ = 50;
+  double guidance_scale_ = 7.5;
+  double eta_ = 0.0;
+};
+
+}  // namespace
+
+ESPALIER_PLUGIN(plugin) {
+  plugin.sampler<Ddim>("ddim", /*numerics_version=*/1, /*takes=*/kProcess,
+                       "DDIM sampling of a variance preserving process; with eta = 1 ancestral (DDPM) sampling.");
+}

@@ -1,0 +1,88 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <ATen/TensorOperators.h>
+
+#include "tests/conformance/conformance.h"
+#include "tests/conformance/toy.h"
+
+namespace espalier::conformance {
+namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+std::unique_ptr<Sampler> ddim(const Options& options = {}) { return make<Sampler>(plugin("sampler.ddim"), options); }
+
+TEST(Ddim, ConformsAtEveryEtaAndGuidance) {
+  check_sampler(plugin("sampler.ddim"), {});
+  check_sampler(plugin("sampler.ddim"), {{"eta", 1.0}, {"guidance_scale", 1.0}});
+  check_sampler(plugin("sampler.ddim"), {{"eta", 0.5}, {"guidance_scale", 3.0}});
+}
+
+// Keeps the last state recorded.
+class Last final : public Recorder {
+ public:
+  void record(const diffusion::GridPoint&, const State& state) override { sample = state.at("sample").clone(); }
+  at::Tensor sample;
+};
+
+// The whole chain by hand, from the process and the network alone.
+at::Tensor by_hand(const Model& model, const Conditions& conditions, std::int64_t steps, double guidance, double eta) {
+  random::Draws draws({7, random::Purpose::sampling}, {0, 1, 2});
+  const auto grid = model.process->grid(steps);
+  draws.begin(0);
+  at::Tensor x = draws.normals({3, 8, 8});
+  for (std::int64_t n = steps; n > 0; --n) {
+    draws.begin(static_cast<std::uint32_t>(steps - n + 1));
+    const auto time = at::Tensor(x.select(1, 0).select(1, 0).select(1, 0) * 0 + grid.at(n).timestep);
+    const auto answer = [&](const TensorMap& condition) {
+      return model.network->predict(model.weights, {{"sample", x}}, time, model.network->embed(model.weights, condition)).at("sample");
+    };
+    const auto empty = answer({{"label", conditions.null_tensors.at("label").expand({3})}});
+    const auto eps = empty + guidance * (answer(conditions.rows({0, 1, 2})) - empty);
+    x = model.process->step({{"sample", x}}, {{"sample", eps}}, grid.at(n), grid.at(n - 1), eta, draws).at("sample");
+  }
+  return x;
+}
+
+TEST(Ddim, IsTheProcessesStepsUnderGuidance) {
+  const auto domain = toy_domain();
+  const auto conditions = domain->conditions("train");
+  const auto model = std::make_shared<const Model>(toy_model());
+  for (const double eta : {0.0, 1.0}) {
+    const auto sampler = ddim({{"num_inference_steps", 9}, {"guidance_scale", 2.5}, {"eta", eta}});
+    const auto phases = sampler->phases({model->info});
+    random::Draws draws({7, random::Purpose::sampling}, {0, 1, 2});
+    Last last;
+    sampler->sample({phases, {{model}}, domain->state_spec(), conditions.rows({0, 1, 2}), conditions.null_tensors, draws, at::kCPU}, last);
+    EXPECT_TRUE(last.sample.allclose(by_hand(*model, conditions, 9, 2.5, eta), 1e-5, 1e-5));
+  }
+}
+
+TEST(Ddim, GuidanceDoublesTheEvaluations) {
+  const auto phases = ddim()->phases({toy_model().info});
+  EXPECT_EQ(ddim()->network_evaluations(phases), 100);
+  EXPECT_EQ(ddim({{"guidance_scale", 1.0}})->network_evaluations(phases), 50);
+}
+
+TEST(Ddim, RefusesModelsOfDifferentProcessesAndRoles) {
+  auto base = toy_model().info;
+  auto tuned = base;
+  tuned.last_step = Step(0.5);
+  tuned.process["beta_end"] = 0.03;
+  EXPECT_THAT([&] { ddim()->phases({tuned, base}); }, ThrowsMessage<ConfigError>(HasSubstr("beta_end: 0.03 and 0.02")));
+  tuned.process = base.process;
+  tuned.process["prediction_type"] = "v_prediction";  // the state they hand over is the same
+  EXPECT_EQ(ddim()->phases({tuned, base}).front().segments.size(), 2U);
+  base.role = "classifier";
+  EXPECT_THAT([&] { ddim()->phases({base}); }, ThrowsMessage<ConfigError>(HasSubstr("role 'classifier'")));
+}
+
+TEST(Ddim, RefusesMoreStepsThanTheModelWasTrainedWith) {
+  EXPECT_THAT([&] { ddim({{"num_inference_steps", 1001}})->phases({toy_model().info}); },
+              ThrowsMessage<ConfigError>(HasSubstr("num_inference_steps = 1001")));
+}
+
+}  // namespace
+}  // namespace espalier::conformance

@@ -1,0 +1,60 @@
+#include "plugins/shared/shapes/world.h"
+
+#include <gmock/gmock.h>
+
+#include <set>
+
+#include "runtime/base/errors.h"
+
+namespace espalier::shapes {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+TEST(ShapesWorld, SplitsEveryPromptOnce) {
+  std::set<std::string> train, all;
+  for (const Prompt& prompt : train_prompts()) train.insert(text(prompt));
+  all = train;
+  for (const Prompt& prompt : held_out_prompts()) all.insert(text(prompt));
+  EXPECT_EQ(train.size(), 480U);
+  EXPECT_EQ(all.size(), 5U * 4U * 3U * 3U * 4U);
+  EXPECT_EQ(all.size(), train.size() + held_out_prompts().size());
+}
+
+// The order is by `printf '%s' "<prompt>" | sha256sum`; these were taken with sha256sum and sort.
+TEST(ShapesWorld, OrdersPromptsByTheDigestOfTheirText) {
+  EXPECT_EQ(text(train_prompts().front()), "a yellow square left of a purple circle");
+  EXPECT_EQ(text(held_out_prompts().front()), "a purple circle below a yellow circle");
+  EXPECT_EQ(text(held_out_prompts().back()), "a green square right of a purple circle");
+}
+
+TEST(ShapesWorld, EveryColouredShapeAndRelationIsTrainedOn) {
+  std::set<std::string> seen;
+  for (const Prompt& prompt : train_prompts()) {
+    for (std::size_t i = 0; i < 2; ++i) {
+      seen.insert(std::to_string(i) + std::to_string(prompt.colour[i]) + std::to_string(static_cast<int>(prompt.shape[i])) +
+                  std::to_string(static_cast<int>(prompt.relation)));
+    }
+  }
+  EXPECT_EQ(seen.size(), 2U * 5U * 3U * 4U);
+}
+
+TEST(ShapesWorld, FactsGiveThePromptBack) {
+  for (const Prompt& prompt : train_prompts()) EXPECT_EQ(prompt_of(facts(prompt)), prompt);
+}
+
+TEST(ShapesWorld, RefusesFactsOfAnotherWorld) {
+  Value value = facts(train_prompts().front());
+  value["relation"] = "abov";
+  EXPECT_THAT([&] { prompt_of(value); }, ThrowsMessage<DataError>(HasSubstr("did you mean 'above'?")));
+  EXPECT_THROW(prompt_of(Value::Map{{"label", 3}}), DataError);
+  value = facts(train_prompts().front());
+  value["colours"] = Value::List{"red"};
+  EXPECT_THAT([&] { prompt_of(value); }, ThrowsMessage<DataError>(HasSubstr("has 1 entries")));
+  value["colours"] = Value::List{"red", "red"};
+  EXPECT_THAT([&] { prompt_of(value); }, ThrowsMessage<DataError>(HasSubstr("both red")));
+}
+
+}  // namespace
+}  // namespace espalier::shapes

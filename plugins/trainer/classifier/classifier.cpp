@@ -1,0 +1,214 @@
+// Trains the small picture classifier that reward.classifier asks, on the labels of a domain's examples.
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/eq.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/zeros.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "plugins/shared/classifier/network.h"
+#include "plugins/trainer/classifier/labelled_pictures.h"
+#include "runtime/base/errors.h"
+#include "runtime/model/optimizer.h"
+#include "runtime/sdk/plugin.h"
+
+namespace espalier::classifier {
+namespace {
+
+constexpr std::uint64_t kValidationBatch = 256;
+constexpr std::uint64_t kEndlessValidation = 1024;  // pictures of a generated split
+
+using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
+
+class ClassifierTrainer final : public Trainer {
+ public:
+  void options(Schema& schema) override {
+    schema.text("examples", examples_, "The split of the domain's examples to learn.");
+    schema.choice("part", part_, {"all", "even", "odd"},
+                  "Which of them: all, or those at even or odd positions; two classifiers of different halves share no picture.");
+    schema.text("validation", validation_, "A split on which to tell the finished classifier's accuracy; empty for none.").operational();
+    schema.integer("width", width_, "Channels of the first of three levels; each next one has twice as many.").at_least(1).at_most(1024);
+    schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1);
+    schema.integer("train_batch_size", train_batch_size_, "Pictures an optimizer step.").at_least(1);
+    schema.number("learning_rate", adamw_.learning_rate, "AdamW's peak learning rate.").above(0);
+    schema.choice("lr_scheduler", lr_scheduler_, {"constant", "constant_with_warmup", "linear", "cosine"}, "Shape of the learning rate.");
+    schema.integer("lr_warmup_steps", lr_warmup_steps_, "Steps of linear warm-up.").at_least(0);
+    schema.number("adam_beta1", adamw_.adam_beta1, "AdamW's first-moment decay.").at_least(0).below(1);
+    schema.number("adam_beta2", adamw_.adam_beta2, "AdamW's second-moment decay.").at_least(0).below(1);
+    schema.number("adam_weight_decay", adamw_.adam_weight_decay, "AdamW's weight decay.").at_least(0);
+    schema.number("adam_epsilon", adamw_.adam_epsilon, "AdamW's epsilon.").above(0);
+    schema.number("max_grad_norm", max_grad_norm_, "Gradients are scaled to at most this 2-norm; 0 leaves them.").at_least(0);
+    schema.integer("checkpointing_steps", checkpointing_steps_, "Optimizer steps between checkpoints.").at_least(1).operational();
+    schema.integer("logging_steps", logging_steps_, "Optimizer steps between points of the curves.").at_least(1).operational();
+  }
+
+  Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(examples_)->digest()}}; }
+
+  std::int64_t max_train_steps() const override { return max_train_steps_; }
+
+  Model train(const TrainerInput& input) const override {
+    if (input.selection) throw ConfigError("trainer.classifier: learns the domain's examples; it takes no selection");
+    Run run(*this, input);
+    run.resume();
+    while (run.step < max_train_steps_) {
+      run.take_step();
+      if (run.step == max_train_steps_) break;
+      const bool stopping = input.stop.stop_requested();
+      if (stopping || run.step % checkpointing_steps_ == 0) run.save();
+      if (stopping) throw Stopped(at_step(run.step) + " saved");
+    }
+    return run.finish();
+  }
+
+ private:
+  static std::string at_step(std::int64_t step) { return fmt::format("trainer.classifier: step {}", step); }
+
+  // One training run's moving parts.
+  struct Run {
+    const ClassifierTrainer& options;
+    const TrainerInput& input;
+    LabelledPictures pictures;
+    Config config;
+    Weights weights;             // all of them are trained
+    NamedParameters parameters;  // the same tensors
+    std::unique_ptr<model::AdamW> optimizer;
+    std::int64_t step = 0;
+    at::Tensor sums;  // [2] of the loss and of the accuracy, since the last logged point
+
+    Run(const ClassifierTrainer& options_in, const TrainerInput& input_in)
+        : options(options_in), input(input_in), pictures(input.domain, options.examples_, options.part_, options.order(input.seed)) {
+      config.class_names = class_names(input.domain);
+      config.in_channels = pictures.in_order(0, 1).image.size(1);
+      config.channels = {options.width_, 2 * options.width_, 4 * options.width_};
+      for (const auto& [name, tensor] : options.start(config, input)) {
+        auto own = tensor.detach().to(input.device).clone();
+        own.requires_grad_();
+        parameters.emplace_back(name, own);
+        weights.emplace(name, own);
+      }
+      optimizer = std::make_unique<model::AdamW>(parameters, options.adamw_);
+      sums = at::zeros({2}, at::kFloat).to(input.device);
+    }
+
+    void resume() {
+      const auto checkpoint = input.checkpoints.newest();
+      input.progress.begin("training", options.max_train_steps_, "step");
+      if (!checkpoint) return;
+      const at::NoGradGuard no_grad;
+      for (auto& [name, tensor] : parameters) tensor.copy_(checkpoint->tensors.at("model").at(name));
+      optimizer->load(checkpoint->tensors.at("optimizer"));
+      sums.copy_(checkpoint->tensors.at("curves").at("sums"));
+      step = checkpoint->step;
+      input.progress.advance(step, "resumed");
+    }
+
+    void save() const {
+      Checkpoint checkpoint;
+      checkpoint.step = step;
+      for (const auto& [name, tensor] : parameters) checkpoint.tensors["model"].emplace(name, tensor.detach().clone());
+      checkpoint.tensors["optimizer"] = optimizer->state();
+      checkpoint.tensors["curves"].emplace("sums", sums);
+      input.checkpoints.save(checkpoint);
+    }
+
+    // The pictures of a step are a function of (seed, step): training goes on exactly where it stopped.
+    void take_step() {
+      const auto size = static_cast<std::uint64_t>(options.train_batch_size_);
+      std::vector<std::uint64_t> positions(size);
+      for (std::uint64_t j = 0; j < size; ++j) positions[j] = static_cast<std::uint64_t>(step) * size + j;
+      const auto batch = pictures.at(positions);
+      const auto label = batch.label.to(input.device);
+      const auto out = logits(config, weights, batch.image.to(input.device));  // [B, classes]
+      const auto loss = at::cross_entropy_loss(out, label);
+      loss.backward();
+      if (options.max_grad_norm_ > 0) optimizer->clip_gradients(options.max_grad_norm_);
+      const auto factor = model::learning_rate_factor(options.lr_scheduler_, step, options.lr_warmup_steps_, options.max_train_steps_);
+      optimizer->step(options.adamw_.learning_rate * factor);
+      sums[0] += loss.detach();
+      sums[1] += correct(out, label).mean();
+      ++step;
+      if (step % options.logging_steps_ == 0 || step == options.max_train_steps_) log();
+      input.progress.advance(1);
+    }
+
+    static at::Tensor correct(const at::Tensor& out, const at::Tensor& label) {
+      return out.detach().argmax(1).eq(label).to(at::kFloat);  // [B]
+    }
+
+    void log() {
+      const auto since = step % options.logging_steps_ == 0 ? options.logging_steps_ : step % options.logging_steps_;
+      const auto means = (sums / static_cast<double>(since)).to(at::kCPU);
+      sums.zero_();
+      const double loss = means[0].item<double>();
+      if (!std::isfinite(loss)) throw StageError(at_step(step) + ": the loss is not finite; lower learning_rate or set max_grad_norm");
+      input.curves.scalar("loss", step, loss);
+      input.curves.scalar("accuracy", step, means[1].item<double>());
+    }
+
+    double validate() const {
+      const LabelledPictures validation(input.domain, options.validation_, "all", options.order(input.seed));
+      const auto size = validation.size() == 0 ? kEndlessValidation : validation.size();
+      double right = 0.0;
+      for (std::uint64_t first = 0; first < size; first += kValidationBatch) {
+        const auto batch = validation.in_order(first, std::min(kValidationBatch, size - first));
+        const auto out = logits(config, weights, batch.image.to(input.device));
+        right += correct(out, batch.label.to(input.device)).sum().item<double>();
+      }
+      return right / static_cast<double>(size);
+    }
+
+    Model finish() const {
+      const at::NoGradGuard no_grad;
+      if (!options.validation_.empty()) input.curves.scalar("validation_accuracy", step, validate());
+      Model trained;
+      for (const auto& [name, tensor] : parameters) trained.weights.emplace(name, tensor.detach());
+      trained.info.role = kRole;
+      trained.info.architecture = config.to_value();
+      trained.info.digest = digest_weights(trained.weights);
+      input.progress.end();
+      return trained;
+    }
+  };
+
+  // Two classifiers of different parts differ in their first weights and their order too: a judge must not share the reward's accidents.
+  random::StreamKey order(std::uint64_t seed) const { return {seed, random::Purpose::training, 1, part_ == "odd" ? 1U : 0U}; }
+
+  // A classifier goes on from its weights; any other model leaves fresh ones to be drawn.
+  Weights start(const Config& config, const TrainerInput& input) const {
+    if (input.model.info.role != kRole) {
+      const auto seed = digest(Value::Map{{"seed", input.seed}, {"part", part_}}).substr(0, 15);
+      return initialize(config, std::stoull(seed, nullptr, 16));
+    }
+    if (input.model.info.architecture != config.to_value()) {
+      throw ConfigError("trainer.classifier: the classifier in `model` is " + to_json(input.model.info.architecture) +
+                        ", but these options and examples need " + to_json(config.to_value()));
+    }
+    return input.model.weights;
+  }
+
+  std::string examples_ = "train";
+  std::string part_ = "all";
+  std::string validation_;
+  std::int64_t width_ = 32;
+  std::int64_t max_train_steps_ = 1000;
+  std::int64_t train_batch_size_ = 128;
+  model::AdamWOptions adamw_{.learning_rate = 1e-3};
+  std::string lr_scheduler_ = "constant";
+  std::int64_t lr_warmup_steps_ = 0;
+  double max_grad_norm_ = 1.0;
+  std::int64_t checkpointing_steps_ = 200;
+  std::int64_t logging_steps_ = 20;
+};
+
+}  // namespace
+}  // namespace espalier::classifier
+
+ESPALIER_PLUGIN(registrar) {
+  registrar.trainer<espalier::classifier::ClassifierTrainer>(
+      "classifier", /*numerics_version=*/1,
+      "Trains a small picture classifier on the labels of the domain's examples, for reward.classifier.");
+}

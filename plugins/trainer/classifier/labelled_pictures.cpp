@@ -1,0 +1,87 @@
+#include "plugins/trainer/classifier/labelled_pictures.h"
+
+#include <ATen/ops/tensor.h>
+#include <fmt/format.h>
+
+#include <map>
+
+#include "runtime/base/errors.h"
+
+namespace espalier::classifier {
+namespace {
+
+constexpr const char* kKind = "image";
+
+std::int64_t label_of(const Value& facts, const std::string& text) {
+  const Value* label = facts.is_map() ? facts.find("label") : nullptr;
+  if (label == nullptr || !label->is_integer() || label->as_integer() < 0) {
+    throw ConfigError("trainer.classifier: the prompt '" + text + "' has no fact 'label'; it learns labelled pictures, such as IDX files");
+  }
+  return label->as_integer();
+}
+
+}  // namespace
+
+std::vector<std::string> class_names(const Domain& domain) {
+  std::map<std::int64_t, std::string> names;
+  for (const auto& split : domain.splits()) {
+    const auto conditions = domain.conditions(split);
+    for (std::size_t i = 0; i < conditions.facts.size(); ++i) {
+      const auto label = label_of(conditions.facts[i], conditions.text[i]);
+      const Value* name = conditions.facts[i].find("class");
+      if (name == nullptr || !name->is_string()) throw ConfigError(fmt::format("trainer.classifier: label {} has no fact 'class'", label));
+      const auto& known = names.emplace(label, name->as_string()).first->second;
+      if (known != name->as_string()) {
+        throw ConfigError(fmt::format("trainer.classifier: label {} is both '{}' and '{}'", label, known, name->as_string()));
+      }
+    }
+  }
+  std::vector<std::string> result;
+  for (const auto& [label, name] : names) {
+    if (label != static_cast<std::int64_t>(result.size())) {
+      throw ConfigError(fmt::format("trainer.classifier: labels must be 0, 1, 2, ...; none is {}, but one is {}", result.size(), label));
+    }
+    result.push_back(name);
+  }
+  if (result.size() < 2) throw ConfigError("trainer.classifier: needs at least two classes");
+  return result;
+}
+
+LabelledPictures::LabelledPictures(const Domain& domain, const std::string& split, const std::string& part, random::StreamKey order)
+    : domain_(domain), examples_(domain.examples(split)), order_(order) {
+  if (domain.sample_kind() != kKind) {
+    throw ConfigError("trainer.classifier: learns samples of kind 'image'; the domain's are of kind '" + domain.sample_kind() + "'");
+  }
+  if (part != "all") stride_ = 2;
+  if (part == "odd") offset_ = 1;
+  const auto whole = static_cast<std::uint64_t>(examples_->size());
+  if (whole == 0) return;
+  size_ = whole > offset_ ? (whole - offset_ + stride_ - 1) / stride_ : 0;
+  if (size_ == 0) {
+    throw ConfigError(fmt::format("trainer.classifier: the part '{}' of the {} examples of '{}' is empty", part, whole, split));
+  }
+}
+
+LabelledPictures::Batch LabelledPictures::at(const std::vector<std::uint64_t>& positions) const {
+  if (size_ == 0) return read(positions);
+  std::vector<std::uint64_t> rows;
+  rows.reserve(positions.size());
+  for (const auto position : positions) rows.push_back(random::shuffled_index(order_, position / size_, size_, position % size_));
+  return read(std::move(rows));
+}
+
+LabelledPictures::Batch LabelledPictures::in_order(std::uint64_t first, std::uint64_t count) const {
+  std::vector<std::uint64_t> rows;
+  for (std::uint64_t row = first; row < first + count; ++row) rows.push_back(row);
+  return read(std::move(rows));
+}
+
+LabelledPictures::Batch LabelledPictures::read(std::vector<std::uint64_t> rows) const {
+  for (auto& row : rows) row = stride_ * row + offset_;
+  const auto examples = examples_->at(rows);
+  std::vector<std::int64_t> labels;
+  for (const auto& facts : examples.facts) labels.push_back(label_of(facts, "of an example"));
+  return {domain_.decode(examples.state).tensors.at("image"), at::tensor(labels, at::kLong)};
+}
+
+}  // namespace espalier::classifier

@@ -1,0 +1,285 @@
+// Supervised fine-tuning of a diffusion or flow model: pre-training on a domain's examples, GRAFT (intermediate_step = 0) and P-GRAFT on a
+// filter's selection.
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/where.h>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "plugins/trainer/sft/training_data.h"
+#include "runtime/base/errors.h"
+#include "runtime/model/optimizer.h"
+#include "runtime/sdk/plugin.h"
+
+namespace espalier {
+namespace {
+
+using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
+
+// Rows whose uniform is below `probability` get the empty condition.
+TensorMap drop_conditions(const TensorMap& condition, const TensorMap& empty, const at::Tensor& uniform, double probability) {
+  TensorMap dropped;
+  for (const auto& [name, tensor] : condition) {
+    std::vector<std::int64_t> shape(static_cast<std::size_t>(tensor.dim()), 1);
+    shape[0] = tensor.size(0);
+    const auto drop = (uniform < probability).to(tensor.device()).view(shape);
+    dropped.emplace(name, at::where(drop, empty.at(name).to(tensor.device()), tensor));
+  }
+  return dropped;
+}
+
+TensorMap copy_of(const NamedParameters& parameters) {
+  TensorMap copy;
+  for (const auto& [name, tensor] : parameters) copy.emplace(name, tensor.detach().clone());
+  return copy;
+}
+
+class Sft final : public Trainer {
+ public:
+  void options(Schema& schema) override {
+    schema.step("intermediate_step", intermediate_step_,
+                "Steps that remain where training starts: an index or a fraction of the sampler's steps; 0 is GRAFT.");
+    schema.choice(
+        "loss", loss_, {"clean", "forward"},
+        "With an intermediate step: noise the trajectory's X_0 to noisier levels only (clean), or go on noising its X_t (forward).");
+    schema.text("examples", examples_, "The split of the domain's examples to train on where the stage has no selection.");
+    schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1);
+    schema.integer("train_batch_size", train_batch_size_, "Samples a forward pass.").at_least(1);
+    schema.integer("gradient_accumulation_steps", gradient_accumulation_steps_, "Forward passes an optimizer step.").at_least(1);
+    schema.number("learning_rate", adamw_.learning_rate, "AdamW's peak learning rate.").above(0);
+    schema.choice("lr_scheduler", lr_scheduler_, {"constant", "constant_with_warmup", "linear", "cosine"}, "Shape of the learning rate.");
+    schema.integer("lr_warmup_steps", lr_warmup_steps_, "Steps of linear warm-up.").at_least(0);
+    schema.number("adam_beta1", adamw_.adam_beta1, "AdamW's first-moment decay.").at_least(0).below(1);
+    schema.number("adam_beta2", adamw_.adam_beta2, "AdamW's second-moment decay.").at_least(0).below(1);
+    schema.number("adam_weight_decay", adamw_.adam_weight_decay, "AdamW's weight decay.").at_least(0);
+    schema.number("adam_epsilon", adamw_.adam_epsilon, "AdamW's epsilon.").above(0);
+    schema.number("max_grad_norm", max_grad_norm_, "Gradients are scaled to at most this 2-norm; 0 leaves them.").at_least(0);
+    schema.flag("use_ema", use_ema_, "Give the exponential moving average of the weights instead of the last ones.");
+    schema.number("ema_decay", ema_decay_, "Decay of the moving average.").at_least(0).below(1);
+    schema.number("conditioning_dropout_prob", conditioning_dropout_prob_, "Share of conditions replaced by the empty one.")
+        .at_least(0)
+        .at_most(1);
+    schema.strings("train_components", train_components_,
+                   "Components whose weights are trained (\"unet\", \"text_encoder\"); the others stay as they are.");
+    schema.integer("checkpointing_steps", checkpointing_steps_, "Optimizer steps between checkpoints.").at_least(1).operational();
+    schema.integer("logging_steps", logging_steps_, "Optimizer steps between points of the loss curve.").at_least(1).operational();
+  }
+
+  std::vector<Step> recorded_steps() const override { return {loss_ == "forward" ? intermediate_step_ : Step()}; }
+
+  Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(examples_)->digest()}}; }
+
+  std::int64_t max_train_steps() const override { return max_train_steps_; }
+
+  Model train(const TrainerInput& input) const override {
+    Run run(*this, input);
+    run.resume();
+    while (run.step < max_train_steps_) {
+      run.take_step();
+      if (run.step == max_train_steps_) break;
+      const bool stop = input.stop.stop_requested();  // asked once: what is thrown below was saved
+      if (stop || run.step % checkpointing_steps_ == 0) run.save();
+      if (stop) throw Stopped(fmt_step(run.step) + " saved");
+    }
+    return run.finish();
+  }
+
+ private:
+  static std::string fmt_step(std::int64_t step) { return "trainer.sft: step " + std::to_string(step); }
+
+  // One training run's moving parts.
+  struct Run {
+    const Sft& options;
+    const TrainerInput& input;
+    Weights weights;             // all, the trained ones requiring gradients
+    NamedParameters parameters;  // the trained ones
+    std::unique_ptr<model::AdamW> optimizer;
+    std::unique_ptr<model::Ema> ema;
+    std::unique_ptr<sft::TrainingData> data;
+    TensorMap empty_condition;
+    std::int64_t step = 0;
+    at::Tensor loss_sum;  // since the last logged point
+
+    Run(const Sft& options_in, const TrainerInput& input_in) : options(options_in), input(input_in) {
+      if (!input.selection && options.intermediate_step_ != Step()) {
+        throw ConfigError("trainer.sft: intermediate_step is " + options.intermediate_step_.to_string() +
+                          " but the stage has no selection; name one in inputs, or leave intermediate_step out");
+      }
+      options.check_components(input.model.weights);
+      for (const auto& [name, tensor] : input.model.weights) {
+        auto own = tensor.detach().clone();
+        if (options.trains(name)) {
+          own.requires_grad_();
+          parameters.emplace_back(name, own);
+        }
+        weights.emplace(name, own);
+      }
+      optimizer = std::make_unique<model::AdamW>(parameters, options.adamw_);
+      if (options.use_ema_) ema = std::make_unique<model::Ema>(parameters, options.ema_decay_);
+      const random::StreamKey order{input.seed, random::Purpose::training, 1, 0};
+      data = input.selection
+                 ? sft::selection_data(*input.selection, options.loss_, options.first_step(input.selection->grid()), order, input.device)
+                 : sft::examples_data(input.domain, options.examples_, order, input.device);
+      empty_condition = input.domain.conditions(input.domain.splits().front()).null_tensors;
+    }
+
+    void resume() {
+      const auto checkpoint = input.checkpoints.newest();
+      input.progress.begin("training", options.max_train_steps_, "step");
+      if (!checkpoint) return;
+      const at::NoGradGuard no_grad;
+      for (auto& [name, tensor] : parameters) tensor.copy_(checkpoint->tensors.at("model").at(name));
+      optimizer->load(checkpoint->tensors.at("optimizer"));
+      if (ema) ema->load(checkpoint->tensors.at("ema"));
+      step = checkpoint->step;
+      if (const auto* sum = checkpoint->state.find("loss_sum")) loss_sum = at::scalar_tensor(sum->as_number(), at::kFloat).to(input.device);
+      input.progress.advance(step, "resumed");
+    }
+
+    void save() const {
+      Checkpoint checkpoint;
+      checkpoint.step = step;
+      if (loss_sum.defined()) checkpoint.state["loss_sum"] = loss_sum.to(at::kCPU).item<double>();
+      checkpoint.tensors["model"] = copy_of(parameters);
+      checkpoint.tensors["optimizer"] = optimizer->state();
+      if (ema) checkpoint.tensors["ema"] = ema->averaged();
+      input.checkpoints.save(checkpoint);
+    }
+
+    void take_step() {
+      const auto accumulation = options.gradient_accumulation_steps_;
+      for (std::int64_t part = 0; part < accumulation; ++part) {
+        const auto loss = part_loss(step * accumulation + part) / static_cast<double>(accumulation);
+        loss.backward();
+        loss_sum = loss_sum.defined() ? loss_sum + loss.detach() : loss.detach();
+      }
+      if (options.max_grad_norm_ > 0) optimizer->clip_gradients(options.max_grad_norm_);
+      const auto factor = model::learning_rate_factor(options.lr_scheduler_, step, options.lr_warmup_steps_, options.max_train_steps_);
+      const double rate = options.adamw_.learning_rate * factor;
+      optimizer->step(rate);
+      if (ema) ema->update(parameters, step);
+      ++step;
+      if (step % options.logging_steps_ == 0 || step == options.max_train_steps_) log(rate);
+      input.progress.advance(1);
+    }
+
+    void log(double rate) {
+      const auto since = step % options.logging_steps_ == 0 ? options.logging_steps_ : step % options.logging_steps_;
+      const double mean = loss_sum.to(at::kCPU).item<double>() / static_cast<double>(since);
+      loss_sum = at::Tensor();
+      if (!std::isfinite(mean)) {
+        throw StageError(fmt_step(step) + ": the loss is not finite; lower learning_rate or set max_grad_norm");
+      }
+      input.curves.scalar("loss", step, mean);
+      input.curves.scalar("learning_rate", step, rate);
+    }
+
+    // Noise and dropout of the j-th sample of the run are a function of (seed, j): training goes on exactly where it stopped.
+    at::Tensor part_loss(std::int64_t part) const {
+      const auto size = static_cast<std::uint64_t>(options.train_batch_size_);
+      std::vector<std::uint64_t> positions(size);
+      for (std::uint64_t j = 0; j < size; ++j) positions[j] = static_cast<std::uint64_t>(part) * size + j;
+      const auto rows = data->rows(positions);
+      random::Draws draws({input.seed, random::Purpose::training, 0, 0}, positions);
+      draws.begin(1);
+      const auto uniform = draws.uniforms({}).flatten();  // [B]
+      const auto condition = drop_conditions(rows.condition, empty_condition, uniform, options.conditioning_dropout_prob_);
+      const auto embedded = embed(condition);
+      const auto& network = *input.model.network;
+      const auto predict = [&](const State& noisy, const at::Tensor& timestep) {
+        return network.predict(weights, noisy, timestep, embedded);
+      };
+      draws.begin(0);
+      const auto loss = input.model.process->loss(predict, rows.batch, draws);  // [B]
+      return (rows.weight.defined() ? loss * rows.weight : loss).mean();
+    }
+
+    TensorMap embed(const TensorMap& condition) const { return input.model.network->embed(weights, condition); }
+
+    Model finish() {
+      Model trained = input.model;
+      const at::NoGradGuard no_grad;
+      trained.weights.clear();
+      for (const auto& [name, tensor] : weights) trained.weights.emplace(name, tensor.detach());
+      if (ema) {
+        for (const auto& [name, tensor] : ema->averaged()) trained.weights[name] = tensor;
+      }
+      check_finite(trained.weights);
+      trained.info.digest = digest_weights(trained.weights);
+      trained.info.last_step = input.selection ? options.intermediate_step_ : Step();
+      trained.info.trained_num_steps = 0;
+      if (input.selection && options.intermediate_step_.is_index() && options.intermediate_step_ != Step()) {
+        trained.info.trained_num_steps = input.selection->grid().num_steps();
+      }
+      input.progress.end();
+      return trained;
+    }
+
+    // The last step's loss is that of the weights before it.
+    void check_finite(const Weights& trained) const {
+      for (const auto& [name, parameter] : parameters) {
+        if (!at::isfinite(trained.at(name)).all().item<bool>()) {
+          throw StageError(fmt_step(step) + ": the weights of '" + name + "' are not finite; lower learning_rate or set max_grad_norm");
+        }
+      }
+    }
+  };
+
+  bool trains(const std::string& name) const {
+    return std::any_of(train_components_.begin(), train_components_.end(),
+                       [&](const std::string& component) { return name.rfind(component + ".", 0) == 0; });
+  }
+
+  // Steps that remain where training starts.
+  std::int64_t first_step(const diffusion::Grid& grid) const {
+    const auto step = intermediate_step_.of(grid.num_steps());
+    if (step == grid.num_steps()) {
+      throw ConfigError("trainer.sft: intermediate_step = " + intermediate_step_.to_string() + " is the noise itself (step " +
+                        std::to_string(step) + " of " + std::to_string(step) + "): nothing noisier is left to train; take a smaller one");
+    }
+    return step;
+  }
+
+  void check_components(const Weights& weights) const {
+    std::set<std::string> known;
+    for (const auto& [name, tensor] : weights) known.insert(name.substr(0, name.find('.')));
+    const auto list = fmt::format("{}", fmt::join(known, ", "));
+    if (train_components_.empty()) throw ConfigError("trainer.sft: train_components is empty; the model's components are: " + list);
+    for (const auto& component : train_components_) {
+      if (known.contains(component)) continue;
+      throw ConfigError("trainer.sft: train_components names '" + component + "', but the model's components are: " + list);
+    }
+  }
+
+  Step intermediate_step_;
+  std::string loss_ = "clean";
+  std::string examples_ = "train";
+  std::int64_t max_train_steps_ = 400;
+  std::int64_t train_batch_size_ = 64;
+  std::int64_t gradient_accumulation_steps_ = 1;
+  model::AdamWOptions adamw_;
+  std::string lr_scheduler_ = "constant";
+  std::int64_t lr_warmup_steps_ = 0;
+  double max_grad_norm_ = 1.0;
+  bool use_ema_ = false;
+  double ema_decay_ = 0.999;
+  double conditioning_dropout_prob_ = 0.0;
+  std::vector<std::string> train_components_ = {"unet"};
+  std::int64_t checkpointing_steps_ = 100;
+  std::int64_t logging_steps_ = 10;
+};
+
+}  // namespace
+}  // namespace espalier
+
+ESPALIER_PLUGIN(plugin) {
+  plugin.trainer<espalier::Sft>("sft", /*numerics_version=*/1,
+                                "Supervised fine-tuning: pre-training on examples, GRAFT and P-GRAFT on a selection.");
+}

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <memory>
+
+#include "runtime/sdk/trainer.h"
+
+namespace espalier::sft {
+
+// One micro-batch to train on: where noising starts, raw conditions, and each sample's weight (1 on average).
+struct TrainingRows {
+  diffusion::TrainingBatch batch;  // [B, ...] on the device
+  TensorMap condition;             // raw, [B, ...] on the device
+  at::Tensor weight;               // [B], undefined when all are 1
+};
+
+// What training draws from. rows() is a function of the positions alone: position p of an endless stream is the p-th example of a
+// generated set, or in epoch p / size the shuffled_index of a finite one.
+class TrainingData {
+ public:
+  virtual ~TrainingData() = default;
+  virtual TrainingRows rows(const std::vector<std::uint64_t>& positions) const = 0;
+};
+
+std::unique_ptr<TrainingData> examples_data(const Domain& domain, const std::string& split, random::StreamKey order, at::Device device);
+
+// P-GRAFT. loss "forward": noising starts at the recorded X_t; "clean": at the trajectory's X_0, restricted to levels noisier than t.
+std::unique_ptr<TrainingData> selection_data(const SelectionData& selection, const std::string& loss, std::int64_t steps_remaining,
+                                             random::StreamKey order, at::Device device);
+
+}  // namespace espalier::sft

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace espalier {
+
+// Where long work tells how far it is; tqdm-like on a terminal (bar, count, rate, ETA), a line every 30 s elsewhere. Always on stderr.
+class Progress {
+ public:
+  virtual ~Progress() = default;
+  virtual void begin(const std::string& label, std::int64_t total, const std::string& unit) = 0;  // total 0: unknown
+  virtual void advance(std::int64_t count, const std::string& note = "") = 0;                     // thread-safe
+  virtual void end() = 0;
+  virtual void say(const std::string& line) = 0;  // a line of its own, above a bar
+};
+
+std::unique_ptr<Progress> make_progress();  // for stderr as it is; NO_COLOR is honoured
+std::unique_ptr<Progress> make_silent_progress();
+
+}  // namespace espalier

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/cache/paths.h"
+#include "runtime/cache/store.h"
+
+namespace espalier::cache {
+
+// What publishes one layer of a block: a file of the data counts only if a commit record names it.
+struct CommitRecord {
+  Hex set_id;
+  Hex score_id;  // "" for trajectories
+  CommitName name;
+  std::vector<std::int64_t> steps;  // descending; none for scores
+  std::int64_t count = 0;           // samples
+  std::string data_name;
+  std::int64_t data_bytes = 0;
+  Hex data_sha256;
+  Hex sample_sha256;              // of indices, conditions and x_0; "" for scores
+  std::int64_t committed_ns = 0;  // since 1970: of two layers with a step, the older one's is used
+  Provenance provenance;
+};
+
+std::string write_commit(const CommitRecord& record);
+
+// The record of the file `name` in `folder`. Throws DataError when it is damaged, or is another block's or folder's.
+CommitRecord read_commit(std::string_view text, const BlockFolder& folder, const CommitName& name, const std::string& origin);
+
+// The same of a block whose layer only the text tells.
+CommitRecord read_first(std::string_view text, const BlockFolder& folder, std::uint64_t number, const std::string& origin);
+
+}  // namespace espalier::cache

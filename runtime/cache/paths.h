@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/digest.h"
+
+namespace espalier::cache {
+
+inline constexpr std::string_view kCacheFormat = "espalier-cache 1";
+
+// Where one kind of blocks of a set lies: its trajectories, or one reward's scores.
+struct BlockFolder {
+  std::filesystem::path folder;
+  Hex set_id;
+  Hex score_id;  // "" for trajectories
+  std::filesystem::path data() const { return folder / "data"; }
+  std::filesystem::path commit() const { return folder / "commit"; }
+  std::filesystem::path quarantine() const { return folder / "quarantine"; }
+  std::filesystem::path first(std::uint64_t number) const { return folder / "first" / ("b" + std::to_string(number) + ".json"); }
+  std::filesystem::path request() const { return folder / "request.json"; }  // of scores
+};
+
+// "b<number>.<layer>.json"
+struct CommitName {
+  std::uint64_t number = 0;
+  std::string layer;
+  std::string file_name() const;
+  static std::optional<CommitName> parse(std::string_view file_name);
+};
+
+// "b<number>-<first 16 digits of its SHA-256>.h5"; copy k > 0 (".<k>" before ".h5") stands beside a damaged file of that name.
+std::string data_name(std::uint64_t number, const Hex& sha256, int copy);
+bool is_data_name(std::string_view name, std::uint64_t number, const Hex& sha256);
+
+// The short digest of a list of steps, in descending order.
+std::string layer_name(const std::vector<std::int64_t>& steps);
+
+// The folders of a cache (FORMAT.md has the grammar). Every id is checked before it becomes part of a path: InternalError.
+class Paths {
+ public:
+  explicit Paths(std::filesystem::path root) : root_(std::move(root)) {}
+  const std::filesystem::path& root() const { return root_; }
+  std::filesystem::path format() const { return root_ / "FORMAT"; }
+  std::filesystem::path tmp() const { return root_ / "tmp"; }
+  std::filesystem::path quarantine() const { return root_ / "quarantine"; }
+  std::filesystem::path digests() const { return root_ / "digests.json"; }
+  std::filesystem::path set(const Hex& set_id) const;
+  std::filesystem::path recipe(const Hex& set_id) const { return set(set_id) / "recipe.json"; }
+  BlockFolder trajectories(const Hex& set_id) const;
+  BlockFolder scores(const Hex& set_id, const Hex& score_id) const;
+  std::filesystem::path result(const std::string& kind, const Hex& key) const;
+  std::filesystem::path checkpoint(const Hex& model_key) const;
+
+  std::vector<Hex> all_sets() const;
+  std::vector<Hex> all_scores(const Hex& set_id) const;
+  std::vector<std::string> all_kinds() const;
+  std::vector<Hex> all_results(const std::string& kind) const;
+  std::vector<Hex> all_checkpoints() const;
+
+ private:
+  std::filesystem::path root_;
+};
+
+// Sorted names in a folder; none when it is absent. Throws CacheError when it cannot be listed.
+std::vector<std::string> names_in(const std::filesystem::path& folder);
+
+// Throws CacheError when the path cannot be examined.
+bool is_present(const std::filesystem::path& path);
+
+// A file's bytes; nullopt when it is absent. Throws CacheError when it is there and cannot be read: that is no damage.
+std::optional<std::string> read_if_present(const std::filesystem::path& path);
+
+}  // namespace espalier::cache

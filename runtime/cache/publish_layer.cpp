@@ -1,0 +1,147 @@
+#include <chrono>
+
+#include "runtime/base/errors.h"
+#include "runtime/base/files.h"
+#include "runtime/cache/layers.h"
+
+namespace espalier::cache {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kAttempts = 16;  // each failed one means that another process did something to the same block in between
+
+std::int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+// Links the bytes under the first name that is free or already holds them: a damaged file is never trusted, and never replaced in place.
+std::string publish_data(const BlockFolder& folder, const CommitRecord& record, const std::string& bytes, Workspace& workspace) {
+  for (int copy = 0;; ++copy) {
+    const auto name = data_name(record.name.number, record.data_sha256, copy);
+    const auto path = folder.data() / name;
+    if (const auto present = read_if_present(path)) {
+      if (*present != bytes) continue;
+      sync_folder(folder.data());  // whoever linked it may not have come to that yet
+      return name;
+    }
+    const auto aside = workspace.fresh();
+    write_durable(aside, bytes);
+    if (publish_file(aside, path)) return name;
+    --copy;  // the other's file is there now: look at it
+  }
+}
+
+[[noreturn]] void refuse(const BlockFolder& folder, const CommitRecord& record, const Layer& there) {
+  throw CacheError(
+      "set " + folder.set_id + ", block " + std::to_string(record.name.number) + ": x_0 differs from the one in the cache (" +
+      there.path.string() + ", numerics class " + to_json(there.record.provenance.numerics_class) + "; now " +
+      to_json(record.provenance.numerics_class) +
+      "): the same recipe gave other samples here, so its steps cannot be added; use another cache folder, or compute them where the "
+      "set was made");
+}
+
+// Whether a sound layer of this name is there already. Damaged ones that stand in the way are set aside.
+bool present_already(const BlockFolder& folder, const CommitRecord& record) {
+  while (true) {
+    const auto scan = scan_layers(folder, commit_paths(folder, record.name.number));
+    bool changed = !scan.bad.empty();
+    for (const auto& bad : scan.bad) set_aside(folder, bad);
+    bool present = false;
+    for (const auto& layer : scan.layers) {
+      const bool same_name = layer.record.name.layer == record.name.layer;
+      const bool differs = layer.record.sample_sha256 != record.sample_sha256;
+      if (!same_name && !differs) continue;
+      if (const auto bad = judge_layer(folder, layer)) {
+        set_aside(folder, *bad);
+        changed = true;
+      } else if (differs) {
+        refuse(folder, record, layer);
+      } else {
+        present = true;
+      }
+    }
+    if (!changed) return present;
+  }
+}
+
+// The record of the first layer ever published of a block stays in first/: of publishers with different x_0 one gets that name, and the
+// others are refused before they commit. It outlives its data, for scores may have been made of that x_0.
+class First {
+ public:
+  First(const BlockFolder& folder, const CommitRecord& record, Workspace& workspace)
+      : folder_(folder), record_(record), path_(folder.first(record.name.number)), workspace_(workspace) {}
+
+  // Makes `own`, the record's text, the first one, or refuses it if its x_0 is another.
+  void claim(const std::string& own) const {
+    make_folders(path_.parent_path());
+    while (true) {
+      const auto text = read_if_present(path_);
+      if (!text) {
+        propose(own);
+      } else if (const auto first = read(*text)) {
+        if (first->record.sample_sha256 == record_.sample_sha256) return;
+        complete(*first);
+        refuse(folder_, record_, *first);
+      } else {
+        const FolderLock lock(folder_.quarantine());
+        if (read_if_present(path_) == text)
+          move_aside(path_, folder_.quarantine() / ("first." + path_.filename().string() + "." + unique_name()));
+      }
+    }
+  }
+
+ private:
+  std::optional<Layer> read(const std::string& text) const {
+    try {
+      return Layer{read_first(text, folder_, record_.name.number, path_.string()), path_, text};
+    } catch (const DataError&) {
+      return std::nullopt;
+    }
+  }
+
+  void propose(const std::string& text) const {
+    const auto scan = scan_layers(folder_, commit_paths(folder_, record_.name.number));
+    const auto copy = workspace_.fresh();  // no second link to the commit record: the two must not be damaged together
+    write_durable(copy, scan.layers.empty() ? text : scan.layers.front().bytes);  // with layers, it was damaged and is made anew
+    publish_file(copy, path_);
+  }
+
+  // A publisher that was killed between its two links left a whole layer that nobody sees.
+  void complete(const Layer& first) const {
+    const auto path = folder_.commit() / first.record.name.file_name();
+    if (is_present(path) || judge_layer(folder_, first)) return;
+    const auto copy = workspace_.fresh();
+    write_durable(copy, first.bytes);
+    publish_file(copy, path);
+  }
+
+  const BlockFolder& folder_;
+  const CommitRecord& record_;
+  fs::path path_;
+  Workspace& workspace_;
+};
+
+}  // namespace
+
+bool publish_layer(const BlockFolder& folder, CommitRecord record, const std::string& bytes, Workspace& workspace) {
+  make_folders(folder.data());
+  make_folders(folder.commit());
+  const auto path = folder.commit() / record.name.file_name();
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    if (present_already(folder, record)) {
+      sync_folder(folder.commit());
+      return false;
+    }
+    record.data_name = publish_data(folder, record, bytes, workspace);
+    record.committed_ns = now_ns();
+    const auto text = write_commit(record);
+    if (record.score_id.empty()) First(folder, record, workspace).claim(text);
+    const auto aside = workspace.fresh();
+    write_durable(aside, text);
+    if (publish_file(aside, path)) return true;
+  }
+  throw CacheError(path.string() + ": could not be published: it appears and vanishes; is another program changing the cache?");
+}
+
+}  // namespace espalier::cache

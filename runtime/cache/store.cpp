@@ -1,0 +1,163 @@
+#include "runtime/cache/store.h"
+
+#include <algorithm>
+
+#include "runtime/base/errors.h"
+#include "runtime/base/files.h"
+#include "runtime/cache/sealed.h"
+#include "runtime/cache/store_impl.h"
+
+namespace espalier::cache {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string format_line() { return std::string(kCacheFormat) + "\n"; }
+
+// FORMAT comes first and is linked whole, so a folder with anything else in it and no FORMAT is not ours.
+void make_format(const Paths& paths) {
+  const auto foreign = [&] {
+    for (const auto& name : names_in(paths.root())) {
+      if (!name.starts_with(".FORMAT.") && name != "lost+found") return !is_present(paths.format());
+    }
+    return false;
+  };
+  if (foreign()) {
+    throw CacheError(paths.root().string() + ": is not a cache (it has no FORMAT) and not empty; name an empty or absent folder");
+  }
+  const auto aside = paths.root() / (".FORMAT." + unique_name());
+  write_durable(aside, format_line());
+  publish_file(aside, paths.format());
+}
+
+void check_format(const Paths& paths) {
+  const auto found = read_if_present(paths.format());
+  if (!found) throw CacheError(paths.root().string() + ": is not a cache: it has no FORMAT");
+  if (*found == format_line()) return;
+  auto shown = found->substr(0, std::min<std::size_t>(found->find('\n'), 64));
+  std::replace_if(shown.begin(), shown.end(), [](unsigned char c) { return c < 0x20 || c > 0x7e; }, '?');
+  throw CacheError(paths.format().string() + ": its format is '" + shown + "'; this program knows '" + std::string(kCacheFormat) +
+                   "' only: use the version that made it, or another folder");
+}
+
+}  // namespace
+
+std::unique_ptr<Store> Store::open(const fs::path& root, bool read_only) {
+  const Paths paths(root);
+  std::error_code error;
+  const auto type = fs::status(root, error).type();
+  if (type == fs::file_type::not_found && read_only) throw CacheError(root.string() + ": there is no such cache");
+  if (type != fs::file_type::not_found && type != fs::file_type::directory) {
+    throw CacheError(root.string() + ": is not a folder" + (error ? " (" + error.message() + ")" : ""));
+  }
+  if (!read_only) {
+    make_folders(fs::absolute(root));
+    if (!is_present(paths.format())) make_format(paths);
+  }
+  check_format(paths);
+  return std::unique_ptr<Store>(new Store(root, read_only));
+}
+
+Store::Store(fs::path root, bool read_only)
+    : root_(std::move(root)), read_only_(read_only), impl_(std::make_unique<Impl>(root_, read_only)) {}
+
+Store::~Store() {
+  if (!read_only_) impl_->memo.save();
+}
+
+void Store::Impl::require_writable(const std::string& what) const {
+  if (read_only) throw CacheError(paths.root().string() + ": cannot " + what + ": this cache was opened for reading only");
+}
+
+Hex Store::ensure_set(const Value& recipe) {
+  const auto set_id = digest(recipe);
+  const auto path = impl_->paths.recipe(set_id);
+  const auto holds = [&](const std::optional<std::string>& text) {
+    try {
+      return text && digest(parse_json(*text, path.string())) == set_id;
+    } catch (const DataError&) {
+      return false;
+    }
+  };
+  auto present = read_if_present(path);
+  if (holds(present)) return set_id;
+  impl_->require_writable("make the set " + set_id);
+  const auto text = to_json(recipe, 2) + "\n";
+  if (!holds(text)) throw InternalError("a recipe does not survive JSON (a NaN or an infinity in it?): " + to_json(recipe));
+  make_folders(path.parent_path());
+  for (int attempt = 0; attempt < 16; ++attempt) {
+    if (present) {  // damaged: it is made anew
+      const FolderLock lock(impl_->paths.set(set_id) / "quarantine");
+      if (read_if_present(path) == present) move_aside(path, path.parent_path() / "quarantine" / ("recipe.json." + unique_name()));
+    }
+    const auto aside = impl_->workspace.fresh();
+    write_durable(aside, text);
+    publish_file(aside, path);
+    present = read_if_present(path);
+    if (holds(present)) return set_id;
+  }
+  throw CacheError(path.string() + ": could not be written so that it reads back equal; check the disk");
+}
+
+std::optional<Value> Store::recipe(const Hex& set_id) const {
+  const auto path = impl_->paths.recipe(set_id);
+  const auto text = read_if_present(path);
+  if (!text) return std::nullopt;
+  try {
+    auto recipe = parse_json(*text, path.string());
+    const auto found = digest(recipe);
+    if (found != set_id) throw DataError(path.string() + ": its digest is " + found + ", not that of its folder");
+    return recipe;
+  } catch (const DataError& error) {
+    throw CacheError(error.what());
+  }
+}
+
+fs::path Store::new_folder() {
+  impl_->require_writable("make a folder");
+  auto folder = impl_->workspace.fresh();
+  make_folders(folder);
+  return folder;
+}
+
+fs::path Store::checkpoint_folder(const Hex& model_key) {
+  auto folder = impl_->paths.checkpoint(model_key);
+  if (!read_only_) make_folders(folder);
+  return folder;
+}
+
+void Store::remove_checkpoints(const Hex& model_key) {
+  impl_->require_writable("remove checkpoints");
+  const auto aside = impl_->workspace.fresh();
+  if (!move_aside(impl_->paths.checkpoint(model_key), aside)) return;  // gone at once for every reader, whatever happens next
+  std::error_code error;
+  fs::remove_all(aside, error);
+  if (error) throw CacheError(aside.string() + ": cannot be removed: " + error.message());
+}
+
+std::vector<Value> Store::requests(const std::string& kind) const {
+  std::vector<Value> requests;
+  const auto& paths = impl_->paths;
+  // What is damaged cannot be compared with; verify reports it.
+  const auto keep = [&](const fs::path& path, bool sealed) {
+    try {
+      const auto text = read_if_present(path);
+      if (text) requests.push_back(sealed ? unseal(*text, path.string()).at("request") : parse_json(*text, path.string()));
+    } catch (const DataError&) {
+    }
+  };
+  if (kind == "trajectories") {
+    for (const auto& set_id : paths.all_sets()) keep(paths.recipe(set_id), false);
+  } else if (kind == "scores") {
+    for (const auto& set_id : paths.all_sets()) {
+      for (const auto& score_id : paths.all_scores(set_id)) keep(paths.scores(set_id, score_id).request(), true);
+    }
+  } else {
+    for (const auto& key : paths.all_results(kind)) {
+      if (const auto found = result(kind, key)) requests.push_back(found->request);
+    }
+  }
+  return requests;
+}
+
+}  // namespace espalier::cache

@@ -1,0 +1,66 @@
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "runtime/base/errors.h"
+#include "runtime/base/suggest.h"
+#include "runtime/cli/command.h"
+#include "runtime/sdk/stamp.h"
+
+namespace {
+
+using espalier::ConfigError;
+using espalier::ExitCode;
+namespace cli = espalier::cli;
+
+std::string help() {
+  std::string text = "usage: espalier <command> [options]\n\nRuns reward fine-tuning pipelines and keeps their trajectories.\n\nCommands\n";
+  for (const auto& command : cli::commands()) text += fmt::format("  {:<10} {}\n", command.name, command.help);
+  return text + "\n'espalier <command> --help' tells a command's options; 'espalier --version' the version.\n";
+}
+
+int dispatch(const std::vector<std::string>& args) {
+  if (args.empty()) throw ConfigError("no command given\n\n" + help());
+  const std::string& name = args.front();
+  if (name == "--help" || name == "-h" || name == "help") {
+    cli::print(help());
+    return 0;
+  }
+  if (name == "--version") {
+    cli::print(fmt::format("espalier {} (SDK ABI {}, LibTorch {})\n", ESPALIER_VERSION, ESPALIER_ABI, ESPALIER_TORCH_VERSION));
+    return 0;
+  }
+  std::vector<std::string> names;
+  for (const auto& command : cli::commands()) {
+    if (command.name == name) return command.run({args.begin() + 1, args.end()});
+    names.push_back(command.name);
+  }
+  throw ConfigError(fmt::format("unknown command '{}'{}", name, espalier::did_you_mean(name, names)));
+}
+
+int fail(ExitCode code, const char* message) {
+  // The lines of a file's problems stand by themselves, so that an editor finds file:line:col.
+  const bool many = std::string_view(message).find('\n') != std::string_view::npos;
+  std::fprintf(stderr, "espalier: error:%s%s\n", many ? "\n" : " ", message);
+  return static_cast<int>(code);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed stdout is print()'s to notice; a run whose reader left still finishes its work
+  try {
+    return dispatch({argv + 1, argv + argc});
+  } catch (const espalier::Stopped& stopped) {
+    std::fprintf(stderr, "espalier: %s\n", stopped.what());
+    return static_cast<int>(stopped.code());
+  } catch (const espalier::Error& error) {
+    return fail(error.code(), error.what());
+  } catch (const std::exception& error) {
+    return fail(ExitCode::stage_failed, error.what());
+  }
+}

@@ -1,0 +1,43 @@
+#include "runtime/cli/pipeline.h"
+
+#include <charconv>
+
+#include "runtime/base/errors.h"
+
+namespace espalier::cli {
+namespace {
+
+class EmptyIndex final : public cache::Index {
+ public:
+  std::map<std::uint64_t, cache::BlockStatus> blocks(const Hex&) const override { return {}; }
+  std::map<std::uint64_t, cache::CommitInfo> score_blocks(const Hex&, const Hex&) const override { return {}; }
+  std::optional<cache::ResultInfo> result(const std::string&, const Hex&) const override { return std::nullopt; }
+  std::vector<Value> requests(const std::string&) const override { return {}; }
+};
+
+}  // namespace
+
+Pipeline load_pipeline(const CommonOptions& options) {
+  const auto document = config::Document::parse_file(options.pipeline, options.overrides);
+  auto catalog = plugin::load_catalog(options.plugin_folders());
+  auto spec = config::resolve(document, catalog);
+  return {std::move(catalog), std::move(spec)};
+}
+
+std::unique_ptr<cache::Store> open_store(const config::PipelineSpec& spec) { return cache::Store::open(spec.cache_path); }
+
+std::unique_ptr<cache::Index> open_index(const config::PipelineSpec& spec) {
+  if (!std::filesystem::exists(spec.cache_path)) return std::make_unique<EmptyIndex>();
+  return cache::Store::open(spec.cache_path, /*read_only=*/true);
+}
+
+std::int64_t parse_count(const std::string& text, const std::string& option) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < 1) {
+    throw ConfigError("--" + option + ": found '" + text + "', a whole number from 1 is wanted");
+  }
+  return number;
+}
+
+}  // namespace espalier::cli

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <memory>
+
+#include "runtime/cache/store.h"
+#include "runtime/cli/command.h"
+#include "runtime/config/resolve.h"
+#include "runtime/plugin/catalog.h"
+
+namespace espalier::cli {
+
+// A pipeline read and checked, with the catalog its plugins came from.
+struct Pipeline {
+  plugin::Catalog catalog;
+  config::PipelineSpec spec;
+};
+Pipeline load_pipeline(const CommonOptions& options);
+
+// The pipeline's cache. For commands that only look: a cache that is not there yet is an empty one.
+std::unique_ptr<cache::Store> open_store(const config::PipelineSpec& spec);
+std::unique_ptr<cache::Index> open_index(const config::PipelineSpec& spec);
+
+std::int64_t parse_count(const std::string& text, const std::string& option);  // a positive integer, or ConfigError naming the option
+
+}  // namespace espalier::cli

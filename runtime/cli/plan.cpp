@@ -1,0 +1,66 @@
+#include "runtime/plan/plan.h"
+
+#include <fmt/format.h>
+
+#include "runtime/base/stop.h"
+#include "runtime/cli/pipeline.h"
+#include "runtime/exec/run.h"
+
+namespace espalier::cli {
+namespace {
+
+Value stage_value(const plan::StagePlan& stage) {
+  Value value = Value::Map{{"tag", stage.stage->tag},
+                           {"type", stage.stage->type},
+                           {"action", stage.action == plan::Action::run ? "run" : "reuse"},
+                           {"because", stage.because},
+                           {"key", stage.key},
+                           {"samples", stage.samples},
+                           {"samples_to_compute", stage.samples_to_compute},
+                           {"network_evaluations", stage.network_evaluations},
+                           {"bytes", stage.bytes}};
+  if (stage.seconds) value["seconds"] = *stage.seconds;
+  return value;
+}
+
+std::string stage_line(const plan::StagePlan& stage) {
+  auto line = fmt::format("{:<6} {:<24} {:<24} {}", stage.action == plan::Action::run ? "run" : "reuse", stage.stage->tag,
+                          stage.stage->type, stage.because);
+  if (stage.samples_to_compute > 0) line += fmt::format("; {} samples", stage.samples_to_compute);
+  if (stage.network_evaluations > 0) line += fmt::format("; {} network evaluations", stage.network_evaluations);
+  if (stage.bytes > 0) line += fmt::format("; {:.1f} MB", static_cast<double>(stage.bytes) / 1e6);
+  if (stage.seconds) line += fmt::format("; about {:.0f} s of one worker", *stage.seconds);
+  return line + "\n";
+}
+
+}  // namespace
+
+int plan(const Args& args) {
+  CommonOptions common;
+  bool probe = false;
+  Arguments arguments("plan <pipeline.toml>", "Says for each stage whether it would run or be reused, why, and what it would cost.");
+  add_pipeline_options(arguments, common);
+  arguments.flag("probe", probe, "measure a micro-batch of each sampler stage with work to estimate its time");
+  if (!arguments.parse(args)) return 0;
+
+  const auto pipeline = load_pipeline(common);
+  auto stages = plan::make(pipeline.spec, *open_index(pipeline.spec));
+  if (probe) {
+    const SignalStop stop;
+    const auto store = open_store(pipeline.spec);
+    const auto measured = exec::probe(pipeline.spec, *store, stop);
+    for (auto& stage : stages) {
+      if (const auto found = measured.find(stage.stage->tag); found != measured.end()) stage.seconds = found->second;
+    }
+  }
+  if (common.json) {
+    Value::List list;
+    for (const auto& stage : stages) list.push_back(stage_value(stage));
+    print(to_json(Value(Value::Map{{"name", pipeline.spec.name}, {"stages", list}}), 2) + "\n");
+  } else {
+    for (const auto& stage : stages) print(stage_line(stage));
+  }
+  return 0;
+}
+
+}  // namespace espalier::cli

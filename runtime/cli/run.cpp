@@ -1,0 +1,70 @@
+#include "runtime/exec/run.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <ctime>
+
+#include "runtime/base/files.h"
+#include "runtime/cli/command.h"
+#include "runtime/cli/pipeline.h"
+#include "runtime/report/report.h"
+
+namespace espalier::cli {
+namespace {
+
+// runs/<name>/<UTC time>, with a suffix where two runs begin within a second.
+std::filesystem::path new_run_folder(const config::PipelineSpec& spec) {
+  const auto now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  char time[32];
+  std::strftime(time, sizeof time, "%Y%m%dT%H%M%SZ", &parts);
+  auto folder = spec.runs_path / spec.name / time;
+  for (int i = 2; std::filesystem::exists(folder); ++i) folder = spec.runs_path / spec.name / fmt::format("{}-{}", time, i);
+  return folder;
+}
+
+std::string interval(const exec::FigureRecord& figure) {
+  if (std::isnan(figure.low)) return "";
+  return fmt::format("  [{:.4f}, {:.4f}]", figure.low, figure.high);
+}
+
+std::string summary(const exec::Record& record) {
+  std::string text;
+  for (const auto& stage : record.stages) {
+    text += fmt::format("{:<7} {:<24} {:>8.1f} s  {}\n", stage.status, stage.tag, stage.seconds, stage.because);
+  }
+  for (const auto& figure : record.figures) {
+    text += fmt::format("{:<24} {:<20} {:>9.4f}{}\n", figure.stage, figure.name, figure.value, interval(figure));
+  }
+  return text;
+}
+
+}  // namespace
+
+int run(const Args& args) {
+  CommonOptions common;
+  std::string workers;
+  Arguments arguments("run <pipeline.toml>", "Runs a pipeline; what the cache holds is reused. Run again, it goes on where it stopped.");
+  add_pipeline_options(arguments, common);
+  arguments.text("workers", workers, "threads of sampling and scoring (default: one a core)");
+  if (!arguments.parse(args)) return 0;
+
+  exec::RunOptions options;
+  if (!workers.empty()) options.workers = parse_count(workers, "workers");
+  const SignalStop stop;
+  const auto progress = common.progress();
+  const auto pipeline = load_pipeline(common);
+  const auto store = open_store(pipeline.spec);
+  const auto record = exec::run(pipeline.spec, pipeline.catalog, *store, *progress, stop, options);
+  const auto page = report::write(record, new_run_folder(pipeline.spec));
+  if (common.json) {
+    print(read_file(page.parent_path() / "report.json"));
+  } else {
+    print(summary(record) + "report: " + page.string() + "\n");
+  }
+  return 0;
+}
+
+}  // namespace espalier::cli

@@ -1,0 +1,32 @@
+#include <fmt/format.h>
+
+#include "runtime/base/value.h"
+#include "runtime/cli/command.h"
+#include "runtime/config/resolve.h"
+#include "runtime/plugin/catalog.h"
+
+namespace espalier::cli {
+
+int validate(const Args& args) {
+  CommonOptions common;
+  Arguments arguments("validate <pipeline.toml> [options]",
+                      "Checks a pipeline file, its plugins, options and inputs, and opens its domain. Tells every problem at once.");
+  add_pipeline_options(arguments, common);
+  if (!arguments.parse(args)) return 0;
+
+  const auto document = config::Document::parse_file(common.pipeline, common.overrides);
+  const auto catalog = plugin::load_catalog(common.plugin_folders());
+  const auto spec = config::resolve(document, catalog);
+  if (!common.json) {
+    print(fmt::format("{}: ok: '{}', {}, {} stage{}\n", common.pipeline, spec.name, spec.domain_type, spec.stages.size(),
+                      spec.stages.size() == 1 ? "" : "s"));
+    return 0;
+  }
+  Value::List stages;
+  for (const auto& stage : spec.stages) stages.push_back(Value::Map{{"tag", stage.tag}, {"type", stage.type}});
+  const Value result(Value::Map{{"name", spec.name}, {"seed", spec.seed}, {"domain", spec.domain_type}, {"stages", std::move(stages)}});
+  print(to_json(result, 2) + "\n");
+  return 0;
+}
+
+}  // namespace espalier::cli

@@ -1,0 +1,43 @@
+#include <fmt/format.h>
+
+#include "runtime/base/errors.h"
+#include "runtime/base/stop.h"
+#include "runtime/cli/pipeline.h"
+#include "runtime/exec/run.h"
+
+namespace espalier::cli {
+namespace {
+
+exec::Shard parse_shard(const std::string& text) {
+  const auto slash = text.find('/');
+  if (slash == std::string::npos) throw ConfigError("--shard: found '" + text + "', i/n is wanted, such as 3/16");
+  const exec::Shard shard{parse_count(text.substr(0, slash), "shard"), parse_count(text.substr(slash + 1), "shard")};
+  if (shard.number > shard.count) throw ConfigError("--shard: found '" + text + "', i must be from 1 to n");
+  return shard;
+}
+
+}  // namespace
+
+int work(const Args& args) {
+  CommonOptions common;
+  std::string shard;
+  std::string workers;
+  Arguments arguments("work <pipeline.toml>", "Computes a shard's blocks of sampling and scoring, for any launcher to share the work.");
+  add_pipeline_options(arguments, common);
+  arguments.text("shard", shard, "i/n: every n-th block, from the i-th (default 1/1)");
+  arguments.text("workers", workers, "threads (default: one a core)");
+  if (!arguments.parse(args)) return 0;
+
+  exec::RunOptions options;
+  if (!shard.empty()) options.shard = parse_shard(shard);
+  if (!workers.empty()) options.workers = parse_count(workers, "workers");
+  const SignalStop stop;
+  const auto progress = common.progress();
+  const auto pipeline = load_pipeline(common);
+  const auto store = open_store(pipeline.spec);
+  const auto blocks = exec::work(pipeline.spec, *store, *progress, stop, options);
+  print(common.json ? fmt::format("{{\"blocks\": {}}}\n", blocks) : fmt::format("{} blocks computed\n", blocks));
+  return 0;
+}
+
+}  // namespace espalier::cli

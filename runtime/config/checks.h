@@ -1,0 +1,65 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/config/node.h"
+#include "runtime/config/spec.h"
+#include "runtime/plugin/catalog.h"
+
+// The parts of resolve(). Each adds what it finds wrong to `problems` and goes on, so that a file's problems are told together.
+namespace espalier::config {
+
+// "kind.name"; kind and name are "" where the text has no point.
+struct TypeName {
+  explicit TypeName(const std::string& text);
+  std::string kind;
+  std::string name;
+};
+
+// Reports keys of a table that are not known; `place` says which table ("[domain]", "stage 'x'").
+void check_keys(const Node& table, const std::vector<std::string>& known, const std::string& place, Problems& problems);
+
+// The string at `key`. Without one: nullopt, and a problem where it is no string, or missing and required.
+std::optional<std::string> read_string(const Node& table, const std::string& key, bool required, const std::string& place,
+                                       Problems& problems);
+
+// Whether `text` has letters, digits, '-' and '_' alone, 1 to 100 of them; a problem otherwise.
+bool check_word(const std::string& text, const SourceSpan& where, const std::string& what, Problems& problems);
+
+// Reads defaults and own options (either may be null) together into the schema, own ones winning. `subject` begins each message. Problems
+// with a default are not told again: check_defaults() has.
+void read_options(Schema& schema, const Node* defaults, const Node* own, const SourceSpan& where, const std::string& subject,
+                  Problems& problems);
+
+// A stage's options as one schema: the engine's for its kind, then the plugin's own. Throws PluginError when the plugin declares a name
+// twice or one of the engine's.
+void declare_options(StageSpec& stage, Schema& schema);
+
+// [defaults."kind.name"]: gives the tables by type.
+std::map<std::string, const Node*> check_defaults(const Node& root, const plugin::Catalog& catalog, Problems& problems);
+
+// A stage being checked: what is known of it so far, and its table. Fields of `spec` that the file gets wrong stay empty.
+struct Draft {
+  StageSpec spec;
+  const Node* node = nullptr;
+  std::string subject;  // "stage 'x'", or "stage number 2" without a tag
+};
+
+// All [[stage]] tables, with plugins made and options read, in the file's order; inputs are not read yet.
+std::vector<Draft> read_stages(const Node& root, const plugin::Catalog& catalog, const std::map<std::string, const Node*>& defaults,
+                               Problems& problems);
+
+// Reads every stage's inputs and checks them against the ports of its kind.
+void read_inputs(std::vector<Draft>& drafts, Problems& problems);
+
+// The stages in an order in which inputs come first, else in the file's. A problem for each cycle.
+std::vector<StageSpec> in_order(const std::vector<Draft>& drafts, Problems& problems);
+
+// What needs the opened domain: a sampler's split, a reward's kind of sample.
+void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain, const std::string& domain_type,
+                          const plugin::Catalog& catalog, Problems& problems);
+
+}  // namespace espalier::config

@@ -1,0 +1,195 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+
+#include "runtime/base/errors.h"
+#include "runtime/base/suggest.h"
+#include "runtime/config/checks.h"
+
+namespace espalier::config {
+namespace {
+
+const Draft* find_draft(const std::vector<Draft>& drafts, const std::string& tag) {
+  const auto found = std::find_if(drafts.begin(), drafts.end(), [&](const Draft& draft) { return !tag.empty() && draft.spec.tag == tag; });
+  return found == drafts.end() ? nullptr : &*found;
+}
+
+// The tags a port may name: what gives its kind of result.
+std::vector<std::string> tags_giving(const std::vector<Draft>& drafts, const Draft& self, ResultKind result) {
+  std::vector<std::string> tags;
+  if (result == ResultKind::model) tags.push_back("domain");
+  for (const Draft& draft : drafts) {
+    const bool gives = draft.spec.kind != nullptr && draft.spec.kind->gives == result;
+    if (gives && !draft.spec.tag.empty() && &draft != &self) tags.push_back(draft.spec.tag);
+  }
+  return tags;
+}
+
+// The strings of a port's value; nothing, with a problem, when it is neither a tag nor (of a port that takes many) a list of tags.
+std::vector<std::string> read_tags(const Field& field, const Port& port, const std::string& place, Problems& problems) {
+  const Node& value = field.value;
+  if (value.is_string()) return {value.scalar.as_string()};
+  const char* const allowed = port.many ? "a tag or a list of tags" : "one tag";
+  std::vector<std::string> tags;
+  const bool all_strings =
+      value.is_list() && std::all_of(value.list.begin(), value.list.end(), [](const Node& node) { return node.is_string(); });
+  if (!port.many || !all_strings || value.list.empty()) {
+    const std::string found = value.is_list() && value.list.empty() ? "an empty list" : value.found();
+    problems.add(field.where, fmt::format("{} is {}; found {}", place, allowed, found));
+    return tags;
+  }
+  for (const Node& node : value.list) tags.push_back(node.scalar.as_string());
+  return tags;
+}
+
+void check_tag(const std::vector<Draft>& drafts, const Draft& self, const Port& port, const std::string& tag, const SourceSpan& where,
+               const std::string& place, Problems& problems) {
+  const std::string wanted = result_name(port.takes);
+  const std::vector<std::string> allowed = tags_giving(drafts, self, port.takes);
+  const std::string givers =
+      allowed.empty() ? fmt::format("; no stage gives {}", wanted) : fmt::format("; allowed: {}", fmt::join(allowed, ", "));
+  if (tag == "domain") {
+    if (port.takes != ResultKind::model)
+      problems.add(where, fmt::format("{} takes {}, but the domain gives a model{}", place, wanted, givers));
+    return;
+  }
+  const Draft* other = find_draft(drafts, tag);
+  if (other == nullptr) {
+    const std::string near = nearest_name(tag, allowed);
+    problems.add(where,
+                 fmt::format("{} names '{}', which is no stage{}", place, tag, near.empty() ? givers : "; did you mean '" + near + "'?"));
+    return;
+  }
+  if (other == &self || other->spec.kind == nullptr || other->spec.kind->gives == port.takes) return;
+  problems.add(where, fmt::format("{} takes {}, but stage '{}' ({}) gives {}{}", place, wanted, tag, other->spec.type,
+                                  result_name(other->spec.kind->gives), givers));
+}
+
+void read_port(std::vector<Draft>& drafts, Draft& draft, const Port& port, const Node* inputs, Problems& problems) {
+  const Field* field = inputs == nullptr ? nullptr : inputs->find(port.name);
+  if (field == nullptr) {
+    if (!port.required) return;
+    const std::vector<std::string> allowed = tags_giving(drafts, draft, port.takes);
+    problems.add(
+        inputs == nullptr ? draft.spec.where : inputs->where,
+        fmt::format("{}: the input '{}' is missing: inputs = {{ {} = \"<tag>\" }} with a tag that gives {}{}", draft.subject, port.name,
+                    port.name, result_name(port.takes), allowed.empty() ? "" : fmt::format("; allowed: {}", fmt::join(allowed, ", "))));
+    return;
+  }
+  const std::string place = fmt::format("{}: the input '{}'", draft.subject, port.name);
+  StageInput input{port.name, read_tags(*field, port, place, problems)};
+  std::set<std::string> seen;
+  for (const std::string& tag : input.tags) {
+    check_tag(drafts, draft, port, tag, field->where, place, problems);
+    if (!seen.insert(tag).second) problems.add(field->where, fmt::format("{} names '{}' twice", place, tag));
+  }
+  draft.spec.inputs.push_back(std::move(input));
+}
+
+// A tag on a cycle among stages that are not done, and the way round: "a -> b -> a". Every such stage has an input that is not done.
+std::vector<const Draft*> find_cycle(const std::vector<Draft>& drafts, const std::set<std::string>& done, const Draft& start) {
+  std::vector<const Draft*> path;
+  const Draft* at = &start;
+  while (std::find(path.begin(), path.end(), at) == path.end()) {
+    path.push_back(at);
+    const Draft* next = nullptr;
+    for (const StageInput& input : at->spec.inputs) {
+      for (const std::string& tag : input.tags) {
+        const Draft* candidate = done.count(tag) == 0 ? find_draft(drafts, tag) : nullptr;
+        if (next == nullptr && candidate != nullptr) next = candidate;
+      }
+    }
+    at = next;
+  }
+  path.erase(path.begin(), std::find(path.begin(), path.end(), at));
+  return path;
+}
+
+bool is_ready(const Draft& draft, const std::vector<Draft>& drafts, const std::set<std::string>& done) {
+  for (const StageInput& input : draft.spec.inputs) {
+    for (const std::string& tag : input.tags) {
+      if (done.count(tag) == 0 && find_draft(drafts, tag) != nullptr) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+void read_inputs(std::vector<Draft>& drafts, Problems& problems) {
+  for (Draft& draft : drafts) {
+    if (draft.spec.kind == nullptr) continue;
+    const Field* field = draft.node->find("inputs");
+    if (field != nullptr && !field->value.is_table()) {
+      problems.add(field->where,
+                   fmt::format("{}: 'inputs' is a table, inputs = {{ port = \"tag\" }}; found {}", draft.subject, field->value.found()));
+      continue;
+    }
+    const Node* inputs = field == nullptr ? nullptr : &field->value;
+    std::vector<std::string> names;
+    for (const Port& port : draft.spec.kind->ports) {
+      names.push_back(port.name);
+      read_port(drafts, draft, port, inputs, problems);
+    }
+    if (inputs == nullptr) continue;
+    for (const Field& given : inputs->fields) {
+      if (std::find(names.begin(), names.end(), given.key) != names.end()) continue;
+      problems.add(given.where, fmt::format("{}: a {} has no input '{}'{}", draft.subject, draft.spec.kind->kind, given.key,
+                                            did_you_mean(given.key, names)));
+    }
+  }
+}
+
+std::vector<StageSpec> in_order(const std::vector<Draft>& drafts, Problems& problems) {
+  std::vector<StageSpec> ordered;
+  std::set<const Draft*> placed;
+  std::set<std::string> done;
+  while (placed.size() < drafts.size()) {
+    const Draft* next = nullptr;
+    for (const Draft& draft : drafts) {
+      if (next == nullptr && placed.count(&draft) == 0 && is_ready(draft, drafts, done)) next = &draft;
+    }
+    if (next != nullptr) {
+      ordered.push_back(next->spec);
+      placed.insert(next);
+      done.insert(next->spec.tag);
+      continue;
+    }
+    const auto first = std::find_if(drafts.begin(), drafts.end(), [&](const Draft& draft) { return placed.count(&draft) == 0; });
+    const std::vector<const Draft*> cycle = find_cycle(drafts, done, *first);
+    std::string way;
+    for (const Draft* draft : cycle) {
+      way += "'" + draft->spec.tag + "' needs ";
+      placed.insert(draft);
+      done.insert(draft->spec.tag);  // so that each cycle is told once, and the stages behind it not at all
+    }
+    problems.add(cycle.front()->spec.where,
+                 fmt::format("{}: its inputs form a cycle: {}'{}'", cycle.front()->subject, way, cycle.front()->spec.tag));
+  }
+  return ordered;
+}
+
+void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain, const std::string& domain_type,
+                          const plugin::Catalog& catalog, Problems& problems) {
+  const std::vector<std::string> splits = domain.splits();
+  for (const Draft& draft : drafts) {
+    const StageSpec& spec = draft.spec;
+    const TypeName type(spec.type);
+    const PluginEntry* entry = catalog.find(type.kind, type.name);
+    if (type.kind == "reward" && !entry->takes.empty() && entry->takes != domain.sample_kind()) {
+      problems.add(draft.node->find("type")->where, fmt::format("{}: {} takes samples of kind '{}', but {} gives '{}'", draft.subject,
+                                                                spec.type, entry->takes, domain_type, domain.sample_kind()));
+    }
+    const std::string& split = spec.sampler.split;
+    if (type.kind == "sampler" && std::find(splits.begin(), splits.end(), split) == splits.end()) {
+      const Field* options = draft.node->find("options");
+      const Field* field = options == nullptr ? nullptr : options->value.find("split");
+      problems.add(field == nullptr ? spec.where : field->where,
+                   fmt::format("{}: {} has no split '{}'{}", draft.subject, domain_type, split, did_you_mean(split, splits)));
+    }
+  }
+}
+
+}  // namespace espalier::config

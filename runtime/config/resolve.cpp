@@ -1,0 +1,128 @@
+#include "runtime/config/resolve.h"
+
+#include <fmt/format.h>
+
+#include "runtime/base/errors.h"
+#include "runtime/base/suggest.h"
+#include "runtime/config/checks.h"
+#include "runtime/config/document.h"
+
+namespace espalier::config {
+namespace {
+
+// The table `key` of the file, or null; a problem when it is no table.
+const Node* read_table(const Node& root, const std::string& key, Problems& problems) {
+  const Field* field = root.find(key);
+  if (field == nullptr) return nullptr;
+  if (field->value.is_table()) return &field->value;
+  problems.add(field->where, fmt::format("'{}' is a table, [{}]; found {}", key, key, field->value.found()));
+  return nullptr;
+}
+
+void read_scalars(const Node& root, PipelineSpec& spec, Problems& problems) {
+  for (const Field& field : root.fields) {
+    static const std::vector<std::string> known = {"name", "seed", "domain", "defaults", "stage", "cache", "device"};
+    if (std::find(known.begin(), known.end(), field.key) != known.end()) continue;
+    const bool is_table = field.value.is_table();
+    problems.add(field.where, fmt::format("unknown {} '{}'{}", is_table ? "table" : "key", field.key, did_you_mean(field.key, known)));
+  }
+  if (const auto name = read_string(root, "name", true, "the pipeline", problems)) {
+    if (check_word(*name, root.find("name")->where, "the pipeline: a name", problems)) spec.name = *name;
+  }
+  if (const Field* seed = root.find("seed")) {
+    const Value& value = seed->value.scalar;
+    if (seed->value.shape != Node::Shape::scalar || !value.is_integer() || value.as_integer() < 0) {
+      problems.add(seed->where, fmt::format("the pipeline: 'seed' is an integer of at least 0; found {}", seed->value.found()));
+    } else {
+      spec.seed = static_cast<std::uint64_t>(value.as_integer());
+    }
+  }
+}
+
+void read_cache_and_device(const Node& root, PipelineSpec& spec, Problems& problems) {
+  if (const Node* cache = read_table(root, "cache", problems)) {
+    check_keys(*cache, {"path"}, "[cache]", problems);
+    if (const auto path = read_string(*cache, "path", false, "[cache]", problems)) {
+      if (path->empty()) problems.add(cache->find("path")->where, "[cache]: 'path' is a folder; found \"\"");
+      spec.cache_path = *path;
+    }
+  }
+  if (const Node* device = read_table(root, "device", problems)) {
+    check_keys(*device, {"type"}, "[device]", problems);
+    if (const auto type = read_string(*device, "type", false, "[device]", problems)) {
+      if (*type != "cpu" && *type != "cuda") {
+        problems.add(device->find("type")->where, fmt::format("[device]: 'type' is one of: cpu, cuda; found '{}'", *type));
+      }
+      spec.device = *type;
+    }
+  }
+}
+
+void read_domain(const Node& root, const plugin::Catalog& catalog, PipelineSpec& spec, Problems& problems) {
+  if (root.find("domain") == nullptr) {
+    problems.add(root.where, "the pipeline: [domain] is missing: it names what a sample is, type = \"domain.<name>\"");
+    return;
+  }
+  const Node* domain = read_table(root, "domain", problems);
+  if (domain == nullptr) return;
+  check_keys(*domain, {"type", "options"}, "[domain]", problems);
+  const Node* options = read_table(*domain, "options", problems);
+  const auto type = read_string(*domain, "type", true, "[domain]", problems);
+  if (!type) return;
+  const TypeName name(*type);
+  const PluginEntry* entry = name.kind == "domain" ? catalog.find("domain", name.name) : nullptr;
+  if (entry == nullptr) {
+    std::vector<std::string> known;
+    for (const std::string& other : catalog.types()) {
+      if (TypeName(other).kind == "domain") known.push_back(other);
+    }
+    const char* const what = name.kind == "domain" ? "no plugin" : "a domain's type is domain.<name>; found";
+    problems.add(domain->find("type")->where, fmt::format("[domain]: {} '{}'{}", what, *type, did_you_mean(*type, known)));
+    return;
+  }
+  spec.domain_type = *type;
+  spec.domain_numerics_version = entry->numerics_version;
+  spec.domain = std::dynamic_pointer_cast<Domain>(std::shared_ptr<Plugin>(entry->make()));
+  if (spec.domain == nullptr) throw PluginError(fmt::format("{}: {} is registered as a domain but is none", entry->library, *type));
+  Schema schema;
+  spec.domain->options(schema);
+  read_options(schema, nullptr, options, domain->where, fmt::format("[domain]: {}", *type), problems);
+  spec.domain_options = schema.values(OptionRole::keyed);
+}
+
+void open_domain_of(const Node& root, PipelineSpec& spec, Problems& problems) {
+  try {
+    spec.domain->open(DomainContext{spec.seed});
+  } catch (const Error& error) {
+    if (error.code() == ExitCode::stopped) throw;
+    problems.add(root.find("domain")->value.where, fmt::format("[domain]: {} cannot be opened: {}", spec.domain_type, error.what()));
+    problems.raise();
+  }
+}
+
+}  // namespace
+
+PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, bool open_domain) {
+  const Document::Impl& impl = document.impl();
+  const Node& root = impl.root;
+  Problems problems = impl.problems;
+  PipelineSpec spec;
+  spec.origin = impl.origin;
+  spec.text = impl.text;
+  spec.overrides = impl.overrides;
+  read_scalars(root, spec, problems);
+  read_cache_and_device(root, spec, problems);
+  read_domain(root, catalog, spec, problems);
+  std::vector<Draft> drafts = read_stages(root, catalog, check_defaults(root, catalog, problems), problems);
+  read_inputs(drafts, problems);
+  spec.stages = in_order(drafts, problems);
+  problems.raise();
+  if (open_domain) {
+    open_domain_of(root, spec, problems);
+    check_against_domain(drafts, *spec.domain, spec.domain_type, catalog, problems);
+    problems.raise();
+  }
+  return spec;
+}
+
+}  // namespace espalier::config

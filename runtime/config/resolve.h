@@ -1,0 +1,42 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/config/spec.h"
+#include "runtime/plugin/catalog.h"
+
+namespace espalier::config {
+
+// A parsed pipeline file (TOML 1.0) with `--set path=value` overrides applied: "seed=3", "cache.path=/data/cache", "domain.model=...",
+// "<tag>.<option>=value". Values are TOML (a bare word is a string). At most 1 MiB and 32 levels. Overrides that name nothing are
+// problems of resolve().
+class Document {
+ public:
+  static Document parse_file(const std::filesystem::path& path, const std::vector<std::string>& overrides);
+  static Document parse(std::string text, std::string origin, const std::vector<std::string>& overrides);
+  Document(Document&&) noexcept;
+  Document& operator=(Document&&) noexcept;
+  ~Document();
+
+  struct Impl;
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  explicit Document(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Checks everything and opens the domain. Throws ConfigError with one line a problem, all of them, each file:line:col, what was found, what
+// is allowed and the nearest name. With open_domain = false (used where only the cache is asked for) the domain stays closed.
+PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, bool open_domain = true);
+
+// The options of a plugin in a pipeline: those of every stage of its kind, then its own. What `plugins info` and docs/reference show.
+std::vector<OptionInfo> describe_options(const PluginEntry& entry);
+
+// Only [cache].path after overrides, for commands that need no pipeline.
+std::filesystem::path cache_path(const std::vector<std::string>& overrides);
+
+}  // namespace espalier::config

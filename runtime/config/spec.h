@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/base/source_span.h"
+#include "runtime/sdk/kinds.h"
+#include "runtime/sdk/plugin.h"
+
+namespace espalier::config {
+
+// Options that every sampler stage has besides its plugin's; declared through a Schema like any other.
+struct SamplerView {
+  std::string split = "train";
+  std::int64_t max_conditions = 0;         // keyed, through the conditions' content; 0: all
+  std::int64_t samples_per_condition = 1;  // view
+  std::string noise = "sampling";          // keyed: "sampling" or "held_out", which share none
+  std::vector<Step> record_steps;          // view: more states to keep
+  std::int64_t block_size = 64;            // keyed; a multiple of micro_batch
+  std::int64_t micro_batch = 16;           // keyed: a network's last bits depend on it
+  void options(Schema& schema);
+};
+
+// Options that every trainer stage has: none yet. Options that every reward stage has:
+struct RewardView {
+  double max_invalid_fraction = 0.1;  // operational: the run stops above this share of NaN or infinite rewards
+  void options(Schema& schema);
+};
+
+struct StageInput {
+  std::string port;
+  std::vector<std::string> tags;  // stages before this one, or "domain"
+};
+
+struct StageSpec {
+  std::string tag;
+  std::string type;  // "kind.name"
+  const KindInfo* kind = nullptr;
+  std::int64_t numerics_version = 1;
+  std::vector<StageInput> inputs;
+  std::shared_ptr<Plugin> plugin;  // of the kind's interface, options read
+  Value keyed;                     // keyed options, defaults filled in: the plugin's own and its kind's (block_size, micro_batch, split)
+  Value view;
+  Value operational;
+  SamplerView sampler;  // of a sampler stage
+  RewardView reward;    // of a reward stage
+  SourceSpan where;
+
+  const StageInput* input(const std::string& port) const;
+};
+
+struct PipelineSpec {
+  std::string name;
+  std::uint64_t seed = 0;
+  std::string device = "cpu";  // "cpu" or "cuda"
+  std::filesystem::path cache_path = "cache";
+  std::filesystem::path runs_path = "runs";
+  std::string origin;  // the file
+  std::string text;    // its text as run
+  std::vector<std::string> overrides;
+
+  std::string domain_type;
+  std::int64_t domain_numerics_version = 1;
+  Value domain_options;
+  std::shared_ptr<Domain> domain;  // opened
+  std::vector<StageSpec> stages;   // in an order in which inputs come first
+
+  const StageSpec* find(const std::string& tag) const;
+  Conditions conditions(const StageSpec& sampler) const;  // what a sampler stage samples, in order
+};
+
+}  // namespace espalier::config

@@ -1,0 +1,47 @@
+#include <algorithm>
+
+#include "runtime/config/spec.h"
+
+namespace espalier::config {
+
+void SamplerView::options(Schema& schema) {
+  schema.text("split", split, "Which of the domain's conditions to sample.");
+  schema.integer("max_conditions", max_conditions, "Only the first so many of the split's conditions; 0: all.").at_least(0);
+  schema.integer("samples_per_condition", samples_per_condition, "Trajectories used for each condition; more of them only grow the set.")
+      .at_least(1)
+      .view();
+  schema.choice("noise", noise, {"sampling", "held_out"},
+                "Which random stream: trajectories that only judge models take held_out, which shares nothing with those trained on.");
+  schema
+      .steps("record_steps", record_steps,
+             "Steps to keep besides the spaced ones and those that later stages read: an index or a fraction of N.")
+      .view();
+  schema.integer("block_size", block_size, "Trajectories computed, stored and verified together; a multiple of micro_batch.").at_least(1);
+  schema.integer("micro_batch", micro_batch, "Trajectories in one forward pass; a network's last bits depend on it.").at_least(1);
+}
+
+void RewardView::options(Schema& schema) {
+  schema
+      .number("max_invalid_fraction", max_invalid_fraction,
+              "Share of samples whose reward may be missing or infinite before the run stops.")
+      .at_least(0.0)
+      .at_most(1.0)
+      .operational();
+}
+
+const StageInput* StageSpec::input(const std::string& port) const {
+  const auto found = std::find_if(inputs.begin(), inputs.end(), [&](const StageInput& input) { return input.port == port; });
+  return found == inputs.end() ? nullptr : &*found;
+}
+
+const StageSpec* PipelineSpec::find(const std::string& tag) const {
+  const auto found = std::find_if(stages.begin(), stages.end(), [&](const StageSpec& stage) { return stage.tag == tag; });
+  return found == stages.end() ? nullptr : &*found;
+}
+
+Conditions PipelineSpec::conditions(const StageSpec& sampler) const {
+  auto all = domain->conditions(sampler.sampler.split);
+  return sampler.sampler.max_conditions == 0 ? all : all.first(sampler.sampler.max_conditions);
+}
+
+}  // namespace espalier::config

@@ -1,0 +1,27 @@
+#include "runtime/diffusion/process.h"
+
+#include <fmt/format.h>
+
+#include "runtime/base/errors.h"
+#include "runtime/base/suggest.h"
+#include "runtime/diffusion/variance_preserving.h"
+
+namespace espalier::diffusion {
+
+std::shared_ptr<const NoiseProcess> make_process(const Value& config, const std::string& origin) {
+  if (!config.is_map()) {
+    throw DataError(fmt::format("{}: a noise process is a table, not a {}", origin, config.type_name()));
+  }
+  const Value* name = config.find("_class_name") != nullptr ? config.find("_class_name") : config.find("name");
+  if (name == nullptr) {
+    throw DataError(fmt::format("{}: neither '_class_name' (as diffusers writes it) nor 'name' says which noise process this is", origin));
+  }
+  const std::string& chosen = name->as_string();
+  if (chosen == "DDIMScheduler" || chosen == "DDPMScheduler" || chosen == "variance_preserving") {
+    return std::make_shared<VariancePreserving>(read_scheduler_config(config, origin));
+  }
+  throw DataError(fmt::format("{}: noise process '{}' is unknown{}", origin, chosen,
+                              did_you_mean(chosen, {"DDIMScheduler", "DDPMScheduler", "variance_preserving"})));
+}
+
+}  // namespace espalier::diffusion

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/base/state.h"
+#include "runtime/base/value.h"
+#include "runtime/random/draws.h"
+
+namespace espalier::diffusion {
+
+// How noisy a state is: x_t = alpha x_0 + sigma eps.
+struct Level {
+  double alpha = 1.0;  // variance preserving: sqrt(alpha_bar)
+  double sigma = 0.0;
+};
+
+// A state's place on a sampling grid. `timestep` is what the network is told when stepping from here (unused at steps_remaining 0).
+struct GridPoint {
+  std::int64_t steps_remaining = 0;
+  double timestep = 0.0;
+  Level level;  // what a state recorded here has actually reached
+};
+
+// num_inference_steps + 1 points, from N steps remaining (noise) to 0 (the sample).
+struct Grid {
+  std::vector<GridPoint> points;
+  std::int64_t num_steps() const { return static_cast<std::int64_t>(points.size()) - 1; }
+  const GridPoint& at(std::int64_t steps_remaining) const { return points.at(points.size() - 1 - steps_remaining); }
+};
+
+// The network's answer for a noisy state; one timestep a sample, [B] float.
+using Predict = std::function<State(const State& noisy, const at::Tensor& timestep)>;
+
+// What training starts from: a clean example (level {1, 0}) or a recorded, partly denoised state with the level it has reached.
+struct TrainingBatch {
+  State start;
+  Level reached;
+  Level noisier_than;  // noised only to levels strictly noisier than this; {1, 0} allows all
+};
+
+// A noise process: how a state is noised, what the network predicts, and how a step goes back. Knows no domain. Immutable, shared by
+// threads.
+class NoiseProcess {
+ public:
+  virtual ~NoiseProcess() = default;
+  virtual std::string name() const = 0;  // "variance_preserving", ...
+  virtual Value config() const = 0;      // all that determines its numbers; enters keys, and is written to scheduler_config.json
+
+  virtual Grid grid(std::int64_t num_inference_steps) const = 0;
+
+  // Pure noise: the state at N steps remaining. Takes elements of the current ordinal.
+  virtual State prior(const StateSpec& spec, random::Draws& draws) const = 0;
+
+  // One step from `from` to the next point `to`. eta in [0, 1] scales the fresh noise (0: none). Differentiable in `prediction`.
+  virtual State step(const State& x, const State& prediction, const GridPoint& from, const GridPoint& to, double eta,
+                     random::Draws& draws) const = 0;
+
+  // log p(next | x), mean over the state's dimensions, [B]; nullopt where the step is deterministic.
+  virtual std::optional<at::Tensor> transition_log_prob(const State& x, const State& prediction, const State& next, const GridPoint& from,
+                                                        const GridPoint& to, double eta) const = 0;
+
+  // The training loss of each sample, [B], differentiable through `predict`. Chooses a timestep a sample, noises `start` to it by the
+  // process's own forward kernel, and compares in the prediction's units with method.md's weight. Throws StageError when no training
+  // timestep is noisier than asked.
+  virtual at::Tensor loss(const Predict& predict, const TrainingBatch& batch, random::Draws& draws) const = 0;
+};
+
+// From a diffusers scheduler_config.json (or NoiseProcess::config()); throws DataError naming what is unknown or missing.
+std::shared_ptr<const NoiseProcess> make_process(const Value& config, const std::string& origin);
+
+}  // namespace espalier::diffusion

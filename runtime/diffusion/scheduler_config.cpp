@@ -1,0 +1,175 @@
+#include "runtime/diffusion/scheduler_config.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "runtime/base/errors.h"
+#include "runtime/base/suggest.h"
+
+namespace espalier::diffusion {
+namespace {
+
+template <class E>
+using Names = std::array<std::pair<const char*, E>, 3>;
+
+constexpr Names<BetaSchedule> kBetaSchedules{{{"linear", BetaSchedule::linear},
+                                              {"scaled_linear", BetaSchedule::scaled_linear},
+                                              {"squaredcos_cap_v2", BetaSchedule::squaredcos_cap_v2}}};
+constexpr Names<Prediction> kPredictions{
+    {{"epsilon", Prediction::epsilon}, {"v_prediction", Prediction::v_prediction}, {"sample", Prediction::sample}}};
+constexpr Names<TimestepSpacing> kSpacings{
+    {{"leading", TimestepSpacing::leading}, {"trailing", TimestepSpacing::trailing}, {"linspace", TimestepSpacing::linspace}}};
+
+// Keys of DDIMScheduler, DDPMScheduler and of the configurations made from PNDMScheduler's that change nothing here:
+// the fixed variances of DDPM are `eta` of the sampler, the others belong to features that are off.
+const std::vector<std::string> kRead = {"num_train_timesteps", "beta_schedule",         "beta_start",   "beta_end",
+                                        "prediction_type",     "timestep_spacing",      "steps_offset", "set_alpha_to_one",
+                                        "clip_sample",         "clip_sample_range",     "thresholding", "trained_betas",
+                                        "variance_type",       "rescale_betas_zero_snr"};
+const std::vector<std::string> kPassedOver = {"name", "dynamic_thresholding_ratio", "sample_max_value", "skip_prk_steps"};
+
+template <class E>
+const char* name_of(const Names<E>& names, E value) {
+  for (const auto& [name, candidate] : names) {
+    if (candidate == value) {
+      return name;
+    }
+  }
+  throw InternalError("a scheduler option without a name");
+}
+
+// A file's table with messages that name the file and the key.
+class Reader {
+ public:
+  Reader(const Value& table, const std::string& origin) : table_(table), origin_(origin) {}
+
+  void integer(const char* key, std::int64_t& target, std::int64_t least) const {
+    if (const Value* value = table_.find(key)) {
+      check_type(key, value->is_integer(), *value, "an integer");
+      target = value->as_integer();
+      check(key, target >= least, fmt::format("{}; it must be at least {}", target, least));
+    }
+  }
+  void number(const char* key, double& target) const {
+    if (const Value* value = table_.find(key)) {
+      check_type(key, value->is_number(), *value, "a number");
+      target = value->as_number();
+    }
+  }
+  void flag(const char* key, bool& target) const {
+    if (const Value* value = table_.find(key)) {
+      check_type(key, value->is_bool(), *value, "true or false");
+      target = value->as_bool();
+    }
+  }
+  template <class E>
+  void choice(const char* key, E& target, const Names<E>& names) const {
+    const Value* value = table_.find(key);
+    if (value == nullptr) {
+      return;
+    }
+    check_type(key, value->is_string(), *value, "a string");
+    std::vector<std::string> known;
+    for (const auto& [name, candidate] : names) {
+      if (value->as_string() == name) {
+        target = candidate;
+        return;
+      }
+      known.emplace_back(name);
+    }
+    fail(key, "'" + value->as_string() + "'" + did_you_mean(value->as_string(), known));
+  }
+  void refuse(const char* key, bool found, const std::string& why) const { check(key, !found, why); }
+  void check(const char* key, bool holds, const std::string& problem) const {
+    if (!holds) {
+      fail(key, problem);
+    }
+  }
+  [[noreturn]] void fail(const char* key, const std::string& problem) const {
+    throw DataError(fmt::format("{}: '{}' is {}", origin_, key, problem));
+  }
+
+ private:
+  void check_type(const char* key, bool holds, const Value& value, const char* expected) const {
+    check(key, holds, fmt::format("of type {}; it must be {}", value.type_name(), expected));
+  }
+
+  const Value& table_;
+  const std::string& origin_;
+};
+
+void refuse_unknown(const Value& table, const std::string& origin) {
+  std::vector<std::string> known = kRead;
+  known.insert(known.end(), kPassedOver.begin(), kPassedOver.end());
+  for (const auto& [key, value] : table.as_map()) {
+    bool expected = key.starts_with('_');
+    for (const auto& name : known) {
+      expected = expected || key == name;
+    }
+    if (!expected) {
+      throw DataError(fmt::format("{}: a variance preserving process has no key '{}'{}", origin, key, did_you_mean(key, known)));
+    }
+  }
+}
+
+void refuse_unimplemented(const Reader& reader, const Value& table) {
+  bool thresholding = false;
+  bool zero_snr = false;
+  reader.flag("thresholding", thresholding);
+  reader.flag("rescale_betas_zero_snr", zero_snr);
+  reader.refuse("thresholding", thresholding, "true; dynamic thresholding is not implemented (false is)");
+  reader.refuse("rescale_betas_zero_snr", zero_snr, "true; rescaled betas are not implemented (false is)");
+  const Value* betas = table.find("trained_betas");  // diffusers writes null where there are none
+  reader.refuse("trained_betas", betas != nullptr && !betas->is_null(), "given; only the schedules of 'beta_schedule' are implemented");
+  if (const Value* variance = table.find("variance_type"); variance != nullptr && variance->is_string()) {
+    reader.refuse("variance_type", variance->as_string().starts_with("learned"),
+                  "'" + variance->as_string() + "'; a learned variance is not implemented (the sampler's eta sets the variance)");
+  }
+}
+
+}  // namespace
+
+SchedulerConfig read_scheduler_config(const Value& table, const std::string& origin) {
+  refuse_unknown(table, origin);
+  const Reader reader(table, origin);
+  refuse_unimplemented(reader, table);
+  SchedulerConfig config;
+  reader.integer("num_train_timesteps", config.num_train_timesteps, 1);
+  reader.choice("beta_schedule", config.beta_schedule, kBetaSchedules);
+  reader.number("beta_start", config.beta_start);
+  reader.number("beta_end", config.beta_end);
+  reader.choice("prediction_type", config.prediction, kPredictions);
+  reader.choice("timestep_spacing", config.spacing, kSpacings);
+  reader.integer("steps_offset", config.steps_offset, 0);
+  reader.flag("set_alpha_to_one", config.set_alpha_to_one);
+  reader.flag("clip_sample", config.clip_sample);
+  reader.number("clip_sample_range", config.clip_sample_range);
+  reader.check("beta_start", config.beta_start > 0.0 && config.beta_start < 1.0, fmt::format("{}; 0 < beta_start < 1", config.beta_start));
+  reader.check("beta_end", config.beta_end >= config.beta_start && config.beta_end < 1.0,
+               fmt::format("{}; beta_start <= beta_end < 1", config.beta_end));
+  reader.check("clip_sample_range", config.clip_sample_range > 0.0, fmt::format("{}; it must be above 0", config.clip_sample_range));
+  return config;
+}
+
+Value to_value(const SchedulerConfig& config) {
+  Value table;
+  table["_class_name"] = "DDIMScheduler";
+  table["num_train_timesteps"] = config.num_train_timesteps;
+  table["beta_schedule"] = name_of(kBetaSchedules, config.beta_schedule);
+  table["beta_start"] = config.beta_start;
+  table["beta_end"] = config.beta_end;
+  table["prediction_type"] = name_of(kPredictions, config.prediction);
+  table["timestep_spacing"] = name_of(kSpacings, config.spacing);
+  table["steps_offset"] = config.steps_offset;
+  table["set_alpha_to_one"] = config.set_alpha_to_one;
+  table["clip_sample"] = config.clip_sample;
+  if (config.clip_sample) {
+    table["clip_sample_range"] = config.clip_sample_range;
+  }
+  return table;
+}
+
+}  // namespace espalier::diffusion

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "runtime/base/value.h"
+
+namespace espalier::diffusion {
+
+enum class BetaSchedule { linear, scaled_linear, squaredcos_cap_v2 };
+enum class Prediction { epsilon, v_prediction, sample };
+enum class TimestepSpacing { leading, trailing, linspace };
+
+// What a diffusers scheduler_config.json says of a variance preserving process. A key that a file leaves out has the default that
+// diffusers' DDIMScheduler gives it, which stands here.
+struct SchedulerConfig {
+  std::int64_t num_train_timesteps = 1000;
+  BetaSchedule beta_schedule = BetaSchedule::linear;
+  double beta_start = 0.0001;
+  double beta_end = 0.02;
+  Prediction prediction = Prediction::epsilon;
+  TimestepSpacing spacing = TimestepSpacing::leading;
+  std::int64_t steps_offset = 0;
+  bool set_alpha_to_one = true;  // the level below timestep 0: alpha_bar 1, else alpha_bar_0
+  bool clip_sample = true;       // clamp the predicted x_0 to +-clip_sample_range in every step
+  double clip_sample_range = 1.0;
+};
+
+// Reads a file's table (`origin` names it in messages). Keys beginning with '_' are diffusers' bookkeeping; known keys that do not bear on
+// DDIM sampling are passed over. Throws DataError for an unknown key (with the nearest name), a wrong type or value, and for what is not
+// implemented: thresholding, rescale_betas_zero_snr, trained_betas, a learned variance.
+SchedulerConfig read_scheduler_config(const Value& table, const std::string& origin);
+
+// The same as diffusers writes it, every key that matters present: equal processes give equal tables.
+Value to_value(const SchedulerConfig& config);
+
+}  // namespace espalier::diffusion

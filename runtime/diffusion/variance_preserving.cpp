@@ -1,0 +1,224 @@
+#include "runtime/diffusion/variance_preserving.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <utility>
+
+#include "runtime/base/errors.h"
+#include "runtime/diffusion/schedule.h"
+
+namespace espalier::diffusion {
+namespace {
+
+Level level_of(double alpha_bar) { return {std::sqrt(alpha_bar), std::sqrt(1.0 - alpha_bar)}; }
+
+const at::Tensor& field(const State& state, const std::string& name, const at::Tensor& like, const char* what) {
+  const auto found = state.find(name);
+  if (found == state.end()) {
+    throw InternalError(fmt::format("the {} has no field '{}' that the state has", what, name));
+  }
+  if (found->second.sizes() != like.sizes()) {
+    throw InternalError(fmt::format("field '{}' of the {} has another shape than the state's", name, what));
+  }
+  return found->second;
+}
+
+at::Tensor fresh_noise(const at::Tensor& like, random::Draws& draws) {
+  return draws.normals(like.sizes().slice(1).vec(), like.scalar_type()).to(like.device());
+}
+
+// [B] seen as [B, 1, ...], to multiply `like`.
+at::Tensor spread(const at::Tensor& per_sample, const at::Tensor& like) {
+  std::vector<std::int64_t> shape(static_cast<std::size_t>(like.dim()), 1);
+  shape[0] = like.size(0);
+  return per_sample.to(like.scalar_type()).reshape(shape);
+}
+
+// The mean of squares over all elements of all fields of each sample, [B].
+class MeanSquare {
+ public:
+  void add(const at::Tensor& difference) {
+    const auto sum = difference.square().reshape({difference.size(0), -1}).sum(1);
+    total_ = total_.defined() ? total_ + sum : sum;
+    elements_ += difference.numel() / difference.size(0);
+  }
+  at::Tensor value() const { return total_ / static_cast<double>(elements_); }
+
+ private:
+  at::Tensor total_;
+  std::int64_t elements_ = 0;
+};
+
+// The clean state and the noise that a prediction stands for at alpha_bar.
+std::pair<at::Tensor, at::Tensor> clean_and_noise(Prediction kind, const at::Tensor& x, const at::Tensor& prediction, double alpha_bar) {
+  const auto [alpha, sigma] = level_of(alpha_bar);
+  switch (kind) {
+    case Prediction::epsilon:
+      return {(x - prediction * sigma) / alpha, prediction};
+    case Prediction::sample:
+      return {prediction, (x - prediction * alpha) / sigma};
+    case Prediction::v_prediction:
+      return {x * alpha - prediction * sigma, prediction * alpha + x * sigma};
+  }
+  throw InternalError("unknown prediction type");
+}
+
+// Rows of the tensor that loss_coefficients() gives.
+enum Row : std::int64_t { kKeep, kNoise, kPrediction, kTargetStart, kTargetNoise, kRows };
+
+}  // namespace
+
+VariancePreserving::VariancePreserving(const SchedulerConfig& config) : config_(config), alpha_bars_(diffusion::alpha_bars(config)) {}
+
+double VariancePreserving::alpha_bar_at(double timestep) const {
+  if (!(timestep >= 0.0 && timestep < static_cast<double>(alpha_bars_.size())) || timestep != std::floor(timestep)) {
+    throw InternalError(fmt::format("timestep {} is not one of the process's 0..{}", timestep, alpha_bars_.size() - 1));
+  }
+  return alpha_bars_[static_cast<std::size_t>(timestep)];
+}
+
+Grid VariancePreserving::grid(std::int64_t num_inference_steps) const {
+  const auto timesteps = inference_timesteps(config_, num_inference_steps);
+  const std::int64_t stride = config_.num_train_timesteps / num_inference_steps;
+  Grid grid;
+  Level level{0.0, 1.0};  // pure noise, whatever the first timestep's level is
+  for (std::int64_t i = 0; i < num_inference_steps; ++i) {
+    const std::int64_t t = timesteps[static_cast<std::size_t>(i)];
+    grid.points.push_back({num_inference_steps - i, static_cast<double>(t), level});
+    const std::int64_t previous = t - stride;
+    level = previous >= 0 ? level_of(alpha_bars_[static_cast<std::size_t>(previous)])
+                          : level_of(config_.set_alpha_to_one ? 1.0 : alpha_bars_.front());
+  }
+  grid.points.push_back({0, 0.0, level});
+  return grid;
+}
+
+State VariancePreserving::prior(const StateSpec& spec, random::Draws& draws) const {
+  State state;
+  for (const auto& [name, tensor] : spec) {
+    state[name] = draws.normals(tensor.shape, tensor.dtype);
+  }
+  return state;
+}
+
+VariancePreserving::Transition VariancePreserving::transition(const State& x, const State& prediction, const GridPoint& from,
+                                                              const GridPoint& to, double eta) const {
+  const double abar = alpha_bar_at(from.timestep);
+  const double previous = to.level.alpha * to.level.alpha;
+  const double variance = eta * eta * (1 - previous) / (1 - abar) * (1 - abar / previous);
+  const double direction = std::sqrt(std::max(0.0, 1 - previous - variance));
+  Transition result;
+  result.std = std::sqrt(std::max(0.0, variance));
+  for (const auto& [name, value] : x) {
+    auto [clean, noise] = clean_and_noise(config_.prediction, value, field(prediction, name, value, "prediction"), abar);
+    if (config_.clip_sample) {
+      clean = clean.clamp(-config_.clip_sample_range, config_.clip_sample_range);
+    }
+    result.mean[name] = clean * to.level.alpha + noise * direction;
+  }
+  return result;
+}
+
+State VariancePreserving::step(const State& x, const State& prediction, const GridPoint& from, const GridPoint& to, double eta,
+                               random::Draws& draws) const {
+  auto [next, std] = transition(x, prediction, from, to, eta);
+  if (std > 0.0) {
+    for (auto& [name, value] : next) {
+      value = value + fresh_noise(value, draws) * std;
+    }
+  }
+  return next;
+}
+
+std::optional<at::Tensor> VariancePreserving::transition_log_prob(const State& x, const State& prediction, const State& next,
+                                                                  const GridPoint& from, const GridPoint& to, double eta) const {
+  const auto [mean, std] = transition(x, prediction, from, to, eta);
+  if (std == 0.0) {
+    return std::nullopt;
+  }
+  MeanSquare distance;
+  for (const auto& [name, value] : mean) {
+    distance.add((field(next, name, value, "next state") - value) / std);
+  }
+  return distance.value() * -0.5 - (std::log(std) + 0.5 * std::log(2 * std::numbers::pi));
+}
+
+std::int64_t VariancePreserving::first_noisier(const TrainingBatch& batch) const {
+  for (const Level& level : {batch.reached, batch.noisier_than}) {
+    if (std::abs(level.alpha * level.alpha + level.sigma * level.sigma - 1.0) > 1e-6) {
+      throw StageError(
+          fmt::format("a state at alpha = {}, sigma = {} does not come from a variance preserving process (alpha^2 + sigma^2 = 1)",
+                      level.alpha, level.sigma));
+    }
+  }
+  // Alphas are compared as grid() computes them, so that a state's own timestep is not noisier than itself.
+  const double alpha = std::min(batch.reached.alpha, batch.noisier_than.alpha);
+  const auto first = std::find_if(alpha_bars_.begin(), alpha_bars_.end(), [alpha](double abar) { return level_of(abar).alpha < alpha; });
+  if (first == alpha_bars_.end()) {
+    throw StageError(
+        fmt::format("no training timestep is noisier than alpha = {} (the noisiest of {} has {}); take a smaller intermediate_step", alpha,
+                    alpha_bars_.size(), level_of(alpha_bars_.back()).alpha));
+  }
+  return first - alpha_bars_.begin();
+}
+
+at::Tensor VariancePreserving::loss_coefficients(double reached_alpha_bar, const at::Tensor& timesteps) const {
+  const std::int64_t batch = timesteps.numel();
+  const auto contiguous = timesteps.contiguous();
+  const auto* s = contiguous.const_data_ptr<std::int64_t>();
+  auto result = at::empty({kRows, batch}, at::kDouble);
+  auto* row = result.mutable_data_ptr<double>();
+  for (std::int64_t i = 0; i < batch; ++i) {
+    const double abar = alpha_bars_[static_cast<std::size_t>(s[i])];
+    const double rho = abar / reached_alpha_bar;
+    const double weight = std::sqrt((1 - rho) / (1 - abar));
+    // weight * target, written so that it stays finite as s nears the reached level (the targets themselves grow as 1/sqrt(1 - rho)).
+    const double clean_start = weight / std::sqrt(reached_alpha_bar);
+    const double clean_noise = -std::sqrt(abar) * (1 - reached_alpha_bar) / (reached_alpha_bar * std::sqrt(1 - abar));
+    double target_start = 0.0;
+    double target_noise = 1.0;
+    if (config_.prediction == Prediction::sample) {
+      target_start = clean_start;
+      target_noise = clean_noise;
+    } else if (config_.prediction == Prediction::v_prediction) {
+      target_start = -std::sqrt(1 - abar) * clean_start;
+      target_noise = std::sqrt(abar) - std::sqrt(1 - abar) * clean_noise;
+    }
+    row[kKeep * batch + i] = std::sqrt(rho);
+    row[kNoise * batch + i] = std::sqrt(1 - rho);
+    row[kPrediction * batch + i] = weight;
+    row[kTargetStart * batch + i] = target_start;
+    row[kTargetNoise * batch + i] = target_noise;
+  }
+  return result;
+}
+
+at::Tensor VariancePreserving::loss(const Predict& predict, const TrainingBatch& batch, random::Draws& draws) const {
+  if (batch.start.empty()) {
+    throw InternalError("a training batch without fields");
+  }
+  const auto device = batch.start.begin()->second.device();
+  const std::int64_t first = first_noisier(batch);
+  const auto timesteps = draws.integers({}, static_cast<std::int64_t>(alpha_bars_.size()) - first) + first;  // [B], on the CPU
+  const auto c = loss_coefficients(batch.reached.alpha * batch.reached.alpha, timesteps).to(device);         // [kRows, B]
+  State noisy;
+  State target;
+  for (const auto& [name, start] : batch.start) {
+    const auto noise = fresh_noise(start, draws);
+    noisy[name] = start * spread(c[kKeep], start) + noise * spread(c[kNoise], start);
+    target[name] = start * spread(c[kTargetStart], start) + noise * spread(c[kTargetNoise], start);
+  }
+  const State prediction = predict(noisy, timesteps.to(at::kFloat).to(device));
+  MeanSquare error;
+  for (const auto& [name, value] : target) {
+    error.add(field(prediction, name, value, "prediction").to(value.scalar_type()) * spread(c[kPrediction], value) - value);
+  }
+  return error.value();
+}
+
+}  // namespace espalier::diffusion

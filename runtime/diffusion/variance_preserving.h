@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/diffusion/process.h"
+#include "runtime/diffusion/scheduler_config.h"
+
+namespace espalier::diffusion {
+
+// x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps, t = 0..T-1, stepped back by DDIM (Song et al., arXiv 2010.02502, formulas 12 and 16) on
+// the grids of diffusers' DDIMScheduler. Coefficients are computed in double from diffusers' float32 alpha_bars and applied in the state's
+// own dtype.
+class VariancePreserving final : public NoiseProcess {
+ public:
+  explicit VariancePreserving(const SchedulerConfig& config);
+
+  std::string name() const override { return "variance_preserving"; }
+  Value config() const override { return to_value(config_); }
+
+  // The first point is pure noise, level {0, 1}. A step from timestep t reaches abar at t - T//n, which is not the next timestep's own
+  // with linspace and some trailing grids; below 0 it is 1 or abar_0 (set_alpha_to_one).
+  Grid grid(std::int64_t num_inference_steps) const override;
+  State prior(const StateSpec& spec, random::Draws& draws) const override;
+  State step(const State& x, const State& prediction, const GridPoint& from, const GridPoint& to, double eta,
+             random::Draws& draws) const override;
+  std::optional<at::Tensor> transition_log_prob(const State& x, const State& prediction, const State& next, const GridPoint& from,
+                                                const GridPoint& to, double eta) const override;
+
+  // method.md's `forward` loss, with rho = abar_s / abar_reached, e the fresh noise and s uniform over the training timesteps strictly
+  // noisier than both `reached` and `noisier_than`:
+  //   (1 - rho)/(1 - abar_s) || prediction(X_s, s) - target ||^2 / elements,  X_s = sqrt(rho) start + sqrt(1 - rho) e,
+  // in the prediction's own units. A clean start (level {1, 0}) makes it diffusers' MSE on the target.
+  at::Tensor loss(const Predict& predict, const TrainingBatch& batch, random::Draws& draws) const override;
+
+  // The Gaussian that step() draws from: N(mean, std^2), differentiable in `prediction`.
+  struct Transition {
+    State mean;
+    double std = 0.0;
+  };
+  Transition transition(const State& x, const State& prediction, const GridPoint& from, const GridPoint& to, double eta) const;
+
+  const std::vector<double>& alpha_bars() const { return alpha_bars_; }
+
+ private:
+  double alpha_bar_at(double timestep) const;
+  std::int64_t first_noisier(const TrainingBatch& batch) const;
+  at::Tensor loss_coefficients(double reached_alpha_bar, const at::Tensor& timesteps) const;
+
+  SchedulerConfig config_;
+  std::vector<double> alpha_bars_;  // [T]
+};
+
+}  // namespace espalier::diffusion

@@ -1,0 +1,78 @@
+#include "runtime/exec/context.h"
+
+#include <ATen/Parallel.h>
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+#include "runtime/base/errors.h"
+#include "runtime/exec/device.h"
+
+namespace espalier::exec {
+
+int Context::workers() const {
+  if (options.workers > 0) return static_cast<int>(options.workers);
+  // One GPU is fed by one worker; on the CPU a worker is one thread, so that bits do not depend on the number of cores.
+  if (device.is_cuda()) return 1;
+  return usable_cores();
+}
+
+std::filesystem::path Context::model_folder(const std::string& tag) {
+  if (tag == "domain") return spec.domain->model_folder();
+  std::vector<cache::Damage> damage;
+  const auto folder = store.verified_result("model", results.at(tag).key, &damage);
+  if (!folder) throw_set_aside(damage, "the model of stage '" + tag + "'");
+  return *folder;
+}
+
+std::shared_ptr<const Model> Context::model(const std::string& tag) {
+  const auto& digest = results.at(tag).digest;
+  if (const auto found = loaded.find(digest); found != loaded.end()) return found->second;
+  auto model = std::make_shared<Model>(spec.domain->load_model(model_folder(tag)));
+  if (model->info.digest != digest) {
+    throw StageError("the weights of '" + tag + "' changed while the pipeline ran (found " + model->info.digest.substr(0, 12) +
+                     ", planned " + digest.substr(0, 12) + "); run it again");
+  }
+  for (auto& [name, tensor] : model->weights) tensor = tensor.to(device);
+  return loaded.emplace(digest, std::move(model)).first->second;
+}
+
+void Context::check_stop() const {
+  if (stop.stop_requested()) throw Stopped("stopped; what was done is in the cache, and the same command goes on from here");
+}
+
+void throw_set_aside(const std::vector<cache::Damage>& damage, const std::string& what) {
+  std::string message = what + " is damaged or gone";
+  for (const auto& entry : damage) message += "\n  " + entry.path.string() + ": " + entry.what;
+  throw SetAside(message);
+}
+
+void for_each_parallel(std::size_t count, int workers, const std::function<void(std::size_t)>& work) {
+  std::atomic<std::size_t> next{0};
+  std::atomic<bool> failed{false};
+  std::exception_ptr first;
+  std::mutex mutex;
+  const auto loop = [&] {
+    at::set_num_threads(1);
+    for (std::size_t i = next++; i < count && !failed; i = next++) {
+      try {
+        work(i);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!first) first = std::current_exception();
+        failed = true;
+      }
+    }
+  };
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < std::min<int>(workers, static_cast<int>(count)); ++i) threads.emplace_back(loop);
+  threads.clear();
+  if (first) std::rethrow_exception(first);
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace espalier::exec

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "runtime/exec/run.h"
+#include "runtime/plan/plan.h"
+
+namespace espalier::exec {
+
+// What every stage's work needs. One per run.
+struct Context {
+  const config::PipelineSpec& spec;
+  cache::Store& store;
+  Progress& progress;
+  const StopToken& stop;
+  const RunOptions& options;
+  at::Device device;
+  plan::Results results = {};  // of the stages done so far
+
+  int workers() const;
+  // The model a tag stands for, loaded on the device; kept for the next stage that names it.
+  std::shared_ptr<const Model> model(const std::string& tag);
+  std::filesystem::path model_folder(const std::string& tag);
+  void check_stop() const;  // throws Stopped
+
+  std::map<Hex, std::shared_ptr<const Model>> loaded = {};  // by digest of the weights
+};
+
+// Damaged entries were set aside: the plan must be made again.
+struct SetAside : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+[[noreturn]] void throw_set_aside(const std::vector<cache::Damage>& damage, const std::string& what);
+
+// Calls work(i) for i = 0..count-1 on `workers` threads of one intra-op thread each. The first exception stops the others and is rethrown.
+void for_each_parallel(std::size_t count, int workers, const std::function<void(std::size_t)>& work);
+
+double seconds_since(std::chrono::steady_clock::time_point start);
+
+// One stage's work; each publishes what it makes.
+struct Work {
+  std::int64_t samples = 0;
+  std::int64_t network_evaluations = 0;
+};
+Work compute_trajectories(Context& context, const plan::StagePlan& plan);
+Work compute_scores(Context& context, const plan::StagePlan& plan);
+void compute_selection(Context& context, const plan::StagePlan& plan);
+void compute_model(Context& context, const plan::StagePlan& plan);
+void compute_figures(Context& context, const plan::StagePlan& plan);
+
+// Seconds one worker takes for an evaluation, measured on one micro-batch that is thrown away.
+double time_evaluation(Context& context, const plan::StagePlan& plan);
+
+// The scores of a reward stage's view, in index order. Throws SetAside on damage.
+std::vector<double> read_view_scores(Context& context, const std::string& tag);
+
+// Steps of the blocks that hold the given indices. Throws SetAside on damage.
+cache::Block read_steps(Context& context, const plan::Result& trajectories, std::uint64_t block, const std::set<std::int64_t>& steps);
+
+Selection read_selection(Context& context, const plan::Result& selection);
+
+}  // namespace espalier::exec

@@ -1,0 +1,143 @@
+#include "runtime/exec/gallery.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <tuple>
+
+#include "runtime/base/errors.h"
+#include "runtime/exec/journal.h"
+
+namespace espalier::exec {
+namespace {
+
+constexpr std::size_t kGalleryRows = 8;
+
+struct Shown {
+  const config::StageSpec* stage;
+  std::vector<Picture> pictures;  // of the view's part of the first block
+  std::vector<std::int64_t> condition;
+  std::vector<double> reward;  // NaN where nobody scored
+};
+
+std::vector<double> doubles(const Value& list) {
+  std::vector<double> numbers;
+  for (const auto& number : list.as_list()) numbers.push_back(number.as_number());
+  return numbers;
+}
+
+// The first reward stage that scored these samples.
+const config::StageSpec* judge_of(const config::PipelineSpec& spec, const std::string& samples) {
+  for (const auto& stage : spec.stages) {
+    if (stage.kind->kind == "reward" && stage.input("samples")->tags.front() == samples) return &stage;
+  }
+  return nullptr;
+}
+
+Shown show(Context& context, const config::StageSpec& stage) {
+  const auto& result = context.results.at(stage.tag);
+  const auto block = read_steps(context, result, 0, {0});
+  const auto count = std::min<std::size_t>(block.index.size(), static_cast<std::size_t>(result.count));
+  Shown shown{&stage, context.spec.domain->draw(context.spec.domain->decode(block.steps.front().state)), {}, {}};
+  shown.pictures.resize(std::min(count, shown.pictures.size()));
+  for (std::size_t i = 0; i < count; ++i) shown.condition.push_back(static_cast<std::int64_t>(block.condition[i]));
+  shown.reward.assign(count, std::numeric_limits<double>::quiet_NaN());
+  if (const auto* judge = judge_of(context.spec, stage.tag)) {
+    const auto scores = read_view_scores(context, judge->tag);
+    std::copy_n(scores.begin(), count, shown.reward.begin());
+  }
+  return shown;
+}
+
+// Side by side: sampler stages on the same conditions and the same noise.
+void add_galleries(const Context& context, const std::vector<Shown>& all, Record& record) {
+  std::map<std::tuple<std::string, std::int64_t, std::string>, std::vector<const Shown*>> groups;
+  for (const auto& shown : all) {
+    const auto& view = shown.stage->sampler;
+    groups[{view.split, view.max_conditions, view.noise}].push_back(&shown);
+  }
+  for (const auto& [key, columns] : groups) {
+    const auto conditions = context.spec.conditions(*columns.front()->stage);
+    Gallery gallery;
+    gallery.split = std::get<0>(key);
+    std::size_t rows = kGalleryRows;
+    for (const auto* column : columns) {
+      gallery.columns.push_back(column->stage->tag);
+      rows = std::min(rows, column->pictures.size());
+    }
+    for (std::size_t i = 0; i < rows; ++i) {
+      auto& row = gallery.rows.emplace_back();
+      row.text = conditions.text.at(static_cast<std::size_t>(columns.front()->condition[i]));
+      for (const auto* column : columns) row.cells.push_back({column->pictures[i], column->reward[i]});
+    }
+    record.galleries.push_back(std::move(gallery));
+  }
+}
+
+void add_samples(Context& context, const Shown& shown, Record& record) {
+  const auto conditions = context.spec.conditions(*shown.stage);
+  std::string filter;
+  std::set<std::int64_t> accepted;
+  for (const auto& stage : context.spec.stages) {
+    if (stage.kind->kind != "filter" || plan::samples_stage(context.spec, stage).tag != shown.stage->tag) continue;
+    filter = stage.tag;
+    const auto selection = read_selection(context, context.results.at(stage.tag));
+    accepted = {selection.index.begin(), selection.index.end()};
+    break;
+  }
+  for (std::size_t i = 0; i < shown.pictures.size(); ++i) {
+    SampleRecord sample;
+    sample.stage = shown.stage->tag;
+    sample.index = static_cast<std::int64_t>(i);
+    sample.text = conditions.text.at(static_cast<std::size_t>(shown.condition[i]));
+    sample.picture = shown.pictures[i];
+    sample.reward = shown.reward[i];
+    sample.selection = filter;
+    sample.accepted = accepted.contains(sample.index);
+    record.samples.push_back(std::move(sample));
+  }
+}
+
+void add_scores(Context& context, const config::StageSpec& stage, Record& record) {
+  record.scores.push_back({stage.tag, context.results.at(stage.tag).samples, read_view_scores(context, stage.tag)});
+}
+
+void add_law(const Context& context, const config::StageSpec& stage, Record& record) {
+  const auto info = context.store.result("selection", context.results.at(stage.tag).key)->info;
+  const auto& law = info.at("law");
+  record.laws.push_back({stage.tag, law.at("acceptance_rate").as_number(), law.at("kl_nats").as_number(), law.at("kl_is_bound").as_bool(),
+                         law.at("expected_quantile").as_number(), info.at("accepted").as_integer(), info.at("total").as_integer(),
+                         info.at("invalid").as_integer(), doubles(law.at("quantile")), doubles(law.at("density")),
+                         law.at("formula").as_string()});
+}
+
+void add_figures(const Context& context, const config::StageSpec& stage, Record& record) {
+  const auto info = context.store.result("figures", context.results.at(stage.tag).key)->info;
+  for (const auto& figure : info.at("figures").as_list()) {
+    const auto number = [&](const char* name) {
+      const auto& value = figure.at(name);
+      return value.is_number() ? value.as_number() : std::numeric_limits<double>::quiet_NaN();  // JSON has no NaN
+    };
+    record.figures.push_back({stage.tag, figure.at("name").as_string(), number("value"), number("low"), number("high")});
+  }
+}
+
+}  // namespace
+
+void describe_results(Context& context, Record& record) {
+  std::vector<Shown> shown;
+  for (const auto& stage : context.spec.stages) {
+    if (stage.kind->gives == ResultKind::trajectories) shown.push_back(show(context, stage));
+    if (stage.kind->gives == ResultKind::scores) add_scores(context, stage, record);
+    if (stage.kind->gives == ResultKind::selection) add_law(context, stage, record);
+    if (stage.kind->gives == ResultKind::figures) add_figures(context, stage, record);
+    if (stage.kind->gives == ResultKind::model) {
+      const auto info = context.store.result("model", context.results.at(stage.tag).key)->info;
+      for (auto& curve : curves_from(info.at("curves"), stage.tag)) record.curves.push_back(std::move(curve));
+    }
+  }
+  add_galleries(context, shown, record);
+  for (const auto& column : shown) add_samples(context, column, record);
+}
+
+}  // namespace espalier::exec

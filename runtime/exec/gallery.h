@@ -1,0 +1,10 @@
+#pragma once
+
+#include "runtime/exec/context.h"
+
+namespace espalier::exec {
+
+// Adds pictures, scores, laws and curves of the finished stages to the record: what a report shows.
+void describe_results(Context& context, Record& record);
+
+}  // namespace espalier::exec

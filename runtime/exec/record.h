@@ -1,0 +1,108 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/base/picture.h"
+#include "runtime/base/value.h"
+
+namespace espalier::exec {
+
+// What happened in a run: all that a report shows. Plain values; nothing here computes.
+
+struct FigureRecord {
+  std::string stage;
+  std::string name;
+  double value = 0.0;
+  double low = 0.0;  // NaN: no interval
+  double high = 0.0;
+};
+
+struct CurveRecord {
+  std::string stage;
+  std::string name;  // "loss", "learning_rate"
+  std::vector<std::int64_t> step;
+  std::vector<double> value;
+};
+
+struct LawRecord {  // of a filter stage
+  std::string stage;
+  double acceptance_rate = 0.0;
+  double kl_nats = 0.0;
+  bool kl_is_bound = false;
+  double expected_quantile = 0.0;
+  std::int64_t accepted = 0;
+  std::int64_t total = 0;
+  std::int64_t invalid = 0;
+  std::vector<double> quantile;
+  std::vector<double> density;
+  std::string formula;
+};
+
+struct ScoresRecord {  // of a reward stage: the histogram's raw values
+  std::string stage;
+  std::string samples;  // the sampler stage scored
+  std::vector<double> score;
+};
+
+struct GalleryCell {
+  Picture picture;
+  double reward = 0.0;  // NaN: not scored
+};
+struct GalleryRow {
+  std::string text;                // the prompt
+  std::vector<GalleryCell> cells;  // one a column
+};
+// Samples of several sampler stages over the same conditions and noise, side by side.
+struct Gallery {
+  std::string split;
+  std::vector<std::string> columns;  // sampler stage tags
+  std::vector<GalleryRow> rows;
+};
+
+// One sample written to samples/<stage>/<index>.png and named in metadata.jsonl, accepted.jsonl or rejected.jsonl.
+struct SampleRecord {
+  std::string stage;  // the sampler
+  std::int64_t index = 0;
+  std::string text;
+  Picture picture;
+  double reward = 0.0;    // NaN: not scored
+  std::string selection;  // a filter stage, "" if none judged it
+  bool accepted = false;
+};
+
+struct StageRecord {
+  std::string tag;
+  std::string type;
+  std::string status;          // "run" or "reused"
+  std::string because;         // why
+  double start_seconds = 0.0;  // since the run began
+  double seconds = 0.0;        // spent now
+  std::int64_t samples = 0;
+  std::int64_t samples_run = 0;          // computed now
+  std::int64_t network_evaluations = 0;  // spent now
+  std::string key;
+  Value options;
+  std::vector<std::string> inputs;  // tags of stages
+};
+
+struct Record {
+  std::string name;
+  std::string started;  // ISO 8601, UTC
+  double seconds = 0.0;
+  std::uint64_t seed = 0;
+  std::string pipeline_file;
+  std::string pipeline_text;
+  std::vector<std::string> overrides;
+  Value provenance;  // versions, numerics class, plugin libraries with digests
+  std::vector<StageRecord> stages;
+  std::vector<FigureRecord> figures;
+  std::vector<CurveRecord> curves;
+  std::vector<LawRecord> laws;
+  std::vector<ScoresRecord> scores;
+  std::vector<Gallery> galleries;
+  std::vector<SampleRecord> samples;
+};
+
+}  // namespace espalier::exec

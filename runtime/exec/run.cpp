@@ -1,0 +1,209 @@
+#include "runtime/exec/run.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <ctime>
+
+#include "runtime/base/errors.h"
+#include "runtime/exec/context.h"
+#include "runtime/exec/device.h"
+#include "runtime/exec/gallery.h"
+
+namespace espalier::exec {
+namespace {
+
+constexpr int kMostPasses = 5;  // over the plan, each after damage was set aside
+
+std::string now_utc() {
+  const auto now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+bool names_domain(const config::StageSpec& stage) {
+  return std::any_of(stage.inputs.begin(), stage.inputs.end(),
+                     [](const auto& input) { return std::find(input.tags.begin(), input.tags.end(), "domain") != input.tags.end(); });
+}
+
+Work compute(Context& context, const plan::StagePlan& plan) {
+  switch (plan.stage->kind->gives) {
+    case ResultKind::trajectories:
+      return compute_trajectories(context, plan);
+    case ResultKind::scores:
+      return compute_scores(context, plan);
+    case ResultKind::selection:
+      compute_selection(context, plan);
+      return {};
+    case ResultKind::model:
+      compute_model(context, plan);
+      return {};
+    case ResultKind::figures:
+      compute_figures(context, plan);
+      return {};
+  }
+  throw InternalError("an unknown kind of stage");
+}
+
+// NaN and infinite rewards are never selected; too many of them mean that the reward is broken.
+void check_scores(Context& context, const config::StageSpec& stage) {
+  const auto scores = read_view_scores(context, stage.tag);
+  const auto invalid = std::count_if(scores.begin(), scores.end(), [](double score) { return !std::isfinite(score); });
+  const double share = scores.empty() ? 0.0 : static_cast<double>(invalid) / static_cast<double>(scores.size());
+  if (share > stage.reward.max_invalid_fraction) {
+    throw StageError("stage '" + stage.tag + "': " + std::to_string(invalid) + " of " + std::to_string(scores.size()) +
+                     " scores are not finite, above max_invalid_fraction = " + std::to_string(stage.reward.max_invalid_fraction));
+  }
+}
+
+StageRecord start_record(const plan::StagePlan& plan, double start) {
+  StageRecord record;
+  record.tag = plan.stage->tag;
+  record.type = plan.stage->type;
+  record.status = plan.action == plan::Action::run ? "run" : "reused";
+  record.because = plan.because;
+  record.start_seconds = start;
+  record.samples = plan.samples;
+  record.key = plan.key;
+  record.options = plan.stage->keyed;
+  for (const auto& input : plan.stage->inputs) record.inputs.insert(record.inputs.end(), input.tags.begin(), input.tags.end());
+  return record;
+}
+
+plan::StagePlan plan_here(Context& context, const config::StageSpec& stage) {
+  if (names_domain(stage) && !context.results.contains("domain")) context.results.emplace("domain", plan::domain_result(context.spec));
+  return plan::plan_stage(context.spec, stage, context.results, context.store);
+}
+
+StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chrono::steady_clock::time_point begun) {
+  context.check_stop();
+  auto plan = plan_here(context, stage);
+  auto record = start_record(plan, seconds_since(begun));
+  const auto start = std::chrono::steady_clock::now();
+  if (plan.action == plan::Action::run) {
+    const auto work = compute(context, plan);
+    record.samples_run = work.samples;
+    record.network_evaluations = work.network_evaluations;
+    plan = plan_here(context, stage);
+    if (plan.action == plan::Action::run) throw SetAside("stage '" + stage.tag + "' (" + plan.because + ")");
+  }
+  context.results.insert_or_assign(stage.tag, *plan.result);
+  if (stage.kind->gives == ResultKind::scores) check_scores(context, stage);
+  record.seconds = seconds_since(start);
+  return record;
+}
+
+// A stage that ran in an earlier pass is reused in the next: its first account is the true one.
+void keep_account(std::vector<StageRecord>& accounts, StageRecord record) {
+  const auto found = std::find_if(accounts.begin(), accounts.end(), [&](const auto& account) { return account.tag == record.tag; });
+  if (found == accounts.end()) {
+    accounts.push_back(std::move(record));
+  } else if (record.status == "run") {
+    record.samples_run += found->samples_run;
+    record.network_evaluations += found->network_evaluations;
+    record.seconds += found->seconds;
+    record.start_seconds = found->start_seconds;
+    *found = std::move(record);
+  }
+}
+
+Value provenance(const Context& context, const plugin::Catalog& catalog) {
+  Value libraries;
+  for (const auto& entry : catalog.entries()) {
+    const auto used = std::any_of(context.spec.stages.begin(), context.spec.stages.end(),
+                                  [&](const auto& stage) { return stage.type == entry.kind + "." + entry.name; }) ||
+                      context.spec.domain_type == entry.kind + "." + entry.name;
+    if (used) libraries[entry.kind + "." + entry.name] = entry.library;
+  }
+  char host[256] = {};
+  gethostname(host, sizeof host - 1);
+  return Value::Map{{"version", ESPALIER_VERSION},
+                    {"numerics_class", numerics_class(context.device, 1)},
+                    {"workers", context.workers()},
+                    {"host", std::string(host)},
+                    {"cache", context.store.root().string()},
+                    {"plugins", libraries}};
+}
+
+}  // namespace
+
+Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cache::Store& store, Progress& progress, const StopToken& stop,
+           const RunOptions& options) {
+  const auto begun = std::chrono::steady_clock::now();
+  Record record;
+  record.started = now_utc();
+  Context context{spec, store, progress, stop, options, open_device(spec.device)};
+  for (int pass = 1;; ++pass) {
+    try {
+      for (const auto& stage : spec.stages) keep_account(record.stages, run_stage(context, stage, begun));
+      describe_results(context, record);
+      break;
+    } catch (const SetAside& damage) {
+      if (pass == kMostPasses) throw CacheError(std::string("the cache keeps failing: ") + damage.what());
+      progress.say(std::string("set aside and computed again: ") + damage.what());
+      context.results.clear();
+      record.figures.clear();
+      record.curves.clear();
+      record.laws.clear();
+      record.scores.clear();
+      record.galleries.clear();
+      record.samples.clear();
+    }
+  }
+  record.name = spec.name;
+  record.seed = spec.seed;
+  record.pipeline_file = spec.origin;
+  record.pipeline_text = spec.text;
+  record.overrides = spec.overrides;
+  record.provenance = provenance(context, catalog);
+  record.seconds = seconds_since(begun);
+  return record;
+}
+
+std::int64_t work(const config::PipelineSpec& spec, cache::Store& store, Progress& progress, const StopToken& stop,
+                  const RunOptions& options) {
+  Context context{spec, store, progress, stop, options, open_device(spec.device)};
+  std::int64_t blocks = 0;
+  for (const auto& stage : spec.stages) {
+    context.check_stop();
+    const auto plan = plan_here(context, stage);
+    const auto gives = stage.kind->gives;
+    const bool shared = gives == ResultKind::trajectories || gives == ResultKind::scores;
+    if (!plan.pending.empty()) {
+      progress.say("stage '" + stage.tag + "': left for later (" + plan.because + ")");
+      continue;
+    }
+    if (shared && plan.action == plan::Action::run) {
+      const auto done = compute(context, plan);
+      blocks += done.samples / plan::samples_stage(spec, stage).sampler.block_size;
+    }
+    const auto after = shared ? plan_here(context, stage) : plan;
+    if (after.action == plan::Action::reuse) {
+      context.results.insert_or_assign(stage.tag, *after.result);
+    } else {
+      progress.say("stage '" + stage.tag + "': " + after.because + ", left to other shards or to `run`");
+    }
+  }
+  return blocks;
+}
+
+std::map<std::string, double> probe(const config::PipelineSpec& spec, cache::Store& store, const StopToken& stop) {
+  const auto silent = make_silent_progress();
+  const RunOptions options;
+  Context context{spec, store, *silent, stop, options, open_device(spec.device)};
+  std::map<std::string, double> seconds;
+  for (const auto& stage : spec.stages) {
+    const auto plan = plan_here(context, stage);
+    if (stage.kind->gives == ResultKind::trajectories && plan.pending.empty() && plan.action == plan::Action::run) {
+      seconds[stage.tag] = time_evaluation(context, plan) * static_cast<double>(plan.network_evaluations);
+    }
+    if (plan.result) context.results.insert_or_assign(stage.tag, *plan.result);
+  }
+  return seconds;
+}
+
+}  // namespace espalier::exec

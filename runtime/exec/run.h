@@ -1,0 +1,39 @@
+#pragma once
+
+#include <string>
+
+#include "runtime/base/progress.h"
+#include "runtime/base/stop.h"
+#include "runtime/cache/store.h"
+#include "runtime/config/spec.h"
+#include "runtime/exec/record.h"
+#include "runtime/plugin/catalog.h"
+
+namespace espalier::exec {
+
+// One machine's part of a run.
+struct Shard {
+  std::int64_t number = 1;  // 1..count
+  std::int64_t count = 1;
+};
+
+struct RunOptions {
+  std::int64_t workers = 0;  // threads of sampling and scoring; 0: one a core
+  Shard shard;
+};
+
+// Does all that the plan says, stage after stage, and gives what happened. Each stage's key is planned anew from the results before it.
+// Damage met on the way is set aside, said, and computed again. Throws Stopped once what was done is saved, StageError, CacheError.
+Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cache::Store& store, Progress& progress, const StopToken& stop,
+           const RunOptions& options);
+
+// Only a shard's blocks of sampling and scoring, of the stages whose inputs are there; says which stages are not. Gives how many blocks it
+// computed.
+std::int64_t work(const config::PipelineSpec& spec, cache::Store& store, Progress& progress, const StopToken& stop,
+                  const RunOptions& options);
+
+// Measures one block of each sampler stage that has work and whose models are there, without publishing it: seconds of one worker an
+// evaluation, by tag.
+std::map<std::string, double> probe(const config::PipelineSpec& spec, cache::Store& store, const StopToken& stop);
+
+}  // namespace espalier::exec

@@ -1,0 +1,85 @@
+// Training: one stage in one process, checkpointed, its model published whole.
+#include <ATen/Parallel.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/tensor.h>
+
+#include "runtime/base/errors.h"
+#include "runtime/base/files.h"
+#include "runtime/exec/context.h"
+#include "runtime/exec/device.h"
+#include "runtime/exec/journal.h"
+
+namespace espalier::exec {
+namespace {
+
+class CachedSelection final : public SelectionData {
+ public:
+  CachedSelection(Context& context, const plan::Result& selection, Conditions conditions)
+      : context_(context),
+        result_(selection),
+        selection_(read_selection(context, selection)),
+        conditions_(std::move(conditions)),
+        block_size_(context.spec.find(selection.samples)->sampler.block_size) {}
+
+  std::int64_t size() const override { return static_cast<std::int64_t>(selection_.index.size()); }
+  const diffusion::Grid& grid() const override { return result_.grid; }
+
+  SelectedStates states(std::int64_t steps_remaining) const override {
+    SelectedStates states;
+    states.weight = selection_.weight;
+    std::vector<std::int64_t> conditions;
+    std::map<std::string, std::vector<at::Tensor>> parts;
+    std::size_t i = 0;
+    while (i < selection_.index.size()) {
+      const auto number = selection_.index[i] / block_size_;
+      std::vector<std::int64_t> rows;
+      for (; i < selection_.index.size() && selection_.index[i] / block_size_ == number; ++i)
+        rows.push_back(selection_.index[i] % block_size_);
+      const auto block = read_steps(context_, result_, static_cast<std::uint64_t>(number), {steps_remaining});
+      const auto& recorded = block.steps.front();
+      states.reached = {recorded.alpha, recorded.sigma};
+      for (const auto& [name, tensor] : recorded.state) parts[name].push_back(tensor.index_select(0, at::tensor(rows, at::kLong)));
+      for (const auto row : rows) conditions.push_back(static_cast<std::int64_t>(block.condition[static_cast<std::size_t>(row)]));
+    }
+    for (auto& [name, tensors] : parts) states.state.emplace(name, at::cat(tensors));
+    states.condition = conditions_.rows(conditions);
+    for (const auto condition : conditions) states.facts.push_back(conditions_.facts.at(static_cast<std::size_t>(condition)));
+    return states;
+  }
+
+ private:
+  Context& context_;
+  plan::Result result_;
+  Selection selection_;
+  Conditions conditions_;
+  std::int64_t block_size_;
+};
+
+std::unique_ptr<SelectionData> selection_data(Context& context, const config::StageSpec& stage) {
+  const auto* input = stage.input("selection");
+  if (!input) return nullptr;
+  const auto& result = context.results.at(input->tags.front());
+  return std::make_unique<CachedSelection>(context, result, context.spec.conditions(*context.spec.find(result.samples)));
+}
+
+}  // namespace
+
+void compute_model(Context& context, const plan::StagePlan& plan) {
+  const auto& trainer = dynamic_cast<const Trainer&>(*plan.stage->plugin);
+  const auto model = context.model(plan.stage->input("model")->tags.front());
+  const auto selection = selection_data(context, *plan.stage);
+  at::set_num_threads(usable_cores());
+  TrainingJournal journal(context.store.checkpoint_folder(plan.key), context.progress);
+  context.progress.say("stage '" + plan.stage->tag + "': training");
+  auto trained = trainer.train(
+      {*context.spec.domain, *model, selection.get(), context.spec.seed, context.device, journal, journal, context.progress, context.stop});
+  for (auto& [name, tensor] : trained.weights) tensor = tensor.to(at::kCPU);
+  const auto folder = context.store.new_folder();
+  context.spec.domain->save_model(trained, folder);
+  write_durable(folder / "espalier.json", to_json(trained.info.to_value(), 1) + "\n");
+  const Value info = Value::Map{{"model", trained.info.to_value()}, {"curves", curves_value(journal.curves())}};
+  context.store.publish_result("model", plan.key, plan.request, info, folder);
+  context.store.remove_checkpoints(plan.key);
+}
+
+}  // namespace espalier::exec

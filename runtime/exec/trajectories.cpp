@@ -1,0 +1,167 @@
+// Sampling: missing blocks of a trajectory set, each by one worker, published as soon as it is whole.
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/tensor.h>
+
+#include <numeric>
+
+#include "runtime/base/errors.h"
+#include "runtime/exec/context.h"
+#include "runtime/exec/device.h"
+
+namespace espalier::exec {
+namespace {
+
+class KeepSteps final : public Recorder {
+ public:
+  explicit KeepSteps(const std::set<std::int64_t>& wanted) : wanted_(wanted) {}
+  void record(const diffusion::GridPoint& point, const State& state) override {
+    if (!wanted_.contains(point.steps_remaining)) return;
+    auto& kept = kept_[point.steps_remaining];
+    kept.step = point.steps_remaining;
+    kept.timestep = point.timestep;
+    kept.alpha = point.level.alpha;
+    kept.sigma = point.level.sigma;
+    for (const auto& [name, tensor] : state) kept.state[name] = tensor.to(at::kCPU).clone();
+  }
+  const std::map<std::int64_t, cache::Block::Recorded>& kept() const { return kept_; }
+
+ private:
+  const std::set<std::int64_t>& wanted_;
+  std::map<std::int64_t, cache::Block::Recorded> kept_;
+};
+
+// Round 0 of `evaluation` is the metrics'.
+random::StreamKey noise_key(std::uint64_t seed, const std::string& noise) {
+  if (noise == "held_out") return {seed, random::Purpose::evaluation, 1, 0};
+  return {seed, random::Purpose::sampling, 0, 0};
+}
+
+using SegmentModels = std::vector<std::vector<std::shared_ptr<const Model>>>;
+
+SegmentModels load_models(Context& context, const plan::StagePlan& plan) {
+  std::map<Hex, std::string> tags;
+  for (const auto& tag : plan.stage->input("model")->tags) tags.emplace(context.results.at(tag).digest, tag);
+  SegmentModels models;
+  for (const auto& phase : plan.phases) {
+    auto& row = models.emplace_back();
+    for (const auto& segment : phase.segments) row.push_back(context.model(tags.at(segment.model.digest)));
+  }
+  return models;
+}
+
+// Everything about a sampler stage that its blocks share.
+struct SamplerJob {
+  const Sampler& sampler;
+  const config::SamplerView& view;
+  const std::vector<Phase>& phases;
+  SegmentModels models;
+  Conditions conditions;
+  StateSpec spec;
+  std::uint64_t seed;
+  at::Device device;
+
+  SamplerJob(Context& context, const plan::StagePlan& plan)
+      : sampler(dynamic_cast<const Sampler&>(*plan.stage->plugin)),
+        view(plan.stage->sampler),
+        phases(plan.phases),
+        models(load_models(context, plan)),
+        conditions(context.spec.conditions(*plan.stage)),
+        spec(context.spec.domain->state_spec()),
+        seed(context.spec.seed),
+        device(context.device) {}
+
+  std::map<std::int64_t, cache::Block::Recorded> micro_batch(std::uint64_t first, const std::set<std::int64_t>& steps) const {
+    const auto size = static_cast<std::uint64_t>(view.micro_batch);
+    std::vector<std::uint64_t> samples(size);
+    std::iota(samples.begin(), samples.end(), first);
+    std::vector<std::int64_t> rows;
+    for (const auto sample : samples) rows.push_back(static_cast<std::int64_t>(sample % static_cast<std::uint64_t>(conditions.size())));
+    auto condition = conditions.rows(rows);
+    auto null_condition = conditions.null_tensors;
+    for (auto* map : {&condition, &null_condition}) {
+      for (auto& [name, tensor] : *map) tensor = tensor.to(device);
+    }
+    random::Draws draws(noise_key(seed, view.noise), samples);
+    KeepSteps recorder(steps);
+    const at::NoGradGuard no_grad;
+    sampler.sample({phases, models, spec, condition, null_condition, draws, device}, recorder);
+    for (const auto step : steps) {
+      if (!recorder.kept().contains(step))
+        throw StageError("the sampler recorded no state with " + std::to_string(step) + " steps remaining");
+    }
+    return recorder.kept();
+  }
+
+  cache::Block block(std::uint64_t number, const std::set<std::int64_t>& steps, Context& context) const {
+    cache::Block block;
+    block.number = number;
+    const auto size = static_cast<std::uint64_t>(view.block_size);
+    const auto part = static_cast<std::uint64_t>(view.micro_batch);
+    std::map<std::int64_t, std::vector<cache::Block::Recorded>> parts;
+    for (std::uint64_t start = 0; start < size; start += part) {
+      context.check_stop();
+      for (auto& [step, recorded] : micro_batch(number * size + start, steps)) parts[step].push_back(recorded);
+      context.progress.advance(view.micro_batch);
+    }
+    for (std::uint64_t i = 0; i < size; ++i) {
+      block.index.push_back(number * size + i);
+      block.condition.push_back((number * size + i) % static_cast<std::uint64_t>(conditions.size()));
+    }
+    for (auto step = parts.rbegin(); step != parts.rend(); ++step) block.steps.push_back(joined(step->second));
+    return block;
+  }
+
+ private:
+  static cache::Block::Recorded joined(const std::vector<cache::Block::Recorded>& parts) {
+    auto whole = parts.front();
+    for (auto& [name, tensor] : whole.state) {
+      std::vector<at::Tensor> rows;
+      for (const auto& part : parts) rows.push_back(part.state.at(name));
+      tensor = at::cat(rows).contiguous();
+    }
+    return whole;
+  }
+};
+
+std::vector<std::uint64_t> of_shard(const std::vector<std::uint64_t>& blocks, const Shard& shard) {
+  std::vector<std::uint64_t> mine;
+  for (const auto block : blocks) {
+    if (static_cast<std::int64_t>(block % static_cast<std::uint64_t>(shard.count)) == shard.number - 1) mine.push_back(block);
+  }
+  return mine;
+}
+
+}  // namespace
+
+Work compute_trajectories(Context& context, const plan::StagePlan& plan) {
+  const SamplerJob job(context, plan);
+  const auto set_id = context.store.ensure_set(plan.request);
+  const auto blocks = of_shard(plan.missing, context.options.shard);
+  const auto evaluations = job.sampler.network_evaluations(plan.phases) * job.view.block_size;
+  context.progress.begin(plan.stage->tag, static_cast<std::int64_t>(blocks.size()) * job.view.block_size, "sample");
+  for_each_parallel(blocks.size(), context.workers(), [&](std::size_t i) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto block = job.block(blocks[i], plan.missing_steps.at(blocks[i]), context);
+    context.store.publish_block(set_id, block, {numerics_class(context.device, 1), seconds_since(start), evaluations});
+  });
+  context.progress.end();
+  const auto count = static_cast<std::int64_t>(blocks.size());
+  return {count * job.view.block_size, count * evaluations};
+}
+
+double time_evaluation(Context& context, const plan::StagePlan& plan) {
+  const SamplerJob job(context, plan);
+  const auto start = std::chrono::steady_clock::now();
+  for_each_parallel(1, 1, [&](std::size_t) { job.micro_batch(0, {0}); });
+  return seconds_since(start) / static_cast<double>(job.sampler.network_evaluations(plan.phases) * job.view.micro_batch);
+}
+
+cache::Block read_steps(Context& context, const plan::Result& trajectories, std::uint64_t block, const std::set<std::int64_t>& steps) {
+  std::vector<cache::Damage> damage;
+  auto found = context.store.read_block(trajectories.set_id, block, steps, &damage);
+  if (!found) throw_set_aside(damage, "block " + std::to_string(block) + " of stage '" + trajectories.samples + "'");
+  return std::move(*found);
+}
+
+}  // namespace espalier::exec

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace espalier::model {
+
+// CLIP's byte-pair tokenizer, from a folder with vocab.json, merges.txt and tokenizer_config.json (model_max_length). Lower-cased,
+// whitespace folded; `<|startoftext|>` first, `<|endoftext|>` last, padded with the config's pad_token (CLIP: end of text) to
+// model_max_length; longer texts are cut. Gives transformers' CLIPTokenizer's ids. A text must be UTF-8 in normal form C: what that form
+// would change is a DataError.
+class ClipTokenizer {
+ public:
+  explicit ClipTokenizer(const std::filesystem::path& folder);               // throws DataError
+  std::vector<std::int64_t> encode(const std::string& text) const;           // padded ids
+  std::vector<std::int64_t> encode_unpadded(const std::string& text) const;  // with start and end
+  std::int64_t max_length() const { return max_length_; }
+  std::int64_t vocabulary_size() const { return static_cast<std::int64_t>(vocabulary_.size()); }
+
+ private:
+  std::int64_t special(const std::string& token) const;
+  void append_words(const std::string& text, std::vector<std::int64_t>& ids) const;
+  std::vector<std::string> split_word(const std::string& word) const;
+  std::map<std::string, std::int64_t> vocabulary_;
+  std::map<std::pair<std::string, std::string>, std::int64_t> rank_;
+  std::map<std::string, std::int64_t> special_;  // tokens that a text may spell out
+  std::string origin_;
+  std::int64_t max_length_ = 77;
+  std::int64_t start_ = 0;
+  std::int64_t end_ = 0;
+  std::int64_t pad_ = 0;
+  std::int64_t unknown_ = 0;
+};
+
+}  // namespace espalier::model

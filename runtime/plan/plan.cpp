@@ -1,0 +1,213 @@
+#include "runtime/plan/plan.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "runtime/base/errors.h"
+#include "runtime/plan/estimate.h"
+
+namespace espalier::plan {
+namespace {
+
+constexpr std::int64_t kDefaultRecordedSteps = 8;
+
+// The stages that read recorded states of `sampler`'s trajectories: trainers on selections made of them.
+std::set<std::int64_t> demanded_steps(const config::PipelineSpec& spec, const config::StageSpec& sampler, std::int64_t num_steps) {
+  std::set<std::int64_t> steps{0};
+  for (const auto& step : sampler.sampler.record_steps) steps.insert(step.of(num_steps));
+  for (const auto& stage : spec.stages) {
+    const auto* selection = stage.input("selection");
+    if (!selection || stage.kind->kind != "trainer") continue;
+    if (samples_stage(spec, *spec.find(selection->tags.front())).tag != sampler.tag) continue;
+    for (const auto& step : dynamic_cast<const Trainer&>(*stage.plugin).recorded_steps()) steps.insert(step.of(num_steps));
+  }
+  steps.erase(num_steps);  // the noise is never stored: it is recomputed from the seed
+  return steps;
+}
+
+std::set<std::int64_t> default_steps(std::int64_t num_steps) {
+  std::set<std::int64_t> steps;
+  for (std::int64_t i = 0; i < kDefaultRecordedSteps; ++i) steps.insert(i * num_steps / kDefaultRecordedSteps);
+  return steps;
+}
+
+std::string count_of(std::size_t count, const char* noun) { return std::to_string(count) + " " + noun + (count == 1 ? "" : "s"); }
+
+void plan_trajectories(const config::PipelineSpec& spec, const Results& results, const cache::Index& index, StagePlan& plan) {
+  const auto& stage = *plan.stage;
+  const auto& sampler = dynamic_cast<const Sampler&>(*stage.plugin);
+  plan.phases = sampler.phases(models_of(stage, results));
+  plan.request = recipe(spec, stage, plan.phases);
+  plan.key = digest(plan.request);
+
+  Result result;
+  result.kind = ResultKind::trajectories;
+  result.digest = result.key = result.set_id = plan.key;
+  result.samples = stage.tag;
+  result.count = spec.conditions(stage).size() * stage.sampler.samples_per_condition;
+  result.grid = plan.phases.back().grid;
+  plan.samples = result.count;
+
+  const auto num_steps = result.grid.num_steps();
+  plan.steps = demanded_steps(spec, stage, num_steps);
+  auto fresh = plan.steps;
+  fresh.merge(default_steps(num_steps));
+  const auto have = index.blocks(plan.key);
+  plan.blocks = (result.count + stage.sampler.block_size - 1) / stage.sampler.block_size;
+  std::size_t lacking_steps = 0;
+  for (std::uint64_t block = 0; block < static_cast<std::uint64_t>(plan.blocks); ++block) {
+    const auto found = have.find(block);
+    if (found == have.end()) {
+      plan.missing_steps[block] = fresh;
+    } else if (!std::includes(found->second.steps.begin(), found->second.steps.end(), plan.steps.begin(), plan.steps.end())) {
+      std::set<std::int64_t> lacking{0};  // compared with the x_0 already there
+      std::set_difference(plan.steps.begin(), plan.steps.end(), found->second.steps.begin(), found->second.steps.end(),
+                          std::inserter(lacking, lacking.end()));
+      plan.missing_steps[block] = lacking;
+      ++lacking_steps;
+    }
+  }
+  for (const auto& [block, steps] : plan.missing_steps) plan.missing.push_back(block);
+  plan.action = plan.missing.empty() ? Action::reuse : Action::run;
+  const auto absent = plan.missing.size() - lacking_steps;
+  if (plan.missing.empty()) {
+    plan.because = "all " + count_of(static_cast<std::size_t>(plan.blocks), "block") + " in the cache";
+  } else if (have.empty()) {
+    plan.because = "no such trajectories in the cache";
+  } else {
+    plan.because = absent ? count_of(absent, "block") + " of " + std::to_string(plan.blocks) + " to compute" : "";
+    if (lacking_steps) plan.because += (absent ? ", " : "") + count_of(lacking_steps, "block") + " without a step asked for";
+  }
+  plan.result = std::move(result);
+  estimate_trajectories(spec, sampler, index, plan);
+}
+
+void plan_scores(const config::PipelineSpec& spec, const Results& results, const cache::Index& index, StagePlan& plan) {
+  const auto& stage = *plan.stage;
+  const auto& samples = results.at(stage.input("samples")->tags.front());
+  plan.request = scores_request(spec, stage, results);
+  plan.key = digest(plan.request);
+  Result result = samples;
+  result.kind = ResultKind::scores;
+  result.digest = result.key = plan.key;
+  plan.samples = result.count;
+
+  const auto block_size = samples_stage(spec, stage).sampler.block_size;
+  plan.blocks = (result.count + block_size - 1) / block_size;
+  const auto have = index.score_blocks(result.set_id, plan.key);
+  for (std::uint64_t block = 0; block < static_cast<std::uint64_t>(plan.blocks); ++block) {
+    if (!have.contains(block)) plan.missing.push_back(block);
+  }
+  plan.action = plan.missing.empty() ? Action::reuse : Action::run;
+  plan.because = plan.missing.empty() ? "all " + count_of(static_cast<std::size_t>(plan.blocks), "block") + " in the cache"
+                 : have.empty()       ? "no such scores in the cache"
+                                      : count_of(plan.missing.size(), "block") + " of " + std::to_string(plan.blocks) + " to score";
+  plan.samples_to_compute = static_cast<std::int64_t>(plan.missing.size()) * block_size;
+  plan.bytes = plan.samples_to_compute * static_cast<std::int64_t>(sizeof(double));
+  plan.result = std::move(result);
+  estimate_scores(have, plan);
+}
+
+// Selections, models and figures: one entry, there or not.
+void plan_entry(const config::PipelineSpec& spec, const Results& results, const cache::Index& index, StagePlan& plan) {
+  const auto& stage = *plan.stage;
+  const auto gives = stage.kind->gives;
+  if (gives == ResultKind::selection) plan.request = selection_request(spec, stage, results);
+  if (gives == ResultKind::model) plan.request = model_request(spec, stage, results);
+  if (gives == ResultKind::figures) plan.request = figures_request(spec, stage, results);
+  plan.key = digest(plan.request);
+  if (gives == ResultKind::selection) plan.samples = results.at(stage.input("scores")->tags.front()).count;
+
+  const auto found = index.result(cache_kind(gives), plan.key);
+  plan.action = found ? Action::reuse : Action::run;
+  plan.because = found ? "in the cache" : std::string("no such ") + result_name(gives) + " in the cache";
+  if (!found) return;
+  Result result;
+  if (gives == ResultKind::selection) result = results.at(stage.input("scores")->tags.front());
+  if (gives == ResultKind::model) result.model = ModelInfo::from_value(found->info.at("model"));
+  result.kind = gives;
+  result.key = plan.key;
+  result.digest = gives == ResultKind::model ? result.model.digest : found->digest;
+  plan.result = std::move(result);
+}
+
+}  // namespace
+
+const char* cache_kind(ResultKind kind) {
+  switch (kind) {
+    case ResultKind::trajectories:
+      return "trajectories";
+    case ResultKind::scores:
+      return "scores";
+    case ResultKind::selection:
+      return "selection";
+    case ResultKind::model:
+      return "model";
+    case ResultKind::figures:
+      return "figures";
+  }
+  throw InternalError("an unknown kind of result");
+}
+
+const config::StageSpec& samples_stage(const config::PipelineSpec& spec, const config::StageSpec& stage) {
+  const auto* from = &stage;
+  for (const char* port : {"scores", "samples"}) {
+    if (const auto* input = from->input(port)) from = spec.find(input->tags.front());
+  }
+  return *from;
+}
+
+StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results, const cache::Index& index) {
+  StagePlan plan;
+  plan.stage = &stage;
+  for (const auto& input : stage.inputs) {
+    for (const auto& tag : input.tags) {
+      if (!results.contains(tag)) plan.pending.push_back(tag);
+    }
+  }
+  if (!plan.pending.empty()) {
+    plan.because = "key pending: ";
+    for (std::size_t i = 0; i < plan.pending.size(); ++i) plan.because += (i ? ", " : "") + plan.pending[i];
+    return plan;
+  }
+  switch (stage.kind->gives) {
+    case ResultKind::trajectories:
+      plan_trajectories(spec, results, index, plan);
+      break;
+    case ResultKind::scores:
+      plan_scores(spec, results, index, plan);
+      break;
+    default:
+      plan_entry(spec, results, index, plan);
+  }
+  return plan;
+}
+
+std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index& index) {
+  Results results;
+  std::vector<StagePlan> plans;
+  for (const auto& stage : spec.stages) {
+    for (const auto& input : stage.inputs) {
+      const bool uses_domain = std::find(input.tags.begin(), input.tags.end(), "domain") != input.tags.end();
+      if (uses_domain && !results.contains("domain")) results.emplace("domain", domain_result(spec));
+    }
+    plans.push_back(plan_stage(spec, stage, results, index));
+    if (plans.back().result) results.emplace(stage.tag, *plans.back().result);
+  }
+  return plans;
+}
+
+std::vector<Difference> nearest_differences(const StagePlan& plan, const cache::Index& index) {
+  std::vector<Difference> nearest;
+  if (plan.key.empty()) return nearest;
+  bool found = false;
+  for (const auto& request : index.requests(cache_kind(plan.stage->kind->gives))) {
+    if (digest(request) == plan.key) return {};
+    auto candidate = differences(request, plan.request);
+    if (!found || candidate.size() < nearest.size()) nearest = std::move(candidate);
+    found = true;
+  }
+  return nearest;
+}
+
+}  // namespace espalier::plan

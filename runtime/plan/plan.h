@@ -1,0 +1,55 @@
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "runtime/cache/index.h"
+#include "runtime/plan/requests.h"
+
+namespace espalier::plan {
+
+enum class Action { run, reuse };
+
+// What one stage needs, and why.
+struct StagePlan {
+  const config::StageSpec* stage = nullptr;
+  Action action = Action::run;
+  std::string because;
+  std::vector<std::string> pending;  // tags whose results must be made before this stage's key is known
+  Value request;                     // what the key is the digest of; empty while pending
+  Hex key;
+  std::optional<Result> result;  // known before it is made for trajectories and scores; for the rest once the cache has it
+
+  // Of trajectories and scores: blocks of the view, which of them lack something, and which steps a block must hold.
+  std::vector<Phase> phases;
+  std::set<std::int64_t> steps;
+  std::int64_t blocks = 0;
+  std::vector<std::uint64_t> missing;
+  std::map<std::uint64_t, std::set<std::int64_t>> missing_steps;  // of each missing block
+
+  // The work ahead.
+  std::int64_t samples = 0;  // of the view
+  std::int64_t samples_to_compute = 0;
+  std::int64_t network_evaluations = 0;
+  std::int64_t bytes = 0;         // to be stored
+  std::optional<double> seconds;  // where earlier commit records tell it
+};
+
+// Plans one stage whose inputs' results are in `results`; a missing one makes it pending. Pure: asks only the index.
+StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results, const cache::Index& index);
+
+// The whole pipeline, in the order of the stages.
+std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index& index);
+
+// The sampler stage whose trajectories a reward or filter stage is about.
+const config::StageSpec& samples_stage(const config::PipelineSpec& spec, const config::StageSpec& stage);
+
+// What stands between a stage and the nearest existing entry of its kind: the fields that differ, old and new. Empty when the entry is
+// there or none is.
+std::vector<Difference> nearest_differences(const StagePlan& plan, const cache::Index& index);
+
+const char* cache_kind(ResultKind kind);  // "trajectories", "scores", "selection", "model", "figures"
+
+}  // namespace espalier::plan

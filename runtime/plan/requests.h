@@ -1,0 +1,41 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "runtime/config/spec.h"
+
+namespace espalier::plan {
+
+// What is known of a stage's result: enough to name it, and to ask for what depends on it.
+struct Result {
+  ResultKind kind = ResultKind::figures;
+  Hex digest;  // what a stage below depends on: set id, score id, weights, or the content's digest
+  Hex key;     // where the cache keeps it
+  // trajectories, and carried on by scores and selections made of them
+  Hex set_id;
+  std::string samples;     // tag of the sampler stage
+  std::int64_t count = 0;  // the view: how many trajectories
+  diffusion::Grid grid;
+  // model
+  ModelInfo model;
+};
+
+using Results = std::map<std::string, Result>;  // by tag; "domain" is the domain's own model
+
+// The result of the tag "domain": its model folder. Throws ConfigError when the domain names no model.
+Result domain_result(const config::PipelineSpec& spec);
+
+// The models of a sampler's input, in the order they were named.
+std::vector<ModelInfo> models_of(const config::StageSpec& stage, const Results& results);
+
+// The tree that a stage's key is the digest of, from its options and its inputs' digests. All inputs are in `results`.
+//   trajectories: the recipe. Which steps are recorded, how many samples, paths and names are not in it.
+Value recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, const std::vector<Phase>& phases);
+Value scores_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);
+Value selection_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);
+Value model_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);
+Value figures_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);
+
+}  // namespace espalier::plan

@@ -1,0 +1,152 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+#include <mutex>
+#include <set>
+#include <system_error>
+
+#define BOOST_DLL_USE_STD_FS
+#include <boost/dll/runtime_symbol_info.hpp>
+#include <boost/dll/shared_library.hpp>
+
+#include "runtime/base/errors.h"
+#include "runtime/plugin/catalog.h"
+#include "runtime/plugin/elf.h"
+#include "runtime/plugin/trust.h"
+#include "runtime/sdk/stamp.h"
+
+namespace espalier::plugin {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Objects, vtables and autograd nodes of a plugin outlive any place where it could be closed: using one after dlclose is a segmentation
+// fault. So a loaded library is kept until the process ends, and the store itself is never destroyed.
+boost::dll::shared_library& keep(boost::dll::shared_library library) {
+  static auto* const kept = new std::vector<std::unique_ptr<boost::dll::shared_library>>;
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  return *kept->emplace_back(std::make_unique<boost::dll::shared_library>(std::move(library)));
+}
+
+std::string shown(const Stamp& stamp, const std::string& key) {
+  const auto found = stamp.find(key);
+  if (found == stamp.end()) return "nothing";
+  return found->second.empty() ? "none" : "'" + found->second + "'";
+}
+
+void expect_same(const Stamp& plugin, const Stamp& host) {
+  std::set<std::string> keys;
+  for (const auto& [key, value] : plugin) keys.insert(key);
+  for (const auto& [key, value] : host) keys.insert(key);
+  std::string sides;
+  for (const std::string& key : keys) {
+    if (shown(plugin, key) == shown(host, key)) continue;
+    sides += fmt::format("{}{}: the plugin has {}, this program {}", sides.empty() ? "" : "; ", key, shown(plugin, key), shown(host, key));
+  }
+  if (!sides.empty()) {
+    throw PluginError("was built for another host (" + sides + "): rebuild the plugin with this program's compiler, LibTorch and SDK");
+  }
+}
+
+// The libraries of a folder, sorted by name, canonical.
+std::vector<fs::path> libraries_of(const fs::path& folder) {
+  std::vector<fs::path> found;
+  try {
+    const fs::path canonical = fs::canonical(folder);
+    if (!fs::is_directory(canonical)) throw PluginError(fmt::format("plugin folder {}: is not a folder", folder.string()));
+    for (const auto& entry : fs::directory_iterator(canonical)) {
+      if (entry.path().extension() == ".so") found.push_back(entry.path());
+    }
+    try {
+      if (!found.empty()) expect_trusted_folder(canonical);
+    } catch (const PluginError& error) {
+      throw PluginError(fmt::format("plugin folder {}: {}", folder.string(), error.what()));
+    }
+  } catch (const fs::filesystem_error& error) {
+    throw PluginError(fmt::format("plugin folder {}: {}", folder.string(), error.code().message()));
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+// All that can be known without running any of its code.
+fs::path checked(const fs::path& library, const Stamp& host) {
+  try {
+    const fs::path canonical = fs::canonical(library);
+    expect_trusted(canonical);
+    expect_same(read_stamp(canonical), host);
+    return canonical;
+  } catch (const PluginError& error) {
+    throw PluginError(fmt::format("{}: {}", library.string(), error.what()));
+  } catch (const fs::filesystem_error& error) {
+    throw PluginError(fmt::format("{}: cannot be read: {}", library.string(), error.code().message()));
+  }
+}
+
+std::vector<PluginEntry> register_all(const fs::path& library) {
+  Registrar registrar;
+  try {
+    boost::dll::shared_library opened;
+    opened.load(library, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
+    keep(std::move(opened)).get<void(Registrar&)>("espalier_register")(registrar);
+  } catch (const std::system_error& error) {
+    throw PluginError(fmt::format("{}: cannot be loaded: {}", library.string(), error.what()));
+  } catch (const std::exception& error) {
+    throw PluginError(fmt::format("{}: its registration failed: {}", library.string(), error.what()));
+  } catch (...) {
+    throw PluginError(fmt::format("{}: its registration threw something that is not a std::exception", library.string()));
+  }
+  std::vector<PluginEntry> entries = registrar.entries();
+  if (entries.empty()) throw PluginError(fmt::format("{}: registers no plugin", library.string()));
+  for (PluginEntry& entry : entries) entry.library = library.string();
+  return entries;
+}
+
+std::vector<fs::path> search_path(const std::vector<fs::path>& folders) {
+  std::vector<fs::path> all = folders;
+  if (const char* variable = std::getenv("ESPALIER_PLUGIN_PATH")) {
+    const std::string text = variable;
+    for (std::size_t start = 0; start <= text.size();) {
+      const std::size_t end = std::min(text.find(':', start), text.size());
+      if (end > start) all.emplace_back(text.substr(start, end - start));
+      start = end + 1;
+    }
+  }
+  const fs::path own = default_plugin_folder();
+  if (fs::exists(own)) all.push_back(own);
+  return all;
+}
+
+}  // namespace
+
+Catalog load_catalog(const std::vector<fs::path>& folders) {
+  const Stamp host = parse_stamp(host_stamp());
+  std::vector<fs::path> libraries;
+  std::string refusals;
+  for (const fs::path& folder : search_path(folders)) {
+    for (const fs::path& library : libraries_of(folder)) {
+      try {
+        const fs::path canonical = checked(library, host);
+        if (std::find(libraries.begin(), libraries.end(), canonical) == libraries.end()) libraries.push_back(canonical);
+      } catch (const PluginError& error) {
+        refusals += (refusals.empty() ? "" : "\n") + std::string(error.what());
+      }
+    }
+  }
+  if (!refusals.empty()) throw PluginError(refusals);  // all at once, and before the code of any library has run
+
+  Catalog catalog;
+  for (const fs::path& library : libraries) catalog.add(register_all(library));
+  return catalog;
+}
+
+fs::path default_plugin_folder() {
+  const fs::path program = boost::dll::program_location().parent_path();
+  const fs::path built = program / "plugins";
+  return fs::exists(built) ? built : (program.parent_path() / "lib" / "espalier" / "plugins");
+}
+
+}  // namespace espalier::plugin

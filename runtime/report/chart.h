@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/exec/record.h"
+#include "runtime/report/colours.h"
+
+namespace espalier::report {
+
+// A chart as page.js draws it: `kind` names its builder there, `data` is what it takes.
+struct Chart {
+  std::string kind;  // "histogram", "law", "curve", "timeline"
+  std::string title;
+  std::string description;  // what is drawn, for people who cannot see it
+  int colour = -1;          // of the title's mark; -1: several stages
+  std::string data;         // JSON
+};
+
+// One a reward stage, with the same bins and height for all stages of one reward, and the base's histogram as an outline in the others.
+// Scores that are not finite have no bin; the title counts them.
+std::vector<Chart> histogram_charts(const exec::Record& record, const Colours& colours);
+std::vector<Chart> law_charts(const exec::Record& record, const Colours& colours);    // one with all filters' w(u), or none
+std::vector<Chart> curve_charts(const exec::Record& record, const Colours& colours);  // one a curve name
+std::vector<Chart> timeline_charts(const exec::Record& record, const Colours& colours);
+
+// The chart's <figure>: title, canvas, its data.
+std::string chart_figure(const Chart& chart);
+
+}  // namespace espalier::report

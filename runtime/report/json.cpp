@@ -1,0 +1,73 @@
+#include "runtime/report/json.h"
+
+#include <nlohmann/json.hpp>
+
+namespace espalier::report {
+namespace {
+
+using Json = nlohmann::ordered_json;  // fields in the order of the README
+
+Json plain(const Value& value) { return Json::parse(to_json(value)); }
+
+Json stage_json(const exec::StageRecord& stage) {
+  return {{"tag", stage.tag},
+          {"type", stage.type},
+          {"status", stage.status},
+          {"because", stage.because},
+          {"start_seconds", stage.start_seconds},
+          {"seconds", stage.seconds},
+          {"samples", stage.samples},
+          {"samples_run", stage.samples_run},
+          {"network_evaluations", stage.network_evaluations},
+          {"key", stage.key},
+          {"inputs", stage.inputs},
+          {"options", plain(stage.options)}};
+}
+
+Json figure_json(const exec::FigureRecord& figure) {
+  return {{"stage", figure.stage}, {"name", figure.name}, {"value", figure.value}, {"low", figure.low}, {"high", figure.high}};
+}
+
+Json law_json(const exec::LawRecord& law) {
+  return {{"stage", law.stage},
+          {"acceptance_rate", law.acceptance_rate},
+          {"kl_nats", law.kl_nats},
+          {"kl_is_bound", law.kl_is_bound},
+          {"expected_quantile", law.expected_quantile},
+          {"accepted", law.accepted},
+          {"total", law.total},
+          {"invalid", law.invalid},
+          {"formula", law.formula},
+          {"quantile", law.quantile},
+          {"density", law.density}};
+}
+
+Json curve_json(const exec::CurveRecord& curve) {
+  return {{"stage", curve.stage}, {"name", curve.name}, {"step", curve.step}, {"value", curve.value}};
+}
+
+template <typename Item>
+Json list(const std::vector<Item>& items, Json (*one)(const Item&)) {
+  auto out = Json::array();
+  for (const auto& item : items) out.push_back(one(item));
+  return out;
+}
+
+}  // namespace
+
+std::string report_json(const exec::Record& record) {
+  const Json report = {{"format", "espalier-report 1"},
+                       {"name", record.name},
+                       {"seed", record.seed},
+                       {"started", record.started},
+                       {"seconds", record.seconds},
+                       {"pipeline", {{"file", record.pipeline_file}, {"overrides", record.overrides}, {"text", record.pipeline_text}}},
+                       {"stages", list(record.stages, stage_json)},
+                       {"figures", list(record.figures, figure_json)},
+                       {"laws", list(record.laws, law_json)},
+                       {"curves", list(record.curves, curve_json)},
+                       {"provenance", plain(record.provenance)}};
+  return report.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace espalier::report

@@ -1,0 +1,68 @@
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "runtime/report/chart.h"
+#include "runtime/report/html.h"
+#include "runtime/report/sections.h"
+
+namespace espalier::report {
+namespace {
+
+constexpr int kShown = 16;  // pictures of each verdict of a filter
+
+std::string law_row(const exec::LawRecord& law, const Colours& colours) {
+  return fmt::format(R"(<tr><th scope="row">{stage}</th><td class="number">{accepted} of {total}</td><td class="number">{rate}</td>
+<td class="number strong">{bound}{kl}</td><td class="number">{quantile}</td><td class="number">{invalid}</td><td class="formula"><code>{formula}</code></td></tr>
+)",
+                     fmt::arg("stage", stage_name(law.stage, colours)), fmt::arg("accepted", count_text(law.accepted)),
+                     fmt::arg("total", count_text(law.total)), fmt::arg("rate", number_text(law.acceptance_rate)),
+                     fmt::arg("bound", law.kl_is_bound ? "≤ " : ""), fmt::arg("kl", number_text(law.kl_nats)),
+                     fmt::arg("quantile", number_text(law.expected_quantile)), fmt::arg("invalid", count_text(law.invalid)),
+                     fmt::arg("formula", escape(law.formula)));
+}
+
+std::string law_table(const exec::Record& record, const Colours& colours) {
+  if (record.laws.empty()) return "";
+  std::string rows;
+  for (const auto& law : record.laws) rows += law_row(law, colours);
+  return fmt::format(R"(<div class="scroll"><table>
+<thead><tr><th scope="col">filter</th><th scope="col" class="number">accepted</th><th scope="col" class="number">acceptance rate</th>
+<th scope="col" class="number">implied KL (nats)</th><th scope="col" class="number">expected quantile</th><th scope="col" class="number">invalid</th>
+<th scope="col">law</th></tr></thead>
+<tbody>{}</tbody></table></div>
+)",
+                     rows);
+}
+
+std::string verdict_strip(const exec::Record& record, const std::string& filter, bool accepted, const Colours& colours) {
+  std::string cells;
+  int shown = 0;
+  for (const auto& sample : record.samples) {
+    if (sample.selection != filter || sample.accepted != accepted || shown == kShown) continue;
+    const auto word = accepted ? "accepted" : "rejected";
+    cells += picture_cell(sample.picture, fmt::format("{} by {}: {}, reward {}", word, filter, sample.text, number_text(sample.reward)),
+                          number_text(sample.reward), colours.of(accepted ? filter : sample.stage));
+    ++shown;
+  }
+  if (cells.empty()) return "";
+  return fmt::format("<h3>{} by {}</h3>\n<div class=\"strip loose\">\n{}</div>\n", accepted ? "Accepted" : "Rejected",
+                     stage_name(filter, colours), cells);
+}
+
+}  // namespace
+
+std::string selection_section(const exec::Record& record, const Colours& colours) {
+  std::string body;
+  for (const auto& chart : law_charts(record, colours)) body += chart_figure(chart);
+  body += law_table(record, colours);
+  for (const auto& law : record.laws) {
+    for (const bool accepted : {true, false}) body += verdict_strip(record, law.stage, accepted, colours);
+  }
+  return section("selection", "Selection",
+                 "What each filter does to the base's law before any training: w(u) is the density of accepted samples at reward quantile "
+                 "u, relative to the base (1 everywhere).",
+                 body);
+}
+
+}  // namespace espalier::report

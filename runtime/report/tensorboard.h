@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "runtime/exec/record.h"
+
+namespace espalier::report {
+
+// TensorBoard event files, written without TensorFlow. A file is a list of TFRecords,
+//   record = length u64 | masked_crc32c(length) u32 | data | masked_crc32c(data) u32        (little-endian)
+// each an Event of tensorboard/compat/proto/event.proto:
+//   Event   = 1: wall_time double | 2: step int64 | 3: file_version string (the first record, "brain.Event:2") | 5: Summary
+//   Summary = 1: Value *          Value = 1: tag string | 2: simple_value float
+
+std::string tfrecord(std::string_view data);
+std::string scalar_event(double wall_time, std::int64_t step, const std::string& tag, double value);
+std::string version_event(double wall_time);
+
+// A subfolder a stage, with its curves (a scalar a step) and its figures (one scalar each, and <name>/low and <name>/high where there is
+// an interval). A curve's wall time is its stage's start; a stage with neither has no folder.
+void write_tensorboard(const exec::Record& record, const std::filesystem::path& folder);
+
+}  // namespace espalier::report

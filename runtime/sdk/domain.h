@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/base/picture.h"
+#include "runtime/sdk/model.h"
+#include "runtime/sdk/schema.h"
+
+namespace espalier {
+
+// What every plugin is.
+class Plugin {
+ public:
+  virtual ~Plugin() = default;
+  virtual void options(Schema& schema) { (void)schema; }
+};
+
+// The conditions of one split, in order; trajectory i has condition i mod size(). An unconditional domain has one, without tensors.
+struct Conditions {
+  TensorMap tensors;              // raw network inputs, [C, ...]
+  TensorMap null_tensors;         // the same names, [1, ...]: the empty condition of classifier-free guidance
+  std::vector<std::string> text;  // [C], what a person reads
+  std::vector<Value> facts;       // [C], what rewards may use (colours, classes, ...)
+  std::int64_t size() const { return static_cast<std::int64_t>(text.size()); }
+  Hex digest() const;                                            // of everything above
+  Conditions first(std::int64_t count) const;  // the first `count`, or all where there are fewer
+  TensorMap rows(const std::vector<std::int64_t>& which) const;  // [B, ...] of `tensors`
+};
+
+// Something decoded that a reward or a person can look at: named tensors and strings of a declared kind.
+struct Sample {
+  std::string kind;  // "image": "image" [B, 3 or 1, H, W] float in [0, 1]
+  TensorMap tensors;
+  std::map<std::string, std::vector<std::string>> strings;
+};
+
+// Training examples, addressed by a position that never ends or below size().
+class Examples {
+ public:
+  virtual ~Examples() = default;
+  virtual std::int64_t size() const = 0;  // 0: without end (generated)
+  virtual Hex digest() const = 0;         // of the data or of what generates it
+  struct Batch {
+    State state;               // clean, encoded, [B, ...]
+    TensorMap condition;       // raw network inputs, [B, ...]
+    std::vector<Value> facts;  // [B], as Conditions::facts
+  };
+  virtual Batch at(const std::vector<std::uint64_t>& positions) const = 0;  // thread-safe
+};
+
+struct DomainContext {
+  std::uint64_t seed = 0;
+};
+
+// What a sample is. Opened once, then immutable and shared by threads. All paths were checked by options().
+class Domain : public Plugin {
+ public:
+  // Reads what the options name: prompts, data, the model folder's configuration. No weights yet. Throws DataError or ConfigError.
+  virtual void open(const DomainContext& context) = 0;
+
+  virtual std::string sample_kind() const = 0;
+  virtual StateSpec state_spec() const = 0;
+  virtual std::vector<std::string> splits() const = 0;                // {"train", "held_out"}
+  virtual Conditions conditions(const std::string& split) const = 0;  // throws ConfigError naming the splits
+  virtual std::unique_ptr<Examples> examples(const std::string& split) const = 0;
+
+  // What determines how states are decoded, besides the state itself; enters the key of scores.
+  virtual Value decoder() const = 0;
+  virtual Sample decode(const State& state) const = 0;
+  virtual std::vector<Picture> draw(const Sample& sample) const = 0;
+
+  // The folder the options name ("" without one), how to read such a folder, and how to write one. A folder holds the domain's own layout
+  // (diffusers') and whatever espalier.json the engine adds. `info` reads no weights but their digest.
+  virtual std::filesystem::path model_folder() const = 0;
+  virtual ModelInfo model_info(const std::filesystem::path& folder) const = 0;
+  virtual Model load_model(const std::filesystem::path& folder) const = 0;
+  virtual void save_model(const Model& model, const std::filesystem::path& folder) const = 0;
+};
+
+}  // namespace espalier

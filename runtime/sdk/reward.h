@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "runtime/sdk/domain.h"
+
+namespace espalier {
+
+struct RewardInput {
+  const Sample& sample;                  // of a kind the reward takes, B decoded samples
+  const std::vector<Value>& facts;       // [B], each sample's condition
+  const std::vector<std::string>& text;  // [B], each sample's prompt
+};
+
+struct RewardContext {
+  const Domain& domain;
+  std::shared_ptr<const Model> model;  // the input `model`, where the stage names one
+};
+
+class Reward : public Plugin {
+ public:
+  // Once, before score(): loads what is needed. Throws ConfigError or DataError.
+  virtual void open(const RewardContext& context) { (void)context; }
+  // What the numbers depend on besides options and inputs (a digest of weights named by path); enters the key of scores. Called unopened.
+  virtual Value identity() const { return Value(); }
+  // [B], float or double; NaN marks a sample that cannot be scored. Thread-safe, on one thread.
+  virtual at::Tensor score(const RewardInput& input) const = 0;
+};
+
+}  // namespace espalier

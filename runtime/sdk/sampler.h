@@ -1,0 +1,75 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/sdk/domain.h"
+
+namespace espalier {
+
+// A model used for steps first -> last (steps remaining, first > last).
+struct Segment {
+  ModelInfo model;
+  std::int64_t first = 0;
+  std::int64_t last = 0;
+};
+
+// Where a trajectory starts, its grid, and the segments that cover it.
+struct Phase {
+  std::string start = "noise";
+  Value process;  // NoiseProcess::config()
+  diffusion::Grid grid;
+  std::vector<Segment> segments;
+  Value to_value() const;  // into the recipe
+};
+
+// Takes one state of a micro-batch, at a grid point. Keeps a copy on the CPU if the step is wanted.
+class Recorder {
+ public:
+  virtual ~Recorder() = default;
+  virtual void record(const diffusion::GridPoint& point, const State& state) = 0;
+};
+
+// One micro-batch to compute: raw conditions of its samples (on the device), noise, and the loaded models of the phases' segments.
+struct SampleJob {
+  const std::vector<Phase>& phases;
+  const std::vector<std::vector<std::shared_ptr<const Model>>>& models;  // [phase][segment]
+  const StateSpec& spec;
+  const TensorMap& condition;       // [B, ...]
+  const TensorMap& null_condition;  // [1, ...]
+  random::Draws& draws;
+  at::Device device;
+};
+
+class Sampler : public Plugin {
+ public:
+  // The phases for these models, in the order they were named (a list is stitched: each is used for the steps it is for, the first that
+  // covers a step wins). Pure. Throws ConfigError when a model's process does not fit, or when a step has no model.
+  virtual std::vector<Phase> phases(const std::vector<ModelInfo>& models) const = 0;
+
+  // Forward passes of the network a sample costs, guidance counted (both halves are passes).
+  virtual std::int64_t network_evaluations(const std::vector<Phase>& phases) const = 0;
+
+  // Computes a micro-batch, recording every grid point from noise to the sample. Each sample's bits depend on the micro-batch's size
+  // alone. Runs on one thread, without gradients.
+  virtual void sample(const SampleJob& job, Recorder& recorder) const = 0;
+};
+
+// Segments that cover steps N -> 0 with these models, as Sampler::phases describes.
+std::vector<Segment> stitch(const std::vector<ModelInfo>& models, std::int64_t num_steps);
+
+// A model under classifier-free guidance for one micro-batch: uncond + guidance_scale (cond - uncond), both halves in one batch;
+// guidance_scale = 1 runs one half.
+class GuidedModel {
+ public:
+  GuidedModel(const Model& model, const TensorMap& condition, const TensorMap& null_condition, double guidance_scale);
+  State predict(const State& noisy, double timestep) const;
+
+ private:
+  const Model& model_;
+  TensorMap embedded_;
+  double guidance_scale_;
+};
+
+}  // namespace espalier

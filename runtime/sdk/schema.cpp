@@ -1,0 +1,269 @@
+#include "runtime/sdk/schema.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "runtime/base/errors.h"
+#include "runtime/base/suggest.h"
+
+namespace espalier {
+namespace {
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string out;
+  for (std::size_t i = 0; i < names.size(); ++i) out += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
+  return out;
+}
+
+std::string found(const Value& value) {
+  std::string text = to_json(value);
+  if (text.size() > 60) text = text.substr(0, 57) + "...";
+  return std::string("; found the ") + value.type_name() + " " + text;
+}
+
+// Each sets `target` or says what was meant.
+std::string set_integer(std::int64_t& target, const Value& value) {
+  if (!value.is_integer()) return "an integer" + found(value);
+  target = value.as_integer();
+  return "";
+}
+
+std::string set_number(double& target, const Value& value) {
+  if (!value.is_number() || std::isnan(value.as_number())) return "a number" + found(value);
+  target = value.as_number();
+  return "";
+}
+
+std::string set_flag(bool& target, const Value& value) {
+  if (!value.is_bool()) return "true or false" + found(value);
+  target = value.as_bool();
+  return "";
+}
+
+std::string set_text(std::string& target, const Value& value) {
+  if (!value.is_string()) return "a string" + found(value);
+  target = value.as_string();
+  return "";
+}
+
+std::string set_choice(std::string& target, const std::vector<std::string>& choices, const Value& value) {
+  if (!value.is_string()) return joined(choices) + found(value);
+  for (const auto& choice : choices) {
+    if (choice != value.as_string()) continue;
+    target = choice;
+    return "";
+  }
+  const auto near = nearest_name(value.as_string(), choices);
+  return joined(choices) + found(value) + (near.empty() ? "" : "; did you mean '" + near + "'?");
+}
+
+std::string set_step(Step& target, const Value& value) {
+  try {
+    target = Step::from_value(value);
+    return "";
+  } catch (const ConfigError&) {
+    return "an index from 0 (an integer) or a fraction from 0.0 to 1.0 (a float)" + found(value);
+  }
+}
+
+template <class Item, class SetItem>
+std::string set_list(std::vector<Item>& target, const Value& value, SetItem set_item) {
+  if (!value.is_list()) return "a list" + found(value);
+  std::vector<Item> items;
+  for (const auto& element : value.as_list()) {
+    Item item{};
+    if (const auto wrong = set_item(item, element); !wrong.empty()) return "a list; each element is " + wrong;
+    items.push_back(std::move(item));
+  }
+  target = std::move(items);
+  return "";
+}
+
+template <class Item>
+Value list_value(const std::vector<Item>& items) {
+  Value::List list;
+  for (const auto& item : items) {
+    if constexpr (std::is_same_v<Item, Step>) {
+      list.push_back(item.to_value());
+    } else {
+      list.push_back(Value(item));
+    }
+  }
+  return Value(std::move(list));
+}
+
+}  // namespace
+
+Schema::Declaration Schema::add(const std::string& name, const std::string& type, const std::string& doc,
+                                std::function<std::string(const Value&)> set, std::function<Value()> get) {
+  for (const auto& other : entries_) {
+    if (other.info.name == name) throw InternalError("the option '" + name + "' is declared twice");
+  }
+  Entry entry;
+  entry.info.name = name;
+  entry.info.type = type;
+  entry.info.doc = doc;
+  entry.info.default_value = get();
+  entry.set = std::move(set);
+  entry.get = std::move(get);
+  entries_.push_back(std::move(entry));
+  return Declaration(*this, entries_.size() - 1);
+}
+
+Schema::Declaration Schema::integer(const std::string& name, std::int64_t& target, const std::string& doc) {
+  return add(
+      name, "integer", doc, [&target](const Value& value) { return set_integer(target, value); }, [&target] { return Value(target); });
+}
+
+Schema::Declaration Schema::number(const std::string& name, double& target, const std::string& doc) {
+  return add(name, "number", doc, [&target](const Value& value) { return set_number(target, value); }, [&target] { return Value(target); });
+}
+
+Schema::Declaration Schema::flag(const std::string& name, bool& target, const std::string& doc) {
+  return add(name, "bool", doc, [&target](const Value& value) { return set_flag(target, value); }, [&target] { return Value(target); });
+}
+
+Schema::Declaration Schema::text(const std::string& name, std::string& target, const std::string& doc) {
+  return add(name, "string", doc, [&target](const Value& value) { return set_text(target, value); }, [&target] { return Value(target); });
+}
+
+Schema::Declaration Schema::path(const std::string& name, std::string& target, const std::string& doc) {
+  return add(name, "path", doc, [&target](const Value& value) { return set_text(target, value); }, [&target] { return Value(target); });
+}
+
+Schema::Declaration Schema::choice(const std::string& name, std::string& target, const std::vector<std::string>& choices,
+                                   const std::string& doc) {
+  const auto declaration = add(
+      name, "choice", doc, [&target, choices](const Value& value) { return set_choice(target, choices, value); },
+      [&target] { return Value(target); });
+  entries_.back().info.choices = choices;
+  entries_.back().info.bounds = joined(choices);
+  return declaration;
+}
+
+Schema::Declaration Schema::step(const std::string& name, Step& target, const std::string& doc) {
+  return add(name, "step", doc, [&target](const Value& value) { return set_step(target, value); }, [&target] { return target.to_value(); });
+}
+
+Schema::Declaration Schema::steps(const std::string& name, std::vector<Step>& target, const std::string& doc) {
+  return add(
+      name, "steps", doc, [&target](const Value& value) { return set_list(target, value, set_step); },
+      [&target] { return list_value(target); });
+}
+
+Schema::Declaration Schema::numbers(const std::string& name, std::vector<double>& target, const std::string& doc) {
+  return add(
+      name, "numbers", doc, [&target](const Value& value) { return set_list(target, value, set_number); },
+      [&target] { return list_value(target); });
+}
+
+Schema::Declaration Schema::strings(const std::string& name, std::vector<std::string>& target, const std::string& doc) {
+  return add(
+      name, "strings", doc, [&target](const Value& value) { return set_list(target, value, set_text); },
+      [&target] { return list_value(target); });
+}
+
+Schema::Declaration& Schema::Declaration::above(double bound) {
+  return bind([bound](Entry& entry) { entry.above = bound; });
+}
+Schema::Declaration& Schema::Declaration::at_least(double bound) {
+  return bind([bound](Entry& entry) { entry.at_least = bound; });
+}
+Schema::Declaration& Schema::Declaration::below(double bound) {
+  return bind([bound](Entry& entry) { entry.below = bound; });
+}
+Schema::Declaration& Schema::Declaration::at_most(double bound) {
+  return bind([bound](Entry& entry) { entry.at_most = bound; });
+}
+
+Schema::Declaration& Schema::Declaration::view() {
+  schema_.entries_[index_].info.role = OptionRole::view;
+  return *this;
+}
+
+Schema::Declaration& Schema::Declaration::operational() {
+  schema_.entries_[index_].info.role = OptionRole::operational;
+  return *this;
+}
+
+Schema::Declaration& Schema::Declaration::required() {
+  schema_.entries_[index_].info.required = true;
+  return *this;
+}
+
+template <class Change>
+Schema::Declaration& Schema::Declaration::bind(Change change) {
+  Entry& entry = schema_.entries_[index_];
+  const auto& type = entry.info.type;
+  if (type != "integer" && type != "number" && type != "numbers") {
+    throw InternalError("the option '" + entry.info.name + "' of type " + type + " cannot have numeric bounds");
+  }
+  change(entry);
+  if (entry.at_least && entry.at_most && !entry.above && !entry.below) {
+    entry.info.bounds = fmt::format("{} to {}", *entry.at_least, *entry.at_most);
+    return *this;
+  }
+  std::string text;
+  const auto say = [&text](const char* relation, const std::optional<double>& bound) {
+    if (bound) text += fmt::format("{}{} {}", text.empty() ? "" : " and ", relation, *bound);
+  };
+  say(">", entry.above);
+  say(">=", entry.at_least);
+  say("<", entry.below);
+  say("<=", entry.at_most);
+  entry.info.bounds = text;
+  return *this;
+}
+
+bool Schema::Entry::in_bounds(const Value& value) const {
+  if (value.is_list()) {
+    for (const auto& element : value.as_list()) {
+      if (!in_bounds(element)) return false;
+    }
+    return true;
+  }
+  if (!value.is_number()) return true;  // a wrong type is reported as such
+  const double number = value.as_number();
+  return !(above && number <= *above) && !(at_least && number < *at_least) && !(below && number >= *below) &&
+         !(at_most && number > *at_most);
+}
+
+std::vector<OptionInfo> Schema::infos() const {
+  std::vector<OptionInfo> infos;
+  for (const auto& entry : entries_) infos.push_back(entry.info);
+  return infos;
+}
+
+std::vector<OptionProblem> Schema::read(const Value& options) {
+  std::vector<OptionProblem> problems;
+  std::vector<std::string> names;
+  for (auto& entry : entries_) {
+    const auto& name = entry.info.name;
+    names.push_back(name);
+    const Value* value = options.find(name);
+    if (!value) {
+      if (entry.info.required) problems.push_back({name, "needs the option '" + name + "' (" + entry.info.type + "): " + entry.info.doc});
+    } else if (!entry.in_bounds(*value)) {
+      problems.push_back({name, "takes the option '" + name + "' " + entry.info.bounds + found(*value)});
+    } else if (const auto wrong = entry.set(*value); !wrong.empty()) {
+      problems.push_back({name, "takes the option '" + name + "' as " + wrong});
+    }
+  }
+  for (const auto& [name, value] : options.as_map()) {
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    problems.push_back({name, "has no option '" + name + "'" + (names.empty() ? "; it has none" : did_you_mean(name, names))});
+  }
+  return problems;
+}
+
+Value Schema::values(OptionRole role) const {
+  Value table;
+  for (const auto& entry : entries_) {
+    if (entry.info.role == role) table[entry.info.name] = entry.get();
+  }
+  return table;
+}
+
+}  // namespace espalier

@@ -1,0 +1,23 @@
+# cmake --install: the program, its library and plugins, and the SDK that plugins are built with out of this tree.
+include(CMakePackageConfigHelpers)
+
+set_target_properties(espalier_program PROPERTIES INSTALL_RPATH "$ORIGIN/../lib")
+install(TARGETS espalier_program RUNTIME DESTINATION bin)
+install(TARGETS espalier LIBRARY DESTINATION lib)
+
+get_target_property(plugins espalier_plugins MANUALLY_ADDED_DEPENDENCIES)
+if(plugins)
+  set_target_properties(${plugins} PROPERTIES INSTALL_RPATH "$ORIGIN/../..")
+  install(TARGETS ${plugins} LIBRARY DESTINATION lib/espalier/plugins)
+endif()
+
+foreach(folder base random kernels diffusion model sdk)
+  install(DIRECTORY "${PROJECT_SOURCE_DIR}/runtime/${folder}" DESTINATION include/runtime OPTIONAL FILES_MATCHING PATTERN "*.h")
+endforeach()
+
+set(package "${PROJECT_BINARY_DIR}/package")
+configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/espalierConfig.cmake.in" "${package}/espalierConfig.cmake"
+  INSTALL_DESTINATION lib/cmake/espalier)
+write_basic_package_version_file("${package}/espalierConfigVersion.cmake" COMPATIBILITY ExactVersion)
+install(FILES "${package}/espalierConfig.cmake" "${package}/espalierConfigVersion.cmake" "${CMAKE_CURRENT_LIST_DIR}/EspalierTorch.cmake"
+  DESTINATION lib/cmake/espalier)

@@ -1,0 +1,40 @@
+// The share of finite scores above a threshold, one figure for each view of the input `scores`, without an interval.
+#include <cmath>
+#include <limits>
+
+#include "runtime/base/errors.h"
+#include "runtime/sdk/plugin.h"
+
+namespace {
+
+class @Type@ final : public espalier::Metric {
+ public:
+  void options(espalier::Schema& schema) override {
+    schema.number("threshold", threshold_, "Score from which on a sample counts.");
+  }
+
+  std::vector<espalier::Figure> figures(const espalier::MetricInput& input) const override {
+    constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+    std::vector<espalier::Figure> figures;
+    for (const auto& view : input.scores.at("scores")) figures.push_back({"share_above_" + view.tag, share(view), kNone, kNone});
+    return figures;
+  }
+
+ private:
+  double share(const espalier::ScoredView& view) const {
+    double finite = 0.0, above = 0.0;
+    for (const double score : view.score) {
+      if (!std::isfinite(score)) continue;
+      finite += 1.0;
+      above += score >= threshold_ ? 1.0 : 0.0;
+    }
+    if (finite == 0.0) throw espalier::StageError("metric.@name@: '" + view.tag + "' has no finite score");
+    return above / finite;
+  }
+
+  double threshold_ = 0.5;
+};
+
+}  // namespace
+
+ESPALIER_PLUGIN(plugin) { plugin.metric<@Type@>("@name@", /*numerics_version=*/1, "The share of scores above a threshold."); }

@@ -1,0 +1,161 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros_like.h>
+
+#include "runtime/base/errors.h"
+#include "tests/conformance/broken.h"
+#include "tests/conformance/toy.h"
+
+namespace espalier::conformance {
+namespace {
+
+class Ddim final : public Sampler {
+ public:
+  explicit Ddim(std::string flaw) : flaw_(std::move(flaw)) {}
+  void options(Schema& schema) override {
+    schema.integer("num_inference_steps", num_inference_steps_, "Steps from noise to the sample.").at_least(1);
+  }
+  std::vector<Phase> phases(const std::vector<ModelInfo>& models) const override {
+    const auto& config = flaw_ == "foreign" ? toy_model().info.process : models.at(0).process;
+    const auto process = diffusion::make_process(config, "the first model");
+    auto segments =
+        flaw_ == "stitch" ? std::vector<Segment>{{models.back(), num_inference_steps_, 0}} : stitch(models, num_inference_steps_);
+    return {{"noise", process->config(), process->grid(num_inference_steps_), std::move(segments)}};
+  }
+  std::int64_t network_evaluations(const std::vector<Phase>& phases) const override {
+    return phases[0].grid.num_steps() * (flaw_ == "evaluations" ? 1 : 2);
+  }
+
+  void sample(const SampleJob& job, Recorder& recorder) const override {
+    const auto& phase = job.phases.at(0);
+    const auto process = job.models[0][0]->process;
+    job.draws.begin(0);
+    State x = process->prior(job.spec, job.draws);
+    recorder.record(phase.grid.points.front(), x);
+    for (std::size_t s = 0; s < phase.segments.size(); ++s) {
+      const GuidedModel model(*job.models[0][s], job.condition, job.null_condition, 2.0);
+      for (auto n = phase.segments[s].first; n > phase.segments[s].last; --n) {
+        const auto &from = phase.grid.at(n), &to = phase.grid.at(n - 1);
+        job.draws.begin(static_cast<std::uint32_t>(phase.grid.num_steps() - n + 1));
+        x = process->step(x, model.predict(x, from.timestep), from, to, 1.0, job.draws);
+        if (flaw_ == "batch") x["sample"] = x["sample"] + x["sample"].mean() * 1e-3;
+        if (flaw_ == "twice") x["sample"] = x["sample"] + static_cast<double>(++calls_) * 1e-3;
+        if (flaw_ != "record" || n != 2) recorder.record(to, x);
+      }
+    }
+  }
+
+ private:
+  std::string flaw_;
+  std::int64_t num_inference_steps_ = 4;
+  mutable int calls_ = 0;
+};
+
+class Sgd final : public Trainer {
+ public:
+  explicit Sgd(std::string flaw) : flaw_(std::move(flaw)) {}
+  void options(Schema& schema) override { schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1); }
+  std::int64_t max_train_steps() const override { return max_train_steps_; }
+  std::vector<Step> recorded_steps() const override { return {Step()}; }
+
+  Model train(const TrainerInput& input) const override {
+    Model out = input.model;
+    for (auto& [name, tensor] : out.weights) tensor = flaw_ == "in place" ? tensor : tensor.clone();
+    auto& scale = out.weights["unet.scale"];
+    auto momentum = at::zeros_like(scale);
+    const auto examples = input.domain.examples("train");
+    std::int64_t step = 0;
+    if (const auto checkpoint = input.checkpoints.newest()) {
+      step = checkpoint->step;
+      scale.copy_(checkpoint->tensors.at("model").at("scale"));
+      if (flaw_ != "momentum") momentum.copy_(checkpoint->tensors.at("model").at("momentum"));
+    }
+    for (; step < max_train_steps_; ++step) {
+      if (flaw_ != "stop" && step > 0 && input.stop.stop_requested()) {
+        input.checkpoints.save({step, {{"model", {{"scale", scale}, {"momentum", momentum}}}}, Value()});
+        throw Stopped("saved");
+      }
+      const auto x = input.selection ? input.selection->states(flaw_ == "announce" ? 3 : 0).state
+                                     : examples->at({static_cast<std::uint64_t>(step)}).state;
+      momentum = 0.9 * momentum + x.at("sample").mean();
+      scale.sub_(0.1 * momentum);
+      input.curves.scalar(flaw_ == "curve" ? "error" : "loss", step, 0.5);
+    }
+    return out;
+  }
+
+ private:
+  std::string flaw_;
+  std::int64_t max_train_steps_ = 10;
+};
+
+class FlawedExamples final : public Examples {
+ public:
+  FlawedExamples(std::unique_ptr<Examples> right, std::string flaw) : right_(std::move(right)), flaw_(std::move(flaw)) {}
+  std::int64_t size() const override { return 0; }
+  Hex digest() const override { return flaw_ == "same examples" ? "same" : right_->digest(); }
+  Batch at(const std::vector<std::uint64_t>& positions) const override {
+    auto batch = right_->at(positions);
+    auto& x = batch.state["sample"];
+    if (flaw_ == "examples batch") x = x + 0.01 * static_cast<double>(positions.size());
+    if (flaw_ == "shape") x = x.narrow(3, 0, 4);
+    return batch;
+  }
+
+ private:
+  std::unique_ptr<Examples> right_;
+  std::string flaw_;
+};
+
+class FlawedDomain final : public Domain {
+ public:
+  explicit FlawedDomain(std::string flaw) : flaw_(std::move(flaw)) {}
+  void open(const DomainContext& context) override { toy_->open(context); }
+  std::string sample_kind() const override { return toy_->sample_kind(); }
+  StateSpec state_spec() const override { return toy_->state_spec(); }
+  std::vector<std::string> splits() const override { return toy_->splits(); }
+  Conditions conditions(const std::string& split) const override {
+    if (flaw_ == "any split" && split != "train") return toy_->conditions("held_out");
+    auto out = toy_->conditions(flaw_ == "overlap" && split == "held_out" ? "train" : split);
+    if (flaw_ == "null") out.null_tensors.clear();
+    if (flaw_ == "unstable") out.text[0] += std::to_string(++calls);
+    return out;
+  }
+  std::unique_ptr<Examples> examples(const std::string& split) const override {
+    return std::make_unique<FlawedExamples>(toy_->examples(split), flaw_);
+  }
+  Value decoder() const override { return toy_->decoder(); }
+  Sample decode(const State& state) const override {
+    auto out = toy_->decode(state);
+    if (flaw_ == "decode batch") out.tensors["image"] = out.tensors["image"] / out.tensors["image"].max();
+    if (flaw_ == "range") out.tensors["image"] = out.tensors["image"] * 2.0;
+    return out;
+  }
+  std::vector<Picture> draw(const Sample& sample) const override { return toy_->draw(sample); }
+  std::filesystem::path model_folder() const override { return {}; }
+  ModelInfo model_info(const std::filesystem::path& folder) const override { return toy_->model_info(folder); }
+  Model load_model(const std::filesystem::path& folder) const override { return toy_->load_model(folder); }
+  void save_model(const Model& model, const std::filesystem::path& folder) const override { toy_->save_model(model, folder); }
+
+ private:
+  static inline int calls = 0;
+  std::string flaw_;
+  std::unique_ptr<Domain> toy_ = toy_domain();
+};
+
+template <class T>
+PluginEntry entry(const std::string& kind, const std::string& flaw) {
+  PluginEntry out{.kind = kind, .name = "example", .takes = "", .doc = "An example.", .make = {}, .library = ""};
+  out.make = [flaw] { return std::make_unique<T>(flaw); };
+  return out;
+}
+
+}  // namespace
+
+PluginEntry sampler_with(const std::string& flaw) { return entry<Ddim>("sampler", flaw); }
+PluginEntry trainer_with(const std::string& flaw) { return entry<Sgd>("trainer", flaw); }
+PluginEntry domain_with(const std::string& flaw) { return entry<FlawedDomain>("domain", flaw); }
+
+}  // namespace espalier::conformance

@@ -1,0 +1,133 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "runtime/base/errors.h"
+#include "tests/conformance/broken.h"
+
+namespace espalier::conformance {
+namespace {
+
+class Half final : public Filter {
+ public:
+  explicit Half(std::string flaw) : flaw_(std::move(flaw)) {}
+  void options(Schema& schema) override {
+    schema.choice("group_by", group_by_, {"all", "condition"}, "What competes: all samples, or those of one condition.");
+  }
+
+  Selection select(const FilterInput& input) const override {
+    const bool by_order = flaw_ == "order", all_infinite = flaw_ == "infinite";
+    Selection out;
+    for (std::size_t row = 0; row < input.score.size(); ++row) {
+      const double score = input.score[row];
+      if (by_order ? row % 2 == 0 : (std::isfinite(score) || (all_infinite && score > 0)) && rank(input, row) >= 0.5) {
+        out.index.push_back(input.index[row]);
+      }
+    }
+    std::sort(out.index.begin(), out.index.end());
+    if (flaw_ == "descending") std::reverse(out.index.begin(), out.index.end());
+    out.weight.assign(out.index.size(), flaw_ == "weight" ? 0.0 : 1.0);
+    return out;
+  }
+
+  // The better half of M: w(u) = 2 P(at least M/2 of the M-1 others are below u).
+  Law law(const FilterInput& input) const override {
+    const auto group = std::count(input.condition.begin(), input.condition.end(), input.condition.front());
+    const double m = static_cast<double>(group_by_ == "all" ? input.score.size() : static_cast<std::size_t>(group));
+    constexpr int kPoints = 400;
+    Law law{
+        .acceptance_rate = flaw_ == "rate" ? 0.25 : 0.5, .expected_quantile = 0.0, .quantile = {}, .density = {}, .formula = "2 P(better)"};
+    for (int i = 0; i < kPoints; ++i) {
+      const double u = (i + 0.5) / kPoints;
+      double w = 0.0;
+      for (double below = std::ceil(m / 2); below < m; ++below) {
+        const double ways = std::lgamma(m) - std::lgamma(below + 1) - std::lgamma(m - below);
+        w += 2.0 * std::exp(ways + below * std::log(u) + (m - 1 - below) * std::log1p(-u));
+      }
+      law.quantile.push_back(u);
+      law.density.push_back(flaw_ == "integral" ? 0.5 * w : flaw_ == "density" ? 1.0 : w);
+      law.expected_quantile += u * w / kPoints;
+      law.kl_nats += w * std::log(w) / kPoints;
+    }
+    if (flaw_ == "kl") law.kl_nats *= 0.5;
+    return law;
+  }
+
+ private:
+  // The share of the group's scores below this one. With the flaw "groups", of all scores whatever the option says.
+  double rank(const FilterInput& input, std::size_t row) const {
+    double below = 0, valid = 0;
+    for (std::size_t other = 0; other < input.score.size(); ++other) {
+      if (!std::isfinite(input.score[other])) continue;
+      if (group_by_ == "condition" && flaw_ != "groups" && input.condition[other] != input.condition[row]) continue;
+      valid += 1;
+      below += input.score[other] < input.score[row] ? 1 : 0;
+    }
+    return below / valid;
+  }
+
+  std::string flaw_;
+  std::string group_by_ = "all";
+};
+
+class Brightness final : public Reward {
+ public:
+  explicit Brightness(std::string flaw) : flaw_(std::move(flaw)) {}
+  void options(Schema& schema) override {
+    schema.number("gain", gain_, flaw_ == "doc" ? "" : "Multiplies the score.").above(flaw_ == "default" ? 1.0 : 0.0);
+  }
+  Value identity() const override { return flaw_ == "identity" ? Value(++count_) : Value("brightness"); }
+  at::Tensor score(const RewardInput& input) const override {
+    const auto& image = input.sample.tensors.at("image");
+    if (flaw_ == "changes") image.fill_(0.5);
+    auto score = gain_ * image.mean({1, 2, 3});
+    if (flaw_ == "batch") score = score - score.mean();
+    if (flaw_ == "twice") score = score + static_cast<double>(++count_);
+    if (flaw_ == "shape") score = score.unsqueeze(1);
+    return score;
+  }
+
+ private:
+  std::string flaw_;
+  double gain_ = 1.0;
+  mutable std::int64_t count_ = 0;
+};
+
+class Mean final : public Metric {
+ public:
+  explicit Mean(std::string flaw) : flaw_(std::move(flaw)) {}
+  std::vector<Figure> figures(const MetricInput& input) const override {
+    const auto& score = input.scores.at("scores").front().score;
+    double sum = 0;
+    for (const auto x : score) sum += x;
+    Figure figure{"mean", sum / static_cast<double>(score.size()), 0, 0};
+    figure.low = figure.value - 0.1;
+    figure.high = figure.value + (flaw_ == "interval" ? -0.05 : 0.1);
+    if (flaw_ == "nan") figure.value = std::nan("");
+    if (flaw_ == "key") figure.low -= ++calls;
+    if (flaw_ == "names") return {figure, figure};
+    return {figure};
+  }
+
+ private:
+  static inline int calls = 0;
+  std::string flaw_;
+};
+
+template <class T>
+PluginEntry entry(const std::string& kind, const std::string& flaw) {
+  PluginEntry out{.kind = kind, .name = "example", .takes = "", .doc = "An example.", .make = {}, .library = ""};
+  out.make = [flaw] { return std::make_unique<T>(flaw); };
+  return out;
+}
+
+}  // namespace
+
+PluginEntry filter_with(const std::string& flaw) { return entry<Half>("filter", flaw); }
+PluginEntry reward_with(const std::string& flaw) { return entry<Brightness>("reward", flaw); }
+PluginEntry metric_with(const std::string& flaw) { return entry<Mean>("metric", flaw); }
+
+}  // namespace espalier::conformance

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/base/errors.h"
+#include "runtime/sdk/plugin.h"
+
+// The library's entry, of whatever plugin this test program links.
+extern "C" void espalier_register(espalier::Registrar& registrar);
+
+// What every plugin of a kind must do, checked by one call in the plugin's own test:
+//
+//   TEST(TopK, Conforms) { check_filter(plugin("filter.top_k"), {{"k", 1}, {"group_by", "condition"}}, ungrouped_scores()); }
+//
+// Each check reports through GoogleTest and first calls check_options().
+namespace espalier::conformance {
+
+using Options = Value::Map;
+
+// The entry that this test program's plugin registers as "<kind>.<name>". Throws PluginError when there is none.
+PluginEntry find_entry(const Registrar& registrar, const std::string& type);
+inline PluginEntry plugin(const std::string& type) {
+  Registrar registrar;
+  espalier_register(registrar);
+  return find_entry(registrar, type);
+}
+
+// A plugin of the interface T with these options. Throws ConfigError with every problem of the options.
+std::unique_ptr<Plugin> make_any(const PluginEntry& entry, const Options& options);
+template <class T>
+std::unique_ptr<T> make(const PluginEntry& entry, const Options& options = {}) {
+  auto any = make_any(entry, options);
+  auto* typed = dynamic_cast<T*>(any.get());
+  if (!typed) throw PluginError(entry.kind + "." + entry.name + " does not implement the interface of its kind");
+  any.release();
+  return std::unique_ptr<T>(typed);
+}
+
+// Names are snake_case and unique, docs are sentences, defaults lie within their bounds, two new plugins have the same defaults, a misspelt
+// option is refused with the right name.
+void check_options(const PluginEntry& entry);
+
+// The same selection from the same input and from rows in another order (or a refusal of the other order); NaN and infinities never
+// selected; weights positive; with group_by = "condition" a group's selection depends on that group alone. The law: density at least 0 with
+// integral 1; on continuous scores its acceptance rate, density, expected quantile and KL agree with what is selected. `input` wants
+// some hundreds of rows and no NaN.
+void check_filter(const PluginEntry& entry, const Options& options, const FilterInput& input);
+
+// Score is [B] of float or double; equal bits when scored twice, and from two threads at once; within `tolerance` (relative to 1 +
+// |score|) in whatever batches it is scored; the sample is left as it was; identity() is stable. At least 4 samples. The context is the toy
+// domain unless given.
+struct RewardSamples {
+  Sample sample;
+  std::vector<Value> facts;
+  std::vector<std::string> text;
+};
+void check_reward(const PluginEntry& entry, const Options& options, const RewardSamples& samples, double tolerance = 1e-5);
+void check_reward(const PluginEntry& entry, const Options& options, const RewardSamples& samples, const RewardContext& context,
+                  double tolerance = 1e-5);
+
+// On the toy domain and a toy model (variance preserving): every step N..0 recorded once, in order, as the grid has it; deterministic; a
+// sample's bits do not depend on the others in a micro-batch of the same size; network_evaluations() is what the network counts; a tuned
+// model is used for its steps alone; a model of a foreign process, and steps without a model, are ConfigErrors. `num_inference_steps` must
+// be an option.
+void check_sampler(const PluginEntry& entry, const Options& options);
+
+// On the toy domain and model, or on those given: training interrupted at a safe point and resumed gives the same bits as training in one
+// go, through checkpoints as they are written to disk (JSON, no live tensors); the model it starts from is left as it was; weights are
+// finite; the curve "loss" is logged. Options must name at most some tens of steps.
+enum class TrainsOn { examples, selection };
+void check_trainer(const PluginEntry& entry, const Options& options, TrainsOn source);
+void check_trainer(const PluginEntry& entry, const Options& options, TrainsOn source, const Domain& domain, const Model& model);
+
+// Splits have names, conditions of one size, and stable digests; no condition's text is in two splits (where `disjoint_splits`); examples
+// fit the state's spec, are the same in any batch and from two threads; decoding gives samples of the declared kind, each independent of
+// its batch, and a picture each; with a model folder: written and read again the weights, info and predictions are equal.
+struct DomainExpectations {
+  bool disjoint_splits = true;
+  double decode_tolerance = 1e-5;  // between batches
+};
+void check_domain(const PluginEntry& entry, const Options& options, const DomainExpectations& expectations = {});
+
+// Figures have unique names and finite values inside their intervals (NaN bounds: no interval); equal bits from an equal key.
+void check_metric(const PluginEntry& entry, const Options& options, const MetricInput& input);
+
+}  // namespace espalier::conformance

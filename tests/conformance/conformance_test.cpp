@@ -1,0 +1,122 @@
+#include "tests/conformance/conformance.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest-spi.h>
+
+#include <functional>
+
+#include "runtime/base/errors.h"
+#include "tests/conformance/broken.h"
+#include "tests/conformance/toy.h"
+
+// A suite that cannot fail is worth nothing: each must pass a right plugin and find each flaw of a wrong one.
+namespace espalier::conformance {
+namespace {
+
+using testing::HasSubstr;
+
+// The failures that a check reports, put into one text instead of failing this test.
+std::string failures(const std::function<void()>& check) {
+  testing::TestPartResultArray results;
+  {
+    const testing::ScopedFakeTestPartResultReporter reporter(testing::ScopedFakeTestPartResultReporter::INTERCEPT_ALL_THREADS, &results);
+    check();
+  }
+  std::string text;
+  for (int i = 0; i < results.size(); ++i) text += results.GetTestPartResult(i).message() + std::string("\n");
+  return text;
+}
+
+FilterInput scores() {
+  FilterInput input;
+  for (std::int64_t i = 0; i < 240; ++i) {
+    input.index.push_back(3 * i);
+    input.condition.push_back(i % 12);
+    input.score.push_back(static_cast<double>((i * 7919) % 240) / 240.0);
+  }
+  input.key = {.seed = 1, .purpose = random::Purpose::filter};
+  return input;
+}
+
+RewardSamples pictures() {
+  const auto domain = toy_domain();
+  const auto batch = domain->examples("train")->at({0, 1, 2, 3, 4, 5});
+  return {domain->decode(batch.state), batch.facts, {"a", "b", "c", "d", "e", "f"}};
+}
+
+MetricInput metric_input() { return {{{"scores", {{"reward", {0.1, 0.5, 0.9}, {0, 1, 2}}}}}, {.seed = 1}}; }
+
+struct Case {
+  const char* flaw;
+  const char* found;
+};
+
+TEST(Conformance, OfFilters) {
+  const Options by_condition{{"group_by", "condition"}};
+  check_filter(filter_with(""), {}, scores());
+  check_filter(filter_with(""), by_condition, scores());
+  for (const auto& [flaw, found] :
+       {Case{"order", "depends on the order"}, Case{"infinite", "was selected"}, Case{"descending", "ascending"},
+        Case{"weight", "weight 0"}, Case{"rate", "acceptance rate"}, Case{"kl", "law's KL"}, Case{"density", "density in octile"},
+        Case{"integral", "integrate to 1"}, Case{"groups", "other groups"}}) {
+    EXPECT_THAT(failures([&] { check_filter(filter_with(flaw), by_condition, scores()); }), HasSubstr(found)) << flaw;
+  }
+}
+
+TEST(Conformance, OfRewardsAndOptions) {
+  check_reward(reward_with(""), {{"gain", 2.0}}, pictures());
+  for (const auto& [flaw, found] : {Case{"identity", "changed the identity"}, Case{"changes", "changed the samples"},
+                                    Case{"batch", "in a batch of 1"}, Case{"twice", "scored twice"}, Case{"shape", "score is [B]"},
+                                    Case{"doc", "doc is a sentence"}, Case{"default", "default breaks"}}) {
+    EXPECT_THAT(failures([&] { check_reward(reward_with(flaw), {{"gain", 2.0}}, pictures()); }), HasSubstr(found)) << flaw;
+  }
+}
+
+TEST(Conformance, OfMetrics) {
+  check_metric(metric_with(""), {}, metric_input());
+  for (const auto& [flaw, found] :
+       {Case{"interval", "figure.high"}, Case{"nan", "isfinite"}, Case{"key", "another figure"}, Case{"names", "one name"}}) {
+    EXPECT_THAT(failures([&] { check_metric(metric_with(flaw), {}, metric_input()); }), HasSubstr(found)) << flaw;
+  }
+}
+
+TEST(Conformance, OfSamplers) {
+  check_sampler(sampler_with(""), {});
+  for (const auto& [flaw, found] :
+       {Case{"batch", "depends on its micro-batch"}, Case{"twice", "two results"}, Case{"record", "recorded once"},
+        Case{"evaluations", "miscounts"}, Case{"foreign", "foreign process"}, Case{"stitch", "segments.size()"}}) {
+    EXPECT_THAT(failures([&] { check_sampler(sampler_with(flaw), {}); }), HasSubstr(found)) << flaw;
+  }
+}
+
+TEST(Conformance, OfTrainers) {
+  check_trainer(trainer_with(""), {{"max_train_steps", 8}}, TrainsOn::examples);
+  check_trainer(trainer_with(""), {}, TrainsOn::selection);
+  for (const auto& [flaw, found] :
+       {Case{"in place", "changed the model it starts from"}, Case{"momentum", "other bits"}, Case{"stop", "asked to stop"},
+        Case{"announce", "not announced"}, Case{"curve", "'loss' is not logged"}}) {
+    EXPECT_THAT(failures([&] { check_trainer(trainer_with(flaw), {}, TrainsOn::selection); }), HasSubstr(found)) << flaw;
+  }
+}
+
+TEST(Conformance, OfDomains) {
+  check_domain(domain_with(""), {});
+  for (const auto& [flaw, found] :
+       {Case{"overlap", "is in two splits"}, Case{"null", "null_tensors.size()"}, Case{"unstable", "not stable"},
+        Case{"same examples", "the same examples"}, Case{"examples batch", "depends on its batch"}, Case{"shape", "sizes().vec()"},
+        Case{"decode batch", "decoded 'image' depends"}, Case{"range", "image is in [0, 1]"}, Case{"any split", "unknown split"}}) {
+    EXPECT_THAT(failures([&] { check_domain(domain_with(flaw), {}); }), HasSubstr(found)) << flaw;
+  }
+  EXPECT_EQ(failures([&] { check_domain(domain_with("overlap"), {}, {.disjoint_splits = false}); }), "");
+}
+
+TEST(Conformance, MakesPluginsByTypeAndRefusesWrongOptions) {
+  Registrar registrar;
+  EXPECT_THROW(find_entry(registrar, "filter.example"), PluginError);
+  EXPECT_THROW(make<Filter>(filter_with(""), {{"group", "condition"}}), ConfigError);
+  EXPECT_THROW(make<Reward>(filter_with("")), PluginError);
+  EXPECT_NO_THROW(make<Filter>(filter_with(""), {{"group_by", "condition"}}));
+}
+
+}  // namespace
+}  // namespace espalier::conformance

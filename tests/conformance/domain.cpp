@@ -1,0 +1,176 @@
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <thread>
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
+
+#include "runtime/base/files.h"
+#include "tests/conformance/conformance.h"
+
+namespace espalier::conformance {
+namespace {
+
+std::unique_ptr<Domain> opened(const PluginEntry& entry, const Options& options) {
+  auto domain = make<Domain>(entry, options);
+  domain->open({.seed = 3});
+  return domain;
+}
+
+void check_conditions(const Domain& domain, const std::string& split) {
+  SCOPED_TRACE("conditions of split '" + split + "'");
+  const auto conditions = domain.conditions(split);
+  ASSERT_GT(conditions.size(), 0);
+  EXPECT_EQ(conditions.facts.size(), conditions.text.size());
+  ASSERT_EQ(conditions.tensors.size(), conditions.null_tensors.size());
+  for (const auto& [name, tensor] : conditions.tensors) {
+    EXPECT_EQ(tensor.size(0), conditions.size()) << name;
+    ASSERT_TRUE(conditions.null_tensors.contains(name)) << "no empty '" << name << "'";
+    auto sizes = tensor.sizes().vec();
+    sizes[0] = 1;
+    EXPECT_EQ(conditions.null_tensors.at(name).sizes().vec(), sizes) << "the empty '" << name << "'";
+    EXPECT_EQ(conditions.null_tensors.at(name).scalar_type(), tensor.scalar_type()) << "the empty '" << name << "'";
+  }
+}
+
+void check_splits(const Domain& domain, const Domain& again, bool disjoint) {
+  const auto splits = domain.splits();
+  ASSERT_FALSE(splits.empty());
+  std::set<std::string> names, texts, digests;
+  for (const auto& split : splits) {
+    EXPECT_TRUE(!split.empty() && names.insert(split).second) << "the split name '" << split << "'";
+    check_conditions(domain, split);
+    const auto conditions = domain.conditions(split);
+    EXPECT_EQ(conditions.digest(), again.conditions(split).digest()) << "the conditions of '" << split << "' are not stable";
+    EXPECT_EQ(domain.examples(split)->digest(), again.examples(split)->digest()) << "the examples of '" << split << "' are not stable";
+    EXPECT_TRUE(digests.insert(domain.examples(split)->digest()).second) << "two splits have the same examples";
+    if (!disjoint) continue;
+    for (const auto& text : std::set<std::string>(conditions.text.begin(), conditions.text.end())) {
+      EXPECT_TRUE(texts.insert(text).second) << "'" << text << "' is in two splits";
+    }
+  }
+  try {
+    domain.conditions("no such split");
+    ADD_FAILURE() << "an unknown split was accepted";
+  } catch (const ConfigError& error) {
+    EXPECT_NE(std::string(error.what()).find(splits.front()), std::string::npos) << "the message names no split: " << error.what();
+  }
+}
+
+void expect_rows(const TensorMap& whole, const TensorMap& part, std::int64_t first) {
+  ASSERT_EQ(whole.size(), part.size());
+  for (const auto& [name, tensor] : part) {
+    EXPECT_TRUE(at::equal(tensor, whole.at(name).narrow(0, first, tensor.size(0)))) << "'" << name << "' depends on its batch";
+  }
+}
+
+void check_examples(const Domain& domain, const std::string& split) {
+  SCOPED_TRACE("examples of split '" + split + "'");
+  const auto examples = domain.examples(split);
+  const std::uint64_t last = examples->size() == 0 ? 1'000'000'000'000 : static_cast<std::uint64_t>(examples->size()) - 1;
+  const std::vector<std::uint64_t> positions{0, 1, last};
+  const auto whole = examples->at(positions);
+  EXPECT_EQ(whole.facts.size(), positions.size());
+  const auto conditions = domain.conditions(split);
+  ASSERT_EQ(whole.condition.size(), conditions.tensors.size());
+  for (const auto& [name, tensor] : whole.condition) EXPECT_TRUE(conditions.tensors.contains(name) && tensor.size(0) == 3) << name;
+  const auto spec = domain.state_spec();
+  ASSERT_EQ(whole.state.size(), spec.size());
+  for (const auto& [name, field] : spec) {
+    ASSERT_TRUE(whole.state.contains(name)) << name;
+    auto shape = field.shape;
+    shape.insert(shape.begin(), 3);
+    EXPECT_EQ(whole.state.at(name).sizes().vec(), shape) << name;
+    EXPECT_EQ(whole.state.at(name).scalar_type(), field.dtype) << name;
+  }
+  for (std::int64_t row = 0; row < 3; ++row) {
+    const auto alone = examples->at({positions[static_cast<std::size_t>(row)]});
+    expect_rows(whole.state, alone.state, row);
+    expect_rows(whole.condition, alone.condition, row);
+    EXPECT_EQ(alone.facts.front(), whole.facts[static_cast<std::size_t>(row)]);
+  }
+  Hex digests[2];
+  std::thread threads[2];
+  for (int i = 0; i < 2; ++i) {
+    threads[i] = std::thread([&, i] { digests[i] = digest_weights(examples->at(positions).state); });
+  }
+  for (auto& thread : threads) thread.join();
+  for (const auto& digest : digests) EXPECT_EQ(digest, digest_weights(whole.state)) << "read from two threads at once";
+}
+
+void check_decoding(const Domain& domain, const DomainExpectations& expectations) {
+  const auto state = domain.examples(domain.splits().front())->at({0, 1, 2, 3}).state;
+  const auto whole = domain.decode(state);
+  EXPECT_EQ(whole.kind, domain.sample_kind());
+  EXPECT_FALSE(whole.tensors.empty() && whole.strings.empty());
+  for (const auto& [name, texts] : whole.strings) EXPECT_EQ(texts.size(), 4u) << name;
+  State second;
+  for (const auto& [name, tensor] : state) second[name] = tensor.narrow(0, 1, 1).contiguous();
+  const auto alone = domain.decode(second);
+  for (const auto& [name, tensor] : whole.tensors) {
+    ASSERT_EQ(tensor.size(0), 4) << name;
+    ASSERT_TRUE(alone.tensors.contains(name)) << name;
+    EXPECT_TRUE(at::allclose(alone.tensors.at(name), tensor.narrow(0, 1, 1), expectations.decode_tolerance, expectations.decode_tolerance))
+        << "decoded '" << name << "' depends on its batch";
+  }
+  if (whole.kind == "image") {
+    const auto& image = whole.tensors.at("image");
+    ASSERT_EQ(image.dim(), 4);
+    EXPECT_TRUE(image.size(1) == 3 || image.size(1) == 1) << "image is [B, 3 or 1, H, W]";
+    EXPECT_TRUE(image.min().item<double>() >= 0.0 && image.max().item<double>() <= 1.0) << "image is in [0, 1]";
+  }
+  const auto pictures = domain.draw(whole);
+  ASSERT_EQ(pictures.size(), 4u) << "a picture a sample";
+  for (const auto& picture : pictures) {
+    EXPECT_EQ(static_cast<std::int64_t>(picture.rgb.size()), 3 * picture.width * picture.height);
+    EXPECT_GT(picture.width, 0);
+  }
+}
+
+State predicted(const Domain& domain, const Model& model) {
+  const at::NoGradGuard no_grad;
+  const auto batch = domain.examples(domain.splits().front())->at({0, 1});
+  const auto timestep = at::full({2}, 100.0, at::kFloat);
+  return model.network->predict(model.weights, batch.state, timestep, model.network->embed(model.weights, batch.condition));
+}
+
+void check_model_folder(const Domain& domain) {
+  const auto folder = domain.model_folder();
+  if (folder.empty()) return;
+  const auto info = domain.model_info(folder);
+  const auto model = domain.load_model(folder);
+  EXPECT_EQ(info.digest, digest_weights(model.weights)) << "model_info()'s digest is not that of the weights";
+  EXPECT_EQ(info.to_value(), model.info.to_value());
+  ASSERT_TRUE(model.network && model.process);
+  EXPECT_EQ(model.network->architecture(), info.architecture);
+  EXPECT_EQ(model.process->config(), info.process);
+  const auto copy = std::filesystem::temp_directory_path() / ("espalier-" + unique_name());
+  std::filesystem::create_directory(copy);
+  domain.save_model(model, copy);
+  const auto again = domain.load_model(copy);
+  EXPECT_EQ(domain.model_info(copy).to_value(), info.to_value()) << "written and read again, the model has other properties";
+  const auto before = predicted(domain, model), after = predicted(domain, again);
+  for (const auto& [name, tensor] : before) EXPECT_TRUE(at::equal(tensor, after.at(name))) << "predicted '" << name << "' differs";
+  std::filesystem::remove_all(copy);
+}
+
+}  // namespace
+
+void check_domain(const PluginEntry& entry, const Options& options, const DomainExpectations& expectations) {
+  check_options(entry);
+  SCOPED_TRACE("conformance of " + entry.kind + "." + entry.name);
+  const auto domain = opened(entry, options);
+  const auto again = opened(entry, options);
+  EXPECT_FALSE(domain->state_spec().empty());
+  EXPECT_FALSE(domain->sample_kind().empty());
+  EXPECT_EQ(domain->decoder(), again->decoder());
+  check_splits(*domain, *again, expectations.disjoint_splits);
+  for (const auto& split : domain->splits()) check_examples(*domain, split);
+  check_decoding(*domain, expectations);
+  check_model_folder(*domain);
+}
+
+}  // namespace espalier::conformance

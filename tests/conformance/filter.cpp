@@ -1,0 +1,170 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <set>
+
+#include "tests/conformance/conformance.h"
+
+namespace espalier::conformance {
+namespace {
+
+bool equal(const Selection& a, const Selection& b) { return a.index == b.index && a.weight == b.weight; }
+
+FilterInput permuted(const FilterInput& input) {
+  FilterInput out;
+  out.key = input.key;
+  for (std::uint64_t row = 0; row < input.score.size(); ++row) {
+    const auto from = random::shuffled_index({.seed = 3, .purpose = random::Purpose::evaluation}, 0, input.score.size(), row);
+    out.score.push_back(input.score[from]);
+    out.condition.push_back(input.condition[from]);
+    out.index.push_back(input.index[from]);
+  }
+  return out;
+}
+
+// The same groups with scores spread evenly at random: the law's own assumption of continuous scores.
+FilterInput continuous(const FilterInput& input, std::uint32_t round) {
+  FilterInput out = input;
+  out.key.round = round;
+  std::vector<std::uint64_t> samples(input.index.begin(), input.index.end());
+  random::Draws draws({.seed = 5, .purpose = random::Purpose::evaluation, .round = round, .branch = 0}, samples);
+  const auto scores = draws.uniforms({1});
+  out.score.assign(scores.const_data_ptr<double>(), scores.const_data_ptr<double>() + scores.numel());
+  return out;
+}
+
+void check_selection(const FilterInput& input, const Selection& selection) {
+  ASSERT_EQ(selection.index.size(), selection.weight.size());
+  EXPECT_FALSE(selection.index.empty()) << "nothing was selected of " << input.score.size() << " scores";
+  EXPECT_TRUE(std::is_sorted(selection.index.begin(), selection.index.end())) << "accepted indices are ascending";
+  const std::set<std::int64_t> known(input.index.begin(), input.index.end());
+  for (const auto index : selection.index) EXPECT_TRUE(known.contains(index)) << "index " << index << " was not offered";
+  for (const auto weight : selection.weight) EXPECT_TRUE(weight > 0.0 && std::isfinite(weight)) << "weight " << weight;
+}
+
+void check_order(const Filter& filter, const FilterInput& input) {
+  const auto selection = filter.select(input);
+  EXPECT_TRUE(equal(selection, filter.select(input))) << "selecting twice gives two selections";
+  try {
+    EXPECT_TRUE(equal(selection, filter.select(permuted(input)))) << "the selection depends on the order of rows";
+  } catch (const Error&) {
+    // Refusing rows that are not in ascending order is as good.
+  }
+}
+
+void check_invalid(const Filter& filter, FilterInput input) {
+  const std::vector<std::size_t> rows{0, input.score.size() / 2, input.score.size() - 1};
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const double invalid[] = {std::numeric_limits<double>::quiet_NaN(), kInfinity, -kInfinity};
+  for (std::size_t i = 0; i < rows.size(); ++i) input.score[rows[i]] = invalid[i];
+  const auto selection = filter.select(input);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    EXPECT_EQ(std::count(selection.index.begin(), selection.index.end(), input.index[rows[i]]), 0)
+        << "the score " << invalid[i] << " was selected";
+  }
+}
+
+std::vector<std::int64_t> selected_of(const Selection& selection, const FilterInput& input, std::int64_t condition) {
+  std::vector<std::int64_t> out;
+  for (std::size_t row = 0; row < input.index.size(); ++row) {
+    const bool accepted = std::binary_search(selection.index.begin(), selection.index.end(), input.index[row]);
+    if (accepted && input.condition[row] == condition) out.push_back(input.index[row]);
+  }
+  return out;
+}
+
+void check_groups(const Filter& filter, const FilterInput& input) {
+  const std::int64_t kept = input.condition.front();
+  FilterInput changed = input;
+  for (std::size_t row = 0; row < input.score.size(); ++row) {
+    if (input.condition[row] != kept) changed.score[row] = -input.score[row];
+  }
+  EXPECT_EQ(selected_of(filter.select(input), input, kept), selected_of(filter.select(changed), changed, kept))
+      << "other groups' scores changed what is selected of condition " << kept;
+}
+
+double integral(const std::vector<double>& x, const std::vector<double>& y, double from, double to) {
+  // Piecewise linear between points, constant outside.
+  const auto value = [&](double at) {
+    const auto right = static_cast<std::size_t>(std::upper_bound(x.begin(), x.end(), at) - x.begin());
+    if (right == 0) return y.front();
+    if (right == x.size()) return y.back();
+    const double weight = (at - x[right - 1]) / (x[right] - x[right - 1]);
+    return (1.0 - weight) * y[right - 1] + weight * y[right];
+  };
+  constexpr int kPieces = 2000;
+  double sum = 0.0;
+  for (int i = 0; i < kPieces; ++i) sum += value(from + (to - from) * (i + 0.5) / kPieces);
+  return sum * (to - from) / kPieces;
+}
+
+void check_density(const Law& law) {
+  EXPECT_TRUE(std::is_sorted(law.quantile.begin(), law.quantile.end()));
+  EXPECT_TRUE(law.quantile.front() >= 0.0 && law.quantile.back() <= 1.0);
+  for (const auto density : law.density) EXPECT_TRUE(density >= 0.0 && std::isfinite(density)) << "density " << density;
+  EXPECT_NEAR(integral(law.quantile, law.density, 0.0, 1.0), 1.0, 0.02) << "the density does not integrate to 1";
+  EXPECT_FALSE(law.formula.empty());
+  EXPECT_TRUE(law.kl_nats >= 0.0 && std::isfinite(law.kl_nats)) << "KL " << law.kl_nats;
+}
+
+// What is selected over many rounds of continuous scores, against what the law says of it.
+void check_law(const Filter& filter, const FilterInput& input) {
+  constexpr int kRounds = 200, kBins = 8;
+  std::vector<double> bins(kBins, 0.0);
+  double total = 0.0, total_square = 0.0, offered = 0.0, accepted = 0.0, quantile_sum = 0.0;
+  for (std::uint32_t round = 1; round <= kRounds; ++round) {
+    const auto trial = continuous(input, round);
+    const auto selection = filter.select(trial);
+    offered += static_cast<double>(trial.score.size());
+    accepted += static_cast<double>(selection.index.size());
+    for (std::size_t i = 0; i < selection.index.size(); ++i) {
+      const auto row = std::find(trial.index.begin(), trial.index.end(), selection.index[i]) - trial.index.begin();
+      const double u = trial.score[static_cast<std::size_t>(row)], weight = selection.weight[i];
+      bins[std::min<std::size_t>(kBins - 1, static_cast<std::size_t>(u * kBins))] += weight;
+      total += weight;
+      total_square += weight * weight;
+      quantile_sum += weight * u;
+    }
+  }
+  const auto law = filter.law(continuous(input, 1));
+  ASSERT_GE(law.quantile.size(), 2u) << "the law has no curve";
+  ASSERT_EQ(law.quantile.size(), law.density.size());
+  check_density(law);
+  const double sigma = 4.0 * std::sqrt(total_square) / total + 0.01;  // four standard errors, and the curve's own steps
+  EXPECT_NEAR(law.acceptance_rate, accepted / offered, 0.02) << "the law's acceptance rate is not what is selected";
+  EXPECT_NEAR(law.expected_quantile, quantile_sum / total, sigma) << "the law's E[u] is not that of what is selected";
+  for (int bin = 0; bin < kBins; ++bin) {
+    const double expected = integral(law.quantile, law.density, bin / double(kBins), (bin + 1) / double(kBins));
+    EXPECT_NEAR(bins[static_cast<std::size_t>(bin)] / total, expected, sigma) << "the law's density in octile " << bin;
+  }
+  std::vector<double> terms;
+  for (const auto w : law.density) terms.push_back(w > 0.0 ? w * std::log(w) : 0.0);
+  const double kl = integral(law.quantile, terms, 0.0, 1.0);
+  if (law.kl_is_bound) {
+    EXPECT_GE(law.kl_nats, kl - 0.03 * (1.0 + kl)) << "the law's bound on KL is below that of its density";
+  } else {
+    EXPECT_NEAR(law.kl_nats, kl, 0.03 * (1.0 + kl)) << "the law's KL is not that of its density";
+  }
+}
+
+}  // namespace
+
+void check_filter(const PluginEntry& entry, const Options& options, const FilterInput& input) {
+  check_options(entry);
+  SCOPED_TRACE("conformance of " + entry.kind + "." + entry.name);
+  ASSERT_GE(input.score.size(), 100u) << "the checks want some hundreds of scores";
+  ASSERT_TRUE(std::is_sorted(input.index.begin(), input.index.end()));
+  const auto filter = make<Filter>(entry, options);
+  check_selection(input, filter->select(input));
+  check_order(*filter, input);
+  check_invalid(*filter, input);
+  Schema schema;
+  filter->options(schema);
+  const auto keyed = schema.values(OptionRole::keyed);
+  const auto* group_by = keyed.find("group_by");
+  if (group_by && *group_by == Value("condition")) check_groups(*filter, input);
+  check_law(*filter, input);
+}
+
+}  // namespace espalier::conformance

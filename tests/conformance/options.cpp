@@ -1,0 +1,99 @@
+#include <regex>
+#include <set>
+
+#include "runtime/base/suggest.h"
+#include "tests/conformance/conformance.h"
+
+namespace espalier::conformance {
+namespace {
+
+struct Declared {
+  std::unique_ptr<Plugin> plugin;
+  Schema schema;
+};
+
+// The schema's members are the plugin's, so both live together.
+std::unique_ptr<Declared> declare(const PluginEntry& entry) {
+  auto declared = std::make_unique<Declared>();
+  declared->plugin = entry.make();
+  declared->plugin->options(declared->schema);
+  return declared;
+}
+
+void check_declaration(const OptionInfo& info) {
+  SCOPED_TRACE("option '" + info.name + "'");
+  static const std::regex kName("[a-z][a-z0-9_]*");
+  EXPECT_TRUE(std::regex_match(info.name, kName)) << "names are snake_case";
+  EXPECT_GE(info.doc.size(), 10u) << "a doc is a sentence";
+  EXPECT_TRUE(!info.doc.empty() && info.doc.back() == '.') << "a doc ends with a full stop: '" << info.doc << "'";
+}
+
+void check_defaults(const PluginEntry& entry) {
+  const auto declared = declare(entry);
+  const auto again = declare(entry);
+  Value defaults;
+  for (const auto& info : declared->schema.infos()) {
+    if (!info.required) defaults[info.name] = info.default_value;
+  }
+  for (const auto& problem : declared->schema.read(defaults)) {
+    if (!defaults.contains(problem.option)) continue;  // a required one has no default
+    ADD_FAILURE() << "the default breaks its own declaration: " << entry.kind << "." << entry.name << " " << problem.message;
+  }
+  for (const auto role : {OptionRole::keyed, OptionRole::view, OptionRole::operational}) {
+    EXPECT_EQ(canonical_bytes(declared->schema.values(role)), canonical_bytes(again->schema.values(role)))
+        << "two new plugins have different options, or reading the defaults changed them";
+  }
+}
+
+void check_misspelt(const PluginEntry& entry) {
+  const auto declared = declare(entry);
+  const auto infos = declared->schema.infos();
+  const std::string wrong = infos.empty() ? "anything" : infos.front().name + "x";
+  bool refused = false;
+  for (const auto& problem : declared->schema.read(Value(Options{{wrong, Value(1)}}))) {
+    if (problem.option != wrong) continue;
+    refused = true;
+    if (infos.empty()) continue;
+    std::vector<std::string> names;
+    for (const auto& info : infos) names.push_back(info.name);
+    EXPECT_NE(problem.message.find("'" + nearest_name(wrong, names) + "'"), std::string::npos) << problem.message;
+  }
+  EXPECT_TRUE(refused) << "the unknown option '" << wrong << "' was accepted";
+}
+
+}  // namespace
+
+PluginEntry find_entry(const Registrar& registrar, const std::string& type) {
+  std::vector<std::string> types;
+  for (const auto& entry : registrar.entries()) {
+    types.push_back(entry.kind + "." + entry.name);
+    if (types.back() == type) return entry;
+  }
+  throw PluginError("this library registers no '" + type + "'" + did_you_mean(type, types));
+}
+
+std::unique_ptr<Plugin> make_any(const PluginEntry& entry, const Options& options) {
+  auto plugin = entry.make();
+  Schema schema;
+  plugin->options(schema);
+  std::string problems;
+  for (const auto& problem : schema.read(Value(options))) problems += "\n" + entry.kind + "." + entry.name + " " + problem.message;
+  if (!problems.empty()) throw ConfigError("wrong options:" + problems);
+  return plugin;
+}
+
+void check_options(const PluginEntry& entry) {
+  SCOPED_TRACE("conformance of " + entry.kind + "." + entry.name);
+  EXPECT_FALSE(entry.doc.empty()) << "a plugin says what it is";
+  EXPECT_GE(entry.numerics_version, 1);
+  const auto declared = declare(entry);
+  std::set<std::string> names;
+  for (const auto& info : declared->schema.infos()) {
+    check_declaration(info);
+    EXPECT_TRUE(names.insert(info.name).second) << "'" << info.name << "' is declared twice";
+  }
+  check_defaults(entry);
+  check_misspelt(entry);
+}
+
+}  // namespace espalier::conformance

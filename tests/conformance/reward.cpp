@@ -1,0 +1,97 @@
+#include <cmath>
+#include <thread>
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/index_select.h>
+
+#include "tests/conformance/conformance.h"
+#include "tests/conformance/toy.h"
+
+namespace espalier::conformance {
+namespace {
+
+RewardSamples rows(const RewardSamples& all, std::size_t first, std::size_t count) {
+  RewardSamples part;
+  part.sample.kind = all.sample.kind;
+  const auto start = static_cast<std::int64_t>(first), length = static_cast<std::int64_t>(count);
+  for (const auto& [name, tensor] : all.sample.tensors) part.sample.tensors[name] = tensor.narrow(0, start, length).contiguous();
+  for (const auto& [name, texts] : all.sample.strings) {
+    part.sample.strings[name] = {texts.begin() + start, texts.begin() + start + length};
+  }
+  part.facts = {all.facts.begin() + start, all.facts.begin() + start + length};
+  part.text = {all.text.begin() + start, all.text.begin() + start + length};
+  return part;
+}
+
+std::vector<double> score(const Reward& reward, const RewardSamples& samples) {
+  const auto scores = reward.score({samples.sample, samples.facts, samples.text});
+  EXPECT_EQ(scores.dim(), 1) << "score is [B]";
+  EXPECT_TRUE(scores.scalar_type() == at::kFloat || scores.scalar_type() == at::kDouble);
+  EXPECT_EQ(static_cast<std::size_t>(scores.numel()), samples.facts.size()) << "score is [B]";
+  const auto exact = scores.to(at::kDouble).contiguous();
+  return {exact.const_data_ptr<double>(), exact.const_data_ptr<double>() + exact.numel()};
+}
+
+// NaN marks what cannot be scored, and is equal to itself here.
+bool same(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
+
+void expect_same(const std::vector<double>& a, const std::vector<double>& b, const char* what) {
+  ASSERT_EQ(a.size(), b.size()) << what;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    EXPECT_TRUE(same(a[i], b[i])) << what << ": sample " << i << " scored " << a[i] << " and " << b[i];
+}
+
+void check_batches(const Reward& reward, const RewardSamples& samples, const std::vector<double>& whole, double tolerance) {
+  for (const std::size_t batch : {std::size_t{1}, std::size_t{3}}) {
+    for (std::size_t first = 0; first < whole.size(); first += batch) {
+      const auto count = std::min(batch, whole.size() - first);
+      const auto part = score(reward, rows(samples, first, count));
+      ASSERT_EQ(part.size(), count);
+      for (std::size_t i = 0; i < count; ++i) {
+        const double a = part[i], b = whole[first + i];
+        EXPECT_TRUE(same(a, b) || std::abs(a - b) <= tolerance * (1.0 + std::abs(b)))
+            << "sample " << first + i << " scored " << b << " among all and " << a << " in a batch of " << batch;
+      }
+    }
+  }
+}
+
+void check_threads(const Reward& reward, const RewardSamples& samples, const std::vector<double>& whole) {
+  std::vector<double> results[2];
+  std::thread threads[2];
+  for (int i = 0; i < 2; ++i) {
+    threads[i] = std::thread([&, i] { results[i] = score(reward, samples); });
+  }
+  for (auto& thread : threads) thread.join();
+  for (const auto& result : results) expect_same(whole, result, "scored from two threads at once");
+}
+
+}  // namespace
+
+void check_reward(const PluginEntry& entry, const Options& options, const RewardSamples& samples, double tolerance) {
+  const auto domain = toy_domain();
+  check_reward(entry, options, samples, {*domain, nullptr}, tolerance);
+}
+
+void check_reward(const PluginEntry& entry, const Options& options, const RewardSamples& samples, const RewardContext& context,
+                  double tolerance) {
+  check_options(entry);
+  SCOPED_TRACE("conformance of " + entry.kind + "." + entry.name);
+  EXPECT_TRUE(entry.takes.empty() || entry.takes == samples.sample.kind) << "samples of kind '" << samples.sample.kind << "'";
+  ASSERT_GE(samples.facts.size(), 4u);
+  ASSERT_EQ(samples.facts.size(), samples.text.size());
+  const auto reward = make<Reward>(entry, options);
+  const auto identity = reward->identity();
+  EXPECT_EQ(identity, make<Reward>(entry, options)->identity()) << "two equal rewards have two identities";
+  reward->open(context);
+  EXPECT_EQ(identity, reward->identity()) << "opening changed the identity";
+  const auto before = digest_weights(samples.sample.tensors);
+  const auto whole = score(*reward, samples);
+  ASSERT_EQ(whole.size(), samples.facts.size());
+  EXPECT_EQ(before, digest_weights(samples.sample.tensors)) << "scoring changed the samples";
+  expect_same(whole, score(*reward, samples), "scored twice");
+  check_batches(*reward, samples, whole, tolerance);
+  check_threads(*reward, samples, whole);
+}
+
+}  // namespace espalier::conformance

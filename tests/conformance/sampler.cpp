@@ -1,0 +1,171 @@
+#include <cmath>
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/isfinite.h>
+
+#include "tests/conformance/conformance.h"
+#include "tests/conformance/toy.h"
+
+namespace espalier::conformance {
+namespace {
+
+using Models = std::vector<std::shared_ptr<const Model>>;
+
+class Kept final : public Recorder {
+ public:
+  struct Entry {
+    diffusion::GridPoint point;
+    at::Tensor state;  // [B, 3, 8, 8]
+  };
+  void record(const diffusion::GridPoint& point, const State& state) override {
+    EXPECT_EQ(state.size(), 1u);
+    entries.push_back({point, state.at("sample").clone()});
+  }
+  std::vector<Entry> entries;
+};
+
+struct Fixture {
+  std::unique_ptr<Sampler> sampler;
+  std::unique_ptr<Domain> domain = toy_domain();
+  Conditions conditions = domain->conditions("train");
+
+  std::vector<Phase> phases(const Models& models) const {
+    std::vector<ModelInfo> infos;
+    for (const auto& model : models) infos.push_back(model->info);
+    return sampler->phases(infos);
+  }
+
+  // Trajectory i has condition i mod C.
+  Kept run(const Models& models, const std::vector<std::uint64_t>& samples) const {
+    const auto plan = phases(models);
+    std::vector<Models> used;
+    for (const auto& phase : plan) {
+      used.emplace_back();
+      for (const auto& segment : phase.segments) {
+        for (const auto& model : models) {
+          if (model->info.digest == segment.model.digest) used.back().push_back(model);
+        }
+      }
+    }
+    std::vector<std::int64_t> rows;
+    for (const auto sample : samples) rows.push_back(static_cast<std::int64_t>(sample % static_cast<std::uint64_t>(conditions.size())));
+    const auto condition = conditions.rows(rows);
+    random::Draws draws({.seed = 42, .purpose = random::Purpose::sampling, .round = 0, .branch = 0}, samples);
+    const auto spec = domain->state_spec();
+    Kept kept;
+    const at::NoGradGuard no_grad;
+    sampler->sample({plan, used, spec, condition, conditions.null_tensors, draws, at::kCPU}, kept);
+    return kept;
+  }
+};
+
+std::shared_ptr<const Model> shared_toy(std::uint64_t seed, Step last_step = Step()) {
+  auto model = toy_model(seed);
+  model.info.last_step = last_step;
+  return std::make_shared<const Model>(std::move(model));
+}
+
+void check_coverage(const std::vector<Phase>& phases) {
+  ASSERT_FALSE(phases.empty());
+  for (const auto& phase : phases) {
+    const auto steps = phase.grid.num_steps();
+    ASSERT_GT(steps, 0);
+    for (std::int64_t i = 0; i <= steps; ++i) EXPECT_EQ(phase.grid.at(i).steps_remaining, i);
+    std::int64_t next = steps;
+    for (const auto& segment : phase.segments) {
+      EXPECT_EQ(segment.first, next) << "segments leave a gap or overlap";
+      EXPECT_LT(segment.last, segment.first);
+      next = segment.last;
+    }
+    EXPECT_EQ(next, 0) << "segments do not reach the sample";
+  }
+}
+
+void check_record(const Phase& phase, const Kept& kept, std::int64_t batch) {
+  ASSERT_EQ(kept.entries.size(), phase.grid.points.size()) << "every grid point is recorded once";
+  for (std::size_t i = 0; i < kept.entries.size(); ++i) {
+    const auto& [point, state] = kept.entries[i];
+    const auto& expected = phase.grid.points[i];
+    EXPECT_EQ(point.steps_remaining, expected.steps_remaining) << "recorded out of order";
+    EXPECT_EQ(point.timestep, expected.timestep);
+    EXPECT_TRUE(point.level.alpha == expected.level.alpha && point.level.sigma == expected.level.sigma);
+    EXPECT_EQ(state.sizes().vec(), (std::vector<std::int64_t>{batch, 3, 8, 8}));
+    EXPECT_TRUE(at::isfinite(state).all().item<bool>());
+  }
+}
+
+void check_independence(const Fixture& fixture, const Models& models) {
+  const auto one = fixture.run(models, {3, 8, 0, 5});
+  const auto again = fixture.run(models, {3, 8, 0, 5});
+  const auto other = fixture.run(models, {16, 3, 7, 8});  // 3 and 8 again, at other places and among others
+  ASSERT_EQ(one.entries.size(), other.entries.size());
+  for (std::size_t i = 0; i < one.entries.size(); ++i) {
+    const auto& state = one.entries[i].state;
+    const auto where = "at " + std::to_string(one.entries[i].point.steps_remaining) + " steps remaining";
+    EXPECT_TRUE(at::equal(state, again.entries[i].state)) << "sampled twice with two results " << where;
+    EXPECT_TRUE(at::equal(state[0], other.entries[i].state[1])) << "sample 3 depends on its micro-batch " << where;
+    EXPECT_TRUE(at::equal(state[1], other.entries[i].state[3])) << "sample 8 depends on its micro-batch " << where;
+    EXPECT_FALSE(at::equal(state[0], state[1])) << "two samples are equal " << where;
+  }
+}
+
+void check_evaluations(const Fixture& fixture) {
+  const auto model = shared_toy(1);
+  const auto* network = dynamic_cast<const ToyNetwork*>(model->network.get());
+  ASSERT_NE(network, nullptr);
+  fixture.run({model}, {0, 1, 2, 3});
+  EXPECT_EQ(fixture.sampler->network_evaluations(fixture.phases({model})) * 4, network->rows()) << "network_evaluations() miscounts";
+}
+
+void check_stitching(const Fixture& fixture) {
+  const auto tuned = shared_toy(2, Step(0.5)), base = shared_toy(1);
+  const auto phases = fixture.phases({tuned, base});
+  check_coverage(phases);
+  ASSERT_EQ(phases.front().segments.size(), 2u);
+  const auto steps = phases.front().grid.num_steps();
+  const auto border = Step(0.5).of(steps);
+  EXPECT_EQ(phases.front().segments[0].last, border);
+  EXPECT_EQ(phases.front().segments[0].model.digest, tuned->info.digest);
+  EXPECT_EQ(phases.front().segments[1].model.digest, base->info.digest);
+  const auto stitched = fixture.run({tuned, base}, {0, 1}), tuned_alone = fixture.run({shared_toy(2)}, {0, 1}),
+             plain = fixture.run({base}, {0, 1});
+  for (const auto* kept : {&stitched, &tuned_alone, &plain}) ASSERT_EQ(static_cast<std::int64_t>(kept->entries.size()), steps + 1);
+  const auto differs = [&](const Kept& other, std::int64_t step) {
+    const auto at_step = static_cast<std::size_t>(steps - step);
+    return !at::equal(stitched.entries.at(at_step).state, other.entries.at(at_step).state);
+  };
+  EXPECT_FALSE(differs(tuned_alone, border)) << "the tuned model is not the one used down to its last step";
+  EXPECT_TRUE(differs(plain, border));
+  EXPECT_TRUE(differs(tuned_alone, 0)) << "the base is not used below the tuned model's last step";
+  EXPECT_THROW(fixture.phases({tuned}), ConfigError) << "half of the steps have no model";
+}
+
+void check_foreign(const Fixture& fixture) {
+  auto model = toy_model();
+  model.info.process = Value(Value::Map{{"_class_name", "NoSuchScheduler"}});
+  EXPECT_THROW(fixture.phases({std::make_shared<const Model>(model)}), Error) << "a model of a foreign process was accepted";
+}
+
+}  // namespace
+
+void check_sampler(const PluginEntry& entry, const Options& options) {
+  check_options(entry);
+  SCOPED_TRACE("conformance of " + entry.kind + "." + entry.name);
+  Options few = options;
+  few.try_emplace("num_inference_steps", 6);
+  Fixture fixture;
+  fixture.sampler = make<Sampler>(entry, few);
+  const Models models{shared_toy(1)};
+  const auto phases = fixture.phases(models);
+  check_coverage(phases);
+  ASSERT_EQ(phases.size(), 1u);
+  EXPECT_EQ(phases.front().to_value(), fixture.phases(models).front().to_value()) << "phases() is not pure";
+  check_record(phases.front(), fixture.run(models, {0, 1, 2}), 3);
+  check_independence(fixture, models);
+  check_evaluations(fixture);
+  check_stitching(fixture);
+  check_foreign(fixture);
+}
+
+}  // namespace espalier::conformance

@@ -1,0 +1,176 @@
+#include <cmath>
+#include <set>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/isfinite.h>
+
+#include "tests/conformance/conformance.h"
+#include "tests/conformance/toy.h"
+
+namespace espalier::conformance {
+namespace {
+
+TensorMap copied(const TensorMap& tensors) {
+  TensorMap out;
+  for (const auto& [name, tensor] : tensors) out[name] = tensor.detach().clone();
+  return out;
+}
+
+// As the engine keeps them: no tensor shared with the trainer, and the state by way of JSON.
+class MemoryCheckpoints final : public Checkpoints {
+ public:
+  std::optional<Checkpoint> newest() override {
+    if (!newest_) return std::nullopt;
+    ++resumed;
+    return copy(*newest_);
+  }
+  void save(const Checkpoint& checkpoint) override {
+    ++saved;
+    newest_ = copy(checkpoint);
+  }
+  int saved = 0;
+  int resumed = 0;
+
+ private:
+  static Checkpoint copy(const Checkpoint& from) {
+    Checkpoint out;
+    out.step = from.step;
+    for (const auto& [name, tensors] : from.tensors) out.tensors[name] = copied(tensors);
+    out.state = parse_json(to_json(from.state), "a checkpoint's state");
+    return out;
+  }
+  std::optional<Checkpoint> newest_;
+};
+
+class KeptCurves final : public CurveLog {
+ public:
+  void scalar(const std::string& name, std::int64_t, double value) override {
+    names.insert(name);
+    EXPECT_TRUE(std::isfinite(value)) << "the curve " << name;
+  }
+  std::set<std::string> names;
+};
+
+// Asks from the n-th question on.
+class StopAfter final : public StopToken {
+ public:
+  explicit StopAfter(int questions) : left_(questions) {}
+  bool stop_requested() const override { return left_-- <= 0; }
+
+ private:
+  mutable int left_;
+};
+
+// Trajectories of some examples: x_0 noised to each level, as a sampler of that process would have left them.
+class ToySelection final : public SelectionData {
+ public:
+  ToySelection(const Domain& domain, const Model& model, std::set<std::int64_t> announced, diffusion::Grid grid)
+      : grid_(std::move(grid)), announced_(std::move(announced)) {
+    std::vector<std::uint64_t> positions;
+    for (std::uint64_t i = 0; i < 16; ++i) positions.push_back(i);
+    clean_ = domain.examples(domain.splits().front())->at(positions);
+    random::Draws draws({.seed = 9, .purpose = random::Purpose::data, .round = 7, .branch = 0}, positions);
+    noise_ = model.process->prior(domain.state_spec(), draws);
+  }
+  std::int64_t size() const override { return 16; }
+  const diffusion::Grid& grid() const override { return grid_; }
+  SelectedStates states(std::int64_t steps_remaining) const override {
+    EXPECT_TRUE(announced_.contains(steps_remaining)) << "step " << steps_remaining << " was not announced by recorded_steps()";
+    SelectedStates out;
+    out.reached = grid_.at(steps_remaining).level;
+    for (const auto& [name, x] : clean_.state) out.state[name] = x * out.reached.alpha + noise_.at(name) * out.reached.sigma;
+    out.facts = clean_.facts;
+    out.condition = clean_.condition;
+    out.weight.assign(16, 1.0);
+    return out;
+  }
+
+ private:
+  diffusion::Grid grid_;
+  std::set<std::int64_t> announced_;
+  Examples::Batch clean_;
+  State noise_;
+};
+
+struct Course {
+  const PluginEntry& entry;
+  const Options& options;
+  const Domain& domain;
+  const Model& model;
+  const SelectionData* selection;
+  KeptCurves curves = {};
+
+  // A new trainer each time, as in a new process.
+  Model train(MemoryCheckpoints& checkpoints, const StopToken& stop) {
+    const auto progress = make_silent_progress();
+    return make<Trainer>(entry, options)->train({domain, model, selection, 7, at::kCPU, checkpoints, curves, *progress, stop});
+  }
+};
+
+void expect_equal(const TensorMap& a, const TensorMap& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (const auto& [name, tensor] : a) {
+    ASSERT_TRUE(b.contains(name)) << name;
+    EXPECT_TRUE(at::equal(tensor, b.at(name))) << "'" << name << "' has other bits after stopping and going on";
+  }
+}
+
+void check_resume(Course& course, const Model& whole) {
+  for (const int questions : {0, 1, 3}) {
+    SCOPED_TRACE("stopped at question " + std::to_string(questions + 1));
+    MemoryCheckpoints checkpoints;
+    bool stopped = false;
+    try {
+      course.train(checkpoints, StopAfter(questions));
+    } catch (const Stopped&) {
+      stopped = true;
+    }
+    ASSERT_TRUE(stopped) << "training went on though asked to stop; are there too few steps?";
+    EXPECT_GT(checkpoints.saved, 0) << "stopped without saving";
+    const auto resumed = course.train(checkpoints, NeverStop());
+    EXPECT_GT(checkpoints.resumed, 0) << "the checkpoint was not asked for";
+    expect_equal(whole.weights, resumed.weights);
+  }
+}
+
+}  // namespace
+
+void check_trainer(const PluginEntry& entry, const Options& options, TrainsOn source) {
+  const auto domain = toy_domain();
+  check_trainer(entry, options, source, *domain, toy_model());
+}
+
+void check_trainer(const PluginEntry& entry, const Options& options, TrainsOn source, const Domain& domain, const Model& model) {
+  check_options(entry);
+  SCOPED_TRACE("conformance of " + entry.kind + "." + entry.name);
+  const auto trainer = make<Trainer>(entry, options);
+  ASSERT_GT(trainer->max_train_steps(), 0);
+  ASSERT_LE(trainer->max_train_steps(), 200) << "a conformance test trains for some tens of steps";
+  EXPECT_EQ(trainer->identity(domain), make<Trainer>(entry, options)->identity(domain));
+  std::unique_ptr<ToySelection> selection;
+  if (source == TrainsOn::selection) {
+    const auto grid = model.process->grid(8);
+    std::set<std::int64_t> announced;
+    for (const auto& step : trainer->recorded_steps()) announced.insert(step.of(8));
+    EXPECT_FALSE(announced.empty()) << "training on a selection reads recorded states";
+    selection = std::make_unique<ToySelection>(domain, model, announced, grid);
+  }
+  const auto start = digest_weights(model.weights);
+  Course course{entry, options, domain, model, selection.get()};
+  MemoryCheckpoints checkpoints;
+  const auto whole = course.train(checkpoints, NeverStop());
+  EXPECT_TRUE(course.curves.names.contains("loss")) << "the curve 'loss' is not logged";
+  EXPECT_EQ(start, digest_weights(model.weights)) << "training changed the model it starts from";
+  EXPECT_NE(start, digest_weights(whole.weights)) << "training changed nothing";
+  EXPECT_FALSE(whole.info.role.empty());
+  for (const auto& [name, tensor] : whole.weights) {
+    EXPECT_FALSE(tensor.requires_grad()) << "'" << name << "' still requires gradients";
+    if (at::isFloatingType(tensor.scalar_type())) {
+      EXPECT_TRUE(at::isfinite(tensor).all().item<bool>()) << "'" << name << "'";
+    }
+  }
+  check_resume(course, whole);
+}
+
+}  // namespace espalier::conformance

@@ -1,0 +1,64 @@
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "runtime/cache/digest_memo.h"
+#include "runtime/cache/sealed.h"
+#include "tests/runtime/cache/folder.h"
+
+namespace espalier::cache {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Asks until the file is old enough (0.1 s) to be remembered.
+void learn(const fs::path& memo, const fs::path& file) {
+  while (!fs::exists(memo)) {
+    DigestMemo learner(memo);
+    learner.digest(file);
+    learner.save();
+  }
+}
+
+TEST(DigestMemo, RemembersAcrossProcesses) {
+  const testing::TempFolder folder;
+  testing::overwrite(folder / "model", "weights");
+  learn(folder / "memo", folder / "model");
+  // Another digest in its place shows that the file was not read again.
+  auto table = unseal(testing::slurp(folder / "memo"), "memo").as_map();
+  ASSERT_EQ(table.size(), 1u);
+  EXPECT_EQ(table.begin()->second.as_string(), sha256("weights"));
+  table.begin()->second = Hex(64, 'f');
+  testing::overwrite(folder / "memo", seal(table));
+  EXPECT_EQ(DigestMemo(folder / "memo").digest(folder / "model"), Hex(64, 'f'));
+}
+
+TEST(DigestMemo, NoticesAChangeThatKeepsSizeAndTime) {
+  const testing::TempFolder folder;
+  testing::overwrite(folder / "model", "weights");
+  learn(folder / "memo", folder / "model");
+  struct stat status{};
+  ASSERT_EQ(::stat((folder / "model").c_str(), &status), 0);
+  testing::overwrite(folder / "model", "Weights");
+  const timespec times[] = {status.st_atim, status.st_mtim};
+  ASSERT_EQ(::utimensat(AT_FDCWD, (folder / "model").c_str(), times, 0), 0);
+  EXPECT_EQ(DigestMemo(folder / "memo").digest(folder / "model"), sha256("Weights"));
+}
+
+TEST(DigestMemo, ADamagedFileCountsAsAbsent) {
+  const testing::TempFolder folder;
+  testing::overwrite(folder / "model", "weights");
+  testing::overwrite(folder / "memo", "{\"0:0\": 3}");
+  EXPECT_EQ(DigestMemo(folder / "memo").digest(folder / "model"), sha256("weights"));
+}
+
+TEST(DigestMemo, AFolderThatCannotBeWrittenIsNoError) {
+  const testing::TempFolder folder;
+  testing::overwrite(folder / "model", "weights");
+  DigestMemo memo(folder / "absent/memo");
+  EXPECT_EQ(memo.digest(folder / "model"), sha256("weights"));
+  EXPECT_NO_THROW(memo.save());
+}
+
+}  // namespace
+}  // namespace espalier::cache

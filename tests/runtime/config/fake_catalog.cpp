@@ -1,0 +1,138 @@
+#include "fake_catalog.h"
+
+#include "runtime/base/errors.h"
+
+namespace espalier::config {
+namespace {
+
+int openings = 0;
+std::uint64_t last_seed = 0;
+
+class ToyDomain final : public Domain {
+ public:
+  void options(Schema& schema) override {
+    schema.text("prompts", prompts_, "Where prompts come from.");
+    schema.integer("size", size_, "Side of a picture, in pixels.").above(0);
+  }
+  void open(const DomainContext& context) override {
+    ++openings;
+    last_seed = context.seed;
+    if (prompts_ == "broken") throw DataError("prompts/broken: no such file");
+  }
+  std::string sample_kind() const override { return "image"; }
+  StateSpec state_spec() const override { return {}; }
+  std::vector<std::string> splits() const override { return {"train", "held_out"}; }
+  Conditions conditions(const std::string&) const override { return {}; }
+  std::unique_ptr<Examples> examples(const std::string&) const override { return nullptr; }
+  Value decoder() const override { return {}; }
+  Sample decode(const State&) const override { return {}; }
+  std::vector<Picture> draw(const Sample&) const override { return {}; }
+  std::filesystem::path model_folder() const override { return {}; }
+  ModelInfo model_info(const std::filesystem::path&) const override { return {}; }
+  Model load_model(const std::filesystem::path&) const override { return {}; }
+  void save_model(const Model&, const std::filesystem::path&) const override {}
+
+ private:
+  std::string prompts_ = "shapes";
+  std::int64_t size_ = 16;
+};
+
+class FakeSampler final : public Sampler {
+ public:
+  void options(Schema& schema) override {
+    schema.integer("num_inference_steps", steps_, "Steps.").above(0);
+    schema.number("eta", eta_, "Noise put back at each step.").at_least(0).at_most(1);
+  }
+  std::vector<Phase> phases(const std::vector<ModelInfo>&) const override { return {}; }
+  std::int64_t network_evaluations(const std::vector<Phase>&) const override { return 0; }
+  void sample(const SampleJob&, Recorder&) const override {}
+
+ private:
+  std::int64_t steps_ = 10;
+  double eta_ = 0.0;
+};
+
+// A plugin that takes an option every sampler has.
+class GreedySampler final : public Sampler {
+ public:
+  void options(Schema& schema) override { schema.integer("micro_batch", micro_batch_, "Mine."); }
+  std::vector<Phase> phases(const std::vector<ModelInfo>&) const override { return {}; }
+  std::int64_t network_evaluations(const std::vector<Phase>&) const override { return 0; }
+  void sample(const SampleJob&, Recorder&) const override {}
+
+ private:
+  std::int64_t micro_batch_ = 1;
+};
+
+class FakeReward final : public Reward {
+ public:
+  void options(Schema& schema) override {
+    schema.choice("palette", palette_, {"warm", "cold"}, "Colours.");
+    schema.integer("workers", workers_, "Threads.").operational();
+  }
+  at::Tensor score(const RewardInput&) const override { return {}; }
+
+ private:
+  std::string palette_ = "warm";
+  std::int64_t workers_ = 1;
+};
+
+class AtomsReward final : public Reward {
+ public:
+  void options(Schema& schema) override { schema.number("scale", scale_, "In angstrom.").above(0).required(); }
+  at::Tensor score(const RewardInput&) const override { return {}; }
+
+ private:
+  double scale_ = 1.0;
+};
+
+class FakeFilter final : public Filter {
+ public:
+  void options(Schema& schema) override { schema.integer("k", k_, "How many.").above(0); }
+  Selection select(const FilterInput&) const override { return {}; }
+  Law law(const FilterInput&) const override { return {}; }
+
+ private:
+  std::int64_t k_ = 1;
+};
+
+class FakeTrainer final : public Trainer {
+ public:
+  void options(Schema& schema) override {
+    schema.integer("max_train_steps", steps_, "Steps.").at_least(0);
+    schema.step("intermediate_step", step_, "Where training starts.");
+  }
+  std::int64_t max_train_steps() const override { return steps_; }
+  Model train(const TrainerInput&) const override { return {}; }
+
+ private:
+  std::int64_t steps_ = 10;
+  Step step_;
+};
+
+class FakeMetric final : public Metric {
+ public:
+  std::vector<Figure> figures(const MetricInput&) const override { return {}; }
+};
+
+}  // namespace
+
+plugin::Catalog fake_catalog() {
+  Registrar registrar;
+  registrar.domain<ToyDomain>("toy", 2, "A toy.");
+  registrar.sampler<FakeSampler>("fake", 3, "", "Fake.");
+  registrar.sampler<GreedySampler>("greedy", 1, "", "Takes what is not its own.");
+  registrar.reward<FakeReward>("fake", 1, "image", "Fake.");
+  registrar.reward<AtomsReward>("atoms", 1, "molecule", "Counts atoms.");
+  registrar.filter<FakeFilter>("fake", 1, "Fake.");
+  registrar.trainer<FakeTrainer>("fake", 1, "Fake.");
+  registrar.metric<FakeMetric>("fake", 1, "Fake.");
+  plugin::Catalog catalog;
+  catalog.add(registrar.entries());
+  return catalog;
+}
+
+int domain_openings() { return openings; }
+std::uint64_t domain_seed() { return last_seed; }
+
+}  // namespace espalier::config

@@ -1,0 +1,219 @@
+// Faulty pipelines, each with what must be said of it, in full.
+#include <gtest/gtest.h>
+
+#include "fake_catalog.h"
+#include "runtime/base/errors.h"
+#include "runtime/config/resolve.h"
+
+namespace espalier::config {
+namespace {
+
+// A good head (4 lines) and a good stage 's' (from line 5, 4 lines).
+const std::string kHead = "name = 'x'\n[domain]\ntype = 'domain.toy'\n\n";
+const std::string kSampler = "[[stage]]\ntag = 's'\ntype = 'sampler.fake'\ninputs = { model = 'domain' }\n";
+const std::string kGood = kHead + kSampler;
+const std::string kReward = "[[stage]]\ntag = 'r'\ntype = 'reward.fake'\ninputs = { samples = 's' }\n";  // lines 9 to 12
+
+struct Faulty {
+  const char* name;
+  std::string text;
+  std::string message;
+  std::vector<std::string> overrides = {};
+};
+void PrintTo(const Faulty& faulty, std::ostream* out) { *out << faulty.name; }
+
+class FaultyPipeline : public ::testing::TestWithParam<Faulty> {};
+
+TEST_P(FaultyPipeline, IsToldWhereWhatAndWhatIsAllowed) {
+  std::string found;
+  try {
+    resolve(Document::parse(GetParam().text, "p.toml", GetParam().overrides), fake_catalog());
+  } catch (const ConfigError& error) {
+    found = error.what();
+  }
+  EXPECT_EQ(found, GetParam().message);
+}
+
+#define FAULTY_TABLE(table)                                                      \
+  INSTANTIATE_TEST_SUITE_P(table, FaultyPipeline, ::testing::ValuesIn(k##table), \
+                           [](const auto& param) { return std::string(param.param.name); })
+
+const std::vector<Faulty> kTop = {
+    {"Nothing", "",
+     "p.toml:1:1: the pipeline: 'name' is missing\n"
+     "p.toml:1:1: the pipeline: [domain] is missing: it names what a sample is, type = \"domain.<name>\"\n"
+     "p.toml:1:1: a pipeline has at least one [[stage]]"},
+    {"UnknownKey", "sead = 3\n" + kGood, "p.toml:1:1: unknown key 'sead'; did you mean 'seed'?"},
+    {"Sweep", kGood + "[sweep]\nseed = [1, 2]\n",
+     "p.toml:9:2: unknown table 'sweep'; known: name, seed, domain, defaults, stage, cache, device"},
+    {"NameOfAnotherType", "name = 3\n" + kGood.substr(11), "p.toml:1:1: the pipeline: 'name' is a string; found the integer 3"},
+    {"NameWithASlash", "name = '../x'\n" + kGood.substr(11),
+     "p.toml:1:1: the pipeline: a name has 1 to 100 letters, digits, '-' and '_'; found \"../x\""},
+    {"SeedBelowZero", "seed = -1\n" + kGood, "p.toml:1:1: the pipeline: 'seed' is an integer of at least 0; found the integer -1"},
+    {"SeedOfAnotherType", "seed = 1.0\n" + kGood, "p.toml:1:1: the pipeline: 'seed' is an integer of at least 0; found the float 1.0"},
+    {"ADate", "seed = 2020-01-01\n" + kGood, "p.toml:1:8: found a date or time; a pipeline has none: put it in quotes"},
+    {"CacheIsNoTable", "cache = 'x'\n" + kGood, "p.toml:1:1: 'cache' is a table, [cache]; found the string \"x\""},
+    {"CacheKey", kGood + "[cache]\npaht = 'x'\n", "p.toml:10:1: [cache]: unknown key 'paht'; did you mean 'path'?"},
+    {"CachePathEmpty", kGood + "[cache]\npath = ''\n", "p.toml:10:1: [cache]: 'path' is a folder; found \"\""},
+    {"Device", kGood + "[device]\ntype = 'gpu'\n", "p.toml:10:1: [device]: 'type' is one of: cpu, cuda; found 'gpu'"},
+};
+FAULTY_TABLE(Top);
+
+const std::vector<Faulty> kDomain = {
+    {"WithoutType", "name = 'x'\n[domain]\n" + kSampler, "p.toml:2:1: [domain]: 'type' is missing"},
+    {"UnknownKey", kHead + "option = 3\n" + kSampler, "p.toml:5:1: [domain]: unknown key 'option'; did you mean 'options'?"},
+    {"UnknownType", "name = 'x'\n[domain]\ntype = 'domain.tox'\n" + kSampler,
+     "p.toml:3:1: [domain]: no plugin 'domain.tox'; did you mean 'domain.toy'?"},
+    {"TypeOfAStage", "name = 'x'\n[domain]\ntype = 'reward.fake'\n" + kSampler,
+     "p.toml:3:1: [domain]: a domain's type is domain.<name>; found 'reward.fake'; known: domain.toy"},
+    {"UnknownOption", kHead + "options = { sise = 3 }\n" + kSampler,
+     "p.toml:5:13: [domain]: domain.toy has no option 'sise'; did you mean 'size'?"},
+    {"OptionOutOfBounds", kHead + "options.size = 0\n" + kSampler,
+     "p.toml:5:9: [domain]: domain.toy takes the option 'size' > 0; found the integer 0"},
+    {"CannotBeOpened", kHead + "options.prompts = 'broken'\n" + kSampler,
+     "p.toml:2:1: [domain]: domain.toy cannot be opened: prompts/broken: no such file"},
+    {"RewardOfAnotherKind", kGood + "[[stage]]\ntag = 'r'\ntype = 'reward.atoms'\ninputs = { samples = 's' }\noptions = { scale = 2 }\n",
+     "p.toml:11:1: stage 'r': reward.atoms takes samples of kind 'molecule', but domain.toy gives 'image'"},
+    {"UnknownSplit", kGood + "options = { split = 'heldout' }\n",
+     "p.toml:9:13: stage 's': domain.toy has no split 'heldout'; did you mean 'held_out'?"},
+};
+FAULTY_TABLE(Domain);
+
+const std::vector<Faulty> kDefaults = {
+    {"NotQuoted", kGood + "[defaults.sampler.fake]\neta = 1\n",
+     "p.toml:9:11: defaults: 'sampler' is no type; put the whole type in quotes, [defaults.\"sampler.name\"]"},
+    {"UnknownType", kGood + "[defaults.'sampler.fak']\neta = 1\n",
+     "p.toml:9:11: defaults: unknown type 'sampler.fak'; did you mean 'sampler.fake'?"},
+    {"OfADomain", kGood + "[defaults.'domain.toy']\nsize = 1\n",
+     "p.toml:9:11: defaults are for stages; the domain's options stand in [domain.options]"},
+    {"UnknownOption", kGood + "[defaults.'sampler.fake']\netta = 1\n",
+     "p.toml:10:1: defaults: sampler.fake has no option 'etta'; did you mean 'eta'?"},
+    {"ToldOnceForAllStages", kGood + kSampler.substr(0, 10) + "tag = 't'\n" + kSampler.substr(20) + "[defaults.'sampler.fake']\neta = 2\n",
+     "p.toml:14:1: defaults: sampler.fake takes the option 'eta' 0 to 1; found the integer 2"},
+    {"OfATypeNoStageHas", kGood + "[defaults.'reward.atoms']\nscale = 0\n",
+     "p.toml:10:1: defaults: reward.atoms takes the option 'scale' > 0; found the integer 0"},
+};
+
+FAULTY_TABLE(Defaults);
+
+const std::vector<Faulty> kStage = {
+    {"IsOneTable", kHead + "[stage]\ntag = 's'\n", "p.toml:5:2: stages are written [[stage]]; found a table"},
+    {"IsAListOfStrings", "stage = ['s']\n" + kHead, "p.toml:1:10: a stage is a table, [[stage]]; found the string \"s\""},
+    {"WithoutTagAndType", kHead + "[[stage]]\n",
+     "p.toml:5:1: stage number 1: 'tag' is missing\np.toml:5:1: stage number 1: 'type' is missing"},
+    {"TagWithAPoint", kHead + "[[stage]]\ntag = 'a.b'\n" + kSampler.substr(20),
+     "p.toml:6:1: stage number 1: a tag has 1 to 100 letters, digits, '-' and '_'; found \"a.b\""},
+    {"TagOfTheDomain", kHead + "[[stage]]\ntag = 'domain'\n" + kSampler.substr(20),
+     "p.toml:6:1: stage 'domain': the tag 'domain' means something else; choose another"},
+    {"TagTwice", kGood + kSampler, "p.toml:10:1: stage 's': the tag is taken by the stage at p.toml:5:1; tags are unique"},
+    {"UnknownKey", kGood + "input = {}\n", "p.toml:9:1: stage 's': unknown key 'input'; did you mean 'inputs'?"},
+    {"UnknownName", kHead + "[[stage]]\ntag = 's'\ntype = 'sampler.fakke'\n",
+     "p.toml:5:1: stage 's': the input 'model' is missing: inputs = { model = \"<tag>\" } with a tag that gives model; allowed: domain\n"
+     "p.toml:7:1: stage 's': no plugin 'sampler.fakke'; did you mean 'sampler.fake'?"},
+    {"UnknownKind", kHead + "[[stage]]\ntag = 's'\ntype = 'samplar.fake'\n",
+     "p.toml:7:1: stage 's': 'samplar.fake' is no type: a type is kind.name with a kind of: sampler, reward, filter, trainer, metric; did "
+     "you mean "
+     "'sampler.fake'?"},
+    {"TypeWithoutPoint", kHead + "[[stage]]\ntag = 's'\ntype = 'fake'\n",
+     "p.toml:7:1: stage 's': 'fake' is no type: a type is kind.name with a kind of: sampler, reward, filter, trainer, metric"},
+    {"TypeOfADomain", kHead + "[[stage]]\ntag = 's'\ntype = 'domain.toy'\n",
+     "p.toml:7:1: stage 's': 'domain.toy' is a domain, which stands in [domain]; a stage is one of: sampler, reward, filter, trainer, "
+     "metric"},
+    {"OptionsAreNoTable", kGood + "options = 3\n", "p.toml:9:1: stage 's': 'options' is a table, [stage.options]; found the integer 3"},
+    {"UnknownOption", kGood + kReward + "[stage.options]\npalete = 'warm'\n",
+     "p.toml:14:1: stage 'r': reward.fake has no option 'palete'; did you mean 'palette'?"},
+    {"OptionOfAnotherType", kGood + "[stage.options]\neta = 'x'\n",
+     "p.toml:10:1: stage 's': sampler.fake takes the option 'eta' as a number; found the string \"x\""},
+    {"OptionOutOfBounds", kGood + "[stage.options]\nsamples_per_condition = 0\n",
+     "p.toml:10:1: stage 's': sampler.fake takes the option 'samples_per_condition' >= 1; found the integer 0"},
+    {"OptionOfAChoice", kGood + kReward + "options = { palette = 'worm' }\n",
+     "p.toml:13:13: stage 'r': reward.fake takes the option 'palette' as warm or cold; found the string \"worm\"; did you mean 'warm'?"},
+    {"OptionMissing", kGood + "[[stage]]\ntag = 'r'\ntype = 'reward.atoms'\ninputs = { samples = 's' }\n",
+     "p.toml:9:1: stage 'r': reward.atoms needs the option 'scale' (number): In angstrom."},
+    {"BlocksAndMicroBatches", kGood + "[stage.options]\nblock_size = 24\n",
+     "p.toml:10:1: stage 's': block_size is a multiple of micro_batch; found block_size 24 and micro_batch 16"},
+};
+FAULTY_TABLE(Stage);
+
+const std::vector<Faulty> kInputs = {
+    {"AreNoTable", kGood.substr(0, kGood.find("inputs")) + "inputs = 'domain'\n",
+     "p.toml:8:1: stage 's': 'inputs' is a table, inputs = { port = \"tag\" }; found the string \"domain\""},
+    {"UnknownPort", kGood.substr(0, kGood.find("inputs")) + "inputs = { model = 'domain', modle = 'domain' }\n",
+     "p.toml:8:30: stage 's': a sampler has no input 'modle'; did you mean 'model'?"},
+    {"MissingPort", kGood + "[[stage]]\ntag = 'r'\ntype = 'reward.fake'\ninputs = { }\n",
+     "p.toml:12:10: stage 'r': the input 'samples' is missing: inputs = { samples = \"<tag>\" } with a tag that gives trajectories; "
+     "allowed: s"},
+    {"UnknownTag", kGood + "[[stage]]\ntag = 'r'\ntype = 'reward.fake'\ninputs = { samples = 'ss' }\n",
+     "p.toml:12:12: stage 'r': the input 'samples' names 'ss', which is no stage; did you mean 's'?"},
+    {"UnknownTagNothingNear", kGood + "[[stage]]\ntag = 'f'\ntype = 'filter.fake'\ninputs = { scores = 'alignment' }\n",
+     "p.toml:12:12: stage 'f': the input 'scores' names 'alignment', which is no stage; no stage gives scores"},
+    {"WrongResult", kGood + kReward + "[[stage]]\ntag = 'f'\ntype = 'filter.fake'\ninputs = { scores = 's' }\n",
+     "p.toml:16:12: stage 'f': the input 'scores' takes scores, but stage 's' (sampler.fake) gives trajectories; allowed: r"},
+    {"DomainIsNoSamples", kGood + "[[stage]]\ntag = 'r'\ntype = 'reward.fake'\ninputs = { samples = 'domain' }\n",
+     "p.toml:12:12: stage 'r': the input 'samples' takes trajectories, but the domain gives a model; allowed: s"},
+    {"ManyWhereOneIsMeant", kGood + "[[stage]]\ntag = 'r'\ntype = 'reward.fake'\ninputs = { samples = ['s', 's'] }\n",
+     "p.toml:12:12: stage 'r': the input 'samples' is one tag; found a list"},
+    {"NumberForATag", kGood.substr(0, kGood.find("inputs")) + "inputs = { model = ['domain', 3] }\n",
+     "p.toml:8:12: stage 's': the input 'model' is a tag or a list of tags; found a list"},
+    {"EmptyList", kGood.substr(0, kGood.find("inputs")) + "inputs = { model = [] }\n",
+     "p.toml:8:12: stage 's': the input 'model' is a tag or a list of tags; found an empty list"},
+    {"SameTagTwice", kGood.substr(0, kGood.find("inputs")) + "inputs = { model = ['domain', 'domain'] }\n",
+     "p.toml:8:12: stage 's': the input 'model' names 'domain' twice"},
+    {"Itself", kHead + "[[stage]]\ntag = 't'\ntype = 'trainer.fake'\ninputs = { model = 't' }\n",
+     "p.toml:5:1: stage 't': its inputs form a cycle: 't' needs 't'"},
+    {"Cycle",
+     kHead + "[[stage]]\ntag = 's'\ntype = 'sampler.fake'\ninputs = { model = 't' }\n" + kReward +
+         "[[stage]]\ntag = 'f'\ntype = 'filter.fake'\ninputs = { scores = 'r' }\n"
+         "[[stage]]\ntag = 't'\ntype = 'trainer.fake'\ninputs = { model = 'domain', selection = 'f' }\n",
+     "p.toml:5:1: stage 's': its inputs form a cycle: 's' needs 't' needs 'f' needs 'r' needs 's'"},
+    {"StageBehindACycleIsNotBlamed",
+     kHead + "[[stage]]\ntag = 's'\ntype = 'sampler.fake'\ninputs = { model = 't' }\n"
+             "[[stage]]\ntag = 't'\ntype = 'trainer.fake'\ninputs = { model = 'u' }\n"
+             "[[stage]]\ntag = 'u'\ntype = 'trainer.fake'\ninputs = { model = 't' }\n",
+     "p.toml:9:1: stage 't': its inputs form a cycle: 't' needs 'u' needs 't'"},
+};
+FAULTY_TABLE(Inputs);
+
+const char* const kAllowed = "allowed: seed, name, cache.path, device.type, domain.<option>, <tag>.<option>";
+const std::vector<Faulty> kOverrides = {
+    {"NoStage", kGood, std::string("--set ss.eta=1: no stage has the tag 'ss'; did you mean 's'?; ") + kAllowed, {"ss.eta=1"}},
+    {"NoOption", kGood, "--set s.etta=1: stage 's': sampler.fake has no option 'etta'; did you mean 'eta'?", {"s.etta=1"}},
+    {"OutOfBounds", kGood, "--set s.eta=3: stage 's': sampler.fake takes the option 'eta' 0 to 1; found the integer 3", {"s.eta=3"}},
+    {"DomainOption",
+     kGood,
+     "--set domain.size=big: [domain]: domain.toy takes the option 'size' as an integer; found the string \"big\"",
+     {"domain.size=big"}},
+    {"Seed", kGood, "--set seed=-3: the pipeline: 'seed' is an integer of at least 0; found the integer -3", {"seed=-3"}},
+    {"Device", kGood, "--set device.type=tpu: [device]: 'type' is one of: cpu, cuda; found 'tpu'", {"device.type=tpu"}},
+    {"StageAlone", kGood, std::string("--set s=3: names a stage but no option of it; ") + kAllowed, {"s=3"}},
+    {"CacheAlone", kGood, std::string("--set cache=x: names nothing; ") + kAllowed, {"cache=x"}},
+    {"SeedOfSomething", kGood, std::string("--set seed.x=3: names nothing; ") + kAllowed, {"seed.x=3"}},
+    {"WithoutEquals", kGood, std::string("--set s.eta: is not path=value; ") + kAllowed, {"s.eta"}},
+    {"TwoLines", kGood, "--set s.eta=1\nname='y': a value has one line", {"s.eta=1\nname='y'"}},
+    {"ComeAfterTheFile",
+     "sead = 1\n" + kGood,
+     "p.toml:1:1: unknown key 'sead'; did you mean 'seed'?\n--set s.etta=1: stage 's': sampler.fake has no option 'etta'; did you mean "
+     "'eta'?",
+     {"s.etta=1"}},
+};
+FAULTY_TABLE(Overrides);
+
+TEST(FaultyPipelines, TellAllProblemsInTheFilesOrder) {
+  const std::string text =
+      "name = 'x'\nsede = 3\n[domain]\ntype = 'domain.toy'\noptions = { size = -1 }\n[[stage]]\ntag = 's'\ntype = 'sampler.fake'\n"
+      "inputs = { model = 'tuned' }\n[stage.options]\neta = 2\n[device]\ntype = 'tpu'\n";
+  try {
+    resolve(Document::parse(text, "p.toml", {}), fake_catalog());
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_STREQ(error.what(),
+                 "p.toml:2:1: unknown key 'sede'; did you mean 'seed'?\n"
+                 "p.toml:5:13: [domain]: domain.toy takes the option 'size' > 0; found the integer -1\n"
+                 "p.toml:9:12: stage 's': the input 'model' names 'tuned', which is no stage; allowed: domain\n"
+                 "p.toml:11:1: stage 's': sampler.fake takes the option 'eta' 0 to 1; found the integer 2\n"
+                 "p.toml:13:1: [device]: 'type' is one of: cpu, cuda; found 'tpu'");
+  }
+}
+
+}  // namespace
+}  // namespace espalier::config

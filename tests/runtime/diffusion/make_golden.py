@@ -1,0 +1,137 @@
+"""Writes golden.json, the numbers of diffusers' DDIMScheduler that diffusers_test.cpp compares with.
+
+    python make_golden.py            writes golden.json
+    python make_golden.py --check    compares golden.json with the diffusers installed here; exit 77 (skip) where there is none
+"""
+
+import hashlib
+import json
+import pathlib
+import sys
+
+try:
+    import diffusers
+    import numpy as np
+    import torch
+except ImportError as missing:
+    print(f"skipped: {missing}; `scripts/setup --peers` installs what this needs")
+    sys.exit(77)
+
+GOLDEN = pathlib.Path(__file__).with_name("golden.json")
+SCHEDULES = [("linear", 0.0001, 0.02), ("scaled_linear", 0.00085, 0.012), ("squaredcos_cap_v2", 0.0001, 0.02)]
+SPACINGS = ["leading", "trailing", "linspace"]
+PREDICTIONS = ["epsilon", "v_prediction", "sample"]
+ETAS = [0.0, 0.5, 1.0]
+COUNTS = [4, 7, 20, 25, 50]
+PROBED = [0, 1, 10, 250, 499, 500, 501, 900, 998, 999]
+
+
+# diffusers computes a step's coefficients in float32. With scaled_linear that agrees with exact arithmetic to 1e-6; with squaredcos_cap_v2
+# its first steps lose up to 1e-4 (1 - alpha_bar_prev - sigma^2 cancels, and alpha_bar is 2e-9), so there its table and state are widened
+# to float64: the same code, without its rounding.
+DTYPES = {"scaled_linear": torch.float32, "squaredcos_cap_v2": torch.float64}
+
+
+def state(dtype):
+    return torch.tensor([[-2.1, -0.9, -0.3, 0.05], [0.2, 0.6, 1.3, 2.4]], dtype=torch.float32).to(dtype)
+
+
+def shortest(values, dtype):
+    """Nine digits name a float32."""
+    return [float(f"{value:.9g}") if dtype == torch.float32 else value for value in values.flatten().tolist()]
+
+
+def noise(step):
+    """Stands in for a normal draw; exact in float32, so that both sides have the same bits."""
+    k = torch.arange(8, dtype=torch.float32).reshape(2, 4)
+    return ((k * 37 + step * 53) % 64 - 32) / 16
+
+
+def network(prediction, x, t):
+    """Near the optimal answer for data of unit variance, and not linear."""
+    trend = {"epsilon": t / 1000, "v_prediction": 0.0, "sample": 1 - t / 1000}[prediction]
+    return x * trend + 0.1 * x / (1 + x * x)
+
+
+def chains(schedule, start, end):
+    for spacing in SPACINGS:
+        for prediction in PREDICTIONS:
+            for eta in ETAS:
+                for count in COUNTS if schedule == "scaled_linear" else [7, 50]:
+                    clip = prediction == "epsilon" and count == 20
+                    config = {
+                        "_class_name": "DDIMScheduler", "num_train_timesteps": 1000, "beta_schedule": schedule, "beta_start": start,
+                        "beta_end": end, "prediction_type": prediction, "timestep_spacing": spacing, "clip_sample": clip,
+                        "set_alpha_to_one": count % 2 == 0, "steps_offset": 1 if spacing == "leading" else 0,
+                    }
+                    if clip:
+                        config["clip_sample_range"] = 0.75
+                    yield config, eta, count
+
+
+def run_chain(config, eta, count):
+    scheduler = diffusers.DDIMScheduler.from_config(config)
+    scheduler.set_timesteps(count)
+    dtype = DTYPES[config["beta_schedule"]]
+    scheduler.alphas_cumprod = scheduler.alphas_cumprod.to(dtype)
+    scheduler.final_alpha_cumprod = scheduler.final_alpha_cumprod.to(dtype)
+    x = state(dtype)
+    middle = None
+    for step, t in enumerate(scheduler.timesteps.tolist()):
+        x = scheduler.step(network(config["prediction_type"], x, t), t, x, eta=eta, variance_noise=noise(step).to(dtype)).prev_sample
+        if step == 0:
+            middle = x
+    return shortest(middle, dtype), shortest(x, dtype)
+
+
+def timesteps_digest(spacing):
+    lines = []
+    for count in range(1, 1001):
+        scheduler = diffusers.DDIMScheduler(timestep_spacing=spacing)
+        scheduler.set_timesteps(count)
+        timesteps = scheduler.timesteps.tolist()
+        if len(timesteps) != count:  # numpy.arange may give one entry too many; Espalier gives exactly `count`
+            timesteps = timesteps[:count]
+        lines.append(",".join(str(t) for t in timesteps))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def golden():
+    result = {"schedules": [], "chains": [], "timesteps_sha256": {s: timesteps_digest(s) for s in SPACINGS}}
+    for schedule, start, end in SCHEDULES:
+        table = diffusers.DDIMScheduler(beta_schedule=schedule, beta_start=start, beta_end=end).alphas_cumprod
+        result["schedules"].append({
+            "beta_schedule": schedule, "beta_start": start, "beta_end": end, "index": PROBED,
+            "alpha_bar": [float(table[i]) for i in PROBED],
+            "sum": float(table.double().sum()),
+        })
+        if schedule == "linear":
+            continue
+        for config, eta, count in chains(schedule, start, end):
+            first, last = run_chain(config, eta, count)
+            result["chains"].append({"config": config, "eta": eta, "num_inference_steps": count, "dtype": str(DTYPES[schedule])[6:],
+                                     "first": first, "last": last})
+    return result
+
+
+def compare(found, expected, path=""):
+    if isinstance(expected, dict):
+        return max([compare(found[k], expected[k], f"{path}.{k}") for k in expected], default=0.0)
+    if isinstance(expected, list):
+        return max([compare(f, e, f"{path}[{i}]") for i, (f, e) in enumerate(zip(found, expected, strict=True))], default=0.0)
+    if isinstance(expected, float):
+        if abs(found - expected) > 1e-6 * max(1.0, abs(expected)):
+            sys.exit(f"golden.json{path}: {expected}, diffusers {diffusers.__version__} gives {found}")
+        return abs(found - expected)
+    if found != expected:
+        sys.exit(f"golden.json{path}: {expected!r}, diffusers {diffusers.__version__} gives {found!r}")
+    return 0.0
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    if sys.argv[1:] == ["--check"]:
+        difference = compare(golden(), json.loads(GOLDEN.read_text()))
+        print(f"golden.json agrees with diffusers {diffusers.__version__}, numpy {np.__version__}: largest difference {difference:.2e}")
+    else:
+        GOLDEN.write_text(json.dumps(golden(), indent=None, separators=(",", ":")).replace('{"config"', '\n{"config"') + "\n")

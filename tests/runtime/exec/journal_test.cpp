@@ -1,0 +1,190 @@
+#include "runtime/exec/journal.h"
+
+#include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <limits>
+
+#include "runtime/base/errors.h"
+#include "tests/runtime/base/folder.h"
+
+namespace espalier::exec {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AllOf, testing::ElementsAre, testing::HasSubstr, testing::IsEmpty;
+
+class Said final : public Progress {
+ public:
+  void begin(const std::string&, std::int64_t, const std::string&) override {}
+  void advance(std::int64_t, const std::string&) override {}
+  void end() override {}
+  void say(const std::string& line) override { lines.push_back(line); }
+  std::vector<std::string> lines;
+};
+
+Checkpoint checkpoint_at(std::int64_t step) {
+  Checkpoint checkpoint;
+  checkpoint.step = step;
+  checkpoint.state["loss_sum"] = static_cast<double>(step) + 0.1;
+  checkpoint.tensors["model"]["unet.weight"] = at::full({2, 3}, static_cast<double>(step));
+  checkpoint.tensors["optimizer"]["unet.weight.step"] = at::full({}, static_cast<double>(step));
+  return checkpoint;
+}
+
+class Journal : public testing::Test {
+ protected:
+  // A new journal each time, as in a new process.
+  TrainingJournal open() { return {folder_.path() / "key", said_}; }
+  void save(std::int64_t step) {
+    auto journal = open();
+    journal.save(checkpoint_at(step));
+  }
+  std::int64_t newest_step() {
+    auto journal = open();
+    const auto found = journal.newest();
+    return found ? found->step : -1;
+  }
+  fs::path at(std::int64_t step) const { return folder_.path() / "key" / ("checkpoint-" + std::to_string(step)); }
+  std::vector<std::string> folders() const {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder_.path() / "key")) names.push_back(entry.path().filename());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+  static void flip_a_bit(const fs::path& file) {
+    auto bytes = read_file(file);
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+    rewrite(file, bytes);
+  }
+  static void rewrite(const fs::path& file, const std::string& bytes) {
+    fs::remove(file);
+    std::ofstream(file, std::ios::binary) << bytes;
+  }
+
+  TemporaryFolder folder_;
+  Said said_;
+};
+
+TEST_F(Journal, HasNoCheckpointBeforeTheFirst) {
+  EXPECT_EQ(newest_step(), -1);
+  EXPECT_THAT(said_.lines, IsEmpty());
+}
+
+TEST_F(Journal, GivesBackWhatWasSaved) {
+  save(10);
+  auto journal = open();
+  const auto found = journal.newest();
+  ASSERT_TRUE(found.has_value());
+  const auto saved = checkpoint_at(10);
+  EXPECT_EQ(found->step, 10);
+  EXPECT_EQ(found->state.at("loss_sum"), saved.state.at("loss_sum"));
+  ASSERT_EQ(found->tensors.size(), 2u);
+  EXPECT_TRUE(at::equal(found->tensors.at("model").at("unet.weight"), saved.tensors.at("model").at("unet.weight")));
+  EXPECT_EQ(found->tensors.at("optimizer").at("unet.weight.step").dim(), 0);
+}
+
+TEST_F(Journal, KeepsTheNewestTwo) {
+  for (const std::int64_t step : {5, 10, 90, 100}) save(step);
+  EXPECT_THAT(folders(), ElementsAre("checkpoint-100", "checkpoint-90"));
+  EXPECT_EQ(newest_step(), 100);
+}
+
+TEST_F(Journal, PassesOverAnAttemptThatWasKilled) {
+  save(10);
+  save(20);
+  fs::remove(at(20) / "manifest.json");  // linked last: without it the checkpoint does not exist
+  EXPECT_EQ(newest_step(), 10);
+  EXPECT_THAT(said_.lines, IsEmpty());
+  save(20);
+  EXPECT_EQ(newest_step(), 20);
+}
+
+TEST_F(Journal, FallsBackPastADamagedCheckpointAndSaysSo) {
+  for (const char* file : {"model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"}) {
+    SCOPED_TRACE(file);
+    save(10);
+    save(20);
+    flip_a_bit(at(20) / file);
+    EXPECT_EQ(newest_step(), 10);
+    EXPECT_THAT(said_.lines, ElementsAre(AllOf(HasSubstr("damaged"), HasSubstr("checkpoint-20"), HasSubstr(file))));
+    said_.lines.clear();
+    fs::remove_all(folder_.path() / "key");
+  }
+}
+
+TEST_F(Journal, FallsBackPastAMissingOrShortFile) {
+  for (const bool missing : {true, false}) {
+    save(10);
+    save(20);
+    const auto file = at(20) / "model.safetensors";
+    const auto bytes = read_file(file);
+    fs::remove(file);
+    if (!missing) rewrite(file, bytes.substr(0, bytes.size() - 1));
+    EXPECT_EQ(newest_step(), 10);
+    EXPECT_THAT(said_.lines, ElementsAre(HasSubstr("model.safetensors")));
+    said_.lines.clear();
+    fs::remove_all(folder_.path() / "key");
+  }
+}
+
+TEST_F(Journal, StartsAnewWhereEveryCheckpointIsDamaged) {
+  save(10);
+  save(20);
+  for (const std::int64_t step : {10, 20}) flip_a_bit(at(step) / "model.safetensors");
+  EXPECT_EQ(newest_step(), -1);
+  EXPECT_EQ(said_.lines.size(), 2u);
+}
+
+TEST_F(Journal, KeepsWhatIsSavedBelowDamagedOnes) {
+  save(20);
+  save(30);
+  for (const std::int64_t step : {20, 30}) flip_a_bit(at(step) / "model.safetensors");
+  ASSERT_EQ(newest_step(), -1);
+  save(10);  // training went back to the start
+  EXPECT_EQ(newest_step(), 10);
+  save(15);
+  EXPECT_EQ(newest_step(), 15);
+  flip_a_bit(at(15) / "model.safetensors");
+  EXPECT_EQ(newest_step(), 10) << "the newest two that are sound are kept";
+}
+
+TEST_F(Journal, CurvesSurviveWithoutHoleOrTwin) {
+  {
+    auto journal = open();
+    journal.scalar("loss", 1, 0.5);
+    journal.scalar("learning_rate", 1, 1e-4);
+    journal.scalar("loss", 2, 0.1 + 0.2);
+    journal.save(checkpoint_at(2));
+    journal.scalar("loss", 3, 9.0);  // lost with the process: training goes back to step 2
+  }
+  auto journal = open();
+  ASSERT_TRUE(journal.newest().has_value());
+  journal.scalar("loss", 3, std::numeric_limits<double>::infinity());
+  ASSERT_EQ(journal.curves().size(), 2u);
+  EXPECT_EQ(journal.curves()[0].name, "loss");
+  EXPECT_THAT(journal.curves()[0].step, ElementsAre(1, 2, 3));
+  EXPECT_THAT(journal.curves()[0].value, ElementsAre(0.5, 0.1 + 0.2, std::numeric_limits<double>::infinity()));
+  EXPECT_THAT(journal.curves()[1].value, ElementsAre(1e-4));
+  const auto again = curves_from(parse_json(to_json(curves_value(journal.curves())), "curves"), "tuned");
+  EXPECT_EQ(again[0].stage, "tuned");
+  EXPECT_EQ(again[0].value, journal.curves()[0].value);
+}
+
+TEST_F(Journal, CurvesGoBackWithADamagedCheckpoint) {
+  auto journal = open();
+  journal.scalar("loss", 1, 0.5);
+  journal.save(checkpoint_at(1));
+  journal.scalar("loss", 2, 0.25);
+  journal.save(checkpoint_at(2));
+  flip_a_bit(at(2) / "model.safetensors");
+  auto resumed = open();
+  EXPECT_EQ(resumed.newest()->step, 1);
+  EXPECT_THAT(resumed.curves().front().step, ElementsAre(1));
+}
+
+}  // namespace
+}  // namespace espalier::exec

@@ -1,0 +1,277 @@
+#include "fake_pipeline.h"
+
+#include <gtest/gtest.h>
+
+#include "runtime/config/document.h"
+
+namespace espalier::plan {
+namespace {
+
+class FakeDomain final : public Domain {
+ public:
+  void options(Schema& schema) override {
+    schema.text("prompts", prompts_, "Stands for the conditions' content.");
+    schema.integer("count", count_, "How many conditions there are.");
+    schema.text("weights", weights_, "Stands for the model's weights.");
+    schema.text("decoder", decoder_, "Stands for how states are decoded.");
+    schema.text("examples", examples_, "Stands for the training data.");
+  }
+  void open(const DomainContext&) override {}
+  std::string sample_kind() const override { return "image"; }
+  StateSpec state_spec() const override { return {{"sample", {{3}, at::kFloat}}}; }
+  std::vector<std::string> splits() const override { return {"train", "held_out"}; }
+  Conditions conditions(const std::string& split) const override {
+    Conditions conditions;
+    for (std::int64_t i = 0; i < count_; ++i) conditions.text.push_back(prompts_ + " " + split + " " + std::to_string(i));
+    conditions.facts.resize(conditions.text.size());
+    return conditions;
+  }
+  std::unique_ptr<Examples> examples(const std::string& split) const override {
+    class Nothing final : public Examples {
+     public:
+      explicit Nothing(Hex digest) : digest_(std::move(digest)) {}
+      std::int64_t size() const override { return 0; }
+      Hex digest() const override { return digest_; }
+      Batch at(const std::vector<std::uint64_t>&) const override { return {}; }
+
+     private:
+      Hex digest_;
+    };
+    return std::make_unique<Nothing>(sha256(examples_ + " " + split));
+  }
+  Value decoder() const override { return decoder_; }
+  Sample decode(const State&) const override { return {}; }
+  std::vector<Picture> draw(const Sample&) const override { return {}; }
+  std::filesystem::path model_folder() const override { return "model"; }
+  ModelInfo model_info(const std::filesystem::path&) const override {
+    ModelInfo info;
+    info.digest = sha256(weights_);
+    info.architecture = "fake network";
+    info.process = "fake process";
+    return info;
+  }
+  Model load_model(const std::filesystem::path&) const override { return {}; }
+  void save_model(const Model&, const std::filesystem::path&) const override {}
+
+ private:
+  std::string prompts_ = "a prompt", weights_ = "base", decoder_ = "identity", examples_ = "pictures";
+  std::int64_t count_ = 10;
+};
+
+class FakeSampler final : public Sampler {
+ public:
+  void options(Schema& schema) override {
+    schema.integer("num_inference_steps", steps_, "Steps.").above(0);
+    schema.number("eta", eta_, "Fresh noise.");
+    schema.integer("logging", logging_, "Nothing that a trajectory shows.").operational();
+  }
+  std::vector<Phase> phases(const std::vector<ModelInfo>& models) const override {
+    Phase phase;
+    phase.process = models.front().process;
+    for (std::int64_t n = steps_; n >= 0; --n) {
+      const double sigma = static_cast<double>(n) / static_cast<double>(steps_);
+      phase.grid.points.push_back({n, static_cast<double>(n), {1.0 - sigma, sigma}});
+    }
+    phase.segments = stitch(models, steps_);
+    return {phase};
+  }
+  std::int64_t network_evaluations(const std::vector<Phase>&) const override { return 2 * steps_; }
+  void sample(const SampleJob&, Recorder&) const override {}
+
+ private:
+  std::int64_t steps_ = 20, logging_ = 1;
+  double eta_ = 1.0;
+};
+
+class FakeReward final : public Reward {
+ public:
+  void options(Schema& schema) override {
+    schema.choice("palette", palette_, {"warm", "cold"}, "Colours.");
+    schema.path("weights", weights_, "A file whose content identity() tells.").operational();
+  }
+  Value identity() const override { return weights_.empty() ? Value() : Value("content of " + weights_); }
+  at::Tensor score(const RewardInput&) const override { return {}; }
+
+ private:
+  std::string palette_ = "warm", weights_;
+};
+
+class FakeFilter final : public Filter {
+ public:
+  void options(Schema& schema) override { schema.integer("k", k_, "How many.").above(0); }
+  Selection select(const FilterInput&) const override { return {}; }
+  Law law(const FilterInput&) const override { return {}; }
+
+ private:
+  std::int64_t k_ = 1;
+};
+
+class FakeTrainer final : public Trainer {
+ public:
+  void options(Schema& schema) override {
+    schema.step("intermediate_step", step_, "Where training starts.");
+    schema.flag("clean", clean_, "Read x_0 instead of the intermediate step.");
+    schema.strings("train_components", components_, "What is trained.");
+    schema.integer("checkpointing_steps", checkpointing_steps_, "How often.").operational();
+  }
+  std::vector<Step> recorded_steps() const override { return {clean_ ? Step() : step_}; }
+  Value identity(const Domain& domain) const override { return Value(domain.examples("train")->digest()); }
+  std::int64_t max_train_steps() const override { return 1; }
+  Model train(const TrainerInput&) const override { return {}; }
+
+ private:
+  Step step_;
+  bool clean_ = false;
+  std::vector<std::string> components_ = {"unet"};
+  std::int64_t checkpointing_steps_ = 100;
+};
+
+class FakeMetric final : public Metric {
+ public:
+  void options(Schema& schema) override { schema.integer("resamples", resamples_, "Of the bootstrap."); }
+  std::vector<Figure> figures(const MetricInput&) const override { return {}; }
+
+ private:
+  std::int64_t resamples_ = 1000;
+};
+
+}  // namespace
+
+plugin::Catalog fake_catalog(const std::map<std::string, std::int64_t>& versions) {
+  const auto version = [&versions](const std::string& kind) { return versions.contains(kind) ? versions.at(kind) : 1; };
+  Registrar registrar;
+  registrar.domain<FakeDomain>("fake", version("domain"), "Fake.");
+  registrar.sampler<FakeSampler>("fake", version("sampler"), "", "Fake.");
+  registrar.reward<FakeReward>("fake", version("reward"), "image", "Fake.");
+  registrar.filter<FakeFilter>("fake", version("filter"), "Fake.");
+  registrar.trainer<FakeTrainer>("fake", version("trainer"), "Fake.");
+  registrar.metric<FakeMetric>("fake", version("metric"), "Fake.");
+  plugin::Catalog catalog;
+  catalog.add(registrar.entries());
+  return catalog;
+}
+
+std::string pipeline_text() {
+  return R"(
+name = "fake"
+seed = 7
+[domain]
+type = "domain.fake"
+[domain.options]
+count = 10
+[defaults."sampler.fake"]
+samples_per_condition = 4
+block_size = 16
+micro_batch = 4
+[[stage]]
+tag = "samples"
+type = "sampler.fake"
+inputs = { model = "domain" }
+[[stage]]
+tag = "alignment"
+type = "reward.fake"
+inputs = { samples = "samples" }
+[[stage]]
+tag = "best"
+type = "filter.fake"
+inputs = { scores = "alignment" }
+[[stage]]
+tag = "tuned"
+type = "trainer.fake"
+inputs = { model = "domain", selection = "best" }
+[stage.options]
+intermediate_step = 0.25
+[[stage]]
+tag = "tuned_samples"
+type = "sampler.fake"
+inputs = { model = ["tuned", "domain"] }
+[stage.options]
+split = "held_out"
+[[stage]]
+tag = "tuned_alignment"
+type = "reward.fake"
+inputs = { samples = "tuned_samples" }
+[[stage]]
+tag = "summary"
+type = "metric.fake"
+inputs = { scores = ["tuned_alignment"], baseline = "alignment" }
+[[stage]]
+tag = "pretrained"
+type = "trainer.fake"
+inputs = { model = "domain" }
+)";
+}
+
+Fake::Fake(const std::vector<std::string>& overrides, const std::map<std::string, std::int64_t>& versions, const std::string& text)
+    : catalog(fake_catalog(versions)), spec(config::resolve(config::Document::parse(text, "fake.toml", overrides), catalog)) {}
+
+std::map<std::uint64_t, cache::BlockStatus> FakeIndex::blocks(const Hex& set_id) const {
+  const auto found = sets.find(set_id);
+  return found == sets.end() ? std::map<std::uint64_t, cache::BlockStatus>() : found->second;
+}
+
+std::map<std::uint64_t, cache::CommitInfo> FakeIndex::score_blocks(const Hex& set_id, const Hex& score_id) const {
+  const auto found = scores_.find({set_id, score_id});
+  return found == scores_.end() ? std::map<std::uint64_t, cache::CommitInfo>() : found->second;
+}
+
+std::optional<cache::ResultInfo> FakeIndex::result(const std::string& kind, const Hex& key) const {
+  const auto found = results_.find({kind, key});
+  return found == results_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::vector<Value> FakeIndex::requests(const std::string& kind) const {
+  const auto found = requests_.find(kind);
+  return found == requests_.end() ? std::vector<Value>() : found->second;
+}
+
+void FakeIndex::carry_out(const StagePlan& plan) {
+  const std::string kind = cache_kind(plan.stage->kind->gives);
+  requests_[kind].push_back(plan.request);
+  if (kind == "trajectories") {
+    for (const auto block : plan.missing) {
+      auto& status = sets[plan.key][block];
+      status.steps.insert(plan.missing_steps.at(block).begin(), plan.missing_steps.at(block).end());
+      status.total.seconds = 2.0;
+      status.total.network_evaluations = plan.network_evaluations / static_cast<std::int64_t>(plan.missing.size());
+    }
+  } else if (kind == "scores") {
+    for (const auto block : plan.missing) scores_[{plan.result->set_id, plan.key}][block] = {};
+  } else {
+    cache::ResultInfo info;
+    info.digest = sha256("content of " + plan.key);
+    info.request = plan.request;
+    if (kind == "model") {
+      ModelInfo model;
+      model.digest = sha256("weights of " + plan.key);
+      model.architecture = "fake network";
+      model.process = "fake process";
+      model.last_step = Step::from_value(plan.stage->keyed.at("intermediate_step"));
+      info.info = Value::Map{{"model", model.to_value()}};
+    }
+    results_[{kind, plan.key}] = info;
+  }
+}
+
+Plans plan_all(const Fake& fake, const cache::Index& index) {
+  Plans plans;
+  for (auto& plan : make(fake.spec, index)) plans.emplace(plan.stage->tag, std::move(plan));
+  return plans;
+}
+
+Plans run_all(const Fake& fake, FakeIndex& index) {
+  for (std::size_t round = 0; round <= fake.spec.stages.size(); ++round) {
+    auto plans = plan_all(fake, index);
+    bool done = true;
+    for (const auto& [tag, plan] : plans) {
+      if (plan.action == Action::reuse) continue;
+      done = false;
+      if (plan.pending.empty()) index.carry_out(plan);
+    }
+    if (done) return plans;
+  }
+  ADD_FAILURE() << "stages are left to run after as many rounds as there are stages";
+  return {};
+}
+
+}  // namespace espalier::plan

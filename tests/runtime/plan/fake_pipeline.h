@@ -1,0 +1,56 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "runtime/config/resolve.h"
+#include "runtime/plan/plan.h"
+#include "runtime/plugin/catalog.h"
+
+// A pipeline of plugins that compute nothing, and a cache that exists in memory: all that a planner asks of either.
+namespace espalier::plan {
+
+// Plugins named "fake", one of each kind, with the numerics versions given ("sampler" -> 2), 1 otherwise. The domain's options are texts
+// that stand for content: prompts (conditions), weights (of its model), decoder, examples; and `count`, how many conditions it has. Its
+// state is 3 floats. The sampler costs 2 evaluations a step.
+plugin::Catalog fake_catalog(const std::map<std::string, std::int64_t>& versions = {});
+
+// samples -> alignment -> best -> tuned -> tuned_samples -> tuned_alignment -> summary (baseline: alignment), and pretrained on examples.
+// 10 conditions, 4 samples each, blocks of 16, 20 steps; tuned from 0.25 N on with the loss "forward", so that step 5 is read.
+std::string pipeline_text();
+
+struct Fake {
+  explicit Fake(const std::vector<std::string>& overrides = {}, const std::map<std::string, std::int64_t>& versions = {},
+                const std::string& text = pipeline_text());
+  plugin::Catalog catalog;
+  config::PipelineSpec spec;
+};
+
+class FakeIndex final : public cache::Index {
+ public:
+  std::map<std::uint64_t, cache::BlockStatus> blocks(const Hex& set_id) const override;
+  std::map<std::uint64_t, cache::CommitInfo> score_blocks(const Hex& set_id, const Hex& score_id) const override;
+  std::optional<cache::ResultInfo> result(const std::string& kind, const Hex& key) const override;
+  std::vector<Value> requests(const std::string& kind) const override;
+
+  // As if the stage had been run: what it lacked is there afterwards. Each block of trajectories took 2 seconds.
+  void carry_out(const StagePlan& plan);
+
+  std::map<Hex, std::map<std::uint64_t, cache::BlockStatus>> sets;
+
+ private:
+  std::map<std::pair<Hex, Hex>, std::map<std::uint64_t, cache::CommitInfo>> scores_;
+  std::map<std::pair<std::string, Hex>, cache::ResultInfo> results_;
+  std::map<std::string, std::vector<Value>> requests_;
+};
+
+using Plans = std::map<std::string, StagePlan>;  // by tag
+
+Plans plan_all(const Fake& fake, const cache::Index& index);
+
+// Runs the pipeline to its end; gives the plan of the run after it.
+Plans run_all(const Fake& fake, FakeIndex& index);
+
+}  // namespace espalier::plan

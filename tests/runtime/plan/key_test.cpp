@@ -1,0 +1,134 @@
+// What changes a key, and what does not.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "fake_pipeline.h"
+#include "runtime/base/errors.h"
+
+namespace espalier::plan {
+namespace {
+
+using testing::UnorderedElementsAre;
+
+const std::vector<std::string> kStages = {"samples",       "alignment",       "best",    "tuned",
+                                          "tuned_samples", "tuned_alignment", "summary", "pretrained"};
+
+std::map<std::string, Hex> keys_of(const Fake& fake) {
+  FakeIndex index;
+  std::map<std::string, Hex> keys;
+  for (const auto& [tag, plan] : run_all(fake, index)) keys[tag] = plan.key;
+  return keys;
+}
+
+// Tags whose key is another.
+std::set<std::string> changed(const Fake& fake) {
+  static const auto kUsual = keys_of(Fake());
+  std::set<std::string> tags;
+  for (const auto& [tag, key] : keys_of(fake)) {
+    if (key != kUsual.at(tag)) tags.insert(tag);
+  }
+  return tags;
+}
+
+// Another value that the option may have, as an override spells it.
+std::string another(const OptionInfo& option, const Value& now) {
+  if (option.name == "split") return now.as_string() == "train" ? "held_out" : "train";
+  if (option.type == "integer") return std::to_string(now.as_integer() == 0 ? 1 : 2 * now.as_integer());
+  if (option.type == "number") return to_json(now.as_number() / 2 + 0.25);
+  if (option.type == "bool") return now.as_bool() ? "false" : "true";
+  if (option.type == "choice") return option.choices.at(option.choices.front() == now.as_string() ? 1 : 0);
+  if (option.type == "step") return "0.5";
+  if (option.type == "steps") return "[1]";
+  if (option.type == "strings") return R"(["another"])";
+  return "\"another\"";
+}
+
+const Value& present(const config::StageSpec& stage, const std::string& option) {
+  for (const auto* values : {&stage.keyed, &stage.view, &stage.operational}) {
+    if (const auto* found = values->find(option)) return *found;
+  }
+  throw InternalError("no option " + option);
+}
+
+TEST(Key, ChangesWithEveryKeyedOptionAndWithNoOther) {
+  const Fake usual;
+  std::map<OptionRole, int> seen;
+  for (const auto& tag : kStages) {
+    const auto& stage = *usual.spec.find(tag);
+    for (const auto& option : config::describe_options(*usual.catalog.find(stage.kind->kind, "fake"))) {
+      if (tag == "alignment" && option.name == "weights") continue;  // identity() tells its content: see below
+      if (tag == "tuned_alignment" && option.name == "weights") continue;
+      const auto override_text = tag + "." + option.name + "=" + another(option, present(stage, option.name));
+      EXPECT_EQ(changed(Fake({override_text})).contains(tag), option.role == OptionRole::keyed) << override_text;
+      ++seen[option.role];
+    }
+  }
+  EXPECT_GE(seen[OptionRole::keyed], 20);
+  EXPECT_GE(seen[OptionRole::view], 4);
+  EXPECT_GE(seen[OptionRole::operational], 6);
+}
+
+TEST(Key, OfAnotherStageKeepsWhatOperationalOptionsDoNotReach) {
+  for (const char* option :
+       {"samples.logging=3", "tuned.checkpointing_steps=7", "alignment.max_invalid_fraction=0.5", "samples.record_steps=[1]"}) {
+    EXPECT_TRUE(changed(Fake({option})).empty()) << option;
+  }
+}
+
+TEST(Key, OfASelectionKnowsTheSizeOfTheView) {
+  EXPECT_THAT(changed(Fake({"samples.samples_per_condition=5"})),
+              UnorderedElementsAre("best", "tuned", "tuned_samples", "tuned_alignment", "summary"));
+}
+
+TEST(Key, DependsOnContentNotOnNames) {
+  const std::vector<std::string> from_samples = {"samples", "alignment", "best", "tuned", "tuned_samples", "tuned_alignment", "summary"};
+  EXPECT_THAT(changed(Fake({"domain.prompts=others"})), testing::UnorderedElementsAreArray(from_samples));
+  EXPECT_THAT(changed(Fake({"domain.count=11"})), testing::UnorderedElementsAreArray(from_samples));
+  EXPECT_THAT(changed(Fake({"domain.weights=others"})), testing::UnorderedElementsAreArray(kStages));
+  EXPECT_THAT(changed(Fake({"domain.decoder=another"})),
+              UnorderedElementsAre("alignment", "best", "tuned", "tuned_samples", "tuned_alignment", "summary"));
+  EXPECT_THAT(changed(Fake({"domain.examples=others"})), UnorderedElementsAre("pretrained"));
+  EXPECT_THAT(changed(Fake({"tuned_alignment.weights=a_file"})), UnorderedElementsAre("tuned_alignment", "summary"));
+  EXPECT_THAT(changed(Fake({"seed=8"})), testing::UnorderedElementsAreArray(kStages));
+  EXPECT_TRUE(changed(Fake({"name=another", "cache.path=elsewhere", "device.type=cuda"})).empty());
+}
+
+TEST(Key, ChangesWithAPluginsNumericsVersion) {
+  EXPECT_THAT(changed(Fake({}, {{"metric", 2}})), UnorderedElementsAre("summary"));
+  EXPECT_THAT(changed(Fake({}, {{"filter", 2}})), UnorderedElementsAre("best", "tuned", "tuned_samples", "tuned_alignment", "summary"));
+  EXPECT_THAT(changed(Fake({}, {{"trainer", 2}})),
+              UnorderedElementsAre("tuned", "tuned_samples", "tuned_alignment", "summary", "pretrained"));
+  EXPECT_FALSE(changed(Fake({}, {{"reward", 2}})).contains("samples"));
+  EXPECT_TRUE(changed(Fake({}, {{"reward", 2}})).contains("alignment"));
+  EXPECT_TRUE(changed(Fake({}, {{"sampler", 2}})).contains("samples"));
+}
+
+std::string renamed(const std::string& from, const std::string& to) {
+  auto text = pipeline_text();
+  const auto quoted = "\"" + from + "\"";
+  for (auto at = text.find(quoted); at != std::string::npos; at = text.find(quoted, at + 1))
+    text.replace(at, quoted.size(), "\"" + to + "\"");
+  return text;
+}
+
+TEST(Key, IsTheSameUnderOtherTagsSpacingAndComments) {
+  const auto usual = keys_of(Fake());
+  for (const char* tag : {"samples", "best", "tuned", "tuned_samples"}) {
+    const auto keys = keys_of(Fake({}, {}, "# a remark\n\n" + renamed(tag, "another")));
+    for (const auto& [other, key] : usual) EXPECT_EQ(keys.at(other == tag ? "another" : other), key) << tag << " renamed: " << other;
+  }
+}
+
+TEST(Key, OfFiguresKnowsTheTagsThatTheyAreNamedAfter) {
+  const auto keys = keys_of(Fake({}, {}, renamed("tuned_alignment", "another")));
+  EXPECT_EQ(keys.at("another"), keys_of(Fake()).at("tuned_alignment"));
+  EXPECT_NE(keys.at("summary"), keys_of(Fake()).at("summary"));
+}
+
+TEST(Key, OfAStepIsOfItsKindNotOfItsSize) {
+  const auto index = keys_of(Fake({"tuned.intermediate_step=1"})), fraction = keys_of(Fake({"tuned.intermediate_step=1.0"}));
+  EXPECT_NE(index.at("tuned"), fraction.at("tuned"));
+}
+
+}  // namespace
+}  // namespace espalier::plan

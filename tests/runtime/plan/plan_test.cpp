@@ -1,0 +1,193 @@
+#include "runtime/plan/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "fake_pipeline.h"
+#include "runtime/base/errors.h"
+
+namespace espalier::plan {
+namespace {
+
+using testing::ElementsAre, testing::HasSubstr, testing::IsEmpty, testing::UnorderedElementsAre;
+
+std::set<std::string> tags_to_run(const Plans& plans) {
+  std::set<std::string> tags;
+  for (const auto& [tag, plan] : plans) {
+    if (plan.action == Action::run) tags.insert(tag);
+  }
+  return tags;
+}
+
+TEST(Plan, RunsAllThatAnEmptyCacheLacksAndSaysWhy) {
+  const Fake fake;
+  const auto plans = plan_all(fake, FakeIndex());
+  EXPECT_EQ(tags_to_run(plans).size(), 8u);
+  EXPECT_EQ(plans.at("samples").because, "no such trajectories in the cache");
+  EXPECT_EQ(plans.at("alignment").because, "no such scores in the cache");
+  EXPECT_EQ(plans.at("best").because, "no such selection in the cache");
+  EXPECT_EQ(plans.at("pretrained").because, "no such model in the cache");
+  EXPECT_THAT(plans.at("samples").missing, ElementsAre(0, 1, 2));  // 40 samples in blocks of 16
+  EXPECT_EQ(plans.at("samples").key, digest(plans.at("samples").request));
+}
+
+TEST(Plan, ReusesStagesWhoseKeysAreCached) {
+  const Fake fake;
+  FakeIndex index;
+  const auto plans = run_all(fake, index);
+  ASSERT_EQ(plans.size(), 8u);
+  for (const auto& [tag, plan] : plans) {
+    SCOPED_TRACE(tag);
+    EXPECT_EQ(plan.action, Action::reuse);
+    EXPECT_THAT(plan.because, HasSubstr("in the cache"));
+    EXPECT_TRUE(plan.result.has_value());
+    EXPECT_THAT(plan.missing, IsEmpty());
+    EXPECT_EQ(plan.samples_to_compute + plan.network_evaluations + plan.bytes, 0);
+  }
+  EXPECT_EQ(plans.at("samples").because, "all 3 blocks in the cache");
+}
+
+TEST(Plan, HasNoKeyBelowAStageNotYetMade) {
+  const Fake fake;
+  FakeIndex index;
+  auto plans = plan_all(fake, index);
+  EXPECT_EQ(plans.at("tuned").because, "key pending: best");
+  for (const char* tag : {"samples", "alignment", "best"}) index.carry_out(plans.at(tag));
+  plans = plan_all(fake, index);
+  EXPECT_EQ(plans.at("tuned").action, Action::run);
+  EXPECT_THAT(plans.at("tuned").pending, IsEmpty());
+  for (const auto& [tag, above] :
+       {std::pair{"tuned_samples", "tuned"}, {"tuned_alignment", "tuned_samples"}, {"summary", "tuned_alignment"}}) {
+    const auto& plan = plans.at(tag);
+    EXPECT_EQ(plan.action, Action::run) << tag;
+    EXPECT_EQ(plan.because, std::string("key pending: ") + above);
+    EXPECT_THAT(plan.pending, ElementsAre(above));
+    EXPECT_EQ(plan.key, "");
+    EXPECT_FALSE(plan.result.has_value());
+  }
+  index.carry_out(plans.at("tuned"));
+  EXPECT_EQ(plan_all(fake, index).at("tuned_samples").because, "no such trajectories in the cache");
+}
+
+TEST(Plan, NamesEveryStageThatAKeyWaitsFor) {
+  auto text = pipeline_text();
+  const std::string from = R"(scores = ["tuned_alignment"], baseline = "alignment")";
+  text.replace(text.find(from), from.size(), R"(scores = ["tuned_alignment", "other"], baseline = "alignment")");
+  text += "[[stage]]\ntag = \"other_samples\"\ntype = \"sampler.fake\"\ninputs = { model = \"pretrained\" }\n";
+  text += "[[stage]]\ntag = \"other\"\ntype = \"reward.fake\"\ninputs = { samples = \"other_samples\" }\n";
+  const auto plans = plan_all(Fake({}, {}, text), FakeIndex());
+  EXPECT_EQ(plans.at("summary").because, "key pending: tuned_alignment, other");
+}
+
+TEST(Plan, ChangesOnlyTheSelectionAndBelowWithTheFilter) {
+  FakeIndex index;
+  const auto before = run_all(Fake(), index);
+  const Fake changed({"best.k=2"});
+  EXPECT_THAT(tags_to_run(plan_all(changed, index)), UnorderedElementsAre("best", "tuned", "tuned_samples", "tuned_alignment", "summary"));
+  const auto after = run_all(changed, index);
+  for (const char* tag : {"samples", "alignment", "pretrained"}) EXPECT_EQ(before.at(tag).key, after.at(tag).key) << tag;
+  for (const char* tag : {"best", "tuned", "tuned_samples", "tuned_alignment", "summary"})
+    EXPECT_NE(before.at(tag).key, after.at(tag).key) << tag;
+  EXPECT_THAT(tags_to_run(plan_all(Fake(), index)), IsEmpty()) << "the first experiment is still there";
+}
+
+TEST(Plan, ReusesTrajectoriesUnderAnotherReward) {
+  FakeIndex index;
+  run_all(Fake(), index);
+  const auto plans = plan_all(Fake({"alignment.palette=cold"}), index);
+  EXPECT_EQ(plans.at("samples").action, Action::reuse);
+  EXPECT_EQ(plans.at("alignment").because, "no such scores in the cache");
+  EXPECT_EQ(plans.at("pretrained").action, Action::reuse);
+}
+
+TEST(Plan, UsesATunedModelForItsStepsAlone) {
+  FakeIndex index;
+  const auto plans = run_all(Fake(), index);
+  const auto& segments = plans.at("tuned_samples").phases.front().segments;
+  ASSERT_EQ(segments.size(), 2u);
+  EXPECT_EQ(segments[0].model.digest, plans.at("tuned").result->digest);
+  EXPECT_EQ(segments[0].last, 5);  // 0.25 of 20
+  EXPECT_EQ(segments[1].model.digest, sha256("base"));
+}
+
+TEST(Plan, TellsTheWorkAhead) {
+  FakeIndex index;
+  const Fake fake;
+  const auto first = plan_all(fake, index).at("samples");
+  EXPECT_EQ(first.samples, 40);
+  EXPECT_EQ(first.samples_to_compute, 48);
+  EXPECT_EQ(first.network_evaluations, 48 * 40);
+  EXPECT_EQ(first.bytes, 48 * 12 * static_cast<std::int64_t>(first.missing_steps.at(0).size()));
+  EXPECT_FALSE(first.seconds.has_value()) << "nothing has been measured yet";
+  index.carry_out(first);  // 2 seconds a block
+  const auto grown = plan_all(Fake({"samples.samples_per_condition=8"}), index).at("samples");
+  EXPECT_EQ(grown.samples_to_compute, 32);
+  EXPECT_DOUBLE_EQ(grown.seconds.value(), 4.0);
+  const auto shorter = plan_all(Fake({"samples.num_inference_steps=10"}), index).at("samples");
+  EXPECT_DOUBLE_EQ(shorter.seconds.value(), 3.0) << "the same network at half the evaluations";
+}
+
+TEST(Plan, RefusesAModelThatTheDomainDoesNotName) {
+  class Folderless final : public Domain {
+   public:
+    explicit Folderless(std::shared_ptr<Domain> domain) : domain_(std::move(domain)) {}
+    void open(const DomainContext&) override {}
+    std::string sample_kind() const override { return domain_->sample_kind(); }
+    StateSpec state_spec() const override { return domain_->state_spec(); }
+    std::vector<std::string> splits() const override { return domain_->splits(); }
+    Conditions conditions(const std::string& split) const override { return domain_->conditions(split); }
+    std::unique_ptr<Examples> examples(const std::string& split) const override { return domain_->examples(split); }
+    Value decoder() const override { return domain_->decoder(); }
+    Sample decode(const State& state) const override { return domain_->decode(state); }
+    std::vector<Picture> draw(const Sample& sample) const override { return domain_->draw(sample); }
+    std::filesystem::path model_folder() const override { return {}; }
+    ModelInfo model_info(const std::filesystem::path& folder) const override { return domain_->model_info(folder); }
+    Model load_model(const std::filesystem::path& folder) const override { return domain_->load_model(folder); }
+    void save_model(const Model& model, const std::filesystem::path& folder) const override { domain_->save_model(model, folder); }
+
+   private:
+    std::shared_ptr<Domain> domain_;
+  };
+  Fake fake;
+  fake.spec.domain = std::make_shared<Folderless>(fake.spec.domain);
+  try {
+    plan_all(fake, FakeIndex());
+    FAIL() << "the domain has no model";
+  } catch (const ConfigError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("set domain.options.model"));
+  }
+}
+
+TEST(NearestDifferences, NamesTheFieldsWithOldAndNew) {
+  FakeIndex index;
+  run_all(Fake(), index);
+  const auto plans = plan_all(Fake({"best.k=3", "samples.eta=0.5"}), index);
+  const auto sampler = nearest_differences(plans.at("samples"), index);
+  ASSERT_EQ(sampler.size(), 1u);
+  EXPECT_EQ(sampler[0].path, "sampler.options.eta");
+  EXPECT_EQ(sampler[0].before, "1.0");
+  EXPECT_EQ(sampler[0].after, "0.5");
+  std::vector<std::string> paths;
+  for (const auto& difference : nearest_differences(plans.at("best"), index)) paths.push_back(difference.path);
+  EXPECT_THAT(paths, UnorderedElementsAre("filter.options.k", "scores", "set"));
+}
+
+TEST(NearestDifferences, TakesTheNearestOfSeveral) {
+  FakeIndex index;
+  run_all(Fake({"samples.eta=0.0", "samples.num_inference_steps=10"}), index);
+  run_all(Fake({"samples.eta=0.25"}), index);
+  const auto found = nearest_differences(plan_all(Fake({"samples.eta=0.5"}), index).at("samples"), index);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].before, "0.25");
+}
+
+TEST(NearestDifferences, AreNoneWhereTheEntryIsThereOrNothingIsKnown) {
+  FakeIndex index;
+  const auto plans = plan_all(Fake(), index);
+  EXPECT_THAT(nearest_differences(plans.at("samples"), index), IsEmpty());
+  EXPECT_THAT(nearest_differences(plans.at("tuned_samples"), index), IsEmpty()) << "its key is pending";
+  for (const auto& [tag, plan] : run_all(Fake(), index)) EXPECT_THAT(nearest_differences(plan, index), IsEmpty()) << tag;
+}
+
+}  // namespace
+}  // namespace espalier::plan

@@ -1,0 +1,34 @@
+// A plugin whose constructor writes a file, so that a test sees whether any of its code ran.
+#include <cstdlib>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+
+#include "runtime/sdk/plugin.h"
+
+namespace {
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+__attribute__((constructor)) void sing() {
+  if (const std::string path = variable("ESPALIER_TEST_CANARY"); !path.empty()) std::ofstream(path) << "sang";
+}
+
+class Canary final : public espalier::Metric {
+ public:
+  std::vector<espalier::Figure> figures(const espalier::MetricInput&) const override { return {{"canary", 1.0, 1.0, 1.0}}; }
+};
+
+}  // namespace
+
+ESPALIER_PLUGIN(plugin) {
+  const std::string way = variable("ESPALIER_TEST_REGISTER");
+  if (way == "nothing") return;
+  plugin.metric<Canary>(way == "bad name" ? "Can ary" : "canary", 3, "Sings.");
+  if (way == "throws") throw std::runtime_error("the canary is ill");
+  if (way == "throws an integer") throw 7;
+  if (way == "same name twice") plugin.metric<Canary>("canary", 3, "Sings.");
+}

@@ -1,0 +1,83 @@
+#include <gmock/gmock.h>
+
+#include "plugin_folder.h"
+#include "runtime/sdk/metric.h"
+
+namespace espalier::plugin {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class Load : public PluginFolder {};
+
+TEST_F(Load, RegistersAGoodPluginWhoseCodeThenRuns) {
+  const auto library = add_canary();
+  const Catalog catalog = load_catalog({folder_});
+  EXPECT_TRUE(sang());
+  const PluginEntry* entry = catalog.find("metric", "canary");
+  ASSERT_NE(entry, nullptr);
+  EXPECT_EQ(entry->numerics_version, 3);
+  EXPECT_EQ(entry->library, library.string());
+  const auto plugin = entry->make();
+  const auto* metric = dynamic_cast<const Metric*>(plugin.get());  // one type info for host and plugin
+  ASSERT_NE(metric, nullptr);
+  EXPECT_EQ(metric->figures({}).at(0).name, "canary");
+}
+
+TEST_F(Load, PassesOverWhatIsNoLibrary) {
+  write(folder_ / "README.md", "text");
+  write(folder_ / "canary.so.txt", "text");
+  EXPECT_TRUE(load_catalog({folder_}).entries().empty());
+}
+
+TEST_F(Load, TakesAFolderNamedTwiceOnce) {
+  add_canary();
+  std::filesystem::create_directory_symlink(folder_, root_ / "again");
+  EXPECT_THAT(load_catalog({folder_, root_ / "again", folder_}).types(), ElementsAre("metric.canary"));
+}
+
+TEST_F(Load, SearchesTheFoldersOfTheEnvironment) {
+  add_canary();
+  ::setenv("ESPALIER_PLUGIN_PATH", (":" + folder_.string() + ":").c_str(), 1);
+  EXPECT_THAT(load_catalog({}).types(), ElementsAre("metric.canary"));
+}
+
+TEST_F(Load, RefusesAFolderThatIsNotThere) {
+  folder_ = root_ / "none";
+  EXPECT_EQ(refusal(), "plugin folder " + folder_.string() + ": No such file or directory");
+}
+
+TEST_F(Load, NamesBothLibrariesOfADuplicate) {
+  const auto one = add_canary("a.so");
+  const auto two = add_canary("b.so");
+  EXPECT_EQ(refusal(), "metric.canary is registered twice: by " + one.string() + " and by " + two.string() + "; remove one of the two");
+}
+
+TEST_F(Load, TellsAllRefusalsBeforeAnyCodeRuns) {
+  add_canary("a.so");
+  write(folder_ / "b.so", "no library");
+  write(folder_ / "c.so", "no library either");
+  EXPECT_EQ(refusal(), (folder_ / "b.so").string() + ": is not an ELF library\n" + (folder_ / "c.so").string() + ": is not an ELF library");
+  EXPECT_FALSE(sang());
+}
+
+class LoadRegistration : public PluginFolder, public ::testing::WithParamInterface<std::pair<const char*, const char*>> {};
+
+TEST_P(LoadRegistration, IsRefusedWithTheReason) {
+  const auto [way, message] = GetParam();
+  ::setenv("ESPALIER_TEST_REGISTER", way, 1);
+  const auto library = add_canary();
+  EXPECT_THAT(refusal(), HasSubstr(message));
+  EXPECT_THAT(refusal(), HasSubstr(library.string()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, LoadRegistration,
+                         ::testing::Values(std::pair{"nothing", "registers no plugin"},
+                                           std::pair{"throws", "its registration failed: the canary is ill"},
+                                           std::pair{"throws an integer", "threw something that is not a std::exception"},
+                                           std::pair{"bad name", "registers a metric with the name 'Can ary'"},
+                                           std::pair{"same name twice", "metric.canary is registered twice"}));
+
+}  // namespace
+}  // namespace espalier::plugin

@@ -1,0 +1,174 @@
+#include "tests/runtime/report/fixture.h"
+
+#include <stdlib.h>
+
+#include <array>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <stdexcept>
+
+namespace espalier::report {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+const std::array<std::string, 4> kColours = {"red", "green", "blue", "yellow"};
+const std::array<std::array<int, 3>, 4> kRgb = {{{220, 60, 50}, {60, 170, 80}, {60, 100, 220}, {235, 200, 50}}};
+const std::array<std::string, 4> kRelations = {"above", "below", "left of", "right of"};
+
+// A disc of one colour and a square of another.
+Picture shapes_picture(std::size_t first, std::size_t second, std::size_t relation) {
+  Picture picture{24, 24, std::vector<std::uint8_t>(std::size_t{3} * 24 * 24, 245)};
+  const std::array<std::array<int, 4>, 4> centre = {{{12, 6, 12, 18}, {12, 18, 12, 6}, {6, 12, 18, 12}, {18, 12, 6, 12}}};
+  for (int y = 0; y < 24; ++y) {
+    for (int x = 0; x < 24; ++x) {
+      const auto& c = centre.at(relation);
+      const bool disc = (x - c[0]) * (x - c[0]) + (y - c[1]) * (y - c[1]) <= 20;
+      const bool square = std::abs(x - c[2]) <= 4 && std::abs(y - c[3]) <= 4;
+      for (std::size_t k = 0; k < 3 && (disc || square); ++k) {
+        picture.rgb.at(static_cast<std::size_t>(3 * (24 * y + x)) + k) = static_cast<std::uint8_t>(kRgb.at(disc ? first : second).at(k));
+      }
+    }
+  }
+  return picture;
+}
+
+exec::StageRecord stage(const std::string& tag, const std::string& type, std::vector<std::string> inputs, double start, double seconds) {
+  exec::StageRecord s;
+  s.tag = tag;
+  s.type = type;
+  s.inputs = std::move(inputs);
+  s.start_seconds = start;
+  s.seconds = seconds;
+  s.status = seconds > 0.0 ? "run" : "reused";
+  s.because = seconds > 0.0 ? "its key is not in the cache" : "all 1,920 samples are in the cache";
+  s.key = std::string(64, static_cast<char>('a' + tag.size() % 6));
+  s.options["guidance_scale"] = 2.0;
+  s.options["num_inference_steps"] = 25;
+  return s;
+}
+
+void add_stages(exec::Record& record) {
+  record.stages = {stage("samples", "sampler.ddim", {}, 0.0, 0.0), stage("alignment", "reward.shape_checker", {"samples"}, 0.0, 0.0),
+                   stage("best", "filter.top_k", {"alignment"}, 0.1, 0.02), stage("graft", "trainer.sft", {"best"}, 0.2, 201.4),
+                   stage("pgraft", "trainer.sft", {"best"}, 201.6, 171.0)};
+  double start = 372.6;
+  for (const std::string model : {"base", "graft", "pgraft"}) {
+    const auto inputs = model == "base" ? std::vector<std::string>{} : std::vector<std::string>{model};
+    const auto rewards =
+        model == "base" ? std::vector<std::string>{"base_reward"} : std::vector<std::string>{"base_reward", model + "_reward"};
+    record.stages.push_back(stage(model + "_samples", "sampler.ddim", inputs, start, 24.5));
+    record.stages.push_back(stage(model + "_reward", "reward.shape_checker", {model + "_samples"}, start + 24.5, 1.1));
+    record.stages.push_back(stage(model + "_figures", "metric.reward_summary", rewards, start + 25.6, 0.3));
+    start += 26.0;
+  }
+  for (auto& s : record.stages) {
+    if (!s.type.starts_with("sampler.")) continue;
+    s.samples = s.tag == "samples" ? 1920 : 512;
+    s.samples_run = s.status == "run" ? s.samples : 0;
+    s.network_evaluations = s.samples_run * 50;
+  }
+}
+
+void add_figures(exec::Record& record) {
+  record.figures = {{"base_figures", "held_out_reward", 0.780, 0.764, 0.797},   {"graft_figures", "held_out_reward", 0.808, 0.791, 0.824},
+                    {"pgraft_figures", "held_out_reward", 0.836, 0.820, 0.851}, {"graft_figures", "held_out_gain", 0.028, -0.001, 0.056},
+                    {"pgraft_figures", "held_out_gain", 0.056, 0.037, 0.075},   {"base_figures", "invalid_fraction", 0.0, kNaN, kNaN}};
+  exec::LawRecord law{"best", 0.25, 0.636, true, 0.8, 480, 1920, 3, {}, {}, "w(u) = M u^(M-1), M = 4"};
+  for (int i = 0; i <= 50; ++i) {
+    law.quantile.push_back(i / 50.0);
+    law.density.push_back(4.0 * std::pow(i / 50.0, 3));
+  }
+  record.laws.push_back(law);
+}
+
+void add_curves(exec::Record& record, std::mt19937& random) {
+  std::normal_distribution<double> noise(0.0, 0.02);
+  for (const std::string trainer : {"graft", "pgraft"}) {
+    exec::CurveRecord loss{trainer, "loss", {}, {}};
+    exec::CurveRecord rate{trainer, "learning_rate", {}, {}};
+    for (int step = 1; step <= 800; ++step) {
+      loss.step.push_back(step);
+      loss.value.push_back((trainer == "graft" ? 0.2 : 0.15) + 0.3 * std::exp(-step / 120.0) + noise(random));
+      rate.step.push_back(step);
+      rate.value.push_back(5e-4 * std::min(step / 40.0, 0.5 * (1.0 + std::cos(3.14159 * step / 800))));
+    }
+    record.curves.push_back(loss);
+    record.curves.push_back(rate);
+  }
+}
+
+void add_scores(exec::Record& record, std::mt19937& random) {
+  const auto draw = [&random](int count, double right) {
+    std::vector<double> scores;
+    for (int i = 0; i < count; ++i) {
+      std::binomial_distribution<int> facts(8, right);
+      scores.push_back(facts(random) / 8.0);
+    }
+    return scores;
+  };
+  record.scores = {{"alignment", "samples", draw(1920, 0.78)},
+                   {"base_reward", "base_samples", draw(512, 0.78)},
+                   {"graft_reward", "graft_samples", draw(512, 0.81)},
+                   {"pgraft_reward", "pgraft_samples", draw(512, 0.84)}};
+  record.scores[0].score[7] = kNaN;
+}
+
+void add_pictures(exec::Record& record) {
+  exec::Gallery gallery{"held_out", {"base_samples", "graft_samples", "pgraft_samples"}, {}};
+  for (std::size_t i = 0; i < 12; ++i) {
+    const std::size_t first = i % 4;
+    const std::size_t second = (i + 1 + i / 4) % 4;
+    const std::size_t relation = i / 3;
+    auto text = "a " + kColours.at(first) + " circle " + kRelations.at(relation) + " a " + kColours.at(second) + " square";
+    if (i == 4) text = kHostile;
+    gallery.rows.push_back({text,
+                            {{shapes_picture(second, first, (relation + i) % 4), 0.5},
+                             {shapes_picture(first, second, (relation + i % 2) % 4), i % 2 == 0 ? 1.0 : 0.75},
+                             {shapes_picture(first, second, relation), i == 5 ? kNaN : 1.0}}});
+    record.samples.push_back(
+        {"samples", static_cast<std::int64_t>(2 * i), text, shapes_picture(first, second, relation), 1.0, "best", true});
+    record.samples.push_back(
+        {"samples", static_cast<std::int64_t>(2 * i + 1), text, shapes_picture(second, first, relation), 0.375, "best", false});
+  }
+  record.samples.push_back({"base_samples", 0, "not judged", shapes_picture(0, 1, 0), kNaN, "", false});
+  record.galleries.push_back(gallery);
+}
+
+}  // namespace
+
+exec::Record fixture() {
+  std::mt19937 random(7);
+  exec::Record record;
+  record.name = "shapes-pgraft";
+  record.started = "2026-01-31T12:00:00Z";
+  record.seconds = 451.3;
+  record.seed = 7;
+  record.pipeline_file = "pipelines/studies/shapes_pgraft.toml";
+  record.pipeline_text = "# <Does> P-GRAFT help & why?\nname = \"shapes-pgraft\"\nseed = 7\n\n[domain]\ntype = \"domain.text_to_image\"\n";
+  record.overrides = {"samples.guidance_scale=2"};
+  record.provenance["espalier"] = "0.1.0";
+  record.provenance["numerics_class"]["libtorch"] = "2.11.0";
+  record.provenance["numerics_class"]["cpu"] = "a <CPU> & model";
+  record.provenance["numerics_class"]["threads"] = 2;
+  record.provenance["plugins"] = Value::List{Value("sampler.ddim " + std::string(64, '0')), Value("trainer.sft " + std::string(64, '1'))};
+  add_stages(record);
+  add_figures(record);
+  add_curves(record, random);
+  add_scores(record, random);
+  add_pictures(record);
+  return record;
+}
+
+TempFolder::TempFolder() {
+  auto name = (std::filesystem::temp_directory_path() / "espalier-report-XXXXXX").string();
+  if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
+  path_ = name;
+}
+
+TempFolder::~TempFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+}  // namespace espalier::report

@@ -1,0 +1,54 @@
+#include "runtime/report/json.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "tests/runtime/report/fixture.h"
+
+namespace espalier::report {
+namespace {
+
+TEST(ReportJson, HasEveryStageAsTheRecordHasIt) {
+  const auto record = fixture();
+  const auto json = nlohmann::json::parse(report_json(record));
+  ASSERT_EQ(json.at("stages").size(), record.stages.size());
+  const auto& samples = json.at("stages").at(0);
+  EXPECT_EQ(samples.at("tag"), "samples");
+  EXPECT_EQ(samples.at("type"), "sampler.ddim");
+  EXPECT_EQ(samples.at("status"), "reused");
+  EXPECT_EQ(samples.at("because"), record.stages[0].because);
+  EXPECT_EQ(samples.at("samples"), 1920);
+  EXPECT_EQ(samples.at("samples_run"), 0);
+  EXPECT_EQ(samples.at("network_evaluations"), 0);
+  EXPECT_EQ(samples.at("key"), record.stages[0].key);
+  EXPECT_EQ(json.at("stages").at(3).at("seconds"), 201.4);
+  EXPECT_EQ(json.at("seed"), 7);
+  EXPECT_EQ(json.at("provenance").at("numerics_class").at("threads"), 2);
+}
+
+TEST(ReportJson, WritesAnAbsentIntervalAsNull) {
+  const auto json = nlohmann::json::parse(report_json(fixture()));
+  const auto& reward = json.at("figures").at(0);
+  EXPECT_EQ(reward.at("stage"), "base_figures");
+  EXPECT_EQ(reward.at("name"), "held_out_reward");
+  EXPECT_EQ(reward.at("low"), 0.764);
+  EXPECT_TRUE(json.at("figures").at(5).at("low").is_null());
+  EXPECT_EQ(json.at("figures").at(5).at("value"), 0.0);
+}
+
+TEST(ReportJson, KeepsTheLargestSeed) {
+  exec::Record record;
+  record.seed = std::numeric_limits<std::uint64_t>::max();
+  EXPECT_EQ(nlohmann::json::parse(report_json(record)).at("seed").get<std::uint64_t>(), record.seed);
+}
+
+TEST(ReportJson, StaysValidWithTextThatIsNotUtf8) {
+  exec::Record record;
+  record.name = "caf\xE9 \"x\"";
+  EXPECT_EQ(nlohmann::json::parse(report_json(record)).at("name"), "caf\xEF\xBF\xBD \"x\"");
+}
+
+}  // namespace
+}  // namespace espalier::report

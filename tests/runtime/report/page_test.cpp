@@ -1,0 +1,143 @@
+#include "runtime/report/page.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <regex>
+
+#include "runtime/report/colours.h"
+#include "tests/runtime/report/fixture.h"
+
+namespace espalier::report {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::size_t count_of(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) ++count;
+  return count;
+}
+
+// The JSON block of each chart, in the page's order.
+std::vector<nlohmann::json> chart_blocks(const std::string& html) {
+  const std::string open = "<script type=\"application/json\">";
+  std::vector<nlohmann::json> blocks;
+  for (auto at = html.find(open); at != std::string::npos; at = html.find(open, at)) {
+    at += open.size();
+    blocks.push_back(nlohmann::json::parse(html.substr(at, html.find("</script>", at) - at)));
+  }
+  return blocks;
+}
+
+TEST(Page, LetsNoPromptBecomeMarkup) {
+  const auto html = page(fixture());
+  EXPECT_THAT(html, Not(HasSubstr("<script>alert(1)")));
+  EXPECT_THAT(html, Not(HasSubstr("<img src=x")));
+  EXPECT_THAT(html, HasSubstr("&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt; &quot;quoted&quot; &amp; &#39;single&#39;"));
+}
+
+TEST(Page, LetsNoNameOfAStageBecomeMarkup) {
+  exec::Record record;
+  record.name = kHostile;
+  record.started = "2026-01-31T12:00:00Z";
+  record.pipeline_file = kHostile;
+  record.pipeline_text = kHostile;
+  record.overrides = {kHostile};
+  record.provenance[kHostile] = kHostile;
+  exec::StageRecord stage;
+  stage.tag = stage.type = stage.status = stage.because = stage.key = kHostile;
+  stage.inputs = {kHostile};
+  stage.options[kHostile] = kHostile;
+  record.stages = {stage};
+  record.figures = {{kHostile, kHostile, 1.0, 0.5, 1.5}};
+  record.curves = {{kHostile, kHostile, {1, 2}, {0.5, 0.25}}};
+  record.laws = {{kHostile, 0.5, 0.1, false, 0.5, 1, 2, 0, {0.0, 1.0}, {1.0, 1.0}, kHostile}};
+  record.scores = {{kHostile, kHostile, {0.5}}};
+  const auto html = page(record);
+  EXPECT_THAT(html, Not(HasSubstr("<script>alert(1)")));
+  EXPECT_THAT(html, Not(HasSubstr("<img src=x")));
+  EXPECT_EQ(chart_blocks(html).size(), 4U);  // each block still ends where it should and parses
+}
+
+TEST(Page, NamesNoAddressToLoadFrom) {
+  const auto html = page(fixture());
+  const std::regex loads("<[a-z]+[^>]*\\s(src|href|action|srcset)=\"(?!data:|#)");
+  EXPECT_FALSE(std::regex_search(html.substr(0, html.find("Chart.js v3")), loads));
+  EXPECT_EQ(count_of(html, "<link"), 0U);
+  EXPECT_THAT(html, HasSubstr("content=\"default-src 'none'; img-src data:;"));
+}
+
+TEST(Page, GivesEveryPictureAnAlternativeText) {
+  const auto html = page(fixture());
+  EXPECT_EQ(count_of(html, "<img "), count_of(html, " alt=\""));
+  EXPECT_EQ(count_of(html, "<img "), 12U * 3U + 12U + 12U);
+  EXPECT_THAT(html, HasSubstr("alt=\"graft_samples: a red circle above a green square, reward 1.000\""));
+}
+
+TEST(Page, BinsRewardsAsSharesThatSumToAHundred) {
+  int histograms = 0;
+  for (const auto& block : chart_blocks(page(fixture()))) {
+    if (!block.contains("share")) continue;
+    ++histograms;
+    double sum = 0.0;
+    for (const auto& share : block.at("share")) sum += share.get<double>();
+    EXPECT_NEAR(sum, 100.0, 1e-9);
+    EXPECT_EQ(block.at("low"), 0.0);
+    EXPECT_EQ(block.at("high"), 1.0);
+  }
+  EXPECT_EQ(histograms, 4);
+}
+
+TEST(Page, OutlinesTheBaseInTheOtherHistogramsOfAReward) {
+  std::map<std::string, std::string> outline;
+  for (const auto& block : chart_blocks(page(fixture()))) {
+    if (!block.contains("share")) continue;
+    const auto& reference = block.at("reference");
+    outline[block.at("label")] = reference.is_null() ? "none" : reference.at("label").get<std::string>();
+  }
+  const std::map<std::string, std::string> expected = {
+      {"samples", "base_samples"}, {"base_samples", "none"}, {"graft_samples", "base_samples"}, {"pgraft_samples", "base_samples"}};
+  EXPECT_EQ(outline, expected);
+}
+
+// By hand: bins of 0.5 over [-5, 5].
+TEST(Page, BinsRewardsOutsideTheUnitInterval) {
+  exec::Record record;
+  record.scores = {{"r", "s", {-5.0, -4.6, -4.5, 0.0, 5.0, 4.5, 4.49, 4.6}}};
+  const auto blocks = chart_blocks(page(record));
+  ASSERT_EQ(blocks.size(), 1U);
+  const auto share = blocks[0].at("share").get<std::vector<double>>();
+  ASSERT_EQ(share.size(), 20U);
+  EXPECT_EQ((std::vector<double>{share[0], share[1], share[10], share[18], share[19]}),
+            (std::vector<double>{25.0, 12.5, 12.5, 12.5, 37.5}));
+}
+
+TEST(Page, LeavesOutWhatTheRecordDoesNotHave) {
+  exec::Record record;
+  record.name = "empty";
+  const auto html = page(record);
+  EXPECT_THAT(html, Not(HasSubstr("<section")));
+  EXPECT_THAT(html, Not(HasSubstr("data-chart=\"")));
+}
+
+TEST(Page, SaysWhetherAGainsIntervalExcludesZero) {
+  const auto html = page(fixture());
+  EXPECT_THAT(html, HasSubstr("0.037 to 0.075 <span class=\"badge good\">above 0</span>"));
+  EXPECT_THAT(html, HasSubstr("−0.001 to 0.056 <span class=\"badge\">includes 0</span>"));
+}
+
+TEST(Colours, GiveAModelOneColourFromItsLossToItsGain) {
+  const auto record = fixture();
+  const Colours colours(record);
+  for (const auto* stage : {"pgraft_samples", "pgraft_reward", "pgraft_figures"})
+    EXPECT_EQ(colours.of(stage), colours.of("pgraft")) << stage;
+  EXPECT_NE(colours.of("pgraft"), colours.of("graft"));
+  EXPECT_NE(colours.of("base_samples"), colours.of("graft_samples"));
+  EXPECT_EQ(colours.of("alignment"), colours.of("samples"));
+}
+
+}  // namespace
+}  // namespace espalier::report

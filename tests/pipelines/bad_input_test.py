@@ -1,0 +1,98 @@
+"""Bad pipelines and options: the exit code is 2, and the message says where, what was found and what would be right."""
+import driver
+
+GOOD = """name = "x"
+seed = 1
+[domain]
+type = "domain.text_to_image"
+[domain.options]
+prompts = "shapes"
+model = "datasets/models/shapes-base"
+[[stage]]
+tag = "samples"
+type = "sampler.ddim"
+inputs = { model = "domain" }
+[stage.options]
+num_inference_steps = 4
+[[stage]]
+tag = "alignment"
+type = "reward.shape_checker"
+inputs = { samples = "samples" }
+"""
+
+# what to change, into what, words of the message
+CASES = [
+    ("unknown key", "seed = 1", "sede = 1", [":2:1", "sede", "seed"]),
+    ("unknown kind", "reward.shape_checker", "rewards.shape_checker", [":15:", "rewards", "reward"]),
+    ("unknown plugin", "reward.shape_checker", "reward.shape_cheker", ["shape_cheker", "reward.shape_checker"]),
+    ("unknown option", "num_inference_steps = 4", "num_inference_step = 4", [":13:", "num_inference_step", "num_inference_steps"]),
+    ("wrong type", "num_inference_steps = 4", 'num_inference_steps = "four"', [":13:", "num_inference_steps", "integer"]),
+    ("out of range", "num_inference_steps = 4", "num_inference_steps = 0", [":13:", "num_inference_steps"]),
+    ("missing input", "inputs = { samples = \"samples\" }", "", ["alignment", "samples"]),
+    ("unknown input tag", '{ samples = "samples" }', '{ samples = "sample" }', ["sample", "samples"]),
+    ("wrong kind of input", '{ samples = "samples" }', '{ samples = "alignment" }', ["alignment"]),
+    ("duplicate tag", 'tag = "alignment"', 'tag = "samples"', ["samples"]),
+    ("unknown split", "num_inference_steps = 4", 'split = "tarin"', ["tarin", "train"]),
+    ("missing model folder", "shapes-base", "shapes-bose", ["shapes-bose"]),
+    ("not TOML", 'name = "x"', "name = ", [":1:"]),
+    ("sweeps come later", "seed = 1", "seed = 1\n[sweep]\nx = [1]", ["sweep"]),
+]
+
+
+class BadInput(driver.PipelineTest):
+    def refuse(self, text, words, *arguments):
+        path = self.folder / "bad.toml"
+        path.write_text(text)
+        self.call("validate", *arguments, pipeline=path, code=2)
+        for word in words:
+            self.assertIn(word, self.stderr)
+        self.assertNotIn("internal error", self.stderr)
+
+    def test_the_good_pipeline_is_good(self):
+        path = self.folder / "good.toml"
+        path.write_text(GOOD)
+        self.call("validate", pipeline=path)
+
+    def test_bad_pipelines(self):
+        for name, before, after, words in CASES:
+            with self.subTest(name):
+                self.assertIn(before, GOOD)
+                self.refuse(GOOD.replace(before, after, 1), words)
+
+    def test_a_cycle(self):
+        cycle = GOOD + """[[stage]]
+tag = "best"
+type = "filter.top_k"
+inputs = { scores = "alignment" }
+[[stage]]
+tag = "tuned"
+type = "trainer.sft"
+inputs = { model = "domain", selection = "best" }
+"""
+        self.refuse(cycle.replace('inputs = { model = "domain" }', 'inputs = { model = "tuned" }', 1), ["samples", "tuned"])
+
+    def test_every_problem_at_once(self):
+        bad = GOOD.replace("seed = 1", "sede = 1").replace("num_inference_steps = 4", "num_inference_step = 4")
+        self.refuse(bad, ["sede", "num_inference_step"])
+
+    def test_bad_overrides(self):
+        for override, words in (("samples.nope=1", ["nope"]), ("nope.k=1", ["nope"]), ("samples", ["samples"]), ("device.type=tpu", ["tpu", "cuda"])):
+            with self.subTest(override):
+                self.refuse(GOOD, words, "--set", override)
+
+    def test_bad_commands(self):
+        self.call("valdate", code=2)
+        self.assertIn("validate", self.stderr)
+        self.call("run", "--wrokers", "2", code=2)
+        self.assertIn("workers", self.stderr)
+        self.call("work", "--shard", "4/3", code=2)
+        self.call("validate", pipeline=self.folder / "absent.toml", code=2)
+        self.assertIn("absent.toml", self.stderr)
+
+    def test_text_with_too_much_nesting_or_size(self):
+        self.refuse(GOOD + "deep = " + "[" * 200 + "]" * 200 + "\n", ["bad.toml"])
+        self.refuse("# " + "x" * 1_100_000 + "\n" + GOOD, ["bad.toml"])
+
+
+if __name__ == "__main__":
+    driver.main()

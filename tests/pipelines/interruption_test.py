@@ -1,0 +1,90 @@
+"""Kills and stops: nothing published is lost, and what goes on ends as if nothing had happened."""
+import random
+import signal
+import time
+
+import driver
+
+
+class Interruption(driver.PipelineTest):
+    def wait_for(self, process, condition, seconds=120):
+        deadline = time.monotonic() + seconds
+        while process.poll() is None and not condition():
+            self.assertLess(time.monotonic(), deadline, "the program is stuck")
+            time.sleep(0.005)
+
+    def checkpoints(self, cache):
+        return sorted(p.parent.name for p in cache.glob("checkpoints/*/checkpoint-*/manifest.json"))
+
+    def kill(self, process):
+        process.kill()
+        process.communicate()
+
+    def test_kills_in_sampling_lose_no_finished_block(self):
+        alone = self.folder / "alone"
+        self.call("work", cache=alone)
+        chance = random.Random(1)
+        for kills in range(10):
+            before = self.blocks()
+            process = self.start("work")
+            self.wait_for(process, lambda: len(self.blocks()) > len(before))
+            time.sleep(chance.random() * 0.2)
+            self.kill(process)
+            self.assertLessEqual(set(before), set(self.blocks()))
+            if len(self.blocks()) == len(self.blocks(alone)):
+                break
+        self.call("work")
+        self.assertEqual(self.blocks(), self.blocks(alone))
+        self.call("cache", "verify", "--deep", pipeline=None)
+
+    def test_five_kills_in_training_end_in_the_same_weights(self):
+        settings = []
+        for tag in ("graft", "pgraft_25", "pgraft_50"):
+            settings += ["--set", f"{tag}.max_train_steps=12", "--set", f"{tag}.checkpointing_steps=1"]
+        alone = self.folder / "alone"
+        self.call("run", "--quiet", *settings, cache=alone)
+        kills = 0
+        for _ in range(5):
+            seen = self.checkpoints(self.cache)
+            process = self.start("run", "--quiet", *settings)
+            self.wait_for(process, lambda: self.checkpoints(self.cache) not in ([], seen))
+            if process.poll() is None:
+                self.kill(process)
+                kills += 1
+        self.assertEqual(kills, 5)
+        self.call("run", "--quiet", *settings)
+        self.assertEqual(self.models(), self.models(alone))
+        self.assertEqual(self.blocks(), self.blocks(alone))
+
+    def test_a_signal_saves_and_exits_75(self):
+        for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            cache = self.folder / f"cache-{stop.name}"
+            process = self.start("work", cache=cache)
+            self.wait_for(process, lambda: len(self.blocks(cache)) >= 1)
+            process.send_signal(stop)
+            _, errors = process.communicate()
+            self.assertIn(process.returncode, (0, 75), errors)  # 0: it was done before the signal came
+            self.assertGreaterEqual(len(self.blocks(cache)), 1)
+
+    def test_a_signal_in_training_saves_a_checkpoint(self):
+        settings = ["--set", "graft.max_train_steps=2000", "--set", "graft.checkpointing_steps=1000"]
+        process = self.start("run", *settings)
+        self.wait_for(process, lambda: list(self.cache.glob("results/selection/*/*/manifest.json")))
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+        self.assertEqual(process.returncode, 75, errors)
+        self.assertEqual(len(self.checkpoints(self.cache)), 1, errors)
+
+    def test_a_second_ctrl_c_stops_at_once(self):
+        process = self.start("run", "--set", "samples.num_inference_steps=1000")
+        self.wait_for(process, lambda: list(self.cache.glob("sets/*/*/recipe.json")))
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        self.assertIn(process.returncode, (75, 130))  # 75: the first one had already taken effect
+
+
+if __name__ == "__main__":
+    driver.main()

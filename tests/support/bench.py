@@ -1,0 +1,146 @@
+"""scripts/bench: samples and optimizer steps a second, Espalier against diffusers' loop. Rounds alternate, so that a change of the machine's
+speed meets both; the median round counts."""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import tempfile
+import time
+
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPTextModel
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = os.environ.get("ESPALIER_PROGRAM", str(ROOT / "build/release/espalier"))
+MODEL = ROOT / "datasets/models/shapes-base"
+STEPS, GUIDANCE, ROUNDS = 20, 2.0, 3
+
+HEAD = f"""name = "bench"
+seed = 1
+[domain]
+type = "domain.text_to_image"
+[domain.options]
+prompts = "shapes"
+model = "{MODEL}"
+"""
+SAMPLER = HEAD + f"""[[stage]]
+tag = "samples"
+type = "sampler.ddim"
+inputs = {{ model = "domain" }}
+[stage.options]
+max_conditions = 64
+samples_per_condition = {{count}}
+num_inference_steps = {STEPS}
+guidance_scale = {GUIDANCE}
+eta = 1.0
+"""
+TRAINER = HEAD + """[[stage]]
+tag = "trained"
+type = "trainer.sft"
+inputs = {{ model = "domain" }}
+[stage.options]
+max_train_steps = {count}
+train_batch_size = 64
+learning_rate = 1e-4
+use_ema = true
+checkpointing_steps = 1000
+"""
+
+
+def espalier(template, small, large):
+    """Seconds a unit, from two sizes, so that starting and loading count for neither side."""
+    seconds = []
+    for count in (small, large):
+        with tempfile.TemporaryDirectory() as folder:
+            pipeline = pathlib.Path(folder) / "bench.toml"
+            pipeline.write_text(template.format(count=count))
+            start = time.perf_counter()
+            subprocess.run([PROGRAM, "run", str(pipeline), "--quiet", "--set", f"cache.path={folder}/cache"], cwd=folder, check=True,
+                           stdout=subprocess.DEVNULL)
+            seconds.append(time.perf_counter() - start)
+    return (seconds[1] - seconds[0]) / (large - small)
+
+
+class Peer:
+    def __init__(self, compiled):
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        self.unet = UNet2DConditionModel.from_pretrained(MODEL / "unet")
+        self.text = CLIPTextModel.from_pretrained(MODEL / "text_encoder")
+        self.scheduler = DDIMScheduler.from_pretrained(MODEL / "scheduler")
+        self.forward = torch.compile(self.unet) if compiled else self.unet
+
+    @torch.no_grad()
+    def sample(self, batch):
+        ids = torch.zeros(2 * batch, 16, dtype=torch.long)
+        states = self.text(ids).last_hidden_state
+        x = torch.randn(batch, 3, 16, 16)
+        self.scheduler.set_timesteps(STEPS)
+        for t in self.scheduler.timesteps:
+            both = self.forward(torch.cat([x, x]), t, encoder_hidden_states=states, return_dict=False)[0]
+            empty, full = both.chunk(2)
+            x = self.scheduler.step(empty + GUIDANCE * (full - empty), t, x, eta=1.0).prev_sample
+        return x
+
+    def sampling_seconds(self, batch):
+        start = time.perf_counter()
+        self.sample(batch)
+        return (time.perf_counter() - start) / batch
+
+    def train(self, steps, batch=64):
+        optimizer = torch.optim.AdamW(self.unet.parameters(), lr=1e-4, fused=True)
+        average = [p.detach().clone() for p in self.unet.parameters()]
+        abar = self.scheduler.alphas_cumprod
+        start = time.perf_counter()
+        for _ in range(steps):
+            x0, eps = torch.rand(batch, 3, 16, 16) * 2 - 1, torch.randn(batch, 3, 16, 16)
+            t = torch.randint(0, 1000, (batch,))
+            a = abar[t].view(-1, 1, 1, 1)
+            with torch.no_grad():
+                states = self.text(torch.zeros(batch, 16, dtype=torch.long)).last_hidden_state
+            v = self.forward(a.sqrt() * x0 + (1 - a).sqrt() * eps, t, encoder_hidden_states=states, return_dict=False)[0]
+            loss = ((v - (a.sqrt() * eps - (1 - a).sqrt() * x0)) ** 2).mean()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.unet.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+            with torch.no_grad():
+                torch._foreach_lerp_(average, [p.detach() for p in self.unet.parameters()], 0.001)
+        return (time.perf_counter() - start) / steps
+
+
+def measure(what, compiled):
+    peer = Peer(compiled)
+    if what == "sampler":
+        for batch in (16, 32, 64):
+            peer.sample(batch)  # warm-up
+        best = min((16, 32, 64), key=peer.sampling_seconds)
+        sides = {"espalier": lambda: espalier(SAMPLER, 2, 8) / 64, "diffusers": lambda: peer.sampling_seconds(best)}
+        note = f"diffusers at its best batch size of 16, 32, 64: {best}"
+    else:
+        peer.train(3)
+        sides = {"espalier": lambda: espalier(TRAINER, 5, 35), "diffusers": lambda: peer.train(15)}
+        note = "batch 64, EMA, gradient clipping"
+    rounds = [{name: side() for name, side in sides.items()} for _ in range(ROUNDS)]
+    median = {name: statistics.median(r[name] for r in rounds) for name in sides}
+    unit = "samples" if what == "sampler" else "steps"
+    return {"what": what, "peer": "torch.compile" if compiled else "eager", "note": note,
+            **{f"{name}_{unit}_per_second": 1 / seconds for name, seconds in median.items()},
+            "ratio": statistics.median(r["diffusers"] / r["espalier"] for r in rounds)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["sampler", "trainer"])
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    results = [measure(arguments.what, compiled) for compiled in ([False, True] if arguments.compile else [False])]
+    for result in results:
+        print(json.dumps(result) if arguments.json else "\n".join(f"{k}: {v}" for k, v in result.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -54,13 +54,16 @@ void Problems::add(const SourceSpan& where, const std::string& message) { proble
 
 void Problems::raise() const {
   if (problems_.empty()) return;
-  std::vector<Problem> sorted = problems_;
-  const auto order = [](const Problem& problem) {
-    return std::make_tuple(problem.where.line == 0, problem.where.line, problem.where.column);
-  };
-  std::stable_sort(sorted.begin(), sorted.end(), [&](const Problem& a, const Problem& b) { return order(a) < order(b); });
+  using Place = std::tuple<bool, std::uint32_t, std::uint32_t, std::size_t>;  // none, line, column, number of the problem
+  std::vector<Place> places;
+  places.reserve(problems_.size());
+  for (const auto& [where, message] : problems_) places.emplace_back(where.line == 0, where.line, where.column, places.size());
+  std::sort(places.begin(), places.end());
   std::string text;
-  for (const Problem& problem : sorted) text += (text.empty() ? "" : "\n") + problem.where.to_string() + ": " + problem.message;
+  for (const Place& place : places) {
+    const auto& [where, message] = problems_[std::get<3>(place)];
+    text += (text.empty() ? "" : "\n") + where.to_string() + ": " + message;
+  }
   throw ConfigError(text);
 }
 

@@ -115,7 +115,7 @@ class Converter {
       }
       node.fields.push_back({std::string(key.str()), key_place, convert(value, key_place, depth + 1)});
     }
-    std::stable_sort(node.fields.begin(), node.fields.end(), [](const Field& a, const Field& b) {
+    std::sort(node.fields.begin(), node.fields.end(), [](const Field& a, const Field& b) {
       return std::tie(a.where.line, a.where.column) < std::tie(b.where.line, b.where.column);
     });
   }

@@ -53,6 +53,7 @@ const PluginEntry* Catalog::find(const std::string& kind, const std::string& nam
 
 std::vector<std::string> Catalog::types() const {
   std::vector<std::string> names;
+  names.reserve(entries_.size());
   for (const PluginEntry& entry : entries_) names.push_back(entry.kind + "." + entry.name);
   std::sort(names.begin(), names.end());
   return names;

@@ -1,10 +1,6 @@
 # espalier_core(NAME SOURCES... [LINKS ...]): a folder of runtime/ that becomes part of libespalier.so.
 function(espalier_core name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
-  if(NOT arg_SOURCES)
-    add_library(espalier_${name} INTERFACE)
-    return()
-  endif()
   add_library(espalier_${name} OBJECT ${arg_SOURCES})
   target_include_directories(espalier_${name} PUBLIC "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>")
   target_link_libraries(espalier_${name} PRIVATE espalier_flags PUBLIC torch::cpu fmt::fmt ${arg_LINKS})
@@ -13,30 +9,17 @@ endfunction()
 # espalier_host(NAME SOURCES... [LINKS ...]): a folder of runtime/ that only the program and tests link.
 function(espalier_host name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
-  if(NOT arg_SOURCES)  # BUILDING-PHASE ONLY
-    add_library(espalier_${name} INTERFACE)
-    target_link_libraries(espalier_${name} INTERFACE espalier)
-    return()
-  endif()
   add_library(espalier_${name} STATIC ${arg_SOURCES})
   target_include_directories(espalier_${name} PUBLIC "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>")
   target_link_libraries(espalier_${name} PRIVATE espalier_flags PUBLIC espalier ${arg_LINKS})
 endfunction()
 
-# espalier_test(NAME SOURCES... [LINKS ...]): one GoogleTest program; every test of it is a ctest of its own.
+# espalier_test(NAME SOURCES... [LINKS ...] [LABELS ...] [TIMEOUT seconds]): one GoogleTest program, one ctest.
 function(espalier_test name)
   cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
-  if(NOT arg_SOURCES)  # BUILDING-PHASE ONLY
-    return()
-  endif()
-  foreach(source ${arg_SOURCES})  # BUILDING-PHASE ONLY
-    if(NOT source MATCHES "^\\$" AND NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${source}" AND NOT EXISTS "${source}")
-      return()
-    endif()
-  endforeach()
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE espalier_flags espalier ${arg_LINKS} GTest::gmock GTest::gtest_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")

@@ -107,11 +107,9 @@ class Engine final : public Progress, public StopToken, public Checkpoints, publ
 }  // namespace
 
 std::shared_ptr<const diffusion::NoiseProcess> linear_process() {
-  const Value config = Value::Map{{"num_train_timesteps", kTimesteps},
-                                  {"beta_schedule", "linear"},
-                                  {"beta_start", kBetaStart},
-                                  {"beta_end", kBetaEnd},
-                                  {"clip_sample", false},
+  const Value config = Value::Map{{"_class_name", "DDIMScheduler"}, {"num_train_timesteps", kTimesteps},
+                                  {"beta_schedule", "linear"},      {"beta_start", kBetaStart},
+                                  {"beta_end", kBetaEnd},           {"clip_sample", false},
                                   {"prediction_type", "epsilon"}};
   return diffusion::make_process(config, "the linear world");
 }

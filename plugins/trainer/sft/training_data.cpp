@@ -86,8 +86,11 @@ std::unique_ptr<TrainingData> examples_data(const Domain& domain, const std::str
 std::unique_ptr<TrainingData> selection_data(const SelectionData& selection, const std::string& loss, std::int64_t steps_remaining,
                                              random::StreamKey order, at::Device device) {
   if (selection.size() == 0) throw StageError("trainer.sft: the selection is empty; loosen the filter or sample more");
-  const auto level = selection.grid().at(steps_remaining).level;
-  auto states = selection.states(loss == "forward" ? steps_remaining : 0);
+  const auto from = loss == "forward" ? steps_remaining : 0;
+  auto states = selection.states(from);
+  // A finished sample is what a clean example is, also where the schedule's last level (set_alpha_to_one = false) is not quite {1, 0}.
+  if (from == 0) states.reached = diffusion::Level{};
+  const auto level = steps_remaining == 0 ? diffusion::Level{} : selection.grid().at(steps_remaining).level;
   return std::make_unique<SelectedData>(std::move(states), level, order, device);
 }
 

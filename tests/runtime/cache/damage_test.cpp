@@ -19,7 +19,7 @@ constexpr int kDamages = 500;
 
 // A cache with two sets of the same shape (to swap between), blocks of two layers, scores and a model.
 struct World {
-  testing::TempFolder folder;
+  testing::TempFolder folder{/*in_memory=*/true};
   Hex set = digest(testing::recipe());
   Hex other = digest(testing::recipe(8));
   Value score_request = Value::Map{{"reward", "shape_checker"}};

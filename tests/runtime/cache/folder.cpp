@@ -12,8 +12,10 @@ namespace espalier::cache::testing {
 
 namespace fs = std::filesystem;
 
-TempFolder::TempFolder() {
-  auto name = (fs::temp_directory_path() / "espalier-cache-XXXXXX").string();
+TempFolder::TempFolder(bool in_memory) {
+  const fs::path memory = "/dev/shm";
+  const auto parent = in_memory && ::access(memory.c_str(), W_OK) == 0 ? memory : fs::temp_directory_path();
+  auto name = (parent / "espalier-cache-XXXXXX").string();
   if (!::mkdtemp(name.data())) throw std::runtime_error("mkdtemp " + name);
   path_ = name;
 }

@@ -8,10 +8,11 @@
 
 namespace espalier::cache::testing {
 
-// An empty folder, removed at the end.
+// An empty folder, removed at the end. In memory where there is /dev/shm and it is asked for: a test of many rounds would only wait for
+// fsync.
 class TempFolder {
  public:
-  TempFolder();
+  explicit TempFolder(bool in_memory = false);
   ~TempFolder();
   TempFolder(const TempFolder&) = delete;
   TempFolder& operator=(const TempFolder&) = delete;

@@ -92,10 +92,13 @@ TEST(Resolve, MergesDefaultsAndSortsOptionsByRole) {
   const auto spec = read(kPipeline);
   const auto* samples = spec.find("samples");
   ASSERT_NE(samples, nullptr);
-  EXPECT_EQ(
-      samples->keyed,
-      Value(Value::Map{
-          {"num_inference_steps", 25}, {"eta", 0.5}, {"split", "train"}, {"block_size", 64}, {"micro_batch", 16}, {"noise", "sampling"}}));
+  EXPECT_EQ(samples->keyed, Value(Value::Map{{"num_inference_steps", 25},
+                                             {"eta", 0.5},
+                                             {"split", "train"},
+                                             {"max_conditions", 0},
+                                             {"noise", "sampling"},
+                                             {"block_size", 64},
+                                             {"micro_batch", 16}}));
   EXPECT_EQ(samples->view, Value(Value::Map{{"samples_per_condition", 4}, {"record_steps", Value::List{1, 0.25}}}));
   EXPECT_EQ(samples->sampler.samples_per_condition, 4);
   EXPECT_THAT(samples->sampler.record_steps, ElementsAre(Step(std::int64_t{1}), Step(0.25)));
@@ -159,13 +162,22 @@ TEST(Resolve, BlamesThePluginThatTakesAnEngineOption) {
   }
 }
 
+std::vector<std::string> names_of(const std::vector<OptionInfo>& options) {
+  std::vector<std::string> names;
+  for (const auto& option : options) names.push_back(option.name);
+  return names;
+}
+
 TEST(DescribeOptions, PutsTheKindsOptionsBeforeThePluginsOwn) {
   const auto catalog = fake_catalog();
-  std::vector<std::string> names;
-  for (const auto& option : describe_options(*catalog.find("sampler", "fake"))) names.push_back(option.name);
-  EXPECT_THAT(names,
-              ElementsAre("split", "samples_per_condition", "record_steps", "block_size", "micro_batch", "num_inference_steps", "eta"));
-  EXPECT_EQ(describe_options(*catalog.find("domain", "toy")).size(), 2u);
+  SamplerView view;
+  Schema every_sampler;
+  view.options(every_sampler);
+  auto expected = names_of(every_sampler.infos());
+  expected.insert(expected.end(), {"num_inference_steps", "eta"});
+  EXPECT_EQ(names_of(describe_options(*catalog.find("sampler", "fake"))), expected);
+  EXPECT_THAT(names_of(describe_options(*catalog.find("reward", "fake"))), ElementsAre("max_invalid_fraction", "palette", "workers"));
+  EXPECT_THAT(names_of(describe_options(*catalog.find("domain", "toy"))), ElementsAre("prompts", "size"));
 }
 
 }  // namespace

@@ -110,7 +110,7 @@ TEST_F(Journal, FallsBackPastADamagedCheckpointAndSaysSo) {
     save(20);
     flip_a_bit(at(20) / file);
     EXPECT_EQ(newest_step(), 10);
-    EXPECT_THAT(said_.lines, ElementsAre(AllOf(HasSubstr("damaged"), HasSubstr("checkpoint-20"), HasSubstr(file))));
+    EXPECT_THAT(said_.lines, ElementsAre(AllOf(HasSubstr("damaged"), HasSubstr("checkpoint-20/"))));
     said_.lines.clear();
     fs::remove_all(folder_.path() / "key");
   }

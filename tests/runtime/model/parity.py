@@ -184,11 +184,12 @@ def clip_text(tool):
 
 
 def data_folder(name):
-    folder = pathlib.Path(os.environ.get("ESPALIER_DATA", SOURCE.parent / "shared" / "data")) / name
-    if not folder.is_dir():
-        print(f"skipped: no {folder}; ESPALIER_DATA names the folder that holds {name}")
-        sys.exit(SKIP)
-    return folder
+    bases = [os.environ.get("ESPALIER_DATA"), SOURCE / "datasets", SOURCE.parent / "shared" / "data"]
+    for base in filter(None, bases):
+        if (pathlib.Path(base) / name).is_dir():
+            return pathlib.Path(base) / name
+    print(f"skipped: no folder {name} in {', '.join(str(base) for base in bases if base)}; ESPALIER_DATA names the folder that holds it")
+    sys.exit(SKIP)
 
 
 def write_clip_files(folder):

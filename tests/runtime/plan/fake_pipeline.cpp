@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <list>
+
 #include "runtime/config/document.h"
 
 namespace espalier::plan {
@@ -204,6 +206,12 @@ inputs = { model = "domain" }
 
 Fake::Fake(const std::vector<std::string>& overrides, const std::map<std::string, std::int64_t>& versions, const std::string& text)
     : catalog(fake_catalog(versions)), spec(config::resolve(config::Document::parse(text, "fake.toml", overrides), catalog)) {}
+
+const Fake& pipeline(const std::vector<std::string>& overrides, const std::map<std::string, std::int64_t>& versions,
+                     const std::string& text) {
+  static std::list<Fake> kept;
+  return kept.emplace_back(overrides, versions, text);
+}
 
 std::map<std::uint64_t, cache::BlockStatus> FakeIndex::blocks(const Hex& set_id) const {
   const auto found = sets.find(set_id);

@@ -28,6 +28,10 @@ struct Fake {
   config::PipelineSpec spec;
 };
 
+// Such a pipeline, kept until the program ends: a StagePlan points into it.
+const Fake& pipeline(const std::vector<std::string>& overrides = {}, const std::map<std::string, std::int64_t>& versions = {},
+                     const std::string& text = pipeline_text());
+
 class FakeIndex final : public cache::Index {
  public:
   std::map<std::uint64_t, cache::BlockStatus> blocks(const Hex& set_id) const override;

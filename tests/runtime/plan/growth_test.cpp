@@ -14,9 +14,9 @@ using testing::ElementsAre, testing::IsEmpty;
 std::int64_t blocks_of(std::int64_t samples, std::int64_t size) { return samples / size + (samples % size != 0); }
 
 // A view of `count` samples of one condition.
-Fake view(std::int64_t count, std::int64_t block_size) {
-  return Fake({"domain.count=1", "samples.micro_batch=1", "samples.samples_per_condition=" + std::to_string(count),
-               "samples.block_size=" + std::to_string(block_size)});
+const Fake& view(std::int64_t count, std::int64_t block_size) {
+  return pipeline({"domain.count=1", "samples.micro_batch=1", "samples.samples_per_condition=" + std::to_string(count),
+                   "samples.block_size=" + std::to_string(block_size)});
 }
 
 TEST(Growth, ComputesExactlyTheBlocksThatAreNew) {
@@ -56,30 +56,30 @@ TEST(Growth, FillsAHole) {
 }
 
 TEST(RecordedSteps, AreTheSpacedOnesAndWhatLaterStagesRead) {
-  const auto plan = plan_all(Fake({"samples.record_steps=[3, 0.9]"}), FakeIndex()).at("samples");
+  const auto plan = plan_all(pipeline({"samples.record_steps=[3, 0.9]"}), FakeIndex()).at("samples");
   EXPECT_THAT(plan.steps, ElementsAre(0, 3, 5, 18));                                      // 0.25 of 20 is the trainer's
   EXPECT_THAT(plan.missing_steps.at(0), ElementsAre(0, 2, 3, 5, 7, 10, 12, 15, 17, 18));  // every eighth of 20, rounded down
 }
 
 TEST(RecordedSteps, NeverHoldTheNoise) {
-  const auto plan = plan_all(Fake({"samples.record_steps=[20, 1.0]", "samples.num_inference_steps=20"}), FakeIndex()).at("samples");
+  const auto plan = plan_all(pipeline({"samples.record_steps=[20, 1.0]", "samples.num_inference_steps=20"}), FakeIndex()).at("samples");
   EXPECT_FALSE(plan.steps.contains(20));
   EXPECT_FALSE(plan.missing_steps.at(0).contains(20));
 }
 
 TEST(RecordedSteps, AreAllOfThemWhereStepsAreFew) {
-  const auto plan = plan_all(Fake({"samples.num_inference_steps=4"}), FakeIndex()).at("samples");
+  const auto plan = plan_all(pipeline({"samples.num_inference_steps=4"}), FakeIndex()).at("samples");
   EXPECT_THAT(plan.missing_steps.at(0), ElementsAre(0, 1, 2, 3));
 }
 
 TEST(RecordedSteps, ThatABlockLacksAreAskedForWithTheSample) {
   FakeIndex index;
-  const auto first = plan_all(Fake({"tuned.clean=true"}), index).at("samples");
+  const auto first = plan_all(pipeline({"tuned.clean=true"}), index).at("samples");
   EXPECT_THAT(first.steps, ElementsAre(0));
   index.carry_out(first);
-  const auto spaced = plan_all(Fake({"tuned.intermediate_step=10"}), index).at("samples");
+  const auto spaced = plan_all(pipeline({"tuned.intermediate_step=10"}), index).at("samples");
   EXPECT_EQ(spaced.action, Action::reuse) << "step 10 is one of those kept anyway";
-  const Fake wants({"tuned.intermediate_step=6", "samples.record_steps=[10, 19]"});
+  const Fake& wants = pipeline({"tuned.intermediate_step=6", "samples.record_steps=[10, 19]"});
   const auto lacking = plan_all(wants, index).at("samples");
   EXPECT_EQ(lacking.key, first.key);
   EXPECT_THAT(lacking.missing, ElementsAre(0, 1, 2));
@@ -87,13 +87,13 @@ TEST(RecordedSteps, ThatABlockLacksAreAskedForWithTheSample) {
   EXPECT_EQ(lacking.because, "3 blocks without a step asked for");
   index.carry_out(lacking);
   EXPECT_EQ(plan_all(wants, index).at("samples").action, Action::reuse);
-  EXPECT_EQ(plan_all(wants, index).at("alignment").request, plan_all(Fake(), index).at("alignment").request) << "scores know no steps";
+  EXPECT_EQ(plan_all(wants, index).at("alignment").request, plan_all(pipeline(), index).at("alignment").request) << "scores know no steps";
 }
 
 TEST(RecordedSteps, AndNewBlocksAreAskedForTogether) {
   FakeIndex index;
-  index.carry_out(plan_all(Fake({"tuned.clean=true"}), index).at("samples"));
-  const auto plan = plan_all(Fake({"tuned.intermediate_step=6", "samples.samples_per_condition=6"}), index).at("samples");
+  index.carry_out(plan_all(pipeline({"tuned.clean=true"}), index).at("samples"));
+  const auto plan = plan_all(pipeline({"tuned.intermediate_step=6", "samples.samples_per_condition=6"}), index).at("samples");
   EXPECT_THAT(plan.missing, ElementsAre(0, 1, 2, 3));
   EXPECT_THAT(plan.missing_steps.at(2), ElementsAre(0, 6));
   EXPECT_THAT(plan.missing_steps.at(3), ElementsAre(0, 2, 5, 6, 7, 10, 12, 15, 17));

@@ -22,7 +22,7 @@ std::map<std::string, Hex> keys_of(const Fake& fake) {
 
 // Tags whose key is another.
 std::set<std::string> changed(const Fake& fake) {
-  static const auto kUsual = keys_of(Fake());
+  static const auto kUsual = keys_of(pipeline());
   std::set<std::string> tags;
   for (const auto& [tag, key] : keys_of(fake)) {
     if (key != kUsual.at(tag)) tags.insert(tag);
@@ -51,7 +51,7 @@ const Value& present(const config::StageSpec& stage, const std::string& option) 
 }
 
 TEST(Key, ChangesWithEveryKeyedOptionAndWithNoOther) {
-  const Fake usual;
+  const Fake& usual = pipeline();
   std::map<OptionRole, int> seen;
   for (const auto& tag : kStages) {
     const auto& stage = *usual.spec.find(tag);
@@ -59,7 +59,7 @@ TEST(Key, ChangesWithEveryKeyedOptionAndWithNoOther) {
       if (tag == "alignment" && option.name == "weights") continue;  // identity() tells its content: see below
       if (tag == "tuned_alignment" && option.name == "weights") continue;
       const auto override_text = tag + "." + option.name + "=" + another(option, present(stage, option.name));
-      EXPECT_EQ(changed(Fake({override_text})).contains(tag), option.role == OptionRole::keyed) << override_text;
+      EXPECT_EQ(changed(pipeline({override_text})).contains(tag), option.role == OptionRole::keyed) << override_text;
       ++seen[option.role];
     }
   }
@@ -71,36 +71,36 @@ TEST(Key, ChangesWithEveryKeyedOptionAndWithNoOther) {
 TEST(Key, OfAnotherStageKeepsWhatOperationalOptionsDoNotReach) {
   for (const char* option :
        {"samples.logging=3", "tuned.checkpointing_steps=7", "alignment.max_invalid_fraction=0.5", "samples.record_steps=[1]"}) {
-    EXPECT_TRUE(changed(Fake({option})).empty()) << option;
+    EXPECT_TRUE(changed(pipeline({option})).empty()) << option;
   }
 }
 
 TEST(Key, OfASelectionKnowsTheSizeOfTheView) {
-  EXPECT_THAT(changed(Fake({"samples.samples_per_condition=5"})),
+  EXPECT_THAT(changed(pipeline({"samples.samples_per_condition=5"})),
               UnorderedElementsAre("best", "tuned", "tuned_samples", "tuned_alignment", "summary"));
 }
 
 TEST(Key, DependsOnContentNotOnNames) {
   const std::vector<std::string> from_samples = {"samples", "alignment", "best", "tuned", "tuned_samples", "tuned_alignment", "summary"};
-  EXPECT_THAT(changed(Fake({"domain.prompts=others"})), testing::UnorderedElementsAreArray(from_samples));
-  EXPECT_THAT(changed(Fake({"domain.count=11"})), testing::UnorderedElementsAreArray(from_samples));
-  EXPECT_THAT(changed(Fake({"domain.weights=others"})), testing::UnorderedElementsAreArray(kStages));
-  EXPECT_THAT(changed(Fake({"domain.decoder=another"})),
+  EXPECT_THAT(changed(pipeline({"domain.prompts=others"})), testing::UnorderedElementsAreArray(from_samples));
+  EXPECT_THAT(changed(pipeline({"domain.count=11"})), testing::UnorderedElementsAreArray(from_samples));
+  EXPECT_THAT(changed(pipeline({"domain.weights=others"})), testing::UnorderedElementsAreArray(kStages));
+  EXPECT_THAT(changed(pipeline({"domain.decoder=another"})),
               UnorderedElementsAre("alignment", "best", "tuned", "tuned_samples", "tuned_alignment", "summary"));
-  EXPECT_THAT(changed(Fake({"domain.examples=others"})), UnorderedElementsAre("pretrained"));
-  EXPECT_THAT(changed(Fake({"tuned_alignment.weights=a_file"})), UnorderedElementsAre("tuned_alignment", "summary"));
-  EXPECT_THAT(changed(Fake({"seed=8"})), testing::UnorderedElementsAreArray(kStages));
-  EXPECT_TRUE(changed(Fake({"name=another", "cache.path=elsewhere", "device.type=cuda"})).empty());
+  EXPECT_THAT(changed(pipeline({"domain.examples=others"})), UnorderedElementsAre("pretrained"));
+  EXPECT_THAT(changed(pipeline({"tuned_alignment.weights=a_file"})), UnorderedElementsAre("tuned_alignment", "summary"));
+  EXPECT_THAT(changed(pipeline({"seed=8"})), testing::UnorderedElementsAreArray(kStages));
+  EXPECT_TRUE(changed(pipeline({"name=another", "cache.path=elsewhere", "device.type=cuda"})).empty());
 }
 
 TEST(Key, ChangesWithAPluginsNumericsVersion) {
-  EXPECT_THAT(changed(Fake({}, {{"metric", 2}})), UnorderedElementsAre("summary"));
-  EXPECT_THAT(changed(Fake({}, {{"filter", 2}})), UnorderedElementsAre("best", "tuned", "tuned_samples", "tuned_alignment", "summary"));
-  EXPECT_THAT(changed(Fake({}, {{"trainer", 2}})),
+  EXPECT_THAT(changed(pipeline({}, {{"metric", 2}})), UnorderedElementsAre("summary"));
+  EXPECT_THAT(changed(pipeline({}, {{"filter", 2}})), UnorderedElementsAre("best", "tuned", "tuned_samples", "tuned_alignment", "summary"));
+  EXPECT_THAT(changed(pipeline({}, {{"trainer", 2}})),
               UnorderedElementsAre("tuned", "tuned_samples", "tuned_alignment", "summary", "pretrained"));
-  EXPECT_FALSE(changed(Fake({}, {{"reward", 2}})).contains("samples"));
-  EXPECT_TRUE(changed(Fake({}, {{"reward", 2}})).contains("alignment"));
-  EXPECT_TRUE(changed(Fake({}, {{"sampler", 2}})).contains("samples"));
+  EXPECT_FALSE(changed(pipeline({}, {{"reward", 2}})).contains("samples"));
+  EXPECT_TRUE(changed(pipeline({}, {{"reward", 2}})).contains("alignment"));
+  EXPECT_TRUE(changed(pipeline({}, {{"sampler", 2}})).contains("samples"));
 }
 
 std::string renamed(const std::string& from, const std::string& to) {
@@ -112,21 +112,21 @@ std::string renamed(const std::string& from, const std::string& to) {
 }
 
 TEST(Key, IsTheSameUnderOtherTagsSpacingAndComments) {
-  const auto usual = keys_of(Fake());
+  const auto usual = keys_of(pipeline());
   for (const char* tag : {"samples", "best", "tuned", "tuned_samples"}) {
-    const auto keys = keys_of(Fake({}, {}, "# a remark\n\n" + renamed(tag, "another")));
+    const auto keys = keys_of(pipeline({}, {}, "# a remark\n\n" + renamed(tag, "another")));
     for (const auto& [other, key] : usual) EXPECT_EQ(keys.at(other == tag ? "another" : other), key) << tag << " renamed: " << other;
   }
 }
 
 TEST(Key, OfFiguresKnowsTheTagsThatTheyAreNamedAfter) {
-  const auto keys = keys_of(Fake({}, {}, renamed("tuned_alignment", "another")));
-  EXPECT_EQ(keys.at("another"), keys_of(Fake()).at("tuned_alignment"));
-  EXPECT_NE(keys.at("summary"), keys_of(Fake()).at("summary"));
+  const auto keys = keys_of(pipeline({}, {}, renamed("tuned_alignment", "another")));
+  EXPECT_EQ(keys.at("another"), keys_of(pipeline()).at("tuned_alignment"));
+  EXPECT_NE(keys.at("summary"), keys_of(pipeline()).at("summary"));
 }
 
 TEST(Key, OfAStepIsOfItsKindNotOfItsSize) {
-  const auto index = keys_of(Fake({"tuned.intermediate_step=1"})), fraction = keys_of(Fake({"tuned.intermediate_step=1.0"}));
+  const auto index = keys_of(pipeline({"tuned.intermediate_step=1"})), fraction = keys_of(pipeline({"tuned.intermediate_step=1.0"}));
   EXPECT_NE(index.at("tuned"), fraction.at("tuned"));
 }
 

@@ -20,7 +20,7 @@ std::set<std::string> tags_to_run(const Plans& plans) {
 }
 
 TEST(Plan, RunsAllThatAnEmptyCacheLacksAndSaysWhy) {
-  const Fake fake;
+  const Fake& fake = pipeline();
   const auto plans = plan_all(fake, FakeIndex());
   EXPECT_EQ(tags_to_run(plans).size(), 8u);
   EXPECT_EQ(plans.at("samples").because, "no such trajectories in the cache");
@@ -32,7 +32,7 @@ TEST(Plan, RunsAllThatAnEmptyCacheLacksAndSaysWhy) {
 }
 
 TEST(Plan, ReusesStagesWhoseKeysAreCached) {
-  const Fake fake;
+  const Fake& fake = pipeline();
   FakeIndex index;
   const auto plans = run_all(fake, index);
   ASSERT_EQ(plans.size(), 8u);
@@ -48,7 +48,7 @@ TEST(Plan, ReusesStagesWhoseKeysAreCached) {
 }
 
 TEST(Plan, HasNoKeyBelowAStageNotYetMade) {
-  const Fake fake;
+  const Fake& fake = pipeline();
   FakeIndex index;
   auto plans = plan_all(fake, index);
   EXPECT_EQ(plans.at("tuned").because, "key pending: best");
@@ -75,26 +75,26 @@ TEST(Plan, NamesEveryStageThatAKeyWaitsFor) {
   text.replace(text.find(from), from.size(), R"(scores = ["tuned_alignment", "other"], baseline = "alignment")");
   text += "[[stage]]\ntag = \"other_samples\"\ntype = \"sampler.fake\"\ninputs = { model = \"pretrained\" }\n";
   text += "[[stage]]\ntag = \"other\"\ntype = \"reward.fake\"\ninputs = { samples = \"other_samples\" }\n";
-  const auto plans = plan_all(Fake({}, {}, text), FakeIndex());
+  const auto plans = plan_all(pipeline({}, {}, text), FakeIndex());
   EXPECT_EQ(plans.at("summary").because, "key pending: tuned_alignment, other");
 }
 
 TEST(Plan, ChangesOnlyTheSelectionAndBelowWithTheFilter) {
   FakeIndex index;
-  const auto before = run_all(Fake(), index);
-  const Fake changed({"best.k=2"});
+  const auto before = run_all(pipeline(), index);
+  const Fake& changed = pipeline({"best.k=2"});
   EXPECT_THAT(tags_to_run(plan_all(changed, index)), UnorderedElementsAre("best", "tuned", "tuned_samples", "tuned_alignment", "summary"));
   const auto after = run_all(changed, index);
   for (const char* tag : {"samples", "alignment", "pretrained"}) EXPECT_EQ(before.at(tag).key, after.at(tag).key) << tag;
   for (const char* tag : {"best", "tuned", "tuned_samples", "tuned_alignment", "summary"})
     EXPECT_NE(before.at(tag).key, after.at(tag).key) << tag;
-  EXPECT_THAT(tags_to_run(plan_all(Fake(), index)), IsEmpty()) << "the first experiment is still there";
+  EXPECT_THAT(tags_to_run(plan_all(pipeline(), index)), IsEmpty()) << "the first experiment is still there";
 }
 
 TEST(Plan, ReusesTrajectoriesUnderAnotherReward) {
   FakeIndex index;
-  run_all(Fake(), index);
-  const auto plans = plan_all(Fake({"alignment.palette=cold"}), index);
+  run_all(pipeline(), index);
+  const auto plans = plan_all(pipeline({"alignment.palette=cold"}), index);
   EXPECT_EQ(plans.at("samples").action, Action::reuse);
   EXPECT_EQ(plans.at("alignment").because, "no such scores in the cache");
   EXPECT_EQ(plans.at("pretrained").action, Action::reuse);
@@ -102,7 +102,7 @@ TEST(Plan, ReusesTrajectoriesUnderAnotherReward) {
 
 TEST(Plan, UsesATunedModelForItsStepsAlone) {
   FakeIndex index;
-  const auto plans = run_all(Fake(), index);
+  const auto plans = run_all(pipeline(), index);
   const auto& segments = plans.at("tuned_samples").phases.front().segments;
   ASSERT_EQ(segments.size(), 2u);
   EXPECT_EQ(segments[0].model.digest, plans.at("tuned").result->digest);
@@ -112,7 +112,7 @@ TEST(Plan, UsesATunedModelForItsStepsAlone) {
 
 TEST(Plan, TellsTheWorkAhead) {
   FakeIndex index;
-  const Fake fake;
+  const Fake& fake = pipeline();
   const auto first = plan_all(fake, index).at("samples");
   EXPECT_EQ(first.samples, 40);
   EXPECT_EQ(first.samples_to_compute, 48);
@@ -120,10 +120,10 @@ TEST(Plan, TellsTheWorkAhead) {
   EXPECT_EQ(first.bytes, 48 * 12 * static_cast<std::int64_t>(first.missing_steps.at(0).size()));
   EXPECT_FALSE(first.seconds.has_value()) << "nothing has been measured yet";
   index.carry_out(first);  // 2 seconds a block
-  const auto grown = plan_all(Fake({"samples.samples_per_condition=8"}), index).at("samples");
+  const auto grown = plan_all(pipeline({"samples.samples_per_condition=8"}), index).at("samples");
   EXPECT_EQ(grown.samples_to_compute, 32);
   EXPECT_DOUBLE_EQ(grown.seconds.value(), 4.0);
-  const auto shorter = plan_all(Fake({"samples.num_inference_steps=10"}), index).at("samples");
+  const auto shorter = plan_all(pipeline({"samples.num_inference_steps=10"}), index).at("samples");
   EXPECT_DOUBLE_EQ(shorter.seconds.value(), 3.0) << "the same network at half the evaluations";
 }
 
@@ -160,8 +160,8 @@ TEST(Plan, RefusesAModelThatTheDomainDoesNotName) {
 
 TEST(NearestDifferences, NamesTheFieldsWithOldAndNew) {
   FakeIndex index;
-  run_all(Fake(), index);
-  const auto plans = plan_all(Fake({"best.k=3", "samples.eta=0.5"}), index);
+  run_all(pipeline(), index);
+  const auto plans = plan_all(pipeline({"best.k=3", "samples.eta=0.5"}), index);
   const auto sampler = nearest_differences(plans.at("samples"), index);
   ASSERT_EQ(sampler.size(), 1u);
   EXPECT_EQ(sampler[0].path, "sampler.options.eta");
@@ -174,19 +174,19 @@ TEST(NearestDifferences, NamesTheFieldsWithOldAndNew) {
 
 TEST(NearestDifferences, TakesTheNearestOfSeveral) {
   FakeIndex index;
-  run_all(Fake({"samples.eta=0.0", "samples.num_inference_steps=10"}), index);
-  run_all(Fake({"samples.eta=0.25"}), index);
-  const auto found = nearest_differences(plan_all(Fake({"samples.eta=0.5"}), index).at("samples"), index);
+  run_all(pipeline({"samples.eta=0.0", "samples.num_inference_steps=10"}), index);
+  run_all(pipeline({"samples.eta=0.25"}), index);
+  const auto found = nearest_differences(plan_all(pipeline({"samples.eta=0.5"}), index).at("samples"), index);
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].before, "0.25");
 }
 
 TEST(NearestDifferences, AreNoneWhereTheEntryIsThereOrNothingIsKnown) {
   FakeIndex index;
-  const auto plans = plan_all(Fake(), index);
+  const auto plans = plan_all(pipeline(), index);
   EXPECT_THAT(nearest_differences(plans.at("samples"), index), IsEmpty());
   EXPECT_THAT(nearest_differences(plans.at("tuned_samples"), index), IsEmpty()) << "its key is pending";
-  for (const auto& [tag, plan] : run_all(Fake(), index)) EXPECT_THAT(nearest_differences(plan, index), IsEmpty()) << tag;
+  for (const auto& [tag, plan] : run_all(pipeline(), index)) EXPECT_THAT(nearest_differences(plan, index), IsEmpty()) << tag;
 }
 
 }  // namespace

@@ -53,6 +53,7 @@ int fail(ExitCode code, const char* message) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed stdout is print()'s to notice; a run whose reader left still finishes its work
+  std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is a failed write, with its message and exit code, not a death
   try {
     return dispatch({argv + 1, argv + argc});
   } catch (const espalier::Stopped& stopped) {

@@ -27,7 +27,7 @@ struct Conditions {
   std::vector<Value> facts;       // [C], what rewards may use (colours, classes, ...)
   std::int64_t size() const { return static_cast<std::int64_t>(text.size()); }
   Hex digest() const;                                            // of everything above
-  Conditions first(std::int64_t count) const;  // the first `count`, or all where there are fewer
+  Conditions first(std::int64_t count) const;                    // the first `count`, or all where there are fewer
   TensorMap rows(const std::vector<std::int64_t>& which) const;  // [B, ...] of `tensors`
 };
 

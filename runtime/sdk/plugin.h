@@ -71,4 +71,4 @@ class Registrar {
 // The library's one entry. Also writes the stamp that the host compares before it loads the library.
 #define ESPALIER_PLUGIN(registrar) \
   ESPALIER_PLUGIN_STAMP            \
-  extern "C" __attribute__((visibility("default"))) void espalier_register(::espalier::Registrar& registrar)
+  extern "C" __attribute__((visibility("default"))) void espalier_register(::espalier::Registrar& registrar)  // NOLINT(bugprone-*)

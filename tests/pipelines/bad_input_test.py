@@ -23,7 +23,7 @@ inputs = { samples = "samples" }
 # what to change, into what, words of the message
 CASES = [
     ("unknown key", "seed = 1", "sede = 1", [":2:1", "sede", "seed"]),
-    ("unknown kind", "reward.shape_checker", "rewards.shape_checker", [":15:", "rewards", "reward"]),
+    ("unknown kind", "reward.shape_checker", "rewards.shape_checker", [":16:", "rewards", "reward"]),
     ("unknown plugin", "reward.shape_checker", "reward.shape_cheker", ["shape_cheker", "reward.shape_checker"]),
     ("unknown option", "num_inference_steps = 4", "num_inference_step = 4", [":13:", "num_inference_step", "num_inference_steps"]),
     ("wrong type", "num_inference_steps = 4", 'num_inference_steps = "four"', [":13:", "num_inference_steps", "integer"]),

@@ -9,6 +9,8 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("ESPALIER_PROGRAM", str(ROOT / "build/release/espalier"))
+# Tests run in folders of their own, from where ../shared/data is another place.
+os.environ.setdefault("ESPALIER_DATA", str((ROOT / "../shared/data").resolve()))
 SMOKE = ROOT / "pipelines/smoke/shapes_pgraft.toml"
 
 

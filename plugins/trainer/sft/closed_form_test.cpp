@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "plugins/trainer/sft/linear_gaussian.h"
+#include "tests/conformance/conformance.h"
 
 namespace espalier::sft {
 namespace {
@@ -15,6 +16,10 @@ namespace {
 using conformance::Options;
 
 constexpr double kSpread = 0.5;  // of the domain's examples about +1 or -1
+
+Model run(Training& training, const Options& options) {
+  return training.run(*conformance::make<Trainer>(conformance::plugin("trainer.sft"), options));
+}
 
 Options with(Options options) {
   const Options usual = {{"max_train_steps", 800},   {"train_batch_size", 64}, {"learning_rate", 0.05}, {"lr_scheduler", "cosine"},
@@ -71,7 +76,7 @@ std::set<std::int64_t> from(std::int64_t first) {
 
 TEST(SftOnGaussians, PretrainingReachesTheOptimalDenoiserAndItsLoss) {
   Training training;
-  const auto model = training.run(with({}));
+  const auto model = run(training, with({}));
   double optimal_loss = 0.0;
   for (std::int64_t t = 0; t < kTimesteps; ++t) {
     SCOPED_TRACE(t);
@@ -88,7 +93,7 @@ TEST(SftOnGaussians, PretrainingReachesTheOptimalDenoiserAndItsLoss) {
 
 TEST(SftOnGaussians, EmptyConditionsLearnTheMixture) {
   Training training;
-  const auto model = training.run(with({{"conditioning_dropout_prob", 1.0}}));
+  const auto model = run(training, with({{"conditioning_dropout_prob", 1.0}}));
   for (std::int64_t t = 0; t < kTimesteps; ++t) {  // labels mixed: mean 0, variance 1 + spread^2
     expect_line(trained(model, kEmpty, t), best(alpha_bars()[static_cast<std::size_t>(t)], 0.0, 1.0 + kSpread * kSpread));
     EXPECT_EQ(trained(model, 0, t).offset, 0.0) << "a label that was never shown";
@@ -100,7 +105,7 @@ TEST(SftOnGaussians, CleanTrainsOnTheSampleAtNoisierStepsOnly) {
   const Accepted accepted(64, 0.3, std::vector<double>(64, 1.0));
   Training training;
   training.selection = &accepted;
-  const auto model = training.run(with({{"intermediate_step", 0.5}, {"loss", "clean"}}));
+  const auto model = run(training, with({{"intermediate_step", 0.5}, {"loss", "clean"}}));
   EXPECT_EQ(network_of(training.start).timesteps, from(4));
   const auto of_sample = moments(accepted.clean, accepted.weight);
   for (std::int64_t t = 0; t < kTimesteps; ++t) {
@@ -116,7 +121,7 @@ TEST(SftOnGaussians, ForwardGoesOnNoisingTheRecordedState) {
   accepted.lift = 0.5;
   Training training;
   training.selection = &accepted;
-  const auto model = training.run(with({{"intermediate_step", 2}, {"loss", "forward"}, {"max_train_steps", 1600}}));
+  const auto model = run(training, with({{"intermediate_step", 2}, {"loss", "forward"}, {"max_train_steps", 1600}}));
   EXPECT_EQ(network_of(training.start).timesteps, from(4));
   const auto recorded = moments(accepted.states(2).state.at("x"), accepted.weight);
   const auto of_sample = moments(accepted.clean, accepted.weight);
@@ -137,7 +142,7 @@ TEST(SftOnGaussians, GraftTrainsOnTheSampleAtEveryStep) {
   for (const char* loss : {"clean", "forward"}) {
     Training training;
     training.selection = &accepted;
-    digests.push_back(training.run(with({{"loss", loss}, {"max_train_steps", 40}})).info.digest);
+    digests.push_back(run(training, with({{"loss", loss}, {"max_train_steps", 40}})).info.digest);
     EXPECT_EQ(network_of(training.start).timesteps, from(0));
   }
   EXPECT_EQ(digests[0], digests[1]) << "with no steps left, the recorded state is the sample";
@@ -149,7 +154,7 @@ TEST(SftOnGaussians, WeightsOfASelectionCount) {
   const Accepted accepted(64, 0.3, weights);
   Training training;
   training.selection = &accepted;
-  const auto model = training.run(with({}));
+  const auto model = run(training, with({}));
   const auto weighted = moments(accepted.clean, weights);
   EXPECT_NEAR(weighted.mean, 0.5, 0.05);
   for (std::int64_t t = 0; t < kTimesteps; ++t) {
@@ -164,7 +169,7 @@ TEST(SftOnGaussians, OnlyRatiosOfWeightsCount) {
     const Accepted accepted(16, 0.3, std::vector<double>(16, scale));
     Training training;
     training.selection = &accepted;
-    gains.push_back(training.run(with({{"max_train_steps", 5}})).weights.at("unet.gain"));
+    gains.push_back(run(training, with({{"max_train_steps", 5}})).weights.at("unet.gain"));
   }
   EXPECT_TRUE(at::equal(gains[0], gains[1]));
 }

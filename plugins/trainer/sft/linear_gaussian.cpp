@@ -5,6 +5,7 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
 
 #include <numeric>
 
@@ -126,13 +127,14 @@ std::vector<double> alpha_bars() {
 
 TensorMap LinearNetwork::embed(const Weights& weights, const TensorMap& condition) const {
   const auto& label = condition.at("label");
-  for (std::int64_t i = 0; i < label.numel(); ++i) ++labels[label[i].item<std::int64_t>()];
+  const auto* label_of = label.const_data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < label.numel(); ++i) ++labels[label_of[i]];
   return {{"label", label}, {"shift", weights.at("text_encoder.shift").index_select(0, label)}};
 }
 
 State LinearNetwork::predict(const Weights& weights, const State& noisy, const at::Tensor& timestep, const TensorMap& embedded) const {
   const auto t = timestep.to(at::kLong);
-  for (std::int64_t i = 0; i < t.numel(); ++i) timesteps.insert(t[i].item<std::int64_t>());
+  timesteps.insert(t.const_data_ptr<std::int64_t>(), t.const_data_ptr<std::int64_t>() + t.numel());
   const auto gain = weights.at("unet.gain").index_select(0, t);                                                    // [B]
   const auto offset = weights.at("unet.offset").flatten().index_select(0, embedded.at("label") * kTimesteps + t);  // [B]
   const auto x = noisy.at("x") + embedded.at("shift").unsqueeze(1);
@@ -184,19 +186,9 @@ SelectedStates Accepted::states(std::int64_t steps_remaining) const {
   return states;
 }
 
-Model Training::run(const conformance::Options& options) {
+Model Training::run(const Trainer& trainer) {
   Engine engine(*this);
-  const auto trainer = conformance::make<Trainer>(conformance::plugin("trainer.sft"), options);
-  return trainer->train({*domain, start, selection, 3, at::kCPU, engine, engine, engine, engine});
-}
-
-std::string failure(Training& training, const conformance::Options& options) {
-  try {
-    training.run(options);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return trainer.train({*domain, start, selection, 3, at::kCPU, engine, engine, engine, engine});
 }
 
 }  // namespace espalier::sft

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/conformance/conformance.h"
+#include "runtime/sdk/plugin.h"
 
 // A world for tests of trainer.sft in which the best network is known in closed form: Gaussian data, and a network that is linear in the
 // state at every timestep.
@@ -63,11 +63,8 @@ struct Training {
   std::int64_t saved = 0;
   std::map<std::string, std::map<std::int64_t, double>> curves;  // name -> step -> value
 
-  Model run(const conformance::Options& options);
+  Model run(const Trainer& trainer);
 };
 struct Died {};
-
-// What a run with these options says when it fails; "" if it does not.
-std::string failure(Training& training, const conformance::Options& options);
 
 }  // namespace espalier::sft

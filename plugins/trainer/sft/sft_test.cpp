@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "plugins/trainer/sft/linear_gaussian.h"
+#include "tests/conformance/conformance.h"
 
 namespace espalier::sft {
 namespace {
@@ -16,6 +17,18 @@ using conformance::Options, conformance::TrainsOn;
 using testing::AllOf, testing::HasSubstr;
 
 PluginEntry entry() { return conformance::plugin("trainer.sft"); }
+
+Model run(Training& training, const Options& options) { return training.run(*conformance::make<Trainer>(entry(), options)); }
+
+// What a run with these options says when it fails; "" if it does not.
+std::string failure(Training& training, const Options& options) {
+  try {
+    run(training, options);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
 
 Options with(Options options, const Options& usual) {
   options.insert(usual.begin(), usual.end());
@@ -55,32 +68,32 @@ const Options kNineSteps = {{"max_train_steps", 9},
 
 TEST(Sft, GoesOnAfterAStopAsIfItHadNot) {
   Training whole;
-  const auto digest = whole.run(kNineSteps).info.digest;
+  const auto digest = run(whole, kNineSteps).info.digest;
   EXPECT_EQ(whole.saved, 2);  // steps 3 and 6
   for (std::int64_t stop = 1; stop < 9; ++stop) {
     SCOPED_TRACE("stopped at step " + std::to_string(stop));
     Training training;
     training.stop_after = stop;
-    EXPECT_THROW(training.run(kNineSteps), Stopped);
+    EXPECT_THROW(run(training, kNineSteps), Stopped);
     training.stop_after = -1;
     training.start = linear_model();
-    EXPECT_EQ(training.run(kNineSteps).info.digest, digest);
+    EXPECT_EQ(run(training, kNineSteps).info.digest, digest);
     EXPECT_EQ(training.curves, whole.curves);
   }
 }
 
 TEST(Sft, GoesOnAfterBeingKilledFromTheLastCheckpoint) {
   Training whole;
-  const auto digest = whole.run(kNineSteps).info.digest;
+  const auto digest = run(whole, kNineSteps).info.digest;
   for (const std::int64_t death : {1, 5, 8, 9}) {
     SCOPED_TRACE("died at step " + std::to_string(death));
     Training training;
     training.die_after = death;
-    EXPECT_THROW(training.run(kNineSteps), Died);
+    EXPECT_THROW(run(training, kNineSteps), Died);
     EXPECT_EQ(training.saved, (death - 1) / 3);
     training.die_after = -1;
     if (training.checkpoint.empty()) training.curves.clear();
-    EXPECT_EQ(training.run(kNineSteps).info.digest, digest);
+    EXPECT_EQ(run(training, kNineSteps).info.digest, digest);
     EXPECT_EQ(training.curves, whole.curves);
   }
 }
@@ -92,22 +105,22 @@ TEST(Sft, StopsOnSelectionsAsOnExamples) {
   Training whole, training;
   whole.selection = training.selection = &accepted;
   training.stop_after = 4;
-  EXPECT_THROW(training.run(options), Stopped);
+  EXPECT_THROW(run(training, options), Stopped);
   training.stop_after = -1;
-  EXPECT_EQ(training.run(options).info.digest, whole.run(options).info.digest);
+  EXPECT_EQ(run(training, options).info.digest, run(whole, options).info.digest);
 }
 
 TEST(Sft, FinishesWhenAskedToStopAtTheLastStep) {
   Training training;
   training.stop_after = 9;
-  EXPECT_NO_THROW(training.run(kNineSteps));
+  EXPECT_NO_THROW(run(training, kNineSteps));
 }
 
 TEST(Sft, AccumulatesToTheSameGradientAsALargeBatch) {
   const Options usual = {{"max_train_steps", 10}, {"learning_rate", 0.01}, {"logging_steps", 5}};
   Training large, parts;
-  const auto at_once = large.run(with({{"train_batch_size", 32}}, usual));
-  const auto in_parts = parts.run(with({{"train_batch_size", 8}, {"gradient_accumulation_steps", 4}}, usual));
+  const auto at_once = run(large, with({{"train_batch_size", 32}}, usual));
+  const auto in_parts = run(parts, with({{"train_batch_size", 8}, {"gradient_accumulation_steps", 4}}, usual));
   for (const auto& [name, tensor] : at_once.weights) {
     EXPECT_TRUE(at::allclose(tensor, in_parts.weights.at(name), 1e-4, 1e-5)) << name;
   }
@@ -117,7 +130,7 @@ TEST(Sft, AccumulatesToTheSameGradientAsALargeBatch) {
 TEST(Sft, GivesTheMovingAverageWithItsWarmUp) {
   const auto gain_after = [](std::int64_t steps, bool ema) {
     Training training;
-    return training.run({{"max_train_steps", steps}, {"use_ema", ema}, {"train_batch_size", 16}, {"learning_rate", 0.1}})
+    return run(training, {{"max_train_steps", steps}, {"use_ema", ema}, {"train_batch_size", 16}, {"learning_rate", 0.1}})
         .weights.at("unet.gain");
   };
   const auto first = gain_after(1, false), second = gain_after(2, false);
@@ -128,7 +141,7 @@ TEST(Sft, GivesTheMovingAverageWithItsWarmUp) {
 TEST(Sft, DropsTheGivenShareOfConditions) {
   for (const double share : {0.0, 0.3, 1.0}) {
     Training training;
-    training.run({{"max_train_steps", 50}, {"train_batch_size", 64}, {"conditioning_dropout_prob", share}});
+    run(training, {{"max_train_steps", 50}, {"train_batch_size", 64}, {"conditioning_dropout_prob", share}});
     const double dropped = static_cast<double>(network_of(training.start).labels[kEmpty]) / (50 * 64);
     const double deviation = std::sqrt(share * (1 - share) / (50 * 64));
     EXPECT_LE(std::abs(dropped - share), 4 * deviation) << "found " << dropped << " of " << share;
@@ -141,7 +154,7 @@ TEST(Sft, TrainsTheNamedComponentsOnly) {
                                                {Value::List{"unet", "text_encoder"}, true, true}}) {
     Training training;
     training.start.weights.at("unet.gain").fill_(0.5);  // with a gain of 0 the text encoder has no gradient
-    const auto model = training.run({{"max_train_steps", 3}, {"train_batch_size", 8}, {"train_components", components}});
+    const auto model = run(training, {{"max_train_steps", 3}, {"train_batch_size", 8}, {"train_components", components}});
     const auto changed = [&](const char* name) { return !at::equal(model.weights.at(name), training.start.weights.at(name)); };
     EXPECT_EQ(changed("unet.gain"), unet) << to_json(components);
     EXPECT_EQ(changed("unet.offset"), unet) << to_json(components);
@@ -154,7 +167,7 @@ TEST(Sft, SaysWhichStepsTheModelIsFor) {
   const auto info = [&](Options options, const SelectionData* selection) {
     Training training;
     training.selection = selection;
-    const auto model = training.run(with(std::move(options), {{"max_train_steps", 1}, {"train_batch_size", 4}}));
+    const auto model = run(training, with(std::move(options), {{"max_train_steps", 1}, {"train_batch_size", 4}}));
     EXPECT_EQ(model.info.digest, digest_weights(model.weights));
     EXPECT_EQ(model.info.role, "denoiser");
     return model.info;

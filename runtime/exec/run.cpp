@@ -136,6 +136,7 @@ Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cac
   const auto begun = std::chrono::steady_clock::now();
   Record record;
   record.started = now_utc();
+  plan::make(spec, store);  // what is wrong anywhere in the plan is told before a second is spent on the first stage
   Context context{spec, store, progress, stop, options, open_device(spec.device)};
   for (int pass = 1;; ++pass) {
     try {

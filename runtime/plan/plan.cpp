@@ -170,15 +170,19 @@ StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& 
     for (std::size_t i = 0; i < plan.pending.size(); ++i) plan.because += (i ? ", " : "") + plan.pending[i];
     return plan;
   }
-  switch (stage.kind->gives) {
-    case ResultKind::trajectories:
-      plan_trajectories(spec, results, index, plan);
-      break;
-    case ResultKind::scores:
-      plan_scores(spec, results, index, plan);
-      break;
-    default:
-      plan_entry(spec, results, index, plan);
+  try {
+    switch (stage.kind->gives) {
+      case ResultKind::trajectories:
+        plan_trajectories(spec, results, index, plan);
+        break;
+      case ResultKind::scores:
+        plan_scores(spec, results, index, plan);
+        break;
+      default:
+        plan_entry(spec, results, index, plan);
+    }
+  } catch (const ConfigError& error) {
+    throw ConfigError(stage.where.to_string() + ": stage '" + stage.tag + "': " + error.what());
   }
   return plan;
 }

@@ -22,9 +22,10 @@ class Damage(driver.PipelineTest):
         self.damage(sorted(self.cache.glob("sets/*/*/scores/*/data/*"))[0])
         self.damage(sorted(self.cache.glob("results/model/*/*/unet/diffusion_pytorch_model.safetensors"))[0])
         self.call("cache", "verify", "--hash", pipeline=None, code=4)
-        # Another view makes the run read what is damaged: nothing is used in silence.
+        # Another selection and larger views make the run read all that is damaged: nothing is used in silence.
         self.run_json("--set", "best.k=2")
-        self.run_json()
+        self.run_json(*(word for model in ("graft", "pgraft_25", "pgraft_50")
+                        for word in ("--set", f"{model}_samples.samples_per_condition=3")))
         self.assertLessEqual(set(blocks), set(self.blocks()))
         self.assertLessEqual(models.items(), self.models().items())
         self.call("cache", "verify", "--deep", pipeline=None)

@@ -5,6 +5,7 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <numeric>
@@ -25,6 +26,7 @@ class GaussianExamples final : public Examples {
     random::Draws draws({.seed = 5, .purpose = random::Purpose::data, .round = 0, .branch = 0}, positions);
     Batch batch;
     std::vector<std::int64_t> labels;
+    labels.reserve(positions.size());
     for (const auto position : positions) labels.push_back(static_cast<std::int64_t>(position % 2));
     batch.condition["label"] = at::tensor(labels, at::kLong);
     batch.state["x"] = draws.normals({kElements}) * spread_ + (1 - 2 * batch.condition["label"]).unsqueeze(1);
@@ -91,7 +93,7 @@ class Engine final : public Progress, public StopToken, public Checkpoints, publ
     ++training_.saved;
     TensorMap all;
     for (const auto& [group, tensors] : checkpoint.tensors) {
-      for (const auto& [name, tensor] : tensors) all[group + "/" + name] = tensor;
+      for (const auto& [name, tensor] : tensors) all[fmt::format("{}/{}", group, name)] = tensor;
     }
     const Value state = Value::Map{{"step", checkpoint.step}, {"state", checkpoint.state}};
     training_.checkpoint = to_json(state) + "\n" + model::format_safetensors(all);

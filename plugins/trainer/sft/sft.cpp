@@ -254,7 +254,7 @@ class Sft final : public Trainer {
     if (train_components_.empty()) throw ConfigError("trainer.sft: train_components is empty; the model's components are: " + list);
     for (const auto& component : train_components_) {
       if (known.contains(component)) continue;
-      throw ConfigError("trainer.sft: train_components names '" + component + "', but the model's components are: " + list);
+      throw ConfigError(fmt::format("trainer.sft: train_components names '{}', but the model's components are: {}", component, list));
     }
   }
 

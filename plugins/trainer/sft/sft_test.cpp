@@ -195,10 +195,10 @@ TEST(Sft, IsIdentifiedByItsExamplesContent) {
 
 TEST(Sft, RefusesWhatItCannotTrainAndSaysWhatWouldBeRight) {
   const Accepted accepted(8, 0.3, std::vector<double>(8, 1.0)), none(0, 0.3, {});
-  const auto message = [](Options options, const SelectionData* selection) {
+  const auto message = [](const Options& options, const SelectionData* selection) {
     Training training;
     training.selection = selection;
-    return failure(training, with(std::move(options), {{"max_train_steps", 2}, {"train_batch_size", 4}}));
+    return failure(training, with(options, {{"max_train_steps", 2}, {"train_batch_size", 4}}));
   };
   EXPECT_THAT(message({{"intermediate_step", 0.25}}, nullptr), AllOf(HasSubstr("intermediate_step is 0.25"), HasSubstr("no selection")));
   EXPECT_THAT(message({{"intermediate_step", 5}}, &accepted), HasSubstr("outside 0 to 4"));

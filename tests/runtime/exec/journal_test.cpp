@@ -7,6 +7,7 @@
 
 #include <fstream>
 #include <limits>
+#include <stdexcept>
 
 #include "runtime/base/errors.h"
 #include "tests/runtime/base/folder.h"
@@ -33,6 +34,13 @@ Checkpoint checkpoint_at(std::int64_t step) {
   checkpoint.tensors["model"]["unet.weight"] = at::full({2, 3}, static_cast<double>(step));
   checkpoint.tensors["optimizer"]["unet.weight.step"] = at::full({}, static_cast<double>(step));
   return checkpoint;
+}
+
+// Where there is one.
+Checkpoint newest_of(TrainingJournal& journal) {
+  auto found = journal.newest();
+  if (!found) throw std::logic_error("there is no checkpoint");
+  return *std::move(found);
 }
 
 class Journal : public testing::Test {
@@ -77,14 +85,13 @@ TEST_F(Journal, HasNoCheckpointBeforeTheFirst) {
 TEST_F(Journal, GivesBackWhatWasSaved) {
   save(10);
   auto journal = open();
-  const auto found = journal.newest();
-  ASSERT_TRUE(found.has_value());
+  const auto found = newest_of(journal);
   const auto saved = checkpoint_at(10);
-  EXPECT_EQ(found->step, 10);
-  EXPECT_EQ(found->state.at("loss_sum"), saved.state.at("loss_sum"));
-  ASSERT_EQ(found->tensors.size(), 2u);
-  EXPECT_TRUE(at::equal(found->tensors.at("model").at("unet.weight"), saved.tensors.at("model").at("unet.weight")));
-  EXPECT_EQ(found->tensors.at("optimizer").at("unet.weight.step").dim(), 0);
+  EXPECT_EQ(found.step, 10);
+  EXPECT_EQ(found.state.at("loss_sum"), saved.state.at("loss_sum"));
+  ASSERT_EQ(found.tensors.size(), 2u);
+  EXPECT_TRUE(at::equal(found.tensors.at("model").at("unet.weight"), saved.tensors.at("model").at("unet.weight")));
+  EXPECT_EQ(found.tensors.at("optimizer").at("unet.weight.step").dim(), 0);
 }
 
 TEST_F(Journal, KeepsTheNewestTwo) {
@@ -162,7 +169,7 @@ TEST_F(Journal, CurvesSurviveWithoutHoleOrTwin) {
     journal.scalar("loss", 3, 9.0);  // lost with the process: training goes back to step 2
   }
   auto journal = open();
-  ASSERT_TRUE(journal.newest().has_value());
+  newest_of(journal);
   journal.scalar("loss", 3, std::numeric_limits<double>::infinity());
   ASSERT_EQ(journal.curves().size(), 2u);
   EXPECT_EQ(journal.curves()[0].name, "loss");
@@ -182,7 +189,7 @@ TEST_F(Journal, CurvesGoBackWithADamagedCheckpoint) {
   journal.save(checkpoint_at(2));
   flip_a_bit(at(2) / "model.safetensors");
   auto resumed = open();
-  EXPECT_EQ(resumed.newest()->step, 1);
+  EXPECT_EQ(newest_of(resumed).step, 1);
   EXPECT_THAT(resumed.curves().front().step, ElementsAre(1));
 }
 

@@ -244,7 +244,8 @@ void FakeIndex::carry_out(const StagePlan& plan) {
       status.total.network_evaluations = plan.network_evaluations / static_cast<std::int64_t>(plan.missing.size());
     }
   } else if (kind == "scores") {
-    for (const auto block : plan.missing) scores_[{plan.result->set_id, plan.key}][block] = {};
+    const auto set_id = plan.request.at("set").as_string();
+    for (const auto block : plan.missing) scores_[{set_id, plan.key}][block] = {};
   } else {
     cache::ResultInfo info;
     info.digest = sha256("content of " + plan.key);

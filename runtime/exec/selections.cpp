@@ -31,7 +31,7 @@ Value law_value(const Law& law) {
 void publish(Context& context, const plan::StagePlan& plan, const Value& info, const std::string& file, const Value& content) {
   const auto folder = context.store.new_folder();
   write_durable(folder / file, to_json(content, 1) + "\n");
-  context.store.publish_result(plan::cache_kind(plan.stage->kind->gives), plan.key, plan.request, info, folder);
+  context.store.publish_result(result_name(plan.stage->kind->gives), plan.key, plan.request, info, folder);
 }
 
 }  // namespace

@@ -118,7 +118,7 @@ void plan_entry(const config::PipelineSpec& spec, const Results& results, const 
   plan.key = digest(plan.request);
   if (gives == ResultKind::selection) plan.samples = results.at(stage.input("scores")->tags.front()).count;
 
-  const auto found = index.result(cache_kind(gives), plan.key);
+  const auto found = index.result(result_name(gives), plan.key);
   plan.action = found ? Action::reuse : Action::run;
   plan.because = found ? "in the cache" : std::string("no such ") + result_name(gives) + " in the cache";
   if (!found) return;
@@ -132,22 +132,6 @@ void plan_entry(const config::PipelineSpec& spec, const Results& results, const 
 }
 
 }  // namespace
-
-const char* cache_kind(ResultKind kind) {
-  switch (kind) {
-    case ResultKind::trajectories:
-      return "trajectories";
-    case ResultKind::scores:
-      return "scores";
-    case ResultKind::selection:
-      return "selection";
-    case ResultKind::model:
-      return "model";
-    case ResultKind::figures:
-      return "figures";
-  }
-  throw InternalError("an unknown kind of result");
-}
 
 const config::StageSpec& samples_stage(const config::PipelineSpec& spec, const config::StageSpec& stage) {
   const auto* from = &stage;
@@ -205,7 +189,7 @@ std::vector<Difference> nearest_differences(const StagePlan& plan, const cache::
   std::vector<Difference> nearest;
   if (plan.key.empty()) return nearest;
   bool found = false;
-  for (const auto& request : index.requests(cache_kind(plan.stage->kind->gives))) {
+  for (const auto& request : index.requests(result_name(plan.stage->kind->gives))) {
     if (digest(request) == plan.key) return {};
     auto candidate = differences(request, plan.request);
     if (!found || candidate.size() < nearest.size()) nearest = std::move(candidate);

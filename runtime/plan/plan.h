@@ -50,6 +50,4 @@ const config::StageSpec& samples_stage(const config::PipelineSpec& spec, const c
 // there or none is.
 std::vector<Difference> nearest_differences(const StagePlan& plan, const cache::Index& index);
 
-const char* cache_kind(ResultKind kind);  // "trajectories", "scores", "selection", "model", "figures"
-
 }  // namespace espalier::plan

@@ -14,6 +14,7 @@
 #include "plugins/trainer/classifier/labelled_pictures.h"
 #include "runtime/base/errors.h"
 #include "runtime/model/optimizer.h"
+#include "runtime/sdk/optimization.h"
 #include "runtime/sdk/plugin.h"
 
 namespace espalier::classifier {
@@ -34,14 +35,7 @@ class ClassifierTrainer final : public Trainer {
     schema.integer("width", width_, "Channels of the first of three levels; each next one has twice as many.").at_least(1).at_most(1024);
     schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1);
     schema.integer("train_batch_size", train_batch_size_, "Pictures an optimizer step.").at_least(1);
-    schema.number("learning_rate", adamw_.learning_rate, "AdamW's peak learning rate.").above(0);
-    schema.choice("lr_scheduler", lr_scheduler_, {"constant", "constant_with_warmup", "linear", "cosine"}, "Shape of the learning rate.");
-    schema.integer("lr_warmup_steps", lr_warmup_steps_, "Steps of linear warm-up.").at_least(0);
-    schema.number("adam_beta1", adamw_.adam_beta1, "AdamW's first-moment decay.").at_least(0).below(1);
-    schema.number("adam_beta2", adamw_.adam_beta2, "AdamW's second-moment decay.").at_least(0).below(1);
-    schema.number("adam_weight_decay", adamw_.adam_weight_decay, "AdamW's weight decay.").at_least(0);
-    schema.number("adam_epsilon", adamw_.adam_epsilon, "AdamW's epsilon.").above(0);
-    schema.number("max_grad_norm", max_grad_norm_, "Gradients are scaled to at most this 2-norm; 0 leaves them.").at_least(0);
+    optimization_.options(schema);
     schema.integer("checkpointing_steps", checkpointing_steps_, "Optimizer steps between checkpoints.").at_least(1).operational();
     schema.integer("logging_steps", logging_steps_, "Optimizer steps between points of the curves.").at_least(1).operational();
   }
@@ -90,7 +84,7 @@ class ClassifierTrainer final : public Trainer {
         parameters.emplace_back(name, own);
         weights.emplace(name, own);
       }
-      optimizer = std::make_unique<model::AdamW>(parameters, options.adamw_);
+      optimizer = std::make_unique<model::AdamW>(parameters, options.optimization_.adamw);
       sums = at::zeros({2}, at::kFloat).to(input.device);
     }
 
@@ -125,9 +119,8 @@ class ClassifierTrainer final : public Trainer {
       const auto out = logits(config, weights, batch.image.to(input.device));  // [B, classes]
       const auto loss = at::cross_entropy_loss(out, label);
       loss.backward();
-      if (options.max_grad_norm_ > 0) optimizer->clip_gradients(options.max_grad_norm_);
-      const auto factor = model::learning_rate_factor(options.lr_scheduler_, step, options.lr_warmup_steps_, options.max_train_steps_);
-      optimizer->step(options.adamw_.learning_rate * factor);
+      if (options.optimization_.max_grad_norm > 0) optimizer->clip_gradients(options.optimization_.max_grad_norm);
+      optimizer->step(options.optimization_.learning_rate(step, options.max_train_steps_));
       sums[0] += loss.detach();
       sums[1] += correct(out, label).mean();
       ++step;
@@ -196,10 +189,7 @@ class ClassifierTrainer final : public Trainer {
   std::int64_t width_ = 32;
   std::int64_t max_train_steps_ = 1000;
   std::int64_t train_batch_size_ = 128;
-  model::AdamWOptions adamw_{.learning_rate = 1e-3};
-  std::string lr_scheduler_ = "constant";
-  std::int64_t lr_warmup_steps_ = 0;
-  double max_grad_norm_ = 1.0;
+  Optimization optimization_{.adamw = {.learning_rate = 1e-3}};
   std::int64_t checkpointing_steps_ = 200;
   std::int64_t logging_steps_ = 20;
 };

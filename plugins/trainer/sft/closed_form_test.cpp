@@ -148,6 +148,18 @@ TEST(SftOnGaussians, GraftTrainsOnTheSampleAtEveryStep) {
   EXPECT_EQ(digests[0], digests[1]) << "with no steps left, the recorded state is the sample";
 }
 
+TEST(SftOnGaussians, GraftTakesAFinishedSampleAsClean) {
+  Accepted accepted(16, 0.3, std::vector<double>(16, 1.0));
+  const double abar = alpha_bars().front();  // where set_alpha_to_one = false ends
+  accepted.trajectory.points.back().level = {std::sqrt(abar), std::sqrt(1 - abar)};
+  for (const char* loss : {"clean", "forward"}) {
+    Training training;
+    training.selection = &accepted;
+    run(training, with({{"loss", loss}, {"max_train_steps", 10}}));
+    EXPECT_EQ(network_of(training.start).timesteps, from(0)) << loss;
+  }
+}
+
 TEST(SftOnGaussians, WeightsOfASelectionCount) {
   std::vector<double> weights;
   for (int i = 0; i < 32; ++i) weights.insert(weights.end(), {3.0, 1.0});  // about +1 and about -1

@@ -166,7 +166,7 @@ const LinearNetwork& network_of(const Model& model) { return dynamic_cast<const 
 std::unique_ptr<Domain> gaussian_domain(double spread) { return std::make_unique<GaussianDomain>(spread); }
 
 Accepted::Accepted(std::int64_t count, double spread, std::vector<double> weights_in)
-    : weight(std::move(weights_in)), grid_(linear_process()->grid(4)) {
+    : weight(std::move(weights_in)), trajectory(linear_process()->grid(4)) {
   std::vector<std::uint64_t> rows(static_cast<std::size_t>(count));
   std::iota(rows.begin(), rows.end(), std::uint64_t{0});
   if (count > 0) clean = GaussianExamples("train", spread).at(rows).state.at("x");
@@ -174,7 +174,7 @@ Accepted::Accepted(std::int64_t count, double spread, std::vector<double> weight
 
 SelectedStates Accepted::states(std::int64_t steps_remaining) const {
   SelectedStates states;
-  states.reached = grid_.at(steps_remaining).level;
+  states.reached = trajectory.at(steps_remaining).level;
   std::vector<std::uint64_t> rows(weight.size());
   std::iota(rows.begin(), rows.end(), std::uint64_t{0});
   random::Draws draws({.seed = 6, .purpose = random::Purpose::sampling, .round = 0, .branch = 0}, rows);

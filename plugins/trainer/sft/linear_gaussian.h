@@ -41,15 +41,13 @@ std::unique_ptr<Domain> gaussian_domain(double spread = 0.5);
 struct Accepted final : SelectionData {
   Accepted(std::int64_t count, double spread, std::vector<double> weights_in);
   std::int64_t size() const override { return static_cast<std::int64_t>(weight.size()); }
-  const diffusion::Grid& grid() const override { return grid_; }
+  const diffusion::Grid& grid() const override { return trajectory; }
   SelectedStates states(std::int64_t steps_remaining) const override;
   at::Tensor clean;  // [K, kElements], odd rows about -1, even ones about +1
   std::vector<double> weight;
   std::int64_t label = 0;
   double stretch = 1.0, lift = 0.0;
-
- private:
-  diffusion::Grid grid_;
+  diffusion::Grid trajectory;
 };
 
 // One training run as in a process of its own: stops or dies where told, keeps its checkpoints as bytes.

@@ -16,6 +16,7 @@
 #include "plugins/trainer/sft/training_data.h"
 #include "runtime/base/errors.h"
 #include "runtime/model/optimizer.h"
+#include "runtime/sdk/optimization.h"
 #include "runtime/sdk/plugin.h"
 
 namespace espalier {
@@ -53,14 +54,7 @@ class Sft final : public Trainer {
     schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1);
     schema.integer("train_batch_size", train_batch_size_, "Samples a forward pass.").at_least(1);
     schema.integer("gradient_accumulation_steps", gradient_accumulation_steps_, "Forward passes an optimizer step.").at_least(1);
-    schema.number("learning_rate", adamw_.learning_rate, "AdamW's peak learning rate.").above(0);
-    schema.choice("lr_scheduler", lr_scheduler_, {"constant", "constant_with_warmup", "linear", "cosine"}, "Shape of the learning rate.");
-    schema.integer("lr_warmup_steps", lr_warmup_steps_, "Steps of linear warm-up.").at_least(0);
-    schema.number("adam_beta1", adamw_.adam_beta1, "AdamW's first-moment decay.").at_least(0).below(1);
-    schema.number("adam_beta2", adamw_.adam_beta2, "AdamW's second-moment decay.").at_least(0).below(1);
-    schema.number("adam_weight_decay", adamw_.adam_weight_decay, "AdamW's weight decay.").at_least(0);
-    schema.number("adam_epsilon", adamw_.adam_epsilon, "AdamW's epsilon.").above(0);
-    schema.number("max_grad_norm", max_grad_norm_, "Gradients are scaled to at most this 2-norm; 0 leaves them.").at_least(0);
+    optimization_.options(schema);
     schema.flag("use_ema", use_ema_, "Give the exponential moving average of the weights instead of the last ones.");
     schema.number("ema_decay", ema_decay_, "Decay of the moving average.").at_least(0).below(1);
     schema.number("conditioning_dropout_prob", conditioning_dropout_prob_, "Share of conditions replaced by the empty one.")
@@ -121,7 +115,7 @@ class Sft final : public Trainer {
         }
         weights.emplace(name, own);
       }
-      optimizer = std::make_unique<model::AdamW>(parameters, options.adamw_);
+      optimizer = std::make_unique<model::AdamW>(parameters, options.optimization_.adamw);
       if (options.use_ema_) ema = std::make_unique<model::Ema>(parameters, options.ema_decay_);
       const random::StreamKey order{input.seed, random::Purpose::training, 1, 0};
       data = input.selection
@@ -160,9 +154,8 @@ class Sft final : public Trainer {
         loss.backward();
         loss_sum = loss_sum.defined() ? loss_sum + loss.detach() : loss.detach();
       }
-      if (options.max_grad_norm_ > 0) optimizer->clip_gradients(options.max_grad_norm_);
-      const auto factor = model::learning_rate_factor(options.lr_scheduler_, step, options.lr_warmup_steps_, options.max_train_steps_);
-      const double rate = options.adamw_.learning_rate * factor;
+      if (options.optimization_.max_grad_norm > 0) optimizer->clip_gradients(options.optimization_.max_grad_norm);
+      const double rate = options.optimization_.learning_rate(step, options.max_train_steps_);
       optimizer->step(rate);
       if (ema) ema->update(parameters, step);
       ++step;
@@ -264,10 +257,7 @@ class Sft final : public Trainer {
   std::int64_t max_train_steps_ = 400;
   std::int64_t train_batch_size_ = 64;
   std::int64_t gradient_accumulation_steps_ = 1;
-  model::AdamWOptions adamw_;
-  std::string lr_scheduler_ = "constant";
-  std::int64_t lr_warmup_steps_ = 0;
-  double max_grad_norm_ = 1.0;
+  Optimization optimization_;
   bool use_ema_ = false;
   double ema_decay_ = 0.999;
   double conditioning_dropout_prob_ = 0.0;

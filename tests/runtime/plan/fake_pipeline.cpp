@@ -234,7 +234,7 @@ std::vector<Value> FakeIndex::requests(const std::string& kind) const {
 }
 
 void FakeIndex::carry_out(const StagePlan& plan) {
-  const std::string kind = cache_kind(plan.stage->kind->gives);
+  const std::string kind = result_name(plan.stage->kind->gives);
   requests_[kind].push_back(plan.request);
   if (kind == "trajectories") {
     for (const auto block : plan.missing) {

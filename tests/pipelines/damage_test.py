@@ -24,7 +24,7 @@ class Damage(driver.PipelineTest):
         self.call("cache", "verify", "--hash", pipeline=None, code=4)
         # Another selection and larger views make the run read all that is damaged: nothing is used in silence.
         self.run_json("--set", "best.k=2")
-        self.run_json(*(word for model in ("graft", "pgraft_25", "pgraft_50")
+        self.run_json(*(word for model in ("base", "graft", "pgraft_25", "pgraft_50")
                         for word in ("--set", f"{model}_samples.samples_per_condition=3")))
         self.assertLessEqual(set(blocks), set(self.blocks()))
         self.assertLessEqual(models.items(), self.models().items())

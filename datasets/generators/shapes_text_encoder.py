@@ -2,7 +2,7 @@
 """Trains the shapes world's text encoder: datasets/models/shapes-blank/text_encoder/model.safetensors (75,000 parameters, seconds).
 
 A text-to-image model learns from a text encoder that was trained elsewhere, as Stable Diffusion learns from CLIP's. Trained with the U-Net
-from nothing, this one never learns word order: which object is on top is an exclusive-or of the two objects' places and the relation, and the
+from nothing, this one had not learned word order after 2,500 steps: which object is on top is an exclusive-or of the two objects' places and the relation, and the
 U-Net's gradient hardly teaches it. Here the mean of the last hidden states must tell, through a linear head that is thrown away, what stands
 in the upper or left place, what in the other, and along which axis. Only train prompts are used; held-out prompts are the check.
 

@@ -69,7 +69,7 @@ void DigestMemo::save() {
   try {
     replace_file(file_, seal(table));
     learned_.clear();
-  } catch (const Error&) {
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch)
     // A folder that cannot be written to, or is full: the next run hashes again.
   }
 }

@@ -23,7 +23,7 @@ bool is_word(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '_'; });
 }
 
-const Hex& checked(const Hex& id, const char* what) {
+Hex checked(const Hex& id, const char* what) {
   if (!is_hex(id, 64)) throw InternalError(std::string(what) + " '" + id + "' is not a SHA-256 of 64 lower-case hex digits");
   return id;
 }
@@ -104,6 +104,10 @@ fs::path Paths::result(const std::string& kind, const Hex& key) const {
 }
 
 fs::path Paths::checkpoint(const Hex& model_key) const { return root_ / "checkpoints" / checked(model_key, "the model's key"); }
+
+fs::path Paths::training_lock(const Hex& model_key) const {
+  return root_ / "checkpoints" / "locks" / checked(model_key, "the model's key");
+}
 
 std::vector<Hex> Paths::all_sets() const { return all_fanned(root_ / "sets"); }
 std::vector<Hex> Paths::all_scores(const Hex& set_id) const { return all_ids(set(set_id) / "scores"); }

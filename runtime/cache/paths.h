@@ -55,6 +55,7 @@ class Paths {
   BlockFolder scores(const Hex& set_id, const Hex& score_id) const;
   std::filesystem::path result(const std::string& kind, const Hex& key) const;
   std::filesystem::path checkpoint(const Hex& model_key) const;
+  std::filesystem::path training_lock(const Hex& model_key) const;
 
   std::vector<Hex> all_sets() const;
   std::vector<Hex> all_scores(const Hex& set_id) const;

@@ -120,6 +120,11 @@ fs::path Store::new_folder() {
   return folder;
 }
 
+std::unique_ptr<FolderLock> Store::lock_training(const Hex& model_key) {
+  impl_->require_writable("train a model");
+  return FolderLock::try_lock(impl_->paths.training_lock(model_key));
+}
+
 fs::path Store::checkpoint_folder(const Hex& model_key) {
   auto folder = impl_->paths.checkpoint(model_key);
   if (!read_only_) make_folders(folder);
@@ -143,7 +148,7 @@ std::vector<Value> Store::requests(const std::string& kind) const {
     try {
       const auto text = read_if_present(path);
       if (text) requests.push_back(sealed ? unseal(*text, path.string()).at("request") : parse_json(*text, path.string()));
-    } catch (const DataError&) {
+    } catch (const DataError&) {  // NOLINT(bugprone-empty-catch): a damaged entry is no request; verify tells of it
     }
   };
   if (kind == "trajectories") {

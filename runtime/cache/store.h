@@ -15,6 +15,8 @@
 
 namespace espalier::cache {
 
+class FolderLock;
+
 // One block of trajectories: `block_size` consecutive indices at some recorded steps.
 struct Block {
   std::uint64_t number = 0;
@@ -81,6 +83,8 @@ class Store final : public Index {
   std::optional<std::filesystem::path> verified_result(const std::string& kind, const Hex& key, std::vector<Damage>* damage = nullptr);
 
   // -- checkpoints of a model being trained; removed by the caller once the model is published --
+  // Checkpoints are one process's at a time: the lock, or null while another process trains this very model.
+  std::unique_ptr<FolderLock> lock_training(const Hex& model_key);
   std::filesystem::path checkpoint_folder(const Hex& model_key);
   void remove_checkpoints(const Hex& model_key);
 

@@ -71,7 +71,7 @@ bool Store::publish_result(const std::string& kind, const Hex& key, const Value&
 }
 
 std::optional<fs::path> Store::verified_result(const std::string& kind, const Hex& key, std::vector<Damage>* damage) {
-  const auto folder = impl_->paths.result(kind, key);
+  auto folder = impl_->paths.result(kind, key);
   if (!is_present(folder)) return std::nullopt;
   const auto text = read_if_present(folder / kManifestName);
   try {

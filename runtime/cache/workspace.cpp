@@ -28,20 +28,29 @@ std::filesystem::path Workspace::fresh() {
   return own_ / std::to_string(count_++);
 }
 
-FolderLock::FolderLock(const std::filesystem::path& folder) {
+FolderLock::FolderLock(const std::filesystem::path& folder) : FolderLock(folder, LOCK_EX) {}
+
+FolderLock::FolderLock(const std::filesystem::path& folder, int operation) {
   make_folders(folder);
   const auto path = folder / "lock";
   descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  int locked = -1;
+  int result = -1;
   if (descriptor_ >= 0) {
     do {
-      locked = ::flock(descriptor_, LOCK_EX);
-    } while (locked != 0 && errno == EINTR);
+      result = ::flock(descriptor_, operation);
+    } while (result != 0 && errno == EINTR);
   }
-  if (locked == 0) return;
+  locked_ = result == 0;
+  if (locked_ || (descriptor_ >= 0 && errno == EWOULDBLOCK)) return;
   const std::string reason = std::strerror(errno);
   if (descriptor_ >= 0) ::close(descriptor_);
   throw CacheError(path.string() + ": cannot be locked: " + reason);
+}
+
+std::unique_ptr<FolderLock> FolderLock::try_lock(const std::filesystem::path& folder) {
+  std::unique_ptr<FolderLock> lock(new FolderLock(folder, LOCK_EX | LOCK_NB));
+  if (!lock->locked_) lock.reset();
+  return lock;
 }
 
 FolderLock::~FolderLock() { ::close(descriptor_); }

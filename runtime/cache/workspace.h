@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -22,16 +23,19 @@ class Workspace {
   std::uint64_t count_ = 0;
 };
 
-// Excludes every other holder of the same path, in this process and in others, while it lives; a killed holder's is released. Only moves
-// into quarantine take it: publishing needs no lock.
+// Excludes every other holder of the same path, in this process and in others, while it lives; a killed holder's is released. Moves
+// into quarantine and training (whose checkpoints are one process's) take it: publishing needs no lock.
 class FolderLock {
  public:
-  explicit FolderLock(const std::filesystem::path& folder);  // makes the folder; throws CacheError
+  explicit FolderLock(const std::filesystem::path& folder);                          // makes the folder, waits; throws CacheError
+  static std::unique_ptr<FolderLock> try_lock(const std::filesystem::path& folder);  // null while another holds it
   ~FolderLock();
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;
 
  private:
+  FolderLock(const std::filesystem::path& folder, int operation);
+  bool locked_ = false;
   int descriptor_ = -1;
 };
 

@@ -15,7 +15,6 @@
 namespace espalier::cli {
 namespace {
 
-using cache::Damage;
 using cache::Store;
 using cache::VerifyLevel;
 

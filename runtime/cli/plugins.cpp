@@ -44,7 +44,7 @@ Value inputs_of(const PluginEntry& entry) {
   Value::List inputs;
   const KindInfo* kind = find_kind(entry.kind);
   if (kind == nullptr) return inputs;
-  for (const Port& port : kind->ports) {
+  for (const Port& port : ports_of(*kind, *entry.make())) {
     inputs.push_back(Value::Map{{"name", port.name}, {"takes", result_name(port.takes)}, {"required", port.required}, {"many", port.many}});
   }
   return inputs;
@@ -74,7 +74,7 @@ std::string as_text(const PluginEntry& entry) {
   std::string text = fmt::format("{}\n{}\n\n", type_of(entry), entry.doc);
   if (!entry.takes.empty()) text += fmt::format("takes    {}\n", entry.takes);
   if (const KindInfo* kind = find_kind(entry.kind)) {
-    for (const Port& port : kind->ports) text += fmt::format("input    {}\n", input_text(port));
+    for (const Port& port : ports_of(*kind, *entry.make())) text += fmt::format("input    {}\n", input_text(port));
     text += fmt::format("gives    {}\n", result_name(kind->gives));
   }
   text += fmt::format("numerics version {}\nlibrary  {}\n", entry.numerics_version, entry.library);
@@ -97,7 +97,7 @@ std::string as_markdown(const PluginEntry& entry) {
   if (!entry.takes.empty()) text += fmt::format("Takes `{}`. ", entry.takes);
   if (const KindInfo* kind = find_kind(entry.kind)) {
     text += fmt::format("Gives {}.\n\n| input | takes | required |\n|---|---|---|\n", result_name(kind->gives));
-    for (const Port& port : kind->ports) {
+    for (const Port& port : ports_of(*kind, *entry.make())) {
       text += fmt::format("| `{}` | {}{} | {} |\n", port.name, result_name(port.takes), port.many ? ", one or more" : "",
                           port.required ? "yes" : "no");
     }

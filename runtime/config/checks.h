@@ -53,7 +53,7 @@ std::vector<Draft> read_stages(const Node& root, const plugin::Catalog& catalog,
                                Problems& problems);
 
 // Reads every stage's inputs and checks them against the ports of its kind.
-void read_inputs(std::vector<Draft>& drafts, Problems& problems);
+void read_inputs(std::vector<Draft>& drafts, const std::map<std::string, std::filesystem::path>& models, Problems& problems);
 
 // The stages in an order in which inputs come first, else in the file's. A problem for each cycle.
 std::vector<StageSpec> in_order(const std::vector<Draft>& drafts, Problems& problems);

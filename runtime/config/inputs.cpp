@@ -11,15 +11,20 @@
 namespace espalier::config {
 namespace {
 
+using Folders = std::map<std::string, std::filesystem::path>;
+
 const Draft* find_draft(const std::vector<Draft>& drafts, const std::string& tag) {
   const auto found = std::find_if(drafts.begin(), drafts.end(), [&](const Draft& draft) { return !tag.empty() && draft.spec.tag == tag; });
   return found == drafts.end() ? nullptr : &*found;
 }
 
 // The tags a port may name: what gives its kind of result.
-std::vector<std::string> tags_giving(const std::vector<Draft>& drafts, const Draft& self, ResultKind result) {
+std::vector<std::string> tags_giving(const std::vector<Draft>& drafts, const Folders& folders, const Draft& self, ResultKind result) {
   std::vector<std::string> tags;
-  if (result == ResultKind::model) tags.push_back("domain");
+  if (result == ResultKind::model) {
+    tags.push_back("domain");
+    for (const auto& [name, folder] : folders) tags.push_back(name);
+  }
   for (const Draft& draft : drafts) {
     const bool gives = draft.spec.kind != nullptr && draft.spec.kind->gives == result;
     if (gives && !draft.spec.tag.empty() && &draft != &self) tags.push_back(draft.spec.tag);
@@ -44,15 +49,17 @@ std::vector<std::string> read_tags(const Field& field, const Port& port, const s
   return tags;
 }
 
-void check_tag(const std::vector<Draft>& drafts, const Draft& self, const Port& port, const std::string& tag, const SourceSpan& where,
-               const std::string& place, Problems& problems) {
+void check_tag(const std::vector<Draft>& drafts, const Folders& folders, const Draft& self, const Port& port, const std::string& tag,
+               const SourceSpan& where, const std::string& place, Problems& problems) {
   const std::string wanted = result_name(port.takes);
-  const std::vector<std::string> allowed = tags_giving(drafts, self, port.takes);
+  const std::vector<std::string> allowed = tags_giving(drafts, folders, self, port.takes);
   const std::string givers =
       allowed.empty() ? fmt::format("; no stage gives {}", wanted) : fmt::format("; allowed: {}", fmt::join(allowed, ", "));
-  if (tag == "domain") {
-    if (port.takes != ResultKind::model)
-      problems.add(where, fmt::format("{} takes {}, but the domain gives a model{}", place, wanted, givers));
+  if (tag == "domain" || folders.contains(tag)) {
+    if (port.takes != ResultKind::model) {
+      const std::string what = tag == "domain" ? "the domain" : "'" + tag + "' of [models]";
+      problems.add(where, fmt::format("{} takes {}, but {} gives a model{}", place, wanted, what, givers));
+    }
     return;
   }
   const Draft* other = find_draft(drafts, tag);
@@ -67,11 +74,11 @@ void check_tag(const std::vector<Draft>& drafts, const Draft& self, const Port& 
                                   result_name(other->spec.kind->gives), givers));
 }
 
-void read_port(std::vector<Draft>& drafts, Draft& draft, const Port& port, const Node* inputs, Problems& problems) {
+void read_port(std::vector<Draft>& drafts, const Folders& folders, Draft& draft, const Port& port, const Node* inputs, Problems& problems) {
   const Field* field = inputs == nullptr ? nullptr : inputs->find(port.name);
   if (field == nullptr) {
     if (!port.required) return;
-    const std::vector<std::string> allowed = tags_giving(drafts, draft, port.takes);
+    const std::vector<std::string> allowed = tags_giving(drafts, folders, draft, port.takes);
     problems.add(
         inputs == nullptr ? draft.spec.where : inputs->where,
         fmt::format("{}: the input '{}' is missing: inputs = {{ {} = \"<tag>\" }} with a tag that gives {}{}", draft.subject, port.name,
@@ -82,7 +89,7 @@ void read_port(std::vector<Draft>& drafts, Draft& draft, const Port& port, const
   StageInput input{port.name, read_tags(*field, port, place, problems)};
   std::set<std::string> seen;
   for (const std::string& tag : input.tags) {
-    check_tag(drafts, draft, port, tag, field->where, place, problems);
+    check_tag(drafts, folders, draft, port, tag, field->where, place, problems);
     if (!seen.insert(tag).second) problems.add(field->where, fmt::format("{} names '{}' twice", place, tag));
   }
   draft.spec.inputs.push_back(std::move(input));
@@ -118,7 +125,7 @@ bool is_ready(const Draft& draft, const std::vector<Draft>& drafts, const std::s
 
 }  // namespace
 
-void read_inputs(std::vector<Draft>& drafts, Problems& problems) {
+void read_inputs(std::vector<Draft>& drafts, const Folders& folders, Problems& problems) {
   for (Draft& draft : drafts) {
     if (draft.spec.kind == nullptr) continue;
     const Field* field = draft.node->find("inputs");
@@ -129,15 +136,15 @@ void read_inputs(std::vector<Draft>& drafts, Problems& problems) {
     }
     const Node* inputs = field == nullptr ? nullptr : &field->value;
     std::vector<std::string> names;
-    for (const Port& port : draft.spec.kind->ports) {
+    for (const Port& port : draft.spec.plugin ? ports_of(*draft.spec.kind, *draft.spec.plugin) : draft.spec.kind->ports) {
       names.push_back(port.name);
-      read_port(drafts, draft, port, inputs, problems);
+      read_port(drafts, folders, draft, port, inputs, problems);
     }
     if (inputs == nullptr) continue;
     for (const Field& given : inputs->fields) {
       if (std::find(names.begin(), names.end(), given.key) != names.end()) continue;
-      problems.add(given.where, fmt::format("{}: a {} has no input '{}'{}", draft.subject, draft.spec.kind->kind, given.key,
-                                            did_you_mean(given.key, names)));
+      problems.add(given.where,
+                   fmt::format("{}: {} has no input '{}'{}", draft.subject, draft.spec.type, given.key, did_you_mean(given.key, names)));
     }
   }
 }
@@ -183,7 +190,7 @@ void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain
                                                                 spec.type, entry->takes, domain_type, domain.sample_kind()));
     }
     const std::string& split = spec.sampler.split;
-    if (type.kind == "sampler" && std::find(splits.begin(), splits.end(), split) == splits.end()) {
+    if (spec.kind->gives == ResultKind::trajectories && std::find(splits.begin(), splits.end(), split) == splits.end()) {
       const Field* options = draft.node->find("options");
       const Field* field = options == nullptr ? nullptr : options->value.find("split");
       problems.add(field == nullptr ? spec.where : field->where,

@@ -24,6 +24,7 @@ void read_options(Schema& schema, const Node* defaults, const Node* own, const S
 
 void declare_options(StageSpec& stage, Schema& schema) {
   if (stage.kind->kind == "sampler") stage.sampler.options(schema);
+  if (stage.kind->kind == "noise_corrector") inversion_options(stage.sampler, stage.max_unconverged_fraction, schema);
   if (stage.kind->kind == "reward") stage.reward.options(schema);
   Schema own;
   try {

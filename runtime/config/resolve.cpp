@@ -21,7 +21,7 @@ const Node* read_table(const Node& root, const std::string& key, Problems& probl
 
 void read_scalars(const Node& root, PipelineSpec& spec, Problems& problems) {
   for (const Field& field : root.fields) {
-    static const std::vector<std::string> known = {"name", "seed", "domain", "defaults", "stage", "cache", "device"};
+    static const std::vector<std::string> known = {"name", "seed", "domain", "defaults", "stage", "cache", "device", "models"};
     if (std::find(known.begin(), known.end(), field.key) != known.end()) continue;
     const bool is_table = field.value.is_table();
     problems.add(field.where, fmt::format("unknown {} '{}'{}", is_table ? "table" : "key", field.key, did_you_mean(field.key, known)));
@@ -90,6 +90,20 @@ void read_domain(const Node& root, const plugin::Catalog& catalog, PipelineSpec&
   spec.domain_options = schema.values(OptionRole::keyed);
 }
 
+// [models]: name = "folder"; the folders are of the domain's own layout.
+void read_models(const Node& root, PipelineSpec& spec, Problems& problems) {
+  const Node* models = read_table(root, "models", problems);
+  if (models == nullptr) return;
+  for (const Field& field : models->fields) {
+    if (!check_word(field.key, field.where, "[models]: a name", problems)) continue;
+    if (field.key == "domain") {
+      problems.add(field.where, "[models]: 'domain' is the model of [domain]'s own options; choose another name");
+    } else if (const auto folder = read_string(*models, field.key, true, "[models]", problems)) {
+      spec.models.emplace(field.key, *folder);
+    }
+  }
+}
+
 void open_domain_of(const Node& root, PipelineSpec& spec, Problems& problems) {
   try {
     spec.domain->open(DomainContext{spec.seed});
@@ -113,8 +127,13 @@ PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, b
   read_scalars(root, spec, problems);
   read_cache_and_device(root, spec, problems);
   read_domain(root, catalog, spec, problems);
+  read_models(root, spec, problems);
   std::vector<Draft> drafts = read_stages(root, catalog, check_defaults(root, catalog, problems), problems);
-  read_inputs(drafts, problems);
+  for (const Draft& draft : drafts) {
+    if (!spec.models.contains(draft.spec.tag)) continue;
+    problems.add(draft.spec.where, fmt::format("{}: the tag is a name of [models] too; choose another", draft.subject));
+  }
+  read_inputs(drafts, spec.models, problems);
   spec.stages = in_order(drafts, problems);
   problems.raise();
   if (open_domain) {

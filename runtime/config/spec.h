@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,9 @@ struct SamplerView {
   void options(Schema& schema);
 };
 
+// Options that every noise_corrector stage has, kept in a SamplerView (max_conditions is its max_examples, a view):
+void inversion_options(SamplerView& view, double& max_unconverged_fraction, Schema& schema);
+
 // Options that every trainer stage has: none yet. Options that every reward stage has:
 struct RewardView {
   double max_invalid_fraction = 0.1;  // operational: the run stops above this share of NaN or infinite rewards
@@ -32,7 +36,7 @@ struct RewardView {
 
 struct StageInput {
   std::string port;
-  std::vector<std::string> tags;  // stages before this one, or "domain"
+  std::vector<std::string> tags;  // stages before this one, "domain" or a name of [models]
 };
 
 struct StageSpec {
@@ -45,8 +49,9 @@ struct StageSpec {
   Value keyed;                     // keyed options, defaults filled in: the plugin's own and its kind's (block_size, micro_batch, split)
   Value view;
   Value operational;
-  SamplerView sampler;  // of a sampler stage
-  RewardView reward;    // of a reward stage
+  SamplerView sampler;                     // of a sampler or noise_corrector stage
+  double max_unconverged_fraction = 0.05;  // of a noise_corrector stage, operational: the run stops above this share
+  RewardView reward;                       // of a reward stage
   SourceSpan where;
 
   const StageInput* input(const std::string& port) const;
@@ -65,9 +70,12 @@ struct PipelineSpec {
   std::string domain_type;
   std::int64_t domain_numerics_version = 1;
   Value domain_options;
-  std::shared_ptr<Domain> domain;  // opened
-  std::vector<StageSpec> stages;   // in an order in which inputs come first
+  std::shared_ptr<Domain> domain;                       // opened
+  std::map<std::string, std::filesystem::path> models;  // [models]: further model folders, by the name that inputs use
+  std::vector<StageSpec> stages;                        // in an order in which inputs come first
 
+  bool is_folder(const std::string& tag) const { return tag == "domain" || models.contains(tag); }
+  std::filesystem::path folder(const std::string& tag) const;  // of a tag that is one
   const StageSpec* find(const std::string& tag) const;
   Conditions conditions(const StageSpec& sampler) const;  // what a sampler stage samples, in order
 };

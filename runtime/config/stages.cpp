@@ -104,7 +104,7 @@ void read_stage_options(Draft& draft, const PluginEntry& entry, const Node* defa
   Schema schema;  // bound to members of `spec`, which stays where it is until the values are taken
   declare_options(spec, schema);
   read_options(schema, defaults, own, spec.where, fmt::format("{}: {}", draft.subject, spec.type), problems);
-  if (spec.kind->kind == "sampler") check_micro_batch(draft, defaults, own, problems);
+  if (spec.kind->gives == ResultKind::trajectories) check_micro_batch(draft, defaults, own, problems);
   spec.keyed = schema.values(OptionRole::keyed);
   spec.view = schema.values(OptionRole::view);
   spec.operational = schema.values(OptionRole::operational);

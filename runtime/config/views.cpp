@@ -29,6 +29,26 @@ void RewardView::options(Schema& schema) {
       .operational();
 }
 
+void inversion_options(SamplerView& view, double& max_unconverged_fraction, Schema& schema) {
+  schema.text("split", view.split, "Which of the domain's examples to invert.");
+  schema.integer("max_examples", view.max_conditions, "Only the first so many examples; 0: all. More only grow the set.")
+      .at_least(0)
+      .view();
+  schema.steps("record_steps", view.record_steps, "Steps to keep besides the example and its noise: an index or a fraction of N.").view();
+  schema.integer("block_size", view.block_size, "Examples inverted, stored and verified together; a multiple of micro_batch.").at_least(1);
+  schema.integer("micro_batch", view.micro_batch, "Rows of one forward pass; a network's last bits depend on it.").at_least(1);
+  schema
+      .number("max_unconverged_fraction", max_unconverged_fraction,
+              "Share of examples that may fail to converge (set aside, counted) before the run stops.")
+      .at_least(0.0)
+      .at_most(1.0)
+      .operational();
+}
+
+std::filesystem::path PipelineSpec::folder(const std::string& tag) const {
+  return tag == "domain" ? domain->model_folder() : models.at(tag);
+}
+
 const StageInput* StageSpec::input(const std::string& port) const {
   const auto found = std::find_if(inputs.begin(), inputs.end(), [&](const StageInput& input) { return input.port == port; });
   return found == inputs.end() ? nullptr : &*found;

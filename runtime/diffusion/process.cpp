@@ -4,6 +4,7 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
+#include "runtime/diffusion/rectified_flow.h"
 #include "runtime/diffusion/variance_preserving.h"
 
 namespace espalier::diffusion {
@@ -20,8 +21,12 @@ std::shared_ptr<const NoiseProcess> make_process(const Value& config, const std:
   if (chosen == "DDIMScheduler" || chosen == "DDPMScheduler" || chosen == "variance_preserving") {
     return std::make_shared<VariancePreserving>(read_scheduler_config(config, origin));
   }
+  if (chosen == "FlowMatchEulerDiscreteScheduler" || chosen == "rectified_flow") {
+    return std::make_shared<RectifiedFlow>(read_flow_config(config, origin));
+  }
   throw DataError(fmt::format("{}: noise process '{}' is unknown{}", origin, chosen,
-                              did_you_mean(chosen, {"DDIMScheduler", "DDPMScheduler", "variance_preserving"})));
+                              did_you_mean(chosen, {"DDIMScheduler", "DDPMScheduler", "variance_preserving",
+                                                    "FlowMatchEulerDiscreteScheduler", "rectified_flow"})));
 }
 
 }  // namespace espalier::diffusion

@@ -31,6 +31,19 @@ const std::vector<std::string> kRead = {"num_train_timesteps", "beta_schedule", 
                                         "variance_type",       "rescale_betas_zero_snr"};
 const std::vector<std::string> kPassedOver = {"name", "dynamic_thresholding_ratio", "sample_max_value", "skip_prk_steps"};
 
+// Keys of FlowMatchEulerDiscreteScheduler: the features that would change its sigmas or steps, and what only they would read.
+const std::vector<std::string> kFlowFeatures = {"use_dynamic_shifting",   "invert_sigmas",   "use_karras_sigmas",
+                                                "use_exponential_sigmas", "use_beta_sigmas", "stochastic_sampling"};
+const std::vector<std::string> kFlowOthers = {"name",
+                                              "num_train_timesteps",
+                                              "shift",
+                                              "shift_terminal",
+                                              "base_shift",
+                                              "max_shift",
+                                              "base_image_seq_len",
+                                              "max_image_seq_len",
+                                              "time_shift_type"};
+
 template <class E>
 const char* name_of(const Names<E>& names, E value) {
   for (const auto& [name, candidate] : names) {
@@ -101,16 +114,18 @@ class Reader {
   const std::string& origin_;
 };
 
-void refuse_unknown(const Value& table, const std::string& origin) {
-  std::vector<std::string> known = kRead;
-  known.insert(known.end(), kPassedOver.begin(), kPassedOver.end());
+// `read` and `others` are the keys of `process`.
+void refuse_unknown(const Value& table, const std::string& origin, const std::string& process, const std::vector<std::string>& read,
+                    const std::vector<std::string>& others) {
+  std::vector<std::string> known = read;
+  known.insert(known.end(), others.begin(), others.end());
   for (const auto& [key, value] : table.as_map()) {
     bool expected = key.starts_with('_');
     for (const auto& name : known) {
       expected = expected || key == name;
     }
     if (!expected) {
-      throw DataError(fmt::format("{}: a variance preserving process has no key '{}'{}", origin, key, did_you_mean(key, known)));
+      throw DataError(fmt::format("{}: a {} has no key '{}'{}", origin, process, key, did_you_mean(key, known)));
     }
   }
 }
@@ -133,7 +148,7 @@ void refuse_unimplemented(const Reader& reader, const Value& table) {
 }  // namespace
 
 SchedulerConfig read_scheduler_config(const Value& table, const std::string& origin) {
-  refuse_unknown(table, origin);
+  refuse_unknown(table, origin, "variance preserving process", kRead, kPassedOver);
   const Reader reader(table, origin);
   refuse_unimplemented(reader, table);
   SchedulerConfig config;
@@ -169,6 +184,32 @@ Value to_value(const SchedulerConfig& config) {
   if (config.clip_sample) {
     table["clip_sample_range"] = config.clip_sample_range;
   }
+  return table;
+}
+
+FlowConfig read_flow_config(const Value& table, const std::string& origin) {
+  refuse_unknown(table, origin, "rectified flow", kFlowFeatures, kFlowOthers);
+  const Reader reader(table, origin);
+  FlowConfig config;
+  reader.integer("num_train_timesteps", config.num_train_timesteps, 1);
+  for (const auto& feature : kFlowFeatures) {
+    bool used = false;
+    reader.flag(feature.c_str(), used);
+    reader.refuse(feature.c_str(), used, "true; only the uniform schedule of a rectified flow is implemented (false is)");
+  }
+  double shift = 1.0;
+  reader.number("shift", shift);
+  reader.check("shift", shift == 1.0, fmt::format("{}; a shifted schedule is not implemented (1.0 is)", shift));
+  const Value* terminal = table.find("shift_terminal");  // diffusers writes null where there is none
+  reader.refuse("shift_terminal", terminal != nullptr && !terminal->is_null(), "given; a terminal shift is not implemented (null is)");
+  return config;
+}
+
+Value to_value(const FlowConfig& config) {
+  Value table;
+  table["_class_name"] = "FlowMatchEulerDiscreteScheduler";
+  table["num_train_timesteps"] = config.num_train_timesteps;
+  table["shift"] = 1.0;
   return table;
 }
 

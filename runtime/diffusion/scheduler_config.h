@@ -34,4 +34,16 @@ SchedulerConfig read_scheduler_config(const Value& table, const std::string& ori
 // The same as diffusers writes it, every key that matters present: equal processes give equal tables.
 Value to_value(const SchedulerConfig& config);
 
+// What a diffusers scheduler_config.json says of a rectified flow, as FlowMatchEulerDiscreteScheduler.
+struct FlowConfig {
+  std::int64_t num_train_timesteps = 1000;  // the timestep that the network is told of pure noise
+};
+
+// As read_scheduler_config. Known keys that bear only on a shifted schedule are passed over. Throws DataError for what would change the
+// numbers and is not implemented: another shift than 1, dynamic shifting, Karras, exponential or beta sigmas, inverted sigmas, a terminal
+// shift, stochastic sampling.
+FlowConfig read_flow_config(const Value& table, const std::string& origin);
+
+Value to_value(const FlowConfig& config);
+
 }  // namespace espalier::diffusion

@@ -11,48 +11,12 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/diffusion/schedule.h"
+#include "runtime/diffusion/state_math.h"
 
 namespace espalier::diffusion {
 namespace {
 
 Level level_of(double alpha_bar) { return {std::sqrt(alpha_bar), std::sqrt(1.0 - alpha_bar)}; }
-
-const at::Tensor& field(const State& state, const std::string& name, const at::Tensor& like, const char* what) {
-  const auto found = state.find(name);
-  if (found == state.end()) {
-    throw InternalError(fmt::format("the {} has no field '{}' that the state has", what, name));
-  }
-  if (found->second.sizes() != like.sizes()) {
-    throw InternalError(fmt::format("field '{}' of the {} has another shape than the state's", name, what));
-  }
-  return found->second;
-}
-
-at::Tensor fresh_noise(const at::Tensor& like, random::Draws& draws) {
-  return draws.normals(like.sizes().slice(1).vec(), like.scalar_type()).to(like.device());
-}
-
-// [B] seen as [B, 1, ...], to multiply `like`.
-at::Tensor spread(const at::Tensor& per_sample, const at::Tensor& like) {
-  std::vector<std::int64_t> shape(static_cast<std::size_t>(like.dim()), 1);
-  shape[0] = like.size(0);
-  return per_sample.to(like.scalar_type()).reshape(shape);
-}
-
-// The mean of squares over all elements of all fields of each sample, [B].
-class MeanSquare {
- public:
-  void add(const at::Tensor& difference) {
-    const auto sum = difference.square().reshape({difference.size(0), -1}).sum(1);
-    total_ = total_.defined() ? total_ + sum : sum;
-    elements_ += difference.numel() / difference.size(0);
-  }
-  at::Tensor value() const { return total_ / static_cast<double>(elements_); }
-
- private:
-  at::Tensor total_;
-  std::int64_t elements_ = 0;
-};
 
 // The clean state and the noise that a prediction stands for at alpha_bar.
 std::pair<at::Tensor, at::Tensor> clean_and_noise(Prediction kind, const at::Tensor& x, const at::Tensor& prediction, double alpha_bar) {
@@ -98,13 +62,7 @@ Grid VariancePreserving::grid(std::int64_t num_inference_steps) const {
   return grid;
 }
 
-State VariancePreserving::prior(const StateSpec& spec, random::Draws& draws) const {
-  State state;
-  for (const auto& [name, tensor] : spec) {
-    state[name] = draws.normals(tensor.shape, tensor.dtype);
-  }
-  return state;
-}
+State VariancePreserving::prior(const StateSpec& spec, random::Draws& draws) const { return normal_state(spec, draws); }
 
 VariancePreserving::Transition VariancePreserving::transition(const State& x, const State& prediction, const GridPoint& from,
                                                               const GridPoint& to, double eta) const {

@@ -19,7 +19,7 @@ int Context::workers() const {
 }
 
 std::filesystem::path Context::model_folder(const std::string& tag) {
-  if (tag == "domain") return spec.domain->model_folder();
+  if (spec.is_folder(tag)) return spec.folder(tag);
   std::vector<cache::Damage> damage;
   const auto folder = store.verified_result("model", results.at(tag).key, &damage);
   if (!folder) throw_set_aside(damage, "the model of stage '" + tag + "'");

@@ -20,7 +20,7 @@ struct Context {
   const StopToken& stop;
   const RunOptions& options;
   at::Device device;
-  plan::Results results = {};  // of the stages done so far
+  plan::Results results{};  // of the stages done so far
 
   int workers() const;
   // The model a tag stands for, loaded on the device; kept for the next stage that names it.
@@ -28,7 +28,7 @@ struct Context {
   std::filesystem::path model_folder(const std::string& tag);
   void check_stop() const;  // throws Stopped
 
-  std::map<Hex, std::shared_ptr<const Model>> loaded = {};  // by digest of the weights
+  std::map<Hex, std::shared_ptr<const Model>> loaded{};  // by digest of the weights
 };
 
 // Damaged entries were set aside: the plan must be made again.
@@ -48,6 +48,7 @@ struct Work {
   std::int64_t network_evaluations = 0;
 };
 Work compute_trajectories(Context& context, const plan::StagePlan& plan);
+Work compute_inversion(Context& context, const plan::StagePlan& plan);
 Work compute_scores(Context& context, const plan::StagePlan& plan);
 void compute_selection(Context& context, const plan::StagePlan& plan);
 void compute_model(Context& context, const plan::StagePlan& plan);
@@ -59,8 +60,23 @@ double time_evaluation(Context& context, const plan::StagePlan& plan);
 // The scores of a reward stage's view, in index order. Throws SetAside on damage.
 std::vector<double> read_view_scores(Context& context, const std::string& tag);
 
+// The condition of each of the first `count` trajectories that a reward or filter stage is about.
+std::vector<std::int64_t> view_conditions(const Context& context, const config::StageSpec& stage, std::int64_t count);
+
+// Publishes a result that is one JSON file.
+void publish(Context& context, const plan::StagePlan& plan, const Value& info, const std::string& file, const Value& content);
+
 // Steps of the blocks that hold the given indices. Throws SetAside on damage.
 cache::Block read_steps(Context& context, const plan::Result& trajectories, std::uint64_t block, const std::set<std::int64_t>& steps);
+
+// Throws StageError when more of a noise_corrector stage's examples than allowed did not converge.
+void check_inversion(Context& context, const config::StageSpec& stage);
+
+// The converged noises of an inversion, as examples to train on; in memory.
+std::shared_ptr<const Examples> inverted_noises(Context& context, const std::string& tag);
+
+// A stage's trajectories as a metric sees them.
+std::shared_ptr<const SampleSet> sample_set(Context& context, const std::string& tag);
 
 Selection read_selection(Context& context, const plan::Result& selection);
 

@@ -122,15 +122,38 @@ void add_figures(const Context& context, const config::StageSpec& stage, Record&
   }
 }
 
+void add_plots(const Context& context, const config::StageSpec& stage, Record& record) {
+  const auto info = context.store.result("figures", context.results.at(stage.tag).key)->info;
+  const auto* plots = info.find("plots");
+  if (plots == nullptr) return;
+  for (const auto& plot : plots->as_list()) {
+    PlotRecord shown{stage.tag,
+                     plot.at("name").as_string(),
+                     plot.at("x_label").as_string(),
+                     plot.at("y_label").as_string(),
+                     plot.at("log_x").as_bool(),
+                     plot.at("log_y").as_bool(),
+                     {}};
+    for (const auto& series : plot.at("series").as_list()) {
+      shown.series.push_back({series.at("name").as_string(), doubles(series.at("x")), doubles(series.at("y")), doubles(series.at("low")),
+                              doubles(series.at("high"))});
+    }
+    record.plots.push_back(std::move(shown));
+  }
+}
+
 }  // namespace
 
 void describe_results(Context& context, Record& record) {
   std::vector<Shown> shown;
   for (const auto& stage : context.spec.stages) {
-    if (stage.kind->gives == ResultKind::trajectories) shown.push_back(show(context, stage));
+    if (stage.kind->kind == "sampler") shown.push_back(show(context, stage));
     if (stage.kind->gives == ResultKind::scores) add_scores(context, stage, record);
     if (stage.kind->gives == ResultKind::selection) add_law(context, stage, record);
-    if (stage.kind->gives == ResultKind::figures) add_figures(context, stage, record);
+    if (stage.kind->gives == ResultKind::figures) {
+      add_figures(context, stage, record);
+      add_plots(context, stage, record);
+    }
     if (stage.kind->gives == ResultKind::model) {
       const auto info = context.store.result("model", context.results.at(stage.tag).key)->info;
       for (auto& curve : curves_from(info.at("curves"), stage.tag)) record.curves.push_back(std::move(curve));

@@ -19,6 +19,19 @@ struct FigureRecord {
   double high = 0.0;
 };
 
+struct PlotRecord {  // of a metric stage
+  std::string stage;
+  std::string name;
+  std::string x_label, y_label;
+  bool log_x = false, log_y = false;
+  struct Series {
+    std::string name;
+    std::vector<double> x, y;
+    std::vector<double> low, high;  // both empty, or as many as x
+  };
+  std::vector<Series> series;
+};
+
 struct CurveRecord {
   std::string stage;
   std::string name;  // "loss", "learning_rate"
@@ -98,6 +111,7 @@ struct Record {
   Value provenance;  // versions, numerics class, plugin libraries with digests
   std::vector<StageRecord> stages;
   std::vector<FigureRecord> figures;
+  std::vector<PlotRecord> plots;
   std::vector<CurveRecord> curves;
   std::vector<LawRecord> laws;
   std::vector<ScoresRecord> scores;

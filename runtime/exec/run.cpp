@@ -25,15 +25,10 @@ std::string now_utc() {
   return text;
 }
 
-bool names_domain(const config::StageSpec& stage) {
-  return std::any_of(stage.inputs.begin(), stage.inputs.end(),
-                     [](const auto& input) { return std::find(input.tags.begin(), input.tags.end(), "domain") != input.tags.end(); });
-}
-
 Work compute(Context& context, const plan::StagePlan& plan) {
   switch (plan.stage->kind->gives) {
     case ResultKind::trajectories:
-      return compute_trajectories(context, plan);
+      return plan.stage->kind->kind == "sampler" ? compute_trajectories(context, plan) : compute_inversion(context, plan);
     case ResultKind::scores:
       return compute_scores(context, plan);
     case ResultKind::selection:
@@ -75,7 +70,7 @@ StageRecord start_record(const plan::StagePlan& plan, double start) {
 }
 
 plan::StagePlan plan_here(Context& context, const config::StageSpec& stage) {
-  if (names_domain(stage) && !context.results.contains("domain")) context.results.emplace("domain", plan::domain_result(context.spec));
+  plan::add_folders(context.spec, stage, context.results);
   return plan::plan_stage(context.spec, stage, context.results, context.store);
 }
 
@@ -93,6 +88,7 @@ StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chr
   }
   context.results.insert_or_assign(stage.tag, *plan.result);
   if (stage.kind->gives == ResultKind::scores) check_scores(context, stage);
+  if (stage.kind->kind == "noise_corrector") check_inversion(context, stage);
   record.seconds = seconds_since(start);
   return record;
 }
@@ -149,6 +145,7 @@ Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cac
       context.results.clear();
       record.figures.clear();
       record.curves.clear();
+      record.plots.clear();
       record.laws.clear();
       record.scores.clear();
       record.galleries.clear();
@@ -199,7 +196,7 @@ std::map<std::string, double> probe(const config::PipelineSpec& spec, cache::Sto
   std::map<std::string, double> seconds;
   for (const auto& stage : spec.stages) {
     const auto plan = plan_here(context, stage);
-    if (stage.kind->gives == ResultKind::trajectories && plan.pending.empty() && plan.action == plan::Action::run) {
+    if (stage.kind->kind == "sampler" && plan.pending.empty() && plan.action == plan::Action::run) {
       seconds[stage.tag] = time_evaluation(context, plan) * static_cast<double>(plan.network_evaluations);
     }
     if (plan.result) context.results.insert_or_assign(stage.tag, *plan.result);

@@ -2,7 +2,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "runtime/base/errors.h"
-#include "runtime/exec/context.h"
+#include "runtime/exec/blocks.h"
 #include "runtime/exec/device.h"
 
 namespace espalier::exec {
@@ -32,12 +32,7 @@ Work compute_scores(Context& context, const plan::StagePlan& plan) {
   reward.open({*context.spec.domain, model_input ? context.model(model_input->tags.front()) : nullptr});
   const auto& samples = context.results.at(plan.stage->input("samples")->tags.front());
   const auto conditions = context.spec.conditions(plan::samples_stage(context.spec, *plan.stage));
-  std::vector<std::uint64_t> blocks;
-  for (const auto block : plan.missing) {
-    if (static_cast<std::int64_t>(block % static_cast<std::uint64_t>(context.options.shard.count)) == context.options.shard.number - 1) {
-      blocks.push_back(block);
-    }
-  }
+  const auto blocks = of_shard(plan.missing, context.options.shard);
   const auto block_size = plan::samples_stage(context.spec, *plan.stage).sampler.block_size;
   context.progress.begin(plan.stage->tag, static_cast<std::int64_t>(blocks.size()) * block_size, "sample");
   for_each_parallel(blocks.size(), context.workers(), [&](std::size_t i) {

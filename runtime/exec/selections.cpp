@@ -1,4 +1,4 @@
-// Filtering and measuring: from scores in the cache to one small published entry.
+// Filtering: from scores in the cache to one small published entry.
 #include <cmath>
 
 #include "runtime/base/errors.h"
@@ -11,13 +11,6 @@ namespace {
 Value::List integers(const std::vector<std::int64_t>& numbers) { return {numbers.begin(), numbers.end()}; }
 Value::List floats(const std::vector<double>& numbers) { return {numbers.begin(), numbers.end()}; }
 
-std::vector<std::int64_t> view_conditions(const Context& context, const config::StageSpec& stage, std::int64_t count) {
-  const auto conditions = context.spec.conditions(plan::samples_stage(context.spec, stage)).size();
-  std::vector<std::int64_t> rows;
-  for (std::int64_t i = 0; i < count; ++i) rows.push_back(i % conditions);
-  return rows;
-}
-
 Value law_value(const Law& law) {
   return Value::Map{{"acceptance_rate", law.acceptance_rate},
                     {"kl_nats", law.kl_nats},
@@ -28,13 +21,20 @@ Value law_value(const Law& law) {
                     {"formula", law.formula}};
 }
 
+}  // namespace
+
+std::vector<std::int64_t> view_conditions(const Context& context, const config::StageSpec& stage, std::int64_t count) {
+  const auto conditions = context.spec.conditions(plan::samples_stage(context.spec, stage)).size();
+  std::vector<std::int64_t> rows;
+  for (std::int64_t i = 0; i < count; ++i) rows.push_back(i % conditions);
+  return rows;
+}
+
 void publish(Context& context, const plan::StagePlan& plan, const Value& info, const std::string& file, const Value& content) {
   const auto folder = context.store.new_folder();
   write_durable(folder / file, to_json(content, 1) + "\n");
   context.store.publish_result(result_name(plan.stage->kind->gives), plan.key, plan.request, info, folder);
 }
-
-}  // namespace
 
 void compute_selection(Context& context, const plan::StagePlan& plan) {
   const auto& filter = dynamic_cast<const Filter&>(*plan.stage->plugin);
@@ -66,25 +66,6 @@ Selection read_selection(Context& context, const plan::Result& selection) {
   for (const auto& index : content.at("index").as_list()) read.index.push_back(index.as_integer());
   for (const auto& weight : content.at("weight").as_list()) read.weight.push_back(weight.as_number());
   return read;
-}
-
-void compute_figures(Context& context, const plan::StagePlan& plan) {
-  const auto& metric = dynamic_cast<const Metric&>(*plan.stage->plugin);
-  MetricInput input;
-  input.key = {context.spec.seed, random::Purpose::evaluation, 0, 0};
-  for (const auto& port : plan.stage->inputs) {
-    for (const auto& tag : port.tags) {
-      const auto& stage = *context.spec.find(tag);
-      input.scores[port.port].push_back(
-          {tag, read_view_scores(context, tag), view_conditions(context, stage, context.results.at(tag).count)});
-    }
-  }
-  Value::List figures;
-  for (const auto& figure : metric.figures(input)) {
-    figures.push_back(Value::Map{{"name", figure.name}, {"value", figure.value}, {"low", figure.low}, {"high", figure.high}});
-  }
-  const Value content = Value::Map{{"figures", figures}};
-  publish(context, plan, content, "figures.json", content);
 }
 
 }  // namespace espalier::exec

@@ -3,8 +3,11 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/tensor.h>
 
+#include <thread>
+
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
+#include "runtime/cache/workspace.h"
 #include "runtime/exec/context.h"
 #include "runtime/exec/device.h"
 #include "runtime/exec/journal.h"
@@ -62,17 +65,43 @@ std::unique_ptr<SelectionData> selection_data(Context& context, const config::St
   return std::make_unique<CachedSelection>(context, result, context.spec.conditions(*context.spec.find(result.samples)));
 }
 
+// What a flow trained on an inversion's noises is for.
+Value corrects(const config::PipelineSpec& spec, const plan::Result& noises, const plan::Results& results) {
+  const auto& base = results.at(spec.find(noises.samples)->input("model")->tags.front());
+  return Value::Map{{"weights", base.digest}, {"num_inference_steps", noises.grid.num_steps()}};
+}
+
+// Waits for another process that trains the same model.
+std::unique_ptr<cache::FolderLock> lock_training(Context& context, const plan::StagePlan& plan) {
+  bool told = false;
+  for (;;) {
+    if (auto lock = context.store.lock_training(plan.key)) return lock;
+    if (!told) context.progress.say("stage '" + plan.stage->tag + "': another process trains this very model; waiting for it");
+    told = true;
+    context.check_stop();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
 }  // namespace
 
 void compute_model(Context& context, const plan::StagePlan& plan) {
+  const auto lock = lock_training(context, plan);
+  if (context.store.result("model", plan.key)) return;  // made while this process waited
   const auto& trainer = dynamic_cast<const Trainer&>(*plan.stage->plugin);
   const auto model = context.model(plan.stage->input("model")->tags.front());
   const auto selection = selection_data(context, *plan.stage);
   at::set_num_threads(usable_cores());
   TrainingJournal journal(context.store.checkpoint_folder(plan.key), context.progress);
   context.progress.say("stage '" + plan.stage->tag + "': training");
-  auto trained = trainer.train(
-      {*context.spec.domain, *model, selection.get(), context.spec.seed, context.device, journal, journal, context.progress, context.stop});
+  TrainerInput input{*context.spec.domain, *model,      selection.get(), context.spec.seed, context.device, journal, journal,
+                     context.progress,     context.stop};
+  if (const auto* examples = plan.stage->input("examples")) {
+    const auto& noises = context.results.at(examples->tags.front());
+    input.examples = inverted_noises(context, examples->tags.front());
+    input.corrects = corrects(context.spec, noises, context.results);
+  }
+  auto trained = trainer.train(input);
   for (auto& [name, tensor] : trained.weights) tensor = tensor.to(at::kCPU);
   const auto folder = context.store.new_folder();
   context.spec.domain->save_model(trained, folder);

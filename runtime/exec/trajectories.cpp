@@ -6,30 +6,11 @@
 #include <numeric>
 
 #include "runtime/base/errors.h"
-#include "runtime/exec/context.h"
+#include "runtime/exec/blocks.h"
 #include "runtime/exec/device.h"
 
 namespace espalier::exec {
 namespace {
-
-class KeepSteps final : public Recorder {
- public:
-  explicit KeepSteps(const std::set<std::int64_t>& wanted) : wanted_(wanted) {}
-  void record(const diffusion::GridPoint& point, const State& state) override {
-    if (!wanted_.contains(point.steps_remaining)) return;
-    auto& kept = kept_[point.steps_remaining];
-    kept.step = point.steps_remaining;
-    kept.timestep = point.timestep;
-    kept.alpha = point.level.alpha;
-    kept.sigma = point.level.sigma;
-    for (const auto& [name, tensor] : state) kept.state[name] = tensor.to(at::kCPU).clone();
-  }
-  const std::map<std::int64_t, cache::Block::Recorded>& kept() const { return kept_; }
-
- private:
-  const std::set<std::int64_t>& wanted_;
-  std::map<std::int64_t, cache::Block::Recorded> kept_;
-};
 
 // Round 0 of `evaluation` is the metrics'.
 random::StreamKey noise_key(std::uint64_t seed, const std::string& noise) {
@@ -41,7 +22,9 @@ using SegmentModels = std::vector<std::vector<std::shared_ptr<const Model>>>;
 
 SegmentModels load_models(Context& context, const plan::StagePlan& plan) {
   std::map<Hex, std::string> tags;
-  for (const auto& tag : plan.stage->input("model")->tags) tags.emplace(context.results.at(tag).digest, tag);
+  for (const auto& input : plan.stage->inputs) {
+    for (const auto& tag : input.tags) tags.emplace(context.results.at(tag).digest, tag);
+  }
   SegmentModels models;
   for (const auto& phase : plan.phases) {
     auto& row = models.emplace_back();
@@ -86,10 +69,6 @@ struct SamplerJob {
     KeepSteps recorder(steps);
     const at::NoGradGuard no_grad;
     sampler.sample({phases, models, spec, condition, null_condition, draws, device}, recorder);
-    for (const auto step : steps) {
-      if (!recorder.kept().contains(step))
-        throw StageError("the sampler recorded no state with " + std::to_string(step) + " steps remaining");
-    }
     return recorder.kept();
   }
 
@@ -124,21 +103,13 @@ struct SamplerJob {
   }
 };
 
-std::vector<std::uint64_t> of_shard(const std::vector<std::uint64_t>& blocks, const Shard& shard) {
-  std::vector<std::uint64_t> mine;
-  for (const auto block : blocks) {
-    if (static_cast<std::int64_t>(block % static_cast<std::uint64_t>(shard.count)) == shard.number - 1) mine.push_back(block);
-  }
-  return mine;
-}
-
 }  // namespace
 
 Work compute_trajectories(Context& context, const plan::StagePlan& plan) {
   const SamplerJob job(context, plan);
   const auto set_id = context.store.ensure_set(plan.request);
   const auto blocks = of_shard(plan.missing, context.options.shard);
-  const auto evaluations = job.sampler.network_evaluations(plan.phases) * job.view.block_size;
+  const auto evaluations = network_evaluations(job.sampler, plan.phases) * job.view.block_size;
   context.progress.begin(plan.stage->tag, static_cast<std::int64_t>(blocks.size()) * job.view.block_size, "sample");
   for_each_parallel(blocks.size(), context.workers(), [&](std::size_t i) {
     const auto start = std::chrono::steady_clock::now();
@@ -154,7 +125,7 @@ double time_evaluation(Context& context, const plan::StagePlan& plan) {
   const SamplerJob job(context, plan);
   const auto start = std::chrono::steady_clock::now();
   for_each_parallel(1, 1, [&](std::size_t) { job.micro_batch(0, {0}); });
-  return seconds_since(start) / static_cast<double>(job.sampler.network_evaluations(plan.phases) * job.view.micro_batch);
+  return seconds_since(start) / static_cast<double>(network_evaluations(job.sampler, plan.phases) * job.view.micro_batch);
 }
 
 cache::Block read_steps(Context& context, const plan::Result& trajectories, std::uint64_t block, const std::set<std::int64_t>& steps) {

@@ -32,7 +32,7 @@ std::optional<double> seconds_per_evaluation(const Value& recipe, const cache::I
 
 }  // namespace
 
-void estimate_trajectories(const config::PipelineSpec& spec, const Sampler& sampler, const cache::Index& index, StagePlan& plan) {
+void estimate_trajectories(const config::PipelineSpec& spec, std::int64_t evaluations, const cache::Index& index, StagePlan& plan) {
   const auto block_size = plan.stage->sampler.block_size;
   std::int64_t state_bytes = 0;
   for (const auto& [name, field] : spec.domain->state_spec()) {
@@ -41,7 +41,7 @@ void estimate_trajectories(const config::PipelineSpec& spec, const Sampler& samp
     state_bytes += elements * static_cast<std::int64_t>(c10::elementSize(field.dtype));
   }
   plan.samples_to_compute = static_cast<std::int64_t>(plan.missing.size()) * block_size;
-  plan.network_evaluations = plan.samples_to_compute * sampler.network_evaluations(plan.phases);
+  plan.network_evaluations = plan.samples_to_compute * evaluations;
   for (const auto& [block, steps] : plan.missing_steps) plan.bytes += static_cast<std::int64_t>(steps.size()) * block_size * state_bytes;
   if (plan.missing.empty()) return;
   if (const auto cost = seconds_per_evaluation(plan.request, index)) plan.seconds = *cost * static_cast<double>(plan.network_evaluations);

@@ -11,17 +11,25 @@ namespace {
 
 constexpr std::int64_t kDefaultRecordedSteps = 8;
 
-// The stages that read recorded states of `sampler`'s trajectories: trainers on selections made of them.
+// What a stage reads of recorded states besides the sample itself: a trainer of its selection's trajectories, a metric of its samples.
+std::vector<Step> read_by(const config::PipelineSpec& spec, const config::StageSpec& stage, const config::StageSpec& sampler) {
+  if (const auto* selection = stage.input("selection"); selection && stage.kind->kind == "trainer") {
+    if (samples_stage(spec, *spec.find(selection->tags.front())).tag != sampler.tag) return {};
+    return dynamic_cast<const Trainer&>(*stage.plugin).recorded_steps();
+  }
+  if (const auto* samples = stage.input("samples"); samples && stage.kind->kind == "metric") {
+    if (std::find(samples->tags.begin(), samples->tags.end(), sampler.tag) == samples->tags.end()) return {};
+    return dynamic_cast<const Metric&>(*stage.plugin).recorded_steps();
+  }
+  return {};
+}
+
 std::set<std::int64_t> demanded_steps(const config::PipelineSpec& spec, const config::StageSpec& sampler, std::int64_t num_steps) {
   std::set<std::int64_t> steps{0};
   for (const auto& step : sampler.sampler.record_steps) steps.insert(step.of(num_steps));
   for (const auto& stage : spec.stages) {
-    const auto* selection = stage.input("selection");
-    if (!selection || stage.kind->kind != "trainer") continue;
-    if (samples_stage(spec, *spec.find(selection->tags.front())).tag != sampler.tag) continue;
-    for (const auto& step : dynamic_cast<const Trainer&>(*stage.plugin).recorded_steps()) steps.insert(step.of(num_steps));
+    for (const auto& step : read_by(spec, stage, sampler)) steps.insert(step.of(num_steps));
   }
-  steps.erase(num_steps);  // the noise is never stored: it is recomputed from the seed
   return steps;
 }
 
@@ -33,27 +41,10 @@ std::set<std::int64_t> default_steps(std::int64_t num_steps) {
 
 std::string count_of(std::size_t count, const char* noun) { return std::to_string(count) + " " + noun + (count == 1 ? "" : "s"); }
 
-void plan_trajectories(const config::PipelineSpec& spec, const Results& results, const cache::Index& index, StagePlan& plan) {
-  const auto& stage = *plan.stage;
-  const auto& sampler = dynamic_cast<const Sampler&>(*stage.plugin);
-  plan.phases = sampler.phases(models_of(stage, results));
-  plan.request = recipe(spec, stage, plan.phases);
-  plan.key = digest(plan.request);
-
-  Result result;
-  result.kind = ResultKind::trajectories;
-  result.digest = result.key = result.set_id = plan.key;
-  result.samples = stage.tag;
-  result.count = spec.conditions(stage).size() * stage.sampler.samples_per_condition;
-  result.grid = plan.phases.back().grid;
-  plan.samples = result.count;
-
-  const auto num_steps = result.grid.num_steps();
-  plan.steps = demanded_steps(spec, stage, num_steps);
-  auto fresh = plan.steps;
-  fresh.merge(default_steps(num_steps));
-  const auto have = index.blocks(plan.key);
-  plan.blocks = (result.count + stage.sampler.block_size - 1) / stage.sampler.block_size;
+// Which blocks of the view lack a step asked for, and what a block not yet there is to hold.
+void plan_blocks(const std::map<std::uint64_t, cache::BlockStatus>& have, const std::set<std::int64_t>& fresh, StagePlan& plan) {
+  const auto block_size = plan.stage->sampler.block_size;
+  plan.blocks = (plan.result->count + block_size - 1) / block_size;
   std::size_t lacking_steps = 0;
   for (std::uint64_t block = 0; block < static_cast<std::uint64_t>(plan.blocks); ++block) {
     const auto found = have.find(block);
@@ -78,8 +69,57 @@ void plan_trajectories(const config::PipelineSpec& spec, const Results& results,
     plan.because = absent ? count_of(absent, "block") + " of " + std::to_string(plan.blocks) + " to compute" : "";
     if (lacking_steps) plan.because += (absent ? ", " : "") + count_of(lacking_steps, "block") + " without a step asked for";
   }
-  plan.result = std::move(result);
-  estimate_trajectories(spec, sampler, index, plan);
+}
+
+Result trajectories_result(const StagePlan& plan, std::int64_t count) {
+  Result result;
+  result.kind = ResultKind::trajectories;
+  result.digest = result.key = result.set_id = plan.key;
+  result.samples = plan.stage->tag;
+  result.count = count;
+  result.grid = plan.phases.back().grid;
+  return result;
+}
+
+void plan_trajectories(const config::PipelineSpec& spec, const Results& results, const cache::Index& index, StagePlan& plan) {
+  const auto& stage = *plan.stage;
+  const auto& sampler = dynamic_cast<const Sampler&>(*stage.plugin);
+  const auto* prior = stage.input("prior");
+  plan.phases = sampler.phases(models_of(stage, results), prior ? &results.at(prior->tags.front()).model : nullptr);
+  plan.request = recipe(spec, stage, plan.phases);
+  plan.key = digest(plan.request);
+  plan.result = trajectories_result(plan, spec.conditions(stage).size() * stage.sampler.samples_per_condition);
+  plan.samples = plan.result->count;
+
+  const auto num_steps = plan.result->grid.num_steps();
+  plan.steps = demanded_steps(spec, stage, num_steps);
+  if (!prior) plan.steps.erase(num_steps);  // the noise is never stored: it is recomputed from the seed
+  auto fresh = plan.steps;
+  fresh.merge(default_steps(num_steps));
+  plan_blocks(index.blocks(plan.key), fresh, plan);
+  estimate_trajectories(spec, network_evaluations(sampler, plan.phases), index, plan);
+}
+
+void plan_inversion(const config::PipelineSpec& spec, const Results& results, const cache::Index& index, StagePlan& plan) {
+  const auto& stage = *plan.stage;
+  const auto& corrector = dynamic_cast<const NoiseCorrector&>(*stage.plugin);
+  plan.phases = {corrector.phase(results.at(stage.input("model")->tags.front()).model)};
+  const auto available = spec.domain->examples(stage.sampler.split)->size();
+  if (available == 0) {
+    throw ConfigError("the examples of split '" + stage.sampler.split +
+                      "' are generated without end and cannot be inverted as a set; name " + "a data set in [domain]");
+  }
+  plan.request = inversion_recipe(spec, stage, plan.phases.front());
+  plan.key = digest(plan.request);
+  const auto wanted = stage.sampler.max_conditions;
+  plan.result = trajectories_result(plan, wanted == 0 ? available : std::min(wanted, available));
+  plan.samples = plan.result->count;
+
+  const auto num_steps = plan.result->grid.num_steps();
+  plan.steps = demanded_steps(spec, stage, num_steps);
+  plan.steps.insert(num_steps);
+  plan_blocks(index.blocks(plan.key), plan.steps, plan);
+  estimate_trajectories(spec, corrector.expected_evaluations(plan.phases.front()), index, plan);
 }
 
 void plan_scores(const config::PipelineSpec& spec, const Results& results, const cache::Index& index, StagePlan& plan) {
@@ -157,7 +197,7 @@ StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& 
   try {
     switch (stage.kind->gives) {
       case ResultKind::trajectories:
-        plan_trajectories(spec, results, index, plan);
+        (stage.kind->kind == "sampler" ? plan_trajectories : plan_inversion)(spec, results, index, plan);
         break;
       case ResultKind::scores:
         plan_scores(spec, results, index, plan);
@@ -175,10 +215,7 @@ std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index
   Results results;
   std::vector<StagePlan> plans;
   for (const auto& stage : spec.stages) {
-    for (const auto& input : stage.inputs) {
-      const bool uses_domain = std::find(input.tags.begin(), input.tags.end(), "domain") != input.tags.end();
-      if (uses_domain && !results.contains("domain")) results.emplace("domain", domain_result(spec));
-    }
+    add_folders(spec, stage, results);
     plans.push_back(plan_stage(spec, stage, results, index));
     if (plans.back().result) results.emplace(stage.tag, *plans.back().result);
   }

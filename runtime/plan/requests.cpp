@@ -26,10 +26,8 @@ Value models_value(const ModelInfo& model) {
   return Value::Map{{"weights", model.digest}, {"architecture", model.architecture}, {"process", model.process}};
 }
 
-}  // namespace
-
-Result domain_result(const config::PipelineSpec& spec) {
-  const auto folder = spec.domain->model_folder();
+Result folder_result(const config::PipelineSpec& spec, const std::string& tag) {
+  const auto folder = spec.folder(tag);
   if (folder.empty()) {
     throw ConfigError(spec.origin +
                       ": [domain]: a stage takes the model \"domain\", but the domain's options name no model; set domain.options.model");
@@ -39,6 +37,22 @@ Result domain_result(const config::PipelineSpec& spec) {
   result.model = spec.domain->model_info(folder);
   result.digest = result.model.digest;
   return result;
+}
+
+Value phases_value(const std::vector<Phase>& phases) {
+  Value::List values;
+  for (const auto& phase : phases) values.push_back(phase.to_value());
+  return Value(std::move(values));
+}
+
+}  // namespace
+
+void add_folders(const config::PipelineSpec& spec, const config::StageSpec& stage, Results& results) {
+  for (const auto& input : stage.inputs) {
+    for (const auto& tag : input.tags) {
+      if (spec.is_folder(tag) && !results.contains(tag)) results.emplace(tag, folder_result(spec, tag));
+    }
+  }
 }
 
 std::vector<ModelInfo> models_of(const config::StageSpec& stage, const Results& results) {
@@ -51,16 +65,30 @@ Value recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, c
   const auto conditions = spec.conditions(stage);
   auto options = stage.keyed.as_map();
   for (const char* name : {"split", "max_conditions"}) options.erase(name);  // the conditions' content says it
-  Value::List phase_values;
-  for (const auto& phase : phases) phase_values.push_back(phase.to_value());
   return Value::Map{
       {"format", kFormat},
       {"random", random::kGeneratorId},
       {"seed", spec.seed},
       {"sampler", Value::Map{{"type", stage.type}, {"numerics_version", stage.numerics_version}, {"options", std::move(options)}}},
-      {"phases", std::move(phase_values)},
+      {"phases", phases_value(phases)},
       {"conditions", conditions.digest()},
       {"condition_count", conditions.size()},
+      {"state", spec_value(spec.domain->state_spec())},
+  };
+}
+
+Value inversion_recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, const Phase& phase) {
+  const auto examples = spec.domain->examples(stage.sampler.split);
+  auto options = stage.keyed.as_map();
+  options.erase("split");  // the examples' content says it
+  return Value::Map{
+      {"format", kFormat},
+      {"random", random::kGeneratorId},
+      {"seed", spec.seed},
+      {"sampler", Value::Map{{"type", stage.type}, {"numerics_version", stage.numerics_version}, {"options", std::move(options)}}},
+      {"phases", phases_value({phase})},
+      {"conditions", examples->digest()},
+      {"condition_count", examples->size()},
       {"state", spec_value(spec.domain->state_spec())},
   };
 }
@@ -94,6 +122,9 @@ Value model_request(const config::PipelineSpec& spec, const config::StageSpec& s
   if (stage.input("selection")) {
     const auto& selection = results.at(first_tag(stage, "selection"));
     request["selection"] = Value::Map{{"digest", selection.digest}, {"set", selection.set_id}};
+  } else if (stage.input("examples")) {
+    const auto& noises = results.at(first_tag(stage, "examples"));
+    request["examples"] = Value::Map{{"set", noises.set_id}, {"count", noises.count}};
   } else {
     request["examples"] = trainer.identity(*spec.domain);
   }
@@ -101,16 +132,26 @@ Value model_request(const config::PipelineSpec& spec, const config::StageSpec& s
 }
 
 Value figures_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {
+  const auto& metric = dynamic_cast<const Metric&>(*stage.plugin);
   Value inputs;
+  bool samples = false;
   for (const auto& input : stage.inputs) {
-    Value::List scores;
+    Value::List values;
     for (const auto& tag : input.tags) {
       const auto& result = results.at(tag);
-      scores.push_back(Value::Map{{"tag", tag}, {"digest", result.digest}, {"count", result.count}});  // figures are named after tags
+      if (result.kind == ResultKind::model) {
+        values.push_back(models_value(result.model));
+        continue;
+      }
+      samples = samples || result.kind == ResultKind::trajectories;
+      values.push_back(Value::Map{{"tag", tag}, {"digest", result.digest}, {"count", result.count}});  // figures are named after tags
     }
-    inputs[input.port] = std::move(scores);
+    inputs[input.port] = std::move(values);
   }
-  return Value::Map{{"metric", plugin_value(stage)}, {"inputs", inputs}, {"seed", spec.seed}};
+  Value request = Value::Map{{"metric", plugin_value(stage)}, {"inputs", inputs}, {"seed", spec.seed}};
+  if (samples) request["decoder"] = spec.domain->decoder();
+  if (auto identity = metric.identity(*spec.domain); identity != Value()) request["identity"] = std::move(identity);
+  return request;
 }
 
 }  // namespace espalier::plan

@@ -22,10 +22,10 @@ struct Result {
   ModelInfo model;
 };
 
-using Results = std::map<std::string, Result>;  // by tag; "domain" is the domain's own model
+using Results = std::map<std::string, Result>;  // by tag; "domain" and the names of [models] are model folders
 
-// The result of the tag "domain": its model folder. Throws ConfigError when the domain names no model.
-Result domain_result(const config::PipelineSpec& spec);
+// Adds the results of the model folders that a stage's inputs name. Throws ConfigError when the domain names no model.
+void add_folders(const config::PipelineSpec& spec, const config::StageSpec& stage, Results& results);
 
 // The models of a sampler's input, in the order they were named.
 std::vector<ModelInfo> models_of(const config::StageSpec& stage, const Results& results);
@@ -33,6 +33,7 @@ std::vector<ModelInfo> models_of(const config::StageSpec& stage, const Results& 
 // The tree that a stage's key is the digest of, from its options and its inputs' digests. All inputs are in `results`.
 //   trajectories: the recipe. Which steps are recorded, how many samples, paths and names are not in it.
 Value recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, const std::vector<Phase>& phases);
+Value inversion_recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, const Phase& phase);
 Value scores_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);
 Value selection_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);
 Value model_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);

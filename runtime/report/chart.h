@@ -10,7 +10,7 @@ namespace espalier::report {
 
 // A chart as page.js draws it: `kind` names its builder there, `data` is what it takes.
 struct Chart {
-  std::string kind;  // "histogram", "law", "curve", "timeline"
+  std::string kind;  // "histogram", "law", "curve", "timeline", "lines"
   std::string title;
   std::string description;  // what is drawn, for people who cannot see it
   int colour = -1;          // of the title's mark; -1: several stages
@@ -22,6 +22,7 @@ struct Chart {
 std::vector<Chart> histogram_charts(const exec::Record& record, const Colours& colours);
 std::vector<Chart> law_charts(const exec::Record& record, const Colours& colours);    // one with all filters' w(u), or none
 std::vector<Chart> curve_charts(const exec::Record& record, const Colours& colours);  // one a curve name
+std::vector<Chart> plot_charts(const exec::Record& record);                           // one a plot of a metric stage that has points
 std::vector<Chart> timeline_charts(const exec::Record& record, const Colours& colours);
 
 // The chart's <figure>: title, canvas, its data.

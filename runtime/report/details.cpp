@@ -77,6 +77,11 @@ std::string pipeline_block(const exec::Record& record) {
 
 }  // namespace
 
+std::string plots_section(const exec::Record& record) {
+  return section("plots", "Plots", "Curves of the metric stages; whiskers and bands are 95 % intervals where a metric gives them.",
+                 charts(plot_charts(record)));
+}
+
 std::string rewards_section(const exec::Record& record, const Colours& colours) {
   return section("rewards", "Rewards", "Share of samples by reward, with the same bins in all charts of one reward.",
                  charts(histogram_charts(record, colours)));

@@ -42,6 +42,15 @@ Json law_json(const exec::LawRecord& law) {
           {"density", law.density}};
 }
 
+Json plot_json(const exec::PlotRecord& plot) {
+  auto series = Json::array();
+  for (const auto& one : plot.series) {
+    series.push_back({{"name", one.name}, {"x", one.x}, {"y", one.y}, {"low", one.low}, {"high", one.high}});
+  }
+  return {{"stage", plot.stage}, {"name", plot.name},   {"x_label", plot.x_label}, {"y_label", plot.y_label},
+          {"log_x", plot.log_x}, {"log_y", plot.log_y}, {"series", series}};
+}
+
 Json curve_json(const exec::CurveRecord& curve) {
   return {{"stage", curve.stage}, {"name", curve.name}, {"step", curve.step}, {"value", curve.value}};
 }
@@ -64,6 +73,7 @@ std::string report_json(const exec::Record& record) {
                        {"pipeline", {{"file", record.pipeline_file}, {"overrides", record.overrides}, {"text", record.pipeline_text}}},
                        {"stages", list(record.stages, stage_json)},
                        {"figures", list(record.figures, figure_json)},
+                       {"plots", list(record.plots, plot_json)},
                        {"laws", list(record.laws, law_json)},
                        {"curves", list(record.curves, curve_json)},
                        {"provenance", plain(record.provenance)}};

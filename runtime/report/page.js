@@ -102,6 +102,121 @@
       }),
   });
 
+  const superscript = (integer) => String(integer).replace(/./g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
+
+  // 0.05, 1,200, 2×10⁹
+  const short = (value) => {
+    const exponent = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value)) + 1e-9);
+    if (exponent >= -2 && exponent < 5) return Number(value.toPrecision(3)).toLocaleString("en");
+    const digits = Number((value / 10 ** exponent).toPrecision(3));
+    return `${digits === 1 ? "" : `${digits}×`}10${superscript(exponent)}`;
+  };
+
+  // Round numbers on a logarithmic axis: the coarsest of powers, 1-2-5, whole and tenth steps that has three.
+  const logTicks = (low, high) => {
+    const steps = [[1], [1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9], Array.from({ length: 90 }, (_, i) => 1 + i / 10)];
+    let ticks = [];
+    for (const step of steps) {
+      ticks = [];
+      for (let exponent = Math.floor(Math.log10(low)); exponent <= Math.ceil(Math.log10(high)); ++exponent) {
+        ticks.push(...step.map((digit) => Number((digit * 10 ** exponent).toPrecision(4))).filter((v) => v >= low && v <= high));
+      }
+      if (ticks.length >= 3) break;
+    }
+    const every = Math.ceil(ticks.length / 8);
+    return ticks.filter((_, i) => i % every === 0);
+  };
+
+  // An axis with a little room around the values it shows.
+  const scaled = (theme, title, values, log) => {
+    const shown = values.filter((value) => Number.isFinite(value) && (!log || value > 0));
+    if (shown.length === 0) return axis(theme, title);
+    const low = Math.min(...shown);
+    const high = Math.max(...shown);
+    const ticks = { color: theme.quiet, maxRotation: 0, includeBounds: false, maxTicksLimit: 8, callback: short };
+    if (!log) {
+      const room = 0.05 * (high - low) || 0.5 * Math.abs(high) || 1;
+      return axis(theme, title, { min: low >= 0 ? Math.max(0, low - room) : low - room, max: high + room, ticks });
+    }
+    const room = high > low ? (high / low) ** 0.05 : 2;
+    return axis(theme, title, {
+      type: "logarithmic", min: low / room, max: high * room, ticks,
+      afterBuildTicks: (scale) => { scale.ticks = logTicks(low / room, high * room).map((value) => ({ value })); },
+    });
+  };
+
+  const kManyPoints = 24;
+
+  const band = (context, points) => {
+    context.globalAlpha = 0.18;
+    points.forEach(({ x, high }) => context.lineTo(x, high));
+    points.reverse().forEach(({ x, low }) => context.lineTo(x, low));
+    context.fill();
+  };
+
+  const whiskers = (context, points) => {
+    context.globalAlpha = 0.7;
+    context.lineWidth = 1.25;
+    for (const { x, low, high } of points) {
+      for (const [left, top, right, bottom] of [[x, high, x, low], [x - 4, high, x + 4, high], [x - 4, low, x + 4, low]]) {
+        context.moveTo(left, top);
+        context.lineTo(right, bottom);
+      }
+    }
+    context.stroke();
+  };
+
+  // Intervals: whiskers, or a band behind a line of many points. What a logarithmic axis cannot show ends at the chart's edge.
+  const spread = (theme, data) => ({
+    id: "spread",
+    beforeDatasetsDraw(chart) {
+      const { ctx, chartArea: area, scales: { x, y } } = chart;
+      const inside = (value) => {
+        const pixel = y.getPixelForValue(value);
+        return Number.isFinite(pixel) ? Math.min(area.bottom, Math.max(area.top, pixel)) : area.bottom;
+      };
+      data.series.forEach((series, i) => {
+        const points = series.points.filter((point) => Number.isFinite(point[2]) && Number.isFinite(point[3]))
+          .map((point) => ({ x: x.getPixelForValue(point[0]), low: inside(point[2]), high: inside(point[3]) }));
+        if (points.length === 0 || !chart.isDatasetVisible(i)) return;
+        ctx.save();
+        ctx.strokeStyle = ctx.fillStyle = theme.stage(series.colour);
+        ctx.beginPath();
+        (points.length > kManyPoints ? band : whiskers)(ctx, points);
+        ctx.restore();
+      });
+    },
+  });
+
+  const shapes = ["circle", "rect", "triangle", "rectRot", "star", "cross"];
+
+  const lines = (data, theme) => {
+    const all = (places) => data.series.flatMap(({ points }) => points.flatMap((point) => places.map((place) => point[place] ?? NaN)));
+    const datasets = data.series.map((series, i) => ({
+      ...line(theme, series),
+      pointRadius: series.points.length > kManyPoints ? 0 : 3.5,
+      pointHoverRadius: 5,
+      pointStyle: shapes[i % shapes.length],
+    }));
+    const between = (point) => (Number.isFinite(point[2]) ? ` (${short(point[2])} to ${short(point[3])})` : "");
+    return {
+      type: "line",
+      data: { datasets },
+      options: options(theme, scaled(theme, data.x_label, all([0]), data.log_x), scaled(theme, data.y_label, all([1, 2, 3]), data.log_y), {
+        interaction: { mode: "nearest", axis: "xy", intersect: false },
+        plugins: {
+          legend: { display: true, position: "bottom", labels: { color: theme.text, usePointStyle: true, boxWidth: 8, boxHeight: 5 } },
+          tooltip: { callbacks: {
+            title: (items) => `${data.x_label}: ${short(items[0].parsed.x)}`,
+            label: ({ dataset, parsed, datasetIndex, dataIndex }) =>
+              `${dataset.label}: ${short(parsed.y)}${between(data.series[datasetIndex].points[dataIndex])}`,
+          } },
+        },
+      }),
+      plugins: [spread(theme, data)],
+    };
+  };
+
   // A bar a stage; a reused one is hollow. Its time stands to the right of it.
   const timeline = (data, theme, figure) => {
     const bars = data.bars;
@@ -151,7 +266,7 @@
     };
   };
 
-  const builders = { histogram, law, curve, timeline };
+  const builders = { histogram, law, curve, lines, timeline };
   const charts = [];
 
   const shown = (chart) => chart.getSortedVisibleDatasetMetas().reduce((sum, meta) => sum + meta.data.length, 0);

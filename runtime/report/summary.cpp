@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <utility>
+#include <vector>
 
 #include "runtime/report/html.h"
 #include "runtime/report/sections.h"
@@ -100,6 +103,26 @@ std::string plain_table(const std::vector<const exec::FigureRecord*>& figures, c
                      figures.size(), rows);
 }
 
+// A figure of one of several inputs, "reward.<tag>", stands with the others of its name and is named by that stage; unless two figures
+// would then look the same.
+std::vector<exec::FigureRecord> by_stage(const exec::Record& record) {
+  std::map<std::pair<std::string, std::string>, int> seen;
+  std::vector<exec::FigureRecord> shown = record.figures;
+  for (auto& figure : shown) {
+    const auto point = figure.name.find('.');
+    const auto tag = point == std::string::npos ? std::string() : figure.name.substr(point + 1);
+    if (std::any_of(record.stages.begin(), record.stages.end(), [&tag](const auto& stage) { return stage.tag == tag; })) {
+      figure.stage = tag;
+      figure.name.resize(point);
+    }
+    ++seen[{figure.stage, figure.name}];
+  }
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    if (seen[{shown[i].stage, shown[i].name}] > 1) shown[i] = record.figures[i];
+  }
+  return shown;
+}
+
 }  // namespace
 
 std::string stage_name(const std::string& stage, const Colours& colours) {
@@ -136,9 +159,10 @@ std::string header_section(const exec::Record& record) {
 }
 
 std::string figures_section(const exec::Record& record, const Colours& colours) {
+  const auto figures = by_stage(record);
   std::vector<std::string> names;  // in the record's order
   std::vector<const exec::FigureRecord*> plain;
-  for (const auto& figure : record.figures) {
+  for (const auto& figure : figures) {
     if (!has_interval(figure))
       plain.push_back(&figure);
     else if (std::find(names.begin(), names.end(), figure.name) == names.end())
@@ -147,7 +171,7 @@ std::string figures_section(const exec::Record& record, const Colours& colours) 
   std::string tables;
   for (const auto& name : names) {
     std::vector<const exec::FigureRecord*> group;
-    for (const auto& figure : record.figures) {
+    for (const auto& figure : figures) {
       if (figure.name == name && has_interval(figure)) group.push_back(&figure);
     }
     tables += figure_table(group, colours);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,10 +14,14 @@
 namespace espalier {
 
 // What every plugin is.
+enum class PortUse { needed, refused };
+
 class Plugin {
  public:
   virtual ~Plugin() = default;
   virtual void options(Schema& schema) { (void)schema; }
+  // Of its kind's optional inputs (kinds.h), those that this plugin cannot do without and those that mean nothing to it.
+  virtual std::map<std::string, PortUse> ports() const { return {}; }
 };
 
 // The conditions of one split, in order; trajectory i has condition i mod size(). An unconditional domain has one, without tensors.

@@ -9,8 +9,8 @@ namespace espalier {
 enum class ResultKind { trajectories, scores, selection, model, figures };
 const char* result_name(ResultKind kind);  // also the folder of its entries in the cache
 
-// An input a kind of stage takes: `inputs = { <name> = "<tag>" }`, a list of tags where `many`. The tag "domain" is the domain itself,
-// which counts as a model (its model folder).
+// An input a kind of stage takes: `inputs = { <name> = "<tag>" }`, a list of tags where `many`. The tag "domain" is the domain's
+// own model folder, and the names of [models] are further ones.
 struct Port {
   std::string name;
   ResultKind takes;
@@ -24,9 +24,10 @@ struct KindInfo {
   std::vector<Port> ports;
 };
 
-// The stage kinds: sampler {model (many)}, reward {samples, model?}, filter {scores}, trainer {model, selection?}, metric {scores (many),
-// baseline?}.
+// The stage kinds. Of the optional ports a plugin may need some and refuse others (Plugin::ports).
 const std::vector<KindInfo>& stage_kinds();
+class Plugin;
+std::vector<Port> ports_of(const KindInfo& kind, const Plugin& plugin);  // without the refused ones
 const KindInfo* find_kind(const std::string& kind);
 
 }  // namespace espalier

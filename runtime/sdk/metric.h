@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,26 @@ struct ScoredView {
   std::vector<std::int64_t> condition;  // [N]
 };
 
+// The first `size()` trajectories of a stage: sampled ones, or the inverted noises of a noise corrector.
+class SampleSet {
+ public:
+  virtual ~SampleSet() = default;
+  virtual const std::string& tag() const = 0;  // of the stage
+  virtual std::int64_t size() const = 0;
+  virtual const diffusion::Grid& grid() const = 0;
+  // Rows first .. first + count at a recorded step (0: the sample), on the CPU. Of an inversion, step N has the fields of
+  // noise_corrector.h.
+  virtual State states(std::int64_t steps_remaining, std::int64_t first, std::int64_t count) const = 0;
+  virtual double flops_per_sample() const = 0;  // of the networks that sampled it, 2 a multiply-add; 0 for an inversion
+};
+
 struct MetricInput {
   std::map<std::string, std::vector<ScoredView>> scores;  // by input port ("scores", "baseline")
   random::StreamKey key;
+  std::vector<std::shared_ptr<const SampleSet>> samples = {};  // the input `samples`
+  std::shared_ptr<const Model> model = nullptr;                // the input `model`
+  const Domain* domain = nullptr;
+  at::Device device = at::kCPU;
 };
 
 struct Figure {
@@ -27,9 +45,33 @@ struct Figure {
   double high = 0.0;
 };
 
+// Curves for the report. Every series has as many y as x; low and high are empty or as many.
+struct Plot {
+  struct Series {
+    std::string name;
+    std::vector<double> x = {}, y = {}, low = {}, high = {};
+  };
+  std::string name;
+  std::string x_label, y_label;  // with units
+  bool log_x = false, log_y = false;
+  std::vector<Series> series = {};
+};
+
+struct Findings {
+  std::vector<Figure> figures;
+  std::vector<Plot> plots;
+};
+
 class Metric : public Plugin {
  public:
-  virtual std::vector<Figure> figures(const MetricInput& input) const = 0;
+  // The recorded states it reads of its samples, for the planner, besides the sample itself.
+  virtual std::vector<Step> recorded_steps() const { return {}; }
+  // What else the findings depend on (digest of real examples, of weights named by path); enters their key.
+  virtual Value identity(const Domain& domain) const {
+    (void)domain;
+    return Value();
+  }
+  virtual Findings measure(const MetricInput& input) const = 0;
 };
 
 }  // namespace espalier

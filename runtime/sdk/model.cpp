@@ -14,6 +14,7 @@ Value ModelInfo::to_value() const {
   value["role"] = role;
   value["last_step"] = last_step.to_value();
   value["trained_num_steps"] = trained_num_steps;
+  if (!corrects.is_null()) value["corrects"] = corrects;
   return value;
 }
 
@@ -25,6 +26,7 @@ ModelInfo ModelInfo::from_value(const Value& value) {
   info.role = value.at("role").as_string();
   info.last_step = Step::from_value(value.at("last_step"));
   info.trained_num_steps = value.at("trained_num_steps").as_integer();
+  if (const auto* corrects = value.find("corrects")) info.corrects = *corrects;
   return info;
 }
 

@@ -37,6 +37,8 @@ struct ModelInfo {
   std::string role = "denoiser";       // "denoiser" (usable by samplers), "classifier", ...
   Step last_step;                      // this model is for steps N -> last_step; the sample (0) means all
   std::int64_t trained_num_steps = 0;  // the N that last_step was an index of; 0 when it is a fraction or the sample
+  // Of a noise corrector's flow, the sampling whose noise it makes: {"weights": the base's digest, "num_inference_steps": N}; else null.
+  Value corrects = nullptr;
   Value to_value() const;
   static ModelInfo from_value(const Value& value);
 };

@@ -8,6 +8,7 @@
 #include "runtime/sdk/domain.h"
 #include "runtime/sdk/filter.h"
 #include "runtime/sdk/metric.h"
+#include "runtime/sdk/noise_corrector.h"
 #include "runtime/sdk/reward.h"
 #include "runtime/sdk/sampler.h"
 #include "runtime/sdk/stamp.h"
@@ -17,10 +18,10 @@ namespace espalier {
 
 // What a library offers: one plugin of a kind. `name` is unique within a kind; pipelines call it "<kind>.<name>".
 struct PluginEntry {
-  std::string kind;  // "domain", "sampler", "reward", "filter", "trainer", "metric"
+  std::string kind;  // "domain", "sampler", "reward", "filter", "trainer", "noise_corrector", "metric"
   std::string name;
   std::int64_t numerics_version = 1;  // raised whenever its numbers change; enters keys
-  std::string takes;                  // reward: the sample kind; sampler: the process; "" for any
+  std::string takes;                  // reward: the sample kind; sampler, noise_corrector: the process; "" for any
   std::string doc;
   std::function<std::unique_ptr<Plugin>()> make;
   std::string library;  // filled in by the host
@@ -48,6 +49,10 @@ class Registrar {
   template <class T>
   void trainer(std::string name, std::int64_t numerics_version, std::string doc) {
     add({"trainer", std::move(name), numerics_version, "", std::move(doc), make<T, Trainer>(), ""});
+  }
+  template <class T>
+  void noise_corrector(std::string name, std::int64_t numerics_version, std::string takes, std::string doc) {
+    add({"noise_corrector", std::move(name), numerics_version, std::move(takes), std::move(doc), make<T, NoiseCorrector>(), ""});
   }
   template <class T>
   void metric(std::string name, std::int64_t numerics_version, std::string doc) {

@@ -34,7 +34,55 @@ std::int64_t range_end(const ModelInfo& model, std::int64_t num_steps) {
   return model.last_step.of(num_steps);
 }
 
+// Stitched models hand a state over, so all but what their networks predict must be one process.
+Value shared_part(const Value& process) {
+  auto fields = process.as_map();
+  fields.erase("prediction_type");
+  return Value(std::move(fields));
+}
+
+std::string different_processes(const std::string& sampler, const Value& first, const Value& other) {
+  std::string fields;
+  for (const auto& difference : differences(shared_part(first), shared_part(other))) {
+    fields += fmt::format("; {}: {} and {}", difference.path, difference.before, difference.after);
+  }
+  return sampler + ": models of different noise processes cannot be stitched" + fields;
+}
+
 }  // namespace
+
+std::int64_t network_evaluations(const Sampler& sampler, const std::vector<Phase>& phases) {
+  std::int64_t passes = 0;
+  for (const auto& phase : phases) {
+    for (const auto& segment : phase.segments) passes += sampler.network_evaluations(segment);
+  }
+  return passes;
+}
+
+std::shared_ptr<const diffusion::NoiseProcess> process_of(const ModelInfo& model, const std::string& sampler, const std::string& process) {
+  if (model.role != "denoiser") {
+    throw ConfigError(fmt::format("{}: a model of role '{}' cannot be sampled; it needs a denoiser", sampler, model.role));
+  }
+  const std::string origin = sampler + ": the noise process of model " + model.digest.substr(0, 12);
+  auto made = diffusion::make_process(model.process, origin);
+  if (made->name() != process) throw ConfigError(fmt::format("{} is '{}'; this stage needs '{}'", origin, made->name(), process));
+  return made;
+}
+
+Phase stitched_phase(const std::vector<ModelInfo>& models, std::int64_t num_steps, const std::string& sampler, const std::string& process) {
+  Phase phase;
+  for (const auto& model : models) {
+    const auto own = process_of(model, sampler, process);
+    if (phase.grid.points.empty()) {
+      phase.grid = own->grid(num_steps);
+      phase.process = own->config();
+    } else if (shared_part(own->config()) != shared_part(phase.process)) {
+      throw ConfigError(different_processes(sampler, phase.process, own->config()));
+    }
+  }
+  phase.segments = stitch(models, num_steps);
+  return phase;
+}
 
 Value Phase::to_value() const {
   Value value;

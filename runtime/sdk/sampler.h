@@ -45,16 +45,27 @@ struct SampleJob {
 class Sampler : public Plugin {
  public:
   // The phases for these models, in the order they were named (a list is stitched: each is used for the steps it is for, the first that
-  // covers a step wins). Pure. Throws ConfigError when a model's process does not fit, or when a step has no model.
-  virtual std::vector<Phase> phases(const std::vector<ModelInfo>& models) const = 0;
+  // covers a step wins). With a prior (a noise corrector's flow; else null) its phase comes first and the models' phase starts where it
+  // ends ("previous"). Pure. Throws ConfigError when a model's process or the prior does not fit, or when a step has no model.
+  virtual std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const = 0;
 
-  // Forward passes of the network a sample costs, guidance counted (both halves are passes).
-  virtual std::int64_t network_evaluations(const std::vector<Phase>& phases) const = 0;
+  // Forward passes of the network that a sample costs in one segment, guidance counted (both halves are passes).
+  virtual std::int64_t network_evaluations(const Segment& segment) const = 0;
 
-  // Computes a micro-batch, recording every grid point from noise to the sample. Each sample's bits depend on the micro-batch's size
-  // alone. Runs on one thread, without gradients.
+  // Computes a micro-batch, recording every grid point of the last phase, from its start to the sample. Each sample's bits depend on the
+  // micro-batch's size alone. Runs on one thread, without gradients.
   virtual void sample(const SampleJob& job, Recorder& recorder) const = 0;
 };
+
+// Forward passes that a sample costs in all.
+std::int64_t network_evaluations(const Sampler& sampler, const std::vector<Phase>& phases);
+
+// The checked process of a model: a denoiser's (else ConfigError, naming `sampler`), and named `process`.
+std::shared_ptr<const diffusion::NoiseProcess> process_of(const ModelInfo& model, const std::string& sampler, const std::string& process);
+
+// A phase from noise to the sample through these models, whose processes are called `process` and differ in nothing but what their networks
+// predict. Throws ConfigError, naming `sampler`.
+Phase stitched_phase(const std::vector<ModelInfo>& models, std::int64_t num_steps, const std::string& sampler, const std::string& process);
 
 // Segments that cover steps N -> 0 with these models, as Sampler::phases describes.
 std::vector<Segment> stitch(const std::vector<ModelInfo>& models, std::int64_t num_steps);

@@ -55,13 +55,15 @@ class CurveLog {
 struct TrainerInput {
   const Domain& domain;
   const Model& model;              // where training starts; weights on `device`
-  const SelectionData* selection;  // null: train on the domain's examples
+  const SelectionData* selection;  // null: train on examples
   std::uint64_t seed;
   at::Device device;
   Checkpoints& checkpoints;
   CurveLog& curves;
   Progress& progress;
-  const StopToken& stop;  // when it asks: save a checkpoint, throw Stopped
+  const StopToken& stop;                               // when it asks: save a checkpoint, throw Stopped
+  std::shared_ptr<const Examples> examples = nullptr;  // inverted noises (the input `examples`); null: the domain's own
+  Value corrects = nullptr;                            // what a flow trained on them is for (ModelInfo::corrects)
 };
 
 class Trainer : public Plugin {

@@ -7,11 +7,12 @@
 // A small right plugin of each kind, and the same with one named flaw: what the conformance suites must pass and must find.
 namespace espalier::conformance {
 
-PluginEntry filter_with(const std::string& flaw);   // the better half of all scores
-PluginEntry reward_with(const std::string& flaw);   // mean brightness
-PluginEntry metric_with(const std::string& flaw);   // mean score
-PluginEntry sampler_with(const std::string& flaw);  // DDIM
-PluginEntry trainer_with(const std::string& flaw);  // SGD with momentum on unet.scale
-PluginEntry domain_with(const std::string& flaw);   // the toy domain
+PluginEntry filter_with(const std::string& flaw);           // the better half of all scores
+PluginEntry reward_with(const std::string& flaw);           // mean brightness
+PluginEntry metric_with(const std::string& flaw);           // mean score
+PluginEntry sampler_with(const std::string& flaw);          // DDIM
+PluginEntry trainer_with(const std::string& flaw);          // SGD with momentum on unet.scale
+PluginEntry noise_corrector_with(const std::string& flaw);  // Picard iteration
+PluginEntry domain_with(const std::string& flaw);           // the toy domain
 
 }  // namespace espalier::conformance

@@ -11,21 +11,24 @@
 namespace espalier::conformance {
 namespace {
 
+constexpr const char* kProcess = "variance_preserving";
+
 class Ddim final : public Sampler {
  public:
   explicit Ddim(std::string flaw) : flaw_(std::move(flaw)) {}
   void options(Schema& schema) override {
     schema.integer("num_inference_steps", num_inference_steps_, "Steps from noise to the sample.").at_least(1);
   }
-  std::vector<Phase> phases(const std::vector<ModelInfo>& models) const override {
-    const auto& config = flaw_ == "foreign" ? toy_model().info.process : models.at(0).process;
-    const auto process = diffusion::make_process(config, "the first model");
+  std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo*) const override {
+    const auto process = flaw_ == "foreign"   ? toy_model().process
+                         : flaw_ == "process" ? diffusion::make_process(models.at(0).process, "the first model")
+                                              : process_of(models.at(0), "sampler.example", kProcess);
     auto segments =
         flaw_ == "stitch" ? std::vector<Segment>{{models.back(), num_inference_steps_, 0}} : stitch(models, num_inference_steps_);
     return {{"noise", process->config(), process->grid(num_inference_steps_), std::move(segments)}};
   }
-  std::int64_t network_evaluations(const std::vector<Phase>& phases) const override {
-    return phases[0].grid.num_steps() * (flaw_ == "evaluations" ? 1 : 2);
+  std::int64_t network_evaluations(const Segment& segment) const override {
+    return (segment.first - segment.last) * (flaw_ == "evaluations" ? 1 : 2);
   }
 
   void sample(const SampleJob& job, Recorder& recorder) const override {
@@ -154,7 +157,11 @@ PluginEntry entry(const std::string& kind, const std::string& flaw) {
 
 }  // namespace
 
-PluginEntry sampler_with(const std::string& flaw) { return entry<Ddim>("sampler", flaw); }
+PluginEntry sampler_with(const std::string& flaw) {
+  auto out = entry<Ddim>("sampler", flaw);
+  out.takes = kProcess;
+  return out;
+}
 PluginEntry trainer_with(const std::string& flaw) { return entry<Sgd>("trainer", flaw); }
 PluginEntry domain_with(const std::string& flaw) { return entry<FlawedDomain>("domain", flaw); }
 

@@ -99,7 +99,7 @@ class Brightness final : public Reward {
 class Mean final : public Metric {
  public:
   explicit Mean(std::string flaw) : flaw_(std::move(flaw)) {}
-  std::vector<Figure> figures(const MetricInput& input) const override {
+  Findings measure(const MetricInput& input) const override {
     const auto& score = input.scores.at("scores").front().score;
     double sum = 0;
     for (const auto x : score) sum += x;
@@ -108,8 +108,8 @@ class Mean final : public Metric {
     figure.high = figure.value + (flaw_ == "interval" ? -0.05 : 0.1);
     if (flaw_ == "nan") figure.value = std::nan("");
     if (flaw_ == "key") figure.low -= ++calls;
-    if (flaw_ == "names") return {figure, figure};
-    return {figure};
+    if (flaw_ == "names") return {{figure, figure}, {}};
+    return {{figure}, {}};
   }
 
  private:

@@ -36,7 +36,7 @@ std::unique_ptr<T> make(const PluginEntry& entry, const Options& options = {}) {
   auto any = make_any(entry, options);
   auto* typed = dynamic_cast<T*>(any.get());
   if (!typed) throw PluginError(entry.kind + "." + entry.name + " does not implement the interface of its kind");
-  any.release();
+  static_cast<void>(any.release());
   return std::unique_ptr<T>(typed);
 }
 
@@ -62,10 +62,10 @@ void check_reward(const PluginEntry& entry, const Options& options, const Reward
 void check_reward(const PluginEntry& entry, const Options& options, const RewardSamples& samples, const RewardContext& context,
                   double tolerance = 1e-5);
 
-// On the toy domain and a toy model (variance preserving): every step N..0 recorded once, in order, as the grid has it; deterministic; a
-// sample's bits do not depend on the others in a micro-batch of the same size; network_evaluations() is what the network counts; a tuned
-// model is used for its steps alone; a model of a foreign process, and steps without a model, are ConfigErrors. `num_inference_steps` must
-// be an option.
+// On the toy domain and a toy model of the process that the sampler takes (any: variance preserving): every step N..0 recorded once, in
+// order, as the grid has it; deterministic; a sample's bits do not depend on the others in a micro-batch of the same size;
+// network_evaluations() is what the network counts; a tuned model is used for its steps alone; a model of another process, and steps
+// without a model, are ConfigErrors. `num_inference_steps` must be an option.
 void check_sampler(const PluginEntry& entry, const Options& options);
 
 // On the toy domain and model, or on those given: training interrupted at a safe point and resumed gives the same bits as training in one
@@ -74,6 +74,12 @@ void check_sampler(const PluginEntry& entry, const Options& options);
 enum class TrainsOn { examples, selection };
 void check_trainer(const PluginEntry& entry, const Options& options, TrainsOn source);
 void check_trainer(const PluginEntry& entry, const Options& options, TrainsOn source, const Domain& domain, const Model& model);
+
+// On the toy domain and a toy flow: its phase starts at the examples and has one segment; every step 0..N recorded once, in order, with the
+// fields of noise_corrector.h, all 0 at the sample; the residuals and the round-trip error are what the network's own steps give; an
+// example's bits depend on the micro-batch's size alone, not on its block; the evaluations returned are the network's; it stops when asked;
+// a model that is no flow is a ConfigError. `num_inference_steps` must be an option.
+void check_noise_corrector(const PluginEntry& entry, const Options& options);
 
 // Splits have names, conditions of one size, and stable digests; no condition's text is in two splits (where `disjoint_splits`); examples
 // fit the state's spec, are the same in any batch and from two threads; decoding gives samples of the declared kind, each independent of

@@ -82,9 +82,9 @@ TEST(Conformance, OfMetrics) {
 
 TEST(Conformance, OfSamplers) {
   check_sampler(sampler_with(""), {});
-  for (const auto& [flaw, found] :
-       {Case{"batch", "depends on its micro-batch"}, Case{"twice", "two results"}, Case{"record", "recorded once"},
-        Case{"evaluations", "miscounts"}, Case{"foreign", "foreign process"}, Case{"stitch", "segments.size()"}}) {
+  for (const auto& [flaw, found] : {Case{"batch", "depends on its micro-batch"}, Case{"twice", "two results"},
+                                    Case{"record", "recorded once"}, Case{"evaluations", "miscounts"}, Case{"foreign", "foreign process"},
+                                    Case{"process", "another process"}, Case{"stitch", "segments.size()"}}) {
     EXPECT_THAT(failures([&] { check_sampler(sampler_with(flaw), {}); }), HasSubstr(found)) << flaw;
   }
 }
@@ -96,6 +96,17 @@ TEST(Conformance, OfTrainers) {
        {Case{"in place", "changed the model it starts from"}, Case{"momentum", "other bits"}, Case{"stop", "asked to stop"},
         Case{"announce", "not announced"}, Case{"curve", "'loss' is not logged"}}) {
     EXPECT_THAT(failures([&] { check_trainer(trainer_with(flaw), {}, TrainsOn::selection); }), HasSubstr(found)) << flaw;
+  }
+}
+
+TEST(Conformance, OfNoiseCorrectors) {
+  check_noise_corrector(noise_corrector_with(""), {});
+  for (const auto& [flaw, found] :
+       {Case{"foreign", "no flow was accepted"}, Case{"start", "phase.start"}, Case{"time", "though a step misses"},
+        Case{"residual", "'residual' at step"}, Case{"round trip", "'round_trip_error' is another"}, Case{"block", "depends on its block"},
+        Case{"twice", "two results"}, Case{"order", "the sample is first"}, Case{"zeros", "is 0 at the sample"},
+        Case{"field", "'iterations' is not recorded"}, Case{"evaluations", "not those of the network"}, Case{"stop", "asked to stop"}}) {
+    EXPECT_THAT(failures([&] { check_noise_corrector(noise_corrector_with(flaw), {}); }), HasSubstr(found)) << flaw;
   }
 }
 

@@ -27,13 +27,20 @@ class Kept final : public Recorder {
 
 struct Fixture {
   std::unique_ptr<Sampler> sampler;
+  std::string process;  // of the models
   std::unique_ptr<Domain> domain = toy_domain();
   Conditions conditions = domain->conditions("train");
 
   std::vector<Phase> phases(const Models& models) const {
     std::vector<ModelInfo> infos;
     for (const auto& model : models) infos.push_back(model->info);
-    return sampler->phases(infos);
+    return sampler->phases(infos, nullptr);
+  }
+
+  std::shared_ptr<const Model> toy(std::uint64_t seed, Step last_step = Step()) const {
+    auto model = toy_model(seed, process);
+    model.info.last_step = last_step;
+    return std::make_shared<const Model>(std::move(model));
   }
 
   // Trajectory i has condition i mod C.
@@ -59,12 +66,6 @@ struct Fixture {
     return kept;
   }
 };
-
-std::shared_ptr<const Model> shared_toy(std::uint64_t seed, Step last_step = Step()) {
-  auto model = toy_model(seed);
-  model.info.last_step = last_step;
-  return std::make_shared<const Model>(std::move(model));
-}
 
 void check_coverage(const std::vector<Phase>& phases) {
   ASSERT_FALSE(phases.empty());
@@ -111,15 +112,15 @@ void check_independence(const Fixture& fixture, const Models& models) {
 }
 
 void check_evaluations(const Fixture& fixture) {
-  const auto model = shared_toy(1);
+  const auto model = fixture.toy(1);
   const auto* network = dynamic_cast<const ToyNetwork*>(model->network.get());
   ASSERT_NE(network, nullptr);
   fixture.run({model}, {0, 1, 2, 3});
-  EXPECT_EQ(fixture.sampler->network_evaluations(fixture.phases({model})) * 4, network->rows()) << "network_evaluations() miscounts";
+  EXPECT_EQ(network_evaluations(*fixture.sampler, fixture.phases({model})) * 4, network->rows()) << "network_evaluations() miscounts";
 }
 
 void check_stitching(const Fixture& fixture) {
-  const auto tuned = shared_toy(2, Step(0.5)), base = shared_toy(1);
+  const auto tuned = fixture.toy(2, Step(0.5)), base = fixture.toy(1);
   const auto phases = fixture.phases({tuned, base});
   check_coverage(phases);
   ASSERT_EQ(phases.front().segments.size(), 2u);
@@ -128,7 +129,7 @@ void check_stitching(const Fixture& fixture) {
   EXPECT_EQ(phases.front().segments[0].last, border);
   EXPECT_EQ(phases.front().segments[0].model.digest, tuned->info.digest);
   EXPECT_EQ(phases.front().segments[1].model.digest, base->info.digest);
-  const auto stitched = fixture.run({tuned, base}, {0, 1}), tuned_alone = fixture.run({shared_toy(2)}, {0, 1}),
+  const auto stitched = fixture.run({tuned, base}, {0, 1}), tuned_alone = fixture.run({fixture.toy(2)}, {0, 1}),
              plain = fixture.run({base}, {0, 1});
   for (const auto* kept : {&stitched, &tuned_alone, &plain}) ASSERT_EQ(static_cast<std::int64_t>(kept->entries.size()), steps + 1);
   const auto differs = [&](const Kept& other, std::int64_t step) {
@@ -141,10 +142,13 @@ void check_stitching(const Fixture& fixture) {
   EXPECT_THROW(fixture.phases({tuned}), ConfigError) << "half of the steps have no model";
 }
 
-void check_foreign(const Fixture& fixture) {
+void check_foreign(const Fixture& fixture, const std::string& takes) {
   auto model = toy_model();
   model.info.process = Value(Value::Map{{"_class_name", "NoSuchScheduler"}});
   EXPECT_THROW(fixture.phases({std::make_shared<const Model>(model)}), Error) << "a model of a foreign process was accepted";
+  if (takes.empty()) return;
+  const auto other = toy_model(1, takes == "rectified_flow" ? "variance_preserving" : "rectified_flow");
+  EXPECT_THROW(fixture.phases({std::make_shared<const Model>(other)}), ConfigError) << "a model of another process was accepted";
 }
 
 }  // namespace
@@ -156,7 +160,8 @@ void check_sampler(const PluginEntry& entry, const Options& options) {
   few.try_emplace("num_inference_steps", 6);
   Fixture fixture;
   fixture.sampler = make<Sampler>(entry, few);
-  const Models models{shared_toy(1)};
+  fixture.process = entry.takes.empty() ? "variance_preserving" : entry.takes;
+  const Models models{fixture.toy(1)};
   const auto phases = fixture.phases(models);
   check_coverage(phases);
   ASSERT_EQ(phases.size(), 1u);
@@ -165,7 +170,7 @@ void check_sampler(const PluginEntry& entry, const Options& options) {
   check_independence(fixture, models);
   check_evaluations(fixture);
   check_stitching(fixture);
-  check_foreign(fixture);
+  check_foreign(fixture, entry.takes);
 }
 
 }  // namespace espalier::conformance

@@ -121,17 +121,21 @@ Weights ToyNetwork::initialize(std::uint64_t seed) const {
           {"unet.bias", values.narrow(0, 2, 3).clone()}};
 }
 
-Model toy_model(std::uint64_t seed) {
+Model toy_model(std::uint64_t seed, const std::string& process) {
   Model model;
   const auto network = std::make_shared<ToyNetwork>();
   Value config;
-  config["_class_name"] = "DDIMScheduler";
   config["num_train_timesteps"] = 1000;
-  config["beta_schedule"] = "linear";
-  config["beta_start"] = 0.0001;
-  config["beta_end"] = 0.02;
-  config["prediction_type"] = "epsilon";
-  config["clip_sample"] = false;
+  if (process == "rectified_flow") {
+    config["_class_name"] = "FlowMatchEulerDiscreteScheduler";
+  } else {
+    config["_class_name"] = "DDIMScheduler";
+    config["beta_schedule"] = "linear";
+    config["beta_start"] = 0.0001;
+    config["beta_end"] = 0.02;
+    config["prediction_type"] = "epsilon";
+    config["clip_sample"] = false;
+  }
   model.process = diffusion::make_process(config, "the toy model");
   model.weights = network->initialize(seed);
   model.info.digest = digest_weights(model.weights);

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 
 #include "runtime/sdk/domain.h"
 
@@ -27,7 +28,7 @@ class ToyNetwork final : public Network {
   mutable std::atomic<std::int64_t> rows_ = 0;
 };
 
-// With a variance-preserving process of 1000 training timesteps that predicts noise.
-Model toy_model(std::uint64_t seed = 1);
+// With a process of 1000 training timesteps: "variance_preserving", predicting noise, or "rectified_flow".
+Model toy_model(std::uint64_t seed = 1, const std::string& process = "variance_preserving");
 
 }  // namespace espalier::conformance

@@ -1,9 +1,10 @@
-"""scripts/bench: samples and optimizer steps a second, Espalier against diffusers' loop. Rounds alternate, so that a change of the machine's
+"""scripts/bench: samples, optimizer steps and inversions a second, Espalier against diffusers' or PyTorch's loop. Rounds alternate, so that a change of the machine's
 speed meets both; the median round counts."""
 import argparse
 import json
 import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 import tempfile
@@ -29,7 +30,7 @@ model = "{MODEL}"
 SAMPLER = HEAD + f"""[[stage]]
 tag = "samples"
 type = "sampler.ddim"
-inputs = {{ model = "domain" }}
+inputs = {{{{ model = "domain" }}}}
 [stage.options]
 max_conditions = 64
 samples_per_condition = {{count}}
@@ -49,18 +50,57 @@ use_ema = true
 checkpointing_steps = 1000
 """
 
+FLOW_STEPS, TOLERANCE, MAX_ITERATIONS, BLOCK = 20, 1e-5, 50, 64
+# A small flow, trained enough for its steps to differ in how hard they are to invert.
+INVERSION = f"""name = "bench"
+seed = 1
+[domain]
+type = "domain.unconditional"
+[domain.options]
+source = "generated"
+model = "{ROOT}/datasets/models/generated-flow-base-blank"
+initialize_weights = true
+[[stage]]
+tag = "base"
+type = "trainer.sft"
+inputs = {{{{ model = "domain" }}}}
+[stage.options]
+max_train_steps = 300
+train_batch_size = 32
+learning_rate = 2e-3
+checkpointing_steps = 1000
+[[stage]]
+tag = "inversions"
+type = "noise_corrector.inverse_noise"
+inputs = {{{{ model = "base" }}}}
+[stage.options]
+max_examples = {{count}}
+block_size = {BLOCK}
+num_inference_steps = {FLOW_STEPS}
+tolerance = {TOLERANCE}
+max_iterations = {MAX_ITERATIONS}
+known_noise_per_block = 0
+perturbation = 0.02
+max_unconverged_fraction = 1.0
+"""
+
+
+def run(template, count, folder):
+    """Seconds of one run with its cache in `folder`/cache."""
+    pipeline = pathlib.Path(folder) / "bench.toml"
+    pipeline.write_text(template.format(count=count))
+    start = time.perf_counter()
+    subprocess.run([PROGRAM, "run", str(pipeline), "--quiet", "--set", f"cache.path={folder}/cache"], cwd=folder, check=True,
+                   stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
 
 def espalier(template, small, large):
     """Seconds a unit, from two sizes, so that starting and loading count for neither side."""
     seconds = []
     for count in (small, large):
         with tempfile.TemporaryDirectory() as folder:
-            pipeline = pathlib.Path(folder) / "bench.toml"
-            pipeline.write_text(template.format(count=count))
-            start = time.perf_counter()
-            subprocess.run([PROGRAM, "run", str(pipeline), "--quiet", "--set", f"cache.path={folder}/cache"], cwd=folder, check=True,
-                           stdout=subprocess.DEVNULL)
-            seconds.append(time.perf_counter() - start)
+            seconds.append(run(template, count, folder))
     return (seconds[1] - seconds[0]) / (large - small)
 
 
@@ -111,7 +151,79 @@ class Peer:
         return (time.perf_counter() - start) / steps
 
 
+class Inversion:
+    """Both sides of inverting the same examples through the same trained flow, and back for the round trip."""
+
+    def __init__(self, folder, compiled):
+        import h5py  # of the peers; the other benches do without
+        self.folder, self.cores = pathlib.Path(folder), len(os.sched_getaffinity(0))
+        run(INVERSION, BLOCK, folder)  # trains the base; its first block gives the other side its examples
+        weights, = (self.folder / "cache/results/model").glob("*/*/unet/*.safetensors")
+        self.unet = UNet2DConditionModel.from_pretrained(weights.parent).eval()
+        self.forward = torch.compile(self.unet) if compiled else self.unet
+        file, = (self.folder / "cache/sets").glob("*/*/data/*.h5")
+        with h5py.File(file) as block:
+            self.examples = torch.from_numpy(block["state/sample/0"][()])
+            self.noise = torch.from_numpy(block[f"state/sample/{FLOW_STEPS}"][()])
+
+    def velocity(self, y, k):
+        timestep = torch.full((len(y),), 1000 * (1 - k / FLOW_STEPS))
+        return -self.forward(y, timestep, encoder_hidden_states=None, return_dict=False)[0]
+
+    @torch.no_grad()
+    def invert(self, x):
+        """Picard iteration, step by step, all rows until the worst has converged; then the way forward again."""
+        h, example = 1 / FLOW_STEPS, x
+        for k in reversed(range(FLOW_STEPS)):
+            y = x
+            for _ in range(MAX_ITERATIONS):
+                target = x - h * self.velocity(y, k)
+                residual = (target - y).square().mean((1, 2, 3)).sqrt().max()
+                if residual <= TOLERANCE:
+                    break
+                y = target
+            x = y
+        noise = x
+        for k in range(FLOW_STEPS):
+            x = x + h * self.velocity(x, k)
+        return noise, (x - example).square().mean().sqrt()
+
+    def peer_seconds(self, threads, batch):
+        torch.set_num_threads(threads)
+        start = time.perf_counter()
+        for rows in self.examples.split(batch):
+            self.invert(rows)
+        return (time.perf_counter() - start) / len(self.examples)
+
+    def espalier_seconds(self):
+        """From two sizes, with the base already in the cache; each time from a copy, so that nothing is reused."""
+        counts, seconds = (BLOCK * self.cores, 3 * BLOCK * self.cores), []
+        for count in counts:
+            with tempfile.TemporaryDirectory() as folder:
+                shutil.copytree(self.folder / "cache/results", pathlib.Path(folder) / "cache/results")
+                shutil.copy(self.folder / "cache/FORMAT", pathlib.Path(folder) / "cache/FORMAT")
+                seconds.append(run(INVERSION, count, folder))
+        return (seconds[1] - seconds[0]) / (counts[1] - counts[0])
+
+
+def measure_inversion(compiled):
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Inversion(folder, compiled)
+        both = (bench.invert(bench.examples)[0] - bench.noise).square().mean((1, 2, 3)).sqrt().median().item()
+        ways = [(threads, batch) for threads in sorted({1, bench.cores}) for batch in (8, 16, 32, 64)]
+        best = min(ways, key=lambda way: bench.peer_seconds(*way))
+        rounds = [{"espalier": bench.espalier_seconds(), "pytorch": bench.peer_seconds(*best)} for _ in range(ROUNDS)]
+    median = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
+    return {"what": "inversion", "peer": "torch.compile" if compiled else "eager",
+            "note": f"PyTorch's Picard loop at its best threads and batch size (8, 16, 32, 64): {best}; {FLOW_STEPS} steps to {TOLERANCE}",
+            "median_rms_between_the_noises": both,
+            **{f"{name}_examples_per_second": 1 / seconds for name, seconds in median.items()},
+            "ratio": statistics.median(r["pytorch"] / r["espalier"] for r in rounds)}
+
+
 def measure(what, compiled):
+    if what == "inversion":
+        return measure_inversion(compiled)
     peer = Peer(compiled)
     if what == "sampler":
         for batch in (16, 32, 64):
@@ -133,7 +245,7 @@ def measure(what, compiled):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["sampler", "trainer"])
+    parser.add_argument("what", choices=["sampler", "trainer", "inversion"])
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

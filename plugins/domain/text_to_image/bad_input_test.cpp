@@ -1,13 +1,15 @@
 #include <gmock/gmock.h>
 
 #include "plugins/domain/text_to_image/folder_source.h"
-#include "plugins/domain/text_to_image/idx.h"
 #include "plugins/domain/text_to_image/idx_source.h"
-#include "plugins/domain/text_to_image/test_files.h"
+#include "plugins/shared/pictures/test_files.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::text_to_image {
 namespace {
+
+namespace fs = std::filesystem;
+using namespace pictures;
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;

@@ -1,21 +1,17 @@
 #include "plugins/domain/text_to_image/folder_source.h"
 
-#include <ATen/ops/empty.h>
-#include <ATen/ops/stack.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <map>
-#include <mutex>
 #include <set>
 #include <sstream>
 #include <utility>
 
+#include "plugins/shared/pictures/png_images.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
-#include "runtime/base/picture.h"
 
 namespace espalier::text_to_image {
 namespace {
@@ -70,19 +66,16 @@ std::vector<Captioned> read_metadata(const fs::path& folder) {
   return entries;
 }
 
-at::Tensor load_picture(const fs::path& path) {
-  const Picture picture = decode_png(read_file(path), path.string());
-  at::Tensor bytes = at::empty({picture.height, picture.width, 3}, at::kByte);
-  std::memcpy(bytes.data_ptr<std::uint8_t>(), picture.rgb.data(), picture.rgb.size());
-  return bytes.permute({2, 0, 1}).contiguous();  // [3, H, W]
-}
-
 class FolderPictures final : public Pictures {
  public:
   FolderPictures(fs::path folder, std::vector<Captioned> entries, std::vector<std::int64_t> prompt, std::int64_t resolution)
-      : folder_(std::move(folder)), entries_(std::move(entries)), prompt_(std::move(prompt)), resolution_(resolution) {}
+      : folder_(std::move(folder)),
+        entries_(std::move(entries)),
+        prompt_(std::move(prompt)),
+        resolution_(resolution),
+        images_(folder_, files(entries_), /*channels=*/3, resolution) {}
 
-  std::int64_t size() const override { return static_cast<std::int64_t>(entries_.size()); }
+  std::int64_t size() const override { return images_.size(); }
 
   Hex digest() const override {
     Value::List pictures;
@@ -91,39 +84,24 @@ class FolderPictures final : public Pictures {
   }
 
   Batch at(const std::vector<std::uint64_t>& positions) const override {
-    std::call_once(loaded_, [this] { load(); });
     Batch batch;
-    std::vector<at::Tensor> images;
-    for (const std::uint64_t position : positions) {
-      images.push_back(images_.at(position));
-      batch.prompt.push_back(prompt_.at(position));
-    }
-    batch.image = to_image(at::stack(images), 0);
+    batch.image = images_.at({positions.begin(), positions.end()});
+    for (const std::uint64_t position : positions) batch.prompt.push_back(prompt_.at(position));
     return batch;
   }
 
  private:
-  void load() const {
-    std::vector<at::Tensor> images;
-    for (const Captioned& entry : entries_) {
-      at::Tensor image = load_picture(folder_ / entry.file);
-      if (resolution_ != 0) image = to_image(image.unsqueeze(0), resolution_).mul(255.0).round().to(at::kByte).squeeze(0);
-      if (!images.empty() && image.sizes() != images.front().sizes()) {
-        throw DataError(fmt::format("{}: {} x {} pixels, but {} has {} x {}; set `resolution` to bring all to one size",
-                                    (folder_ / entry.file).string(), image.size(2), image.size(1), entries_.front().file.string(),
-                                    images.front().size(2), images.front().size(1)));
-      }
-      images.push_back(std::move(image));
-    }
-    images_ = std::move(images);
+  static std::vector<fs::path> files(const std::vector<Captioned>& entries) {
+    std::vector<fs::path> files;
+    for (const Captioned& entry : entries) files.push_back(entry.file);
+    return files;
   }
 
   fs::path folder_;
   std::vector<Captioned> entries_;
   std::vector<std::int64_t> prompt_;
   std::int64_t resolution_;
-  mutable std::once_flag loaded_;
-  mutable std::vector<at::Tensor> images_;  // [3, H, W] uint8 each
+  pictures::PngImages images_;
 };
 
 class FolderSource final : public Source {
@@ -134,9 +112,9 @@ class FolderSource final : public Source {
     std::int64_t next = 0;
     for (auto& [text, label] : label_) label = next++;
     split_captions(held_out_fraction);
-    const at::Tensor first = load_picture(folder_ / entries_.front().file);
-    height_ = resolution_ != 0 ? resolution_ : first.size(1);
-    width_ = resolution_ != 0 ? resolution_ : first.size(2);
+    const pictures::PngHeader first = pictures::read_png_header(folder_ / entries_.front().file);
+    height_ = resolution_ != 0 ? resolution_ : first.height;
+    width_ = resolution_ != 0 ? resolution_ : first.width;
   }
 
   std::int64_t channels() const override { return 3; }

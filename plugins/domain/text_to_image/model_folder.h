@@ -1,24 +1,17 @@
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
-#include <optional>
 
-#include "runtime/model/tokenizer.h"
+#include "plugins/shared/pictures/model_folder.h"
 #include "runtime/sdk/model.h"
 
 // Folders in the diffusers layout:
-//   unet/{config.json, diffusion_pytorch_model.safetensors}   text_encoder/{config.json, model.safetensors}
-//   tokenizer/{vocab.json, merges.txt, tokenizer_config.json, special_tokens_map.json}   scheduler/scheduler_config.json
-//   model_index.json   espalier.json (the engine's: role, the steps the model is for)
-// and of models that are no denoisers (espalier.json says so): config.json, model.safetensors.
+//   what plugins/shared/pictures/model_folder.h says, and
+//   text_encoder/{config.json, model.safetensors}
+//   tokenizer/{vocab.json, merges.txt, tokenizer_config.json, special_tokens_map.json}
 namespace espalier::text_to_image {
 
-struct ModelRules {
-  std::int64_t channels = 3;  // of the pictures
-  std::int64_t height = 0, width = 0;
-  std::optional<std::uint64_t> fresh_weights;  // a component without weights gets new ones from this seed; else it is a DataError
-};
+using pictures::ModelRules;
 
 // Reads a folder whole, weights on the CPU as float32. Throws DataError naming every missing piece, or what does not fit together.
 Model read_model(const std::filesystem::path& folder, const ModelRules& rules);

@@ -7,12 +7,16 @@
 #include <gmock/gmock.h>
 
 #include "plugins/domain/text_to_image/network.h"
-#include "plugins/domain/text_to_image/test_files.h"
+#include "plugins/shared/pictures/test_files.h"
 #include "runtime/base/errors.h"
+#include "runtime/model/tokenizer.h"
 #include "runtime/model/word_vocabulary.h"
 
 namespace espalier::text_to_image {
 namespace {
+
+namespace fs = std::filesystem;
+using namespace pictures;
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;

@@ -2,13 +2,14 @@
 
 #include <string>
 
+#include "plugins/shared/pictures/model_folder.h"
 #include "runtime/model/clip_text.h"
 #include "runtime/model/unet.h"
 #include "runtime/sdk/model.h"
 
 namespace espalier::text_to_image {
 
-inline constexpr const char* kUNet = "unet.";                 // prefix of diffusers' names
+using pictures::kUNet;
 inline constexpr const char* kTextEncoder = "text_encoder.";  // prefix of transformers' names
 
 // A U-Net that attends to a text encoder's last hidden state. Condition "input_ids" [B, L] int64; state "sample" [B, C, H, W].

@@ -54,23 +54,4 @@ at::Tensor token_ids(const model::ClipTokenizer& tokenizer, const std::vector<st
   return ids;
 }
 
-std::vector<Picture> draw_images(const at::Tensor& image) {
-  const std::int64_t height = image.size(2), width = image.size(3);
-  const at::Tensor bytes = image.detach()
-                               .to(at::kCPU)
-                               .expand({image.size(0), 3, height, width})
-                               .permute({0, 2, 3, 1})
-                               .clamp(0.0, 1.0)
-                               .mul(255.0)
-                               .round()
-                               .to(at::kByte)
-                               .contiguous();  // [B, H, W, 3]
-  std::vector<Picture> pictures;
-  const std::uint8_t* data = bytes.const_data_ptr<std::uint8_t>();
-  for (std::int64_t b = 0; b < bytes.size(0); ++b, data += 3 * height * width) {
-    pictures.push_back({width, height, {data, data + 3 * height * width}});
-  }
-  return pictures;
-}
-
 }  // namespace espalier::text_to_image

@@ -16,7 +16,4 @@ std::unique_ptr<Examples> make_prompted_examples(const Conditions& conditions, s
 // [C, L] int64, padded.
 at::Tensor token_ids(const model::ClipTokenizer& tokenizer, const std::vector<std::string>& texts);
 
-// image [B, 3 or 1, H, W] in [0, 1].
-std::vector<Picture> draw_images(const at::Tensor& image);
-
 }  // namespace espalier::text_to_image

@@ -43,7 +43,4 @@ class Source {
   virtual std::unique_ptr<Pictures> pictures(const std::string& split) const = 0;
 };
 
-// [N, C, H, W] uint8 to float in [0, 1], cropped to its middle square and resized with antialiasing to `resolution` (0: left as it is).
-at::Tensor to_image(const at::Tensor& bytes, std::int64_t resolution);
-
 }  // namespace espalier::text_to_image

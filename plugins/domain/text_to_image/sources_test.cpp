@@ -6,14 +6,17 @@
 #include <numeric>
 
 #include "plugins/domain/text_to_image/folder_source.h"
-#include "plugins/domain/text_to_image/idx.h"
 #include "plugins/domain/text_to_image/idx_source.h"
 #include "plugins/domain/text_to_image/shapes_source.h"
-#include "plugins/domain/text_to_image/test_files.h"
+#include "plugins/shared/pictures/idx.h"
+#include "plugins/shared/pictures/test_files.h"
 #include "plugins/shared/shapes/world.h"
 
 namespace espalier::text_to_image {
 namespace {
+
+namespace fs = std::filesystem;
+using namespace pictures;
 
 std::vector<std::uint64_t> first(std::uint64_t count, std::uint64_t from = 0) {
   std::vector<std::uint64_t> positions(count);

@@ -1,7 +1,6 @@
 // Pictures from prompts: the built-in shapes world, a folder of captioned PNG files, or IDX files with class names.
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <optional>
 #include <utility>
 
@@ -10,6 +9,7 @@
 #include "plugins/domain/text_to_image/model_folder.h"
 #include "plugins/domain/text_to_image/prompted_examples.h"
 #include "plugins/domain/text_to_image/shapes_source.h"
+#include "plugins/shared/pictures/image.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
 #include "runtime/sdk/plugin.h"
@@ -20,23 +20,7 @@ namespace fs = std::filesystem;
 using namespace espalier;
 using namespace espalier::text_to_image;
 
-// A folder as it is written, or a data set's name: a folder of that name in ESPALIER_DATA, datasets or ../shared/data.
-fs::path find_data(const std::string& data) {
-  if (fs::is_directory(data)) return data;
-  std::vector<fs::path> tried = {data};
-  if (data.find('/') == std::string::npos) {
-    if (const char* base = std::getenv("ESPALIER_DATA")) tried.emplace_back(fs::path(base) / data);
-    tried.emplace_back(fs::path("datasets") / data);
-    tried.emplace_back(fs::path("../shared/data") / data);
-  }
-  std::string places;
-  for (const fs::path& path : tried) {
-    if (fs::is_directory(path)) return path;
-    places += (places.empty() ? "" : ", ") + path.string();
-  }
-  throw DataError("domain.text_to_image: data = \"" + data + "\" is no folder (tried " + places +
-                  "); name a folder, or set ESPALIER_DATA to the folder that holds the data sets");
-}
+constexpr const char* kPlugin = "domain.text_to_image";
 
 class TextToImage final : public Domain {
  public:
@@ -67,10 +51,10 @@ class TextToImage final : public Domain {
     if (prompts_ == "shapes") {
       source_ = make_shapes_source(resolution_, noise_, seed_);
     } else if (prompts_ == "folder") {
-      source_ = make_folder_source(find_data(data_), held_out_fraction_, resolution_);
+      source_ = make_folder_source(pictures::find_data(data_, kPlugin), held_out_fraction_, resolution_);
     } else {
       IdxFiles files = files_;
-      files.folder = find_data(data_);
+      files.folder = pictures::find_data(data_, kPlugin);
       source_ = make_idx_source(std::move(files), resolution_);
     }
     if (!model_.empty()) {
@@ -93,7 +77,7 @@ class TextToImage final : public Domain {
   Sample decode(const State& state) const override {
     return {"image", {{"image", state.at("sample").to(at::kFloat).add(1.0).div(2.0).clamp(0.0, 1.0)}}, {}};
   }
-  std::vector<Picture> draw(const Sample& sample) const override { return draw_images(sample.tensors.at("image")); }
+  std::vector<Picture> draw(const Sample& sample) const override { return pictures::draw_images(sample.tensors.at("image")); }
 
   fs::path model_folder() const override { return model_; }
   ModelInfo model_info(const fs::path& folder) const override { return load_model(folder).info; }

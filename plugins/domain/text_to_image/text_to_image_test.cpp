@@ -2,12 +2,15 @@
 
 #include <cstdlib>
 
-#include "plugins/domain/text_to_image/test_files.h"
+#include "plugins/shared/pictures/test_files.h"
 #include "runtime/base/errors.h"
 #include "tests/conformance/conformance.h"
 
 namespace espalier::text_to_image {
 namespace {
+
+namespace fs = std::filesystem;
+using namespace pictures;
 
 using conformance::Options;
 using ::testing::AllOf;

@@ -29,7 +29,11 @@ class RewardSummary final : public espalier::Metric {
     schema.integer("resamples", resamples_, "Bootstrap resamples of the prompts.").at_least(100);
   }
 
-  std::vector<Figure> figures(const MetricInput& input) const override {
+  std::map<std::string, espalier::PortUse> ports() const override {
+    return {{"scores", espalier::PortUse::needed}, {"samples", espalier::PortUse::refused}, {"model", espalier::PortUse::refused}};
+  }
+
+  espalier::Findings measure(const MetricInput& input) const override {
     const auto scores = input.scores.find("scores");
     if (scores == input.scores.end() || scores->second.empty()) {
       throw StageError("metric.reward_summary: there are no scores; name a reward stage by inputs = { scores = \"<tag>\" }");
@@ -47,7 +51,7 @@ class RewardSummary final : public espalier::Metric {
         result.push_back(figure(gain_name_ + suffix, view, differences(view, *baseline), input.key));
       }
     }
-    return result;
+    return {result, {}};
   }
 
  private:

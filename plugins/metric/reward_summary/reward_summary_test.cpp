@@ -38,7 +38,7 @@ ScoredView study(std::uint64_t number, std::int64_t prompts, std::int64_t sample
 }
 
 std::vector<Figure> figures(const Options& options, const MetricInput& input) {
-  return make<Metric>(plugin("metric.reward_summary"), options)->figures(input);
+  return make<Metric>(plugin("metric.reward_summary"), options)->measure(input).figures;
 }
 
 MetricInput input_of(std::map<std::string, std::vector<ScoredView>> scores) {

@@ -21,22 +21,6 @@ using espalier::State;
 
 constexpr const char* kProcess = "variance_preserving";
 
-std::shared_ptr<const espalier::diffusion::NoiseProcess> process_of(const ModelInfo& model) {
-  const std::string origin = "sampler.ddim: the noise process of model " + model.digest.substr(0, 12);
-  auto process = espalier::diffusion::make_process(model.process, origin);
-  if (process->name() != kProcess) {
-    throw ConfigError(fmt::format("{} is '{}'; this sampler needs '{}'", origin, process->name(), kProcess));
-  }
-  return process;
-}
-
-// Stitched models hand a state over, so all but what their networks predict must be one process.
-espalier::Value shared_part(const espalier::Value& process) {
-  auto fields = process.as_map();
-  fields.erase("prediction_type");
-  return espalier::Value(std::move(fields));
-}
-
 State to_device(State state, const at::Device& device) {
   for (auto& [name, value] : state) {
     value = value.to(device);
@@ -57,30 +41,13 @@ class Ddim final : public espalier::Sampler {
         .at_most(1.0);
   }
 
-  std::vector<Phase> phases(const std::vector<ModelInfo>& models) const override {
-    Phase phase;
-    for (const auto& model : models) {
-      if (model.role != "denoiser") {
-        throw ConfigError(fmt::format("sampler.ddim: a model of role '{}' cannot be sampled; it needs a denoiser", model.role));
-      }
-      const auto process = process_of(model);
-      if (phase.grid.points.empty()) {
-        phase.grid = process->grid(num_inference_steps_);
-        phase.process = process->config();
-      } else if (shared_part(process->config()) != shared_part(phase.process)) {
-        throw ConfigError(different_processes(phase.process, process->config()));
-      }
-    }
-    phase.segments = espalier::stitch(models, num_inference_steps_);
-    return {phase};
+  std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const override {
+    if (prior != nullptr) throw ConfigError("sampler.ddim takes no prior: inverse noise correction is for flows; use sampler.euler");
+    return {espalier::stitched_phase(models, num_inference_steps_, "sampler.ddim", kProcess)};
   }
 
-  std::int64_t network_evaluations(const std::vector<Phase>& phases) const override {
-    std::int64_t steps = 0;
-    for (const auto& phase : phases) {
-      steps += phase.grid.num_steps();
-    }
-    return steps * (guidance_scale_ == 1.0 ? 1 : 2);
+  std::int64_t network_evaluations(const espalier::Segment& segment) const override {
+    return (segment.first - segment.last) * (guidance_scale_ == 1.0 ? 1 : 2);
   }
 
   void sample(const SampleJob& job, espalier::Recorder& recorder) const override {
@@ -112,14 +79,6 @@ class Ddim final : public espalier::Sampler {
       recorder.record(to, x);
     }
     return x;
-  }
-
-  static std::string different_processes(const espalier::Value& first, const espalier::Value& other) {
-    std::string fields;
-    for (const auto& difference : espalier::differences(shared_part(first), shared_part(other))) {
-      fields += fmt::format("; {}: {} and {}", difference.path, difference.before, difference.after);
-    }
-    return "sampler.ddim: models of different noise processes cannot be stitched" + fields;
   }
 
   std::int64_t num_inference_steps_ = 50;

@@ -52,7 +52,7 @@ TEST(Ddim, IsTheProcessesStepsUnderGuidance) {
   const auto model = std::make_shared<const Model>(toy_model());
   for (const double eta : {0.0, 1.0}) {
     const auto sampler = ddim({{"num_inference_steps", 9}, {"guidance_scale", 2.5}, {"eta", eta}});
-    const auto phases = sampler->phases({model->info});
+    const auto phases = sampler->phases({model->info}, nullptr);
     random::Draws draws({7, random::Purpose::sampling}, {0, 1, 2});
     Last last;
     sampler->sample({phases, {{model}}, domain->state_spec(), conditions.rows({0, 1, 2}), conditions.null_tensors, draws, at::kCPU}, last);
@@ -61,9 +61,9 @@ TEST(Ddim, IsTheProcessesStepsUnderGuidance) {
 }
 
 TEST(Ddim, GuidanceDoublesTheEvaluations) {
-  const auto phases = ddim()->phases({toy_model().info});
-  EXPECT_EQ(ddim()->network_evaluations(phases), 100);
-  EXPECT_EQ(ddim({{"guidance_scale", 1.0}})->network_evaluations(phases), 50);
+  const auto phases = ddim()->phases({toy_model().info}, nullptr);
+  EXPECT_EQ(espalier::network_evaluations(*ddim(), phases), 100);
+  EXPECT_EQ(espalier::network_evaluations(*ddim({{"guidance_scale", 1.0}}), phases), 50);
 }
 
 TEST(Ddim, RefusesModelsOfDifferentProcessesAndRoles) {
@@ -71,16 +71,16 @@ TEST(Ddim, RefusesModelsOfDifferentProcessesAndRoles) {
   auto tuned = base;
   tuned.last_step = Step(0.5);
   tuned.process["beta_end"] = 0.03;
-  EXPECT_THAT([&] { ddim()->phases({tuned, base}); }, ThrowsMessage<ConfigError>(HasSubstr("beta_end: 0.03 and 0.02")));
+  EXPECT_THAT([&] { ddim()->phases({tuned, base}, nullptr); }, ThrowsMessage<ConfigError>(HasSubstr("beta_end: 0.03 and 0.02")));
   tuned.process = base.process;
   tuned.process["prediction_type"] = "v_prediction";  // the state they hand over is the same
-  EXPECT_EQ(ddim()->phases({tuned, base}).front().segments.size(), 2U);
+  EXPECT_EQ(ddim()->phases({tuned, base}, nullptr).front().segments.size(), 2U);
   base.role = "classifier";
-  EXPECT_THAT([&] { ddim()->phases({base}); }, ThrowsMessage<ConfigError>(HasSubstr("role 'classifier'")));
+  EXPECT_THAT([&] { ddim()->phases({base}, nullptr); }, ThrowsMessage<ConfigError>(HasSubstr("role 'classifier'")));
 }
 
 TEST(Ddim, RefusesMoreStepsThanTheModelWasTrainedWith) {
-  EXPECT_THAT([&] { ddim({{"num_inference_steps", 1001}})->phases({toy_model().info}); },
+  EXPECT_THAT([&] { ddim({{"num_inference_steps", 1001}})->phases({toy_model().info}, nullptr); },
               ThrowsMessage<ConfigError>(HasSubstr("num_inference_steps = 1001")));
 }
 

@@ -73,11 +73,15 @@ Weights initialize(const Config& config, std::uint64_t seed) { return specs(conf
 
 void check(const Config& config, const Weights& weights, const std::string& origin) { specs(config).check(weights, "", origin); }
 
-at::Tensor logits(const Config& config, const Weights& weights, const at::Tensor& image) {
+at::Tensor features(const Config& config, const Weights& weights, const at::Tensor& image) {
   const model::Scope scope(weights, "");
   at::Tensor x = image.mul(2.0).sub(1.0);
   for (std::size_t i = 0; i < config.channels.size(); ++i) x = at::relu(model::conv2d(scope.at("conv", i), x, /*stride=*/2, /*padding=*/1));
-  return model::linear(scope.at("linear"), x.mean({2, 3}));
+  return x.mean({2, 3});
+}
+
+at::Tensor logits(const Config& config, const Weights& weights, const at::Tensor& image) {
+  return model::linear(model::Scope(weights, "").at("linear"), features(config, weights, image));
 }
 
 Model read_folder(const std::filesystem::path& folder) {

@@ -27,6 +27,7 @@ using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
 
 class ClassifierTrainer final : public Trainer {
  public:
+  std::map<std::string, PortUse> ports() const override { return {{"selection", PortUse::refused}, {"examples", PortUse::refused}}; }
   void options(Schema& schema) override {
     schema.text("examples", examples_, "The split of the domain's examples to learn.");
     schema.choice("part", part_, {"all", "even", "odd"},

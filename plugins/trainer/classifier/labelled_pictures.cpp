@@ -20,22 +20,8 @@ std::int64_t label_of(const Value& facts, const std::string& text) {
   return label->as_integer();
 }
 
-}  // namespace
-
-std::vector<std::string> class_names(const Domain& domain) {
-  std::map<std::int64_t, std::string> names;
-  for (const auto& split : domain.splits()) {
-    const auto conditions = domain.conditions(split);
-    for (std::size_t i = 0; i < conditions.facts.size(); ++i) {
-      const auto label = label_of(conditions.facts[i], conditions.text[i]);
-      const Value* name = conditions.facts[i].find("class");
-      if (name == nullptr || !name->is_string()) throw ConfigError(fmt::format("trainer.classifier: label {} has no fact 'class'", label));
-      const auto& known = names.emplace(label, name->as_string()).first->second;
-      if (known != name->as_string()) {
-        throw ConfigError(fmt::format("trainer.classifier: label {} is both '{}' and '{}'", label, known, name->as_string()));
-      }
-    }
-  }
+// The names by label, which must run from 0 without a gap.
+std::vector<std::string> in_order(const std::map<std::int64_t, std::string>& names) {
   std::vector<std::string> result;
   for (const auto& [label, name] : names) {
     if (label != static_cast<std::int64_t>(result.size())) {
@@ -45,6 +31,29 @@ std::vector<std::string> class_names(const Domain& domain) {
   }
   if (result.size() < 2) throw ConfigError("trainer.classifier: needs at least two classes");
   return result;
+}
+
+}  // namespace
+
+std::vector<std::string> class_names(const Domain& domain) {
+  std::map<std::int64_t, std::string> names;
+  for (const auto& split : domain.splits()) {
+    const auto conditions = domain.conditions(split);
+    for (std::size_t i = 0; i < conditions.facts.size(); ++i) {
+      if (const Value* listed = conditions.facts[i].is_map() ? conditions.facts[i].find("class_names") : nullptr) {
+        for (const Value& name : listed->as_list()) names.emplace(static_cast<std::int64_t>(names.size()), name.as_string());
+        return in_order(names);
+      }
+      const auto label = label_of(conditions.facts[i], conditions.text[i]);
+      const Value* name = conditions.facts[i].find("class");
+      if (name == nullptr || !name->is_string()) throw ConfigError(fmt::format("trainer.classifier: label {} has no fact 'class'", label));
+      const auto& known = names.emplace(label, name->as_string()).first->second;
+      if (known != name->as_string()) {
+        throw ConfigError(fmt::format("trainer.classifier: label {} is both '{}' and '{}'", label, known, name->as_string()));
+      }
+    }
+  }
+  return in_order(names);
 }
 
 LabelledPictures::LabelledPictures(const Domain& domain, const std::string& split, const std::string& part, random::StreamKey order)

@@ -8,7 +8,8 @@
 
 namespace espalier::classifier {
 
-// The names of label 0, 1, ..., from the facts {"label", "class"} of a domain's conditions, all splits together. Throws ConfigError when a
+// The names of label 0, 1, ..., from the facts {"label", "class"} of a domain's conditions, all splits together; or from the fact
+// {"class_names": [...]} of a domain whose only condition is none, and whose examples tell their own label. Throws ConfigError when a
 // condition lacks a label or a name, when a label has two names, or when a label below the largest has none.
 std::vector<std::string> class_names(const Domain& domain);
 

@@ -50,7 +50,8 @@ class Sft final : public Trainer {
     schema.choice(
         "loss", loss_, {"clean", "forward"},
         "With an intermediate step: noise the trajectory's X_0 to noisier levels only (clean), or go on noising its X_t (forward).");
-    schema.text("examples", examples_, "The split of the domain's examples to train on where the stage has no selection.");
+    schema.text("examples", examples_,
+                "The split of the domain's examples to train on where the stage has neither a selection nor examples.");
     schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1);
     schema.integer("train_batch_size", train_batch_size_, "Samples a forward pass.").at_least(1);
     schema.integer("gradient_accumulation_steps", gradient_accumulation_steps_, "Forward passes an optimizer step.").at_least(1);
@@ -102,6 +103,9 @@ class Sft final : public Trainer {
     at::Tensor loss_sum;  // since the last logged point
 
     Run(const Sft& options_in, const TrainerInput& input_in) : options(options_in), input(input_in) {
+      if (input.selection && input.examples) {
+        throw ConfigError("trainer.sft: the stage has a selection and examples; it trains on one of them");
+      }
       if (!input.selection && options.intermediate_step_ != Step()) {
         throw ConfigError("trainer.sft: intermediate_step is " + options.intermediate_step_.to_string() +
                           " but the stage has no selection; name one in inputs, or leave intermediate_step out");
@@ -120,7 +124,7 @@ class Sft final : public Trainer {
       const random::StreamKey order{input.seed, random::Purpose::training, 1, 0};
       data = input.selection
                  ? sft::selection_data(*input.selection, options.loss_, options.first_step(input.selection->grid()), order, input.device)
-                 : sft::examples_data(input.domain, options.examples_, order, input.device);
+                 : sft::examples_data(input.examples ? input.examples : input.domain.examples(options.examples_), order, input.device);
       empty_condition = input.domain.conditions(input.domain.splits().front()).null_tensors;
     }
 
@@ -208,6 +212,7 @@ class Sft final : public Trainer {
       trained.info.digest = digest_weights(trained.weights);
       trained.info.last_step = input.selection ? options.intermediate_step_ : Step();
       trained.info.trained_num_steps = 0;
+      trained.info.corrects = input.selection ? input.model.info.corrects : input.corrects;
       if (input.selection && options.intermediate_step_.is_index() && options.intermediate_step_ != Step()) {
         trained.info.trained_num_steps = input.selection->grid().num_steps();
       }

@@ -25,7 +25,7 @@ std::vector<std::uint64_t> shuffled(const std::vector<std::uint64_t>& positions,
 
 class ExamplesData final : public TrainingData {
  public:
-  ExamplesData(std::unique_ptr<Examples> examples, random::StreamKey order, at::Device device)
+  ExamplesData(std::shared_ptr<const Examples> examples, random::StreamKey order, at::Device device)
       : examples_(std::move(examples)), order_(order), device_(device) {}
 
   TrainingRows rows(const std::vector<std::uint64_t>& positions) const override {
@@ -38,7 +38,7 @@ class ExamplesData final : public TrainingData {
   }
 
  private:
-  std::unique_ptr<Examples> examples_;
+  std::shared_ptr<const Examples> examples_;
   random::StreamKey order_;
   at::Device device_;
 };
@@ -79,8 +79,8 @@ class SelectedData final : public TrainingData {
 
 }  // namespace
 
-std::unique_ptr<TrainingData> examples_data(const Domain& domain, const std::string& split, random::StreamKey order, at::Device device) {
-  return std::make_unique<ExamplesData>(domain.examples(split), order, device);
+std::unique_ptr<TrainingData> examples_data(std::shared_ptr<const Examples> examples, random::StreamKey order, at::Device device) {
+  return std::make_unique<ExamplesData>(std::move(examples), order, device);
 }
 
 std::unique_ptr<TrainingData> selection_data(const SelectionData& selection, const std::string& loss, std::int64_t steps_remaining,

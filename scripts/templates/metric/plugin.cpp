@@ -13,11 +13,13 @@ class @Type@ final : public espalier::Metric {
     schema.number("threshold", threshold_, "Score from which on a sample counts.");
   }
 
-  std::vector<espalier::Figure> figures(const espalier::MetricInput& input) const override {
+  std::map<std::string, espalier::PortUse> ports() const override { return {{"scores", espalier::PortUse::needed}}; }
+
+  espalier::Findings measure(const espalier::MetricInput& input) const override {
     constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
     std::vector<espalier::Figure> figures;
     for (const auto& view : input.scores.at("scores")) figures.push_back({"share_above_" + view.tag, share(view), kNone, kNone});
-    return figures;
+    return {figures, {}};
   }
 
  private:

@@ -16,7 +16,7 @@ MetricInput some_scores() {
 TEST(@Type@, Conforms) { check_metric(plugin("metric.@name@"), {}, some_scores()); }
 
 TEST(@Type@, CountsFiniteScoresFromTheThresholdOn) {
-  const auto figures = make<Metric>(plugin("metric.@name@"), {{"threshold", 0.6}})->figures(some_scores());
+  const auto figures = make<Metric>(plugin("metric.@name@"), {{"threshold", 0.6}})->measure(some_scores()).figures;
   ASSERT_EQ(figures.size(), 2u);
   EXPECT_EQ(figures[0].name, "share_above_base");
   EXPECT_DOUBLE_EQ(figures[0].value, 2.0 / 3.0);

@@ -43,8 +43,8 @@ class FakeSampler final : public Sampler {
     schema.integer("num_inference_steps", steps_, "Steps.").above(0);
     schema.number("eta", eta_, "Noise put back at each step.").at_least(0).at_most(1);
   }
-  std::vector<Phase> phases(const std::vector<ModelInfo>&) const override { return {}; }
-  std::int64_t network_evaluations(const std::vector<Phase>&) const override { return 0; }
+  std::vector<Phase> phases(const std::vector<ModelInfo>&, const ModelInfo*) const override { return {}; }
+  std::int64_t network_evaluations(const Segment&) const override { return 0; }
   void sample(const SampleJob&, Recorder&) const override {}
 
  private:
@@ -56,8 +56,8 @@ class FakeSampler final : public Sampler {
 class GreedySampler final : public Sampler {
  public:
   void options(Schema& schema) override { schema.integer("micro_batch", micro_batch_, "Mine."); }
-  std::vector<Phase> phases(const std::vector<ModelInfo>&) const override { return {}; }
-  std::int64_t network_evaluations(const std::vector<Phase>&) const override { return 0; }
+  std::vector<Phase> phases(const std::vector<ModelInfo>&, const ModelInfo*) const override { return {}; }
+  std::int64_t network_evaluations(const Segment&) const override { return 0; }
   void sample(const SampleJob&, Recorder&) const override {}
 
  private:
@@ -112,7 +112,7 @@ class FakeTrainer final : public Trainer {
 
 class FakeMetric final : public Metric {
  public:
-  std::vector<Figure> figures(const MetricInput&) const override { return {}; }
+  Findings measure(const MetricInput&) const override { return {}; }
 };
 
 }  // namespace

@@ -45,7 +45,7 @@ const std::vector<Faulty> kTop = {
      "p.toml:1:1: a pipeline has at least one [[stage]]"},
     {"UnknownKey", "sead = 3\n" + kGood, "p.toml:1:1: unknown key 'sead'; did you mean 'seed'?"},
     {"Sweep", kGood + "[sweep]\nseed = [1, 2]\n",
-     "p.toml:9:2: unknown table 'sweep'; known: name, seed, domain, defaults, stage, cache, device"},
+     "p.toml:9:2: unknown table 'sweep'; known: name, seed, domain, defaults, stage, cache, device, models"},
     {"NameOfAnotherType", "name = 3\n" + kGood.substr(11), "p.toml:1:1: the pipeline: 'name' is a string; found the integer 3"},
     {"NameWithASlash", "name = '../x'\n" + kGood.substr(11),
      "p.toml:1:1: the pipeline: a name has 1 to 100 letters, digits, '-' and '_'; found \"../x\""},
@@ -111,14 +111,16 @@ const std::vector<Faulty> kStage = {
      "p.toml:5:1: stage 's': the input 'model' is missing: inputs = { model = \"<tag>\" } with a tag that gives model; allowed: domain\n"
      "p.toml:7:1: stage 's': no plugin 'sampler.fakke'; did you mean 'sampler.fake'?"},
     {"UnknownKind", kHead + "[[stage]]\ntag = 's'\ntype = 'samplar.fake'\n",
-     "p.toml:7:1: stage 's': 'samplar.fake' is no type: a type is kind.name with a kind of: sampler, reward, filter, trainer, metric; did "
+     "p.toml:7:1: stage 's': 'samplar.fake' is no type: a type is kind.name with a kind of: sampler, reward, filter, trainer, "
+     "noise_corrector, metric; did "
      "you mean "
      "'sampler.fake'?"},
     {"TypeWithoutPoint", kHead + "[[stage]]\ntag = 's'\ntype = 'fake'\n",
-     "p.toml:7:1: stage 's': 'fake' is no type: a type is kind.name with a kind of: sampler, reward, filter, trainer, metric"},
+     "p.toml:7:1: stage 's': 'fake' is no type: a type is kind.name with a kind of: sampler, reward, filter, trainer, noise_corrector, "
+     "metric"},
     {"TypeOfADomain", kHead + "[[stage]]\ntag = 's'\ntype = 'domain.toy'\n",
      "p.toml:7:1: stage 's': 'domain.toy' is a domain, which stands in [domain]; a stage is one of: sampler, reward, filter, trainer, "
-     "metric"},
+     "noise_corrector, metric"},
     {"OptionsAreNoTable", kGood + "options = 3\n", "p.toml:9:1: stage 's': 'options' is a table, [stage.options]; found the integer 3"},
     {"UnknownOption", kGood + kReward + "[stage.options]\npalete = 'warm'\n",
      "p.toml:14:1: stage 'r': reward.fake has no option 'palete'; did you mean 'palette'?"},
@@ -139,7 +141,7 @@ const std::vector<Faulty> kInputs = {
     {"AreNoTable", kGood.substr(0, kGood.find("inputs")) + "inputs = 'domain'\n",
      "p.toml:8:1: stage 's': 'inputs' is a table, inputs = { port = \"tag\" }; found the string \"domain\""},
     {"UnknownPort", kGood.substr(0, kGood.find("inputs")) + "inputs = { model = 'domain', modle = 'domain' }\n",
-     "p.toml:8:30: stage 's': a sampler has no input 'modle'; did you mean 'model'?"},
+     "p.toml:8:30: stage 's': sampler.fake has no input 'modle'; did you mean 'model'?"},
     {"MissingPort", kGood + "[[stage]]\ntag = 'r'\ntype = 'reward.fake'\ninputs = { }\n",
      "p.toml:12:10: stage 'r': the input 'samples' is missing: inputs = { samples = \"<tag>\" } with a tag that gives trajectories; "
      "allowed: s"},

@@ -1,9 +1,10 @@
-// The numbers of diffusers' DDIMScheduler, written to golden.json by make_golden.py.
+// The numbers of diffusers' DDIMScheduler and FlowMatchEulerDiscreteScheduler, written to golden.json by make_golden.py.
 #include <gtest/gtest.h>
 
 #include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
+#include "runtime/diffusion/rectified_flow.h"
 #include "runtime/diffusion/schedule.h"
 #include "tests/runtime/diffusion/support.h"
 
@@ -104,6 +105,31 @@ TEST(Diffusers, OneStepAndAWholeChainAreEqual) {
     ++chains;
   }
   EXPECT_EQ(chains, 135U + 54U);
+}
+
+TEST(Diffusers, FlowStepsAreEqual) {
+  const RectifiedFlow process{FlowConfig{}};
+  auto draws = draws_of(2, 0);
+  for (const auto& entry : golden().at("flows").as_list()) {
+    const auto count = entry.at("num_inference_steps").as_integer();
+    const auto timesteps = numbers(entry.at("timesteps"));
+    const auto& states = entry.at("states").as_list();
+    const auto grid = process.grid(count);
+    ASSERT_EQ(static_cast<std::int64_t>(states.size()), count);
+    auto chain = start();
+    for (std::int64_t k = 0; k < count; ++k) {
+      const auto &from = grid.at(count - k), &to = grid.at(count - k - 1);
+      const auto stepped = [&](const at::Tensor& x) {
+        return process.step({{"x", x}}, {{"x", network(Prediction::epsilon, x, from.timestep)}}, from, to, 0.0, draws).at("x");
+      };
+      const auto i = static_cast<std::size_t>(k);
+      EXPECT_NEAR(from.timestep, timesteps[i], 1e-4);  // float32 there
+      const auto before = k == 0 ? start() : column(numbers(states[i - 1])).reshape({2, 4}).to(at::kFloat);
+      EXPECT_LT(distance(stepped(before), states[i]), 1e-6) << "step " << k << " of " << count;
+      chain = stepped(chain);
+    }
+    EXPECT_LT(distance(chain, states.back()), 1e-6) << count << " steps";
+  }
 }
 
 TEST(Grid, AStepReachesTheLevelOneStrideBelowItsTimestep) {

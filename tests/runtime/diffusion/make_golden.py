@@ -1,4 +1,5 @@
-"""Writes golden.json, the numbers of diffusers' DDIMScheduler that diffusers_test.cpp compares with.
+"""Writes golden.json, the numbers of diffusers' DDIMScheduler and FlowMatchEulerDiscreteScheduler that diffusers_test.cpp
+compares with.
 
     python make_golden.py            writes golden.json
     python make_golden.py --check    compares golden.json with the diffusers installed here; exit 77 (skip) where there is none
@@ -84,6 +85,17 @@ def run_chain(config, eta, count):
     return shortest(middle, dtype), shortest(x, dtype)
 
 
+def run_flow(count):
+    """Every state of a chain on the sigmas 1, ..., 1/count."""
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
+    scheduler.set_timesteps(sigmas=np.linspace(1.0, 1.0 / count, count))
+    x, states = state(torch.float32), []
+    for t in scheduler.timesteps:
+        x = scheduler.step(network("epsilon", x, t.item()), t, x).prev_sample
+        states.append(shortest(x, torch.float32))
+    return {"num_inference_steps": count, "timesteps": shortest(scheduler.timesteps, torch.float32), "states": states}
+
+
 def timesteps_digest(spacing):
     lines = []
     for count in range(1, 1001):
@@ -97,7 +109,8 @@ def timesteps_digest(spacing):
 
 
 def golden():
-    result = {"schedules": [], "chains": [], "timesteps_sha256": {s: timesteps_digest(s) for s in SPACINGS}}
+    result = {"schedules": [], "chains": [], "flows": [run_flow(count) for count in COUNTS],
+              "timesteps_sha256": {s: timesteps_digest(s) for s in SPACINGS}}
     for schedule, start, end in SCHEDULES:
         table = diffusers.DDIMScheduler(beta_schedule=schedule, beta_start=start, beta_end=end).alphas_cumprod
         result["schedules"].append({
@@ -134,4 +147,5 @@ if __name__ == "__main__":
         difference = compare(golden(), json.loads(GOLDEN.read_text()))
         print(f"golden.json agrees with diffusers {diffusers.__version__}, numpy {np.__version__}: largest difference {difference:.2e}")
     else:
-        GOLDEN.write_text(json.dumps(golden(), indent=None, separators=(",", ":")).replace('{"config"', '\n{"config"') + "\n")
+        GOLDEN.write_text(json.dumps(golden(), indent=None, separators=(",", ":")).replace('{"config"', '\n{"config"')
+                          .replace('{"num_inference_steps"', '\n{"num_inference_steps"') + "\n")

@@ -19,6 +19,7 @@
 #include "runtime/base/files.h"
 #include "runtime/base/value.h"
 #include "runtime/model/clip_text.h"
+#include "runtime/model/flops.h"
 #include "runtime/model/optimizer.h"
 #include "runtime/model/safetensors.h"
 #include "runtime/model/tokenizer.h"
@@ -50,6 +51,14 @@ void unet(const Arguments& arguments) {
   network.check(weights, "", arguments[1]);
   const c10::InferenceMode inference;
   write(arguments[3], format_safetensors({{"sample", run_unet(network, weights, read_safetensors(arguments[2]))}}));
+}
+
+// unet_flops CONFIG WEIGHTS INPUTS: of one call
+void unet_flops(const Arguments& arguments) {
+  const UNet network(read_json(arguments[0]), arguments[0]);
+  const auto weights = read_safetensors(arguments[1]), inputs = read_safetensors(arguments[2]);
+  const at::NoGradGuard no_grad;
+  std::printf("%.0f\n", count_flops([&] { run_unet(network, weights, inputs); }));
 }
 
 // unet_gradients CONFIG WEIGHTS INPUTS OUT: of the mean square of the output
@@ -169,10 +178,15 @@ struct Command {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::map<std::string, Command> commands{{"unet", {4, unet}},   {"unet_gradients", {4, unet_gradients}},
-                                                {"clip", {4, clip}},   {"fresh", {4, fresh}},
-                                                {"copy", {2, copy}},   {"tokenize", {3, tokenize}},
-                                                {"words", {3, words}}, {"train", {3, train}},
+  const std::map<std::string, Command> commands{{"unet", {4, unet}},
+                                                {"unet_gradients", {4, unet_gradients}},
+                                                {"unet_flops", {3, unet_flops}},
+                                                {"clip", {4, clip}},
+                                                {"fresh", {4, fresh}},
+                                                {"copy", {2, copy}},
+                                                {"tokenize", {3, tokenize}},
+                                                {"words", {3, words}},
+                                                {"train", {3, train}},
                                                 {"bench", {4, bench}}};
   const Arguments arguments(argv + std::min(argc, 2), argv + argc);
   const auto command = argc < 2 ? commands.end() : commands.find(argv[1]);

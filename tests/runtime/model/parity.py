@@ -118,6 +118,27 @@ def unet(tool):
         opens_in_diffusers(tool, name, config, inputs)
 
 
+def flops(tool):
+    from diffusers import UNet2DConditionModel
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    for name, config in UNETS.items():
+        if isinstance(config.get("cross_attention_dim"), list):
+            config = dict(config, cross_attention_dim=config["cross_attention_dim"][1])
+        model = UNet2DConditionModel(**config).eval()
+        folder = tool.folder / name
+        model.save_pretrained(folder)
+        inputs = unet_inputs(config)
+        counter = FlopCounterMode(display=False)
+        with torch.no_grad(), counter, sdpa_kernel(SDPBackend.MATH):  # its counter does not know the CPU's fused attention
+            run_diffusers(model, inputs)
+        theirs = counter.get_total_flops()
+        ours = float(tool("unet_flops", folder / "config.json", folder / "diffusion_pytorch_model.safetensors", tool.tensors("inputs", inputs)))
+        print(f"{name}: {ours:.0f} FLOPs, {theirs} by PyTorch's counter, {100 * (ours / theirs - 1):+.3f} %")
+        assert theirs > 0 and abs(ours / theirs - 1) <= 0.01
+
+
 def opens_in_diffusers(tool, name, config, inputs):
     from diffusers import UNet2DConditionModel
 

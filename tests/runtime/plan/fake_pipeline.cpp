@@ -17,6 +17,7 @@ class FakeDomain final : public Domain {
     schema.text("weights", weights_, "Stands for the model's weights.");
     schema.text("decoder", decoder_, "Stands for how states are decoded.");
     schema.text("examples", examples_, "Stands for the training data.");
+    schema.integer("example_count", example_count_, "How many examples there are; 0: no end.");
   }
   void open(const DomainContext&) override {}
   std::string sample_kind() const override { return "image"; }
@@ -31,23 +32,24 @@ class FakeDomain final : public Domain {
   std::unique_ptr<Examples> examples(const std::string& split) const override {
     class Nothing final : public Examples {
      public:
-      explicit Nothing(Hex digest) : digest_(std::move(digest)) {}
-      std::int64_t size() const override { return 0; }
+      Nothing(Hex digest, std::int64_t size) : digest_(std::move(digest)), size_(size) {}
+      std::int64_t size() const override { return size_; }
       Hex digest() const override { return digest_; }
       Batch at(const std::vector<std::uint64_t>&) const override { return {}; }
 
      private:
       Hex digest_;
+      std::int64_t size_;
     };
-    return std::make_unique<Nothing>(sha256(examples_ + " " + split));
+    return std::make_unique<Nothing>(sha256(examples_ + " " + split), example_count_);
   }
   Value decoder() const override { return decoder_; }
   Sample decode(const State&) const override { return {}; }
   std::vector<Picture> draw(const Sample&) const override { return {}; }
   std::filesystem::path model_folder() const override { return "model"; }
-  ModelInfo model_info(const std::filesystem::path&) const override {
+  ModelInfo model_info(const std::filesystem::path& folder) const override {
     ModelInfo info;
-    info.digest = sha256(weights_);
+    info.digest = sha256(folder == "model" ? weights_ : folder.string());
     info.architecture = "fake network";
     info.process = "fake process";
     return info;
@@ -57,7 +59,7 @@ class FakeDomain final : public Domain {
 
  private:
   std::string prompts_ = "a prompt", weights_ = "base", decoder_ = "identity", examples_ = "pictures";
-  std::int64_t count_ = 10;
+  std::int64_t count_ = 10, example_count_ = 0;
 };
 
 class FakeSampler final : public Sampler {
@@ -67,7 +69,17 @@ class FakeSampler final : public Sampler {
     schema.number("eta", eta_, "Fresh noise.");
     schema.integer("logging", logging_, "Nothing that a trajectory shows.").operational();
   }
-  std::vector<Phase> phases(const std::vector<ModelInfo>& models) const override {
+  std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const override {
+    if (prior == nullptr) return {whole(models)};
+    auto base = whole(models);
+    base.start = "previous";
+    return {whole({*prior}), base};
+  }
+  std::int64_t network_evaluations(const Segment& segment) const override { return 2 * (segment.first - segment.last); }
+  void sample(const SampleJob&, Recorder&) const override {}
+
+ private:
+  Phase whole(const std::vector<ModelInfo>& models) const {
     Phase phase;
     phase.process = models.front().process;
     for (std::int64_t n = steps_; n >= 0; --n) {
@@ -75,14 +87,28 @@ class FakeSampler final : public Sampler {
       phase.grid.points.push_back({n, static_cast<double>(n), {1.0 - sigma, sigma}});
     }
     phase.segments = stitch(models, steps_);
-    return {phase};
+    return phase;
   }
-  std::int64_t network_evaluations(const std::vector<Phase>&) const override { return 2 * steps_; }
-  void sample(const SampleJob&, Recorder&) const override {}
-
- private:
   std::int64_t steps_ = 20, logging_ = 1;
   double eta_ = 1.0;
+};
+
+class FakeCorrector final : public NoiseCorrector {
+ public:
+  void options(Schema& schema) override { schema.number("tolerance", tolerance_, "Residual."); }
+  Phase phase(const ModelInfo& model) const override {
+    Phase phase;
+    phase.start = "examples";
+    phase.process = model.process;
+    for (std::int64_t n = 4; n >= 0; --n) phase.grid.points.push_back({n, static_cast<double>(n), {}});
+    phase.segments = stitch({model}, 4);
+    return phase;
+  }
+  std::int64_t expected_evaluations(const Phase& phase) const override { return 8 * phase.grid.num_steps(); }
+  std::int64_t invert(const InversionJob&, Recorder&) const override { return 0; }
+
+ private:
+  double tolerance_ = 1e-5;
 };
 
 class FakeReward final : public Reward {
@@ -131,7 +157,7 @@ class FakeTrainer final : public Trainer {
 class FakeMetric final : public Metric {
  public:
   void options(Schema& schema) override { schema.integer("resamples", resamples_, "Of the bootstrap."); }
-  std::vector<Figure> figures(const MetricInput&) const override { return {}; }
+  Findings measure(const MetricInput&) const override { return {}; }
 
  private:
   std::int64_t resamples_ = 1000;
@@ -147,6 +173,7 @@ plugin::Catalog fake_catalog(const std::map<std::string, std::int64_t>& versions
   registrar.reward<FakeReward>("fake", version("reward"), "image", "Fake.");
   registrar.filter<FakeFilter>("fake", version("filter"), "Fake.");
   registrar.trainer<FakeTrainer>("fake", version("trainer"), "Fake.");
+  registrar.noise_corrector<FakeCorrector>("fake", version("noise_corrector"), "", "Fake.");
   registrar.metric<FakeMetric>("fake", version("metric"), "Fake.");
   plugin::Catalog catalog;
   catalog.add(registrar.entries());

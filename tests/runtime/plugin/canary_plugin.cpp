@@ -19,7 +19,7 @@ __attribute__((constructor)) void sing() {
 
 class Canary final : public espalier::Metric {
  public:
-  std::vector<espalier::Figure> figures(const espalier::MetricInput&) const override { return {{"canary", 1.0, 1.0, 1.0}}; }
+  espalier::Findings measure(const espalier::MetricInput&) const override { return {{{"canary", 1.0, 1.0, 1.0}}, {}}; }
 };
 
 }  // namespace

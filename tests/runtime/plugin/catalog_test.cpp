@@ -8,7 +8,7 @@ namespace espalier::plugin {
 namespace {
 
 class Nothing final : public Metric {
-  std::vector<Figure> figures(const MetricInput&) const override { return {}; }
+  Findings measure(const MetricInput&) const override { return {}; }
 };
 
 PluginEntry entry(const std::string& kind, const std::string& name, const std::string& library) {

@@ -42,9 +42,9 @@ TEST(Browser, DrawsEveryChartWithoutAConsoleMessage) {
   const TempFolder temp;
   const auto opened = open_page(write(fixture(), temp.path() / "run"), temp.path());
   EXPECT_THAT(opened.console, ::testing::IsEmpty());
-  EXPECT_THAT(opened.dom, ::testing::HasSubstr("data-charts=\"8/8\""));  // 4 histograms, law, 2 curves, time line
+  EXPECT_THAT(opened.dom, ::testing::HasSubstr("data-charts=\"10/10\""));  // 2 plots, 4 histograms, law, 2 curves, time line
   const std::regex canvas("<canvas [^>]*data-chart=\"[a-z]+\"[^>]*data-drawn=\"[1-9][0-9]*\"");
-  EXPECT_EQ(std::distance(std::sregex_iterator(opened.dom.begin(), opened.dom.end(), canvas), std::sregex_iterator()), 8);
+  EXPECT_EQ(std::distance(std::sregex_iterator(opened.dom.begin(), opened.dom.end(), canvas), std::sregex_iterator()), 10);
 }
 
 // What the test above relies on: a script error, and a script the policy does not name, show as console messages.

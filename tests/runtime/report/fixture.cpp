@@ -82,6 +82,22 @@ void add_figures(exec::Record& record) {
   record.laws.push_back(law);
 }
 
+void add_plots(exec::Record& record) {
+  exec::PlotRecord distance{"base_figures", "kernel_distance", "FLOPs an image", "kernel distance to 'held_out'", true, false, {}};
+  distance.series.push_back(
+      {"base", {2.1e9, 4.2e9, 8.4e9, 2.1e10}, {0.084, 0.051, 0.038, 0.031}, {0.078, 0.047, 0.035, 0.028}, {0.09, 0.055, 0.041, 0.034}});
+  distance.series.push_back({"corrected <b>", {3.0e9, 6.3e9}, {0.047, kNaN}, {}, {}});
+  exec::PlotRecord residual{"graft_figures", "residual_by_step", "step", "rms residual", false, true, {{"residual", {}, {}, {}, {}}}};
+  for (int step = 0; step < 50; ++step) {
+    auto& series = residual.series.front();
+    series.x.push_back(step);
+    series.y.push_back(1e-7 * std::exp(0.2 * step));
+    series.low.push_back(0.5 * series.y.back());
+    series.high.push_back(2.0 * series.y.back());
+  }
+  record.plots = {distance, residual};
+}
+
 void add_curves(exec::Record& record, std::mt19937& random) {
   std::normal_distribution<double> noise(0.0, 0.02);
   for (const std::string trainer : {"graft", "pgraft"}) {
@@ -154,6 +170,7 @@ exec::Record fixture() {
   record.provenance["plugins"] = Value::List{Value("sampler.ddim " + std::string(64, '0')), Value("trainer.sft " + std::string(64, '1'))};
   add_stages(record);
   add_figures(record);
+  add_plots(record);
   add_curves(record, random);
   add_scores(record, random);
   add_pictures(record);

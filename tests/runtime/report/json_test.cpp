@@ -38,6 +38,21 @@ TEST(ReportJson, WritesAnAbsentIntervalAsNull) {
   EXPECT_EQ(json.at("figures").at(5).at("value"), 0.0);
 }
 
+TEST(ReportJson, HasEveryPlotAsTheRecordHasIt) {
+  const auto plots = nlohmann::json::parse(report_json(fixture())).at("plots");
+  ASSERT_EQ(plots.size(), 2U);
+  EXPECT_EQ(plots.at(0).at("stage"), "base_figures");
+  EXPECT_EQ(plots.at(0).at("name"), "kernel_distance");
+  EXPECT_EQ(plots.at(0).at("x_label"), "FLOPs an image");
+  EXPECT_EQ(plots.at(0).at("log_x"), true);
+  const auto& base = plots.at(0).at("series").at(0);
+  EXPECT_EQ(base.at("name"), "base");
+  EXPECT_EQ(base.at("x").at(3), 2.1e10);
+  EXPECT_EQ(base.at("high").at(3), 0.034);
+  EXPECT_TRUE(plots.at(0).at("series").at(1).at("low").empty());
+  EXPECT_TRUE(plots.at(0).at("series").at(1).at("y").at(1).is_null());
+}
+
 TEST(ReportJson, KeepsTheLargestSeed) {
   exec::Record record;
   record.seed = std::numeric_limits<std::uint64_t>::max();

@@ -56,10 +56,11 @@ TEST(Page, LetsNoNameOfAStageBecomeMarkup) {
   record.curves = {{kHostile, kHostile, {1, 2}, {0.5, 0.25}}};
   record.laws = {{kHostile, 0.5, 0.1, false, 0.5, 1, 2, 0, {0.0, 1.0}, {1.0, 1.0}, kHostile}};
   record.scores = {{kHostile, kHostile, {0.5}}};
+  record.plots = {{kHostile, kHostile, kHostile, kHostile, true, true, {{kHostile, {1.0}, {2.0}, {1.0}, {3.0}}}}};
   const auto html = page(record);
   EXPECT_THAT(html, Not(HasSubstr("<script>alert(1)")));
   EXPECT_THAT(html, Not(HasSubstr("<img src=x")));
-  EXPECT_EQ(chart_blocks(html).size(), 4U);  // each block still ends where it should and parses
+  EXPECT_EQ(chart_blocks(html).size(), 5U);  // each block still ends where it should and parses
 }
 
 TEST(Page, NamesNoAddressToLoadFrom) {
@@ -115,12 +116,46 @@ TEST(Page, BinsRewardsOutsideTheUnitInterval) {
             (std::vector<double>{25.0, 12.5, 12.5, 12.5, 37.5}));
 }
 
+TEST(Page, DrawsEveryPlotWithItsIntervals) {
+  const auto html = page(fixture());
+  EXPECT_THAT(html, HasSubstr("<a href=\"#plots\">Plots</a>"));
+  EXPECT_THAT(html, HasSubstr("kernel distance (base_figures)"));
+  EXPECT_THAT(html, HasSubstr("base (4 points), corrected &lt;b&gt; (2 points)."));
+  const auto blocks = chart_blocks(html);  // of the first section that has charts
+  const auto& plot = blocks.at(0);
+  EXPECT_EQ(plot.at("log_x"), true);
+  EXPECT_EQ(plot.at("log_y"), false);
+  ASSERT_EQ(plot.at("series").size(), 2U);
+  EXPECT_EQ(plot.at("series").at(0).at("points").at(1), nlohmann::json::array({4.2e9, 0.051, 0.047, 0.055}));
+  EXPECT_EQ(plot.at("series").at(1).at("points").at(0), nlohmann::json::array({3.0e9, 0.047}));
+  EXPECT_TRUE(plot.at("series").at(1).at("points").at(1).at(1).is_null());
+  EXPECT_NE(plot.at("series").at(0).at("colour"), plot.at("series").at(1).at("colour"));
+  EXPECT_EQ(blocks.at(1).at("series").at(0).at("points").size(), 50U);
+}
+
 TEST(Page, LeavesOutWhatTheRecordDoesNotHave) {
   exec::Record record;
   record.name = "empty";
   const auto html = page(record);
   EXPECT_THAT(html, Not(HasSubstr("<section")));
   EXPECT_THAT(html, Not(HasSubstr("data-chart=\"")));
+}
+
+TEST(Page, PutsOneFigureOfSeveralStagesIntoOneTable) {
+  auto record = fixture();
+  record.figures = {{"base_figures", "gain.graft_samples", 0.2, 0.1, 0.3},
+                    {"base_figures", "gain.pgraft_samples", 0.4, 0.3, 0.5},
+                    {"base_figures", "v1.5", 1.0, 0.5, 1.5}};
+  auto html = page(record);
+  EXPECT_EQ(count_of(html, "<caption>gain</caption>"), 1U);
+  EXPECT_THAT(html, HasSubstr("</span>pgraft_samples</span></th><td class=\"number strong\">0.400</td>"));
+  EXPECT_EQ(count_of(html, "above 0"), 2U);
+  EXPECT_THAT(html, HasSubstr("<caption>v1.5</caption>"));  // 5 is no stage
+
+  record.figures[1] = {"graft_figures", "gain.graft_samples", 0.4, 0.3, 0.5};  // the same, judged by another stage
+  html = page(record);
+  EXPECT_EQ(count_of(html, "<caption>gain.graft samples</caption>"), 1U);
+  EXPECT_THAT(html, HasSubstr("</span>graft_figures</span></th><td class=\"number strong\">0.400</td>"));
 }
 
 TEST(Page, SaysWhetherAGainsIntervalExcludesZero) {

@@ -12,8 +12,8 @@
 #include "runtime/base/files.h"
 #include "runtime/base/picture.h"
 
-// Files that the tests of this folder are fed.
-namespace espalier::text_to_image {
+// Files that the tests of this folder and of the picture domains are fed.
+namespace espalier::pictures {
 
 namespace fs = std::filesystem;
 
@@ -91,4 +91,4 @@ inline void write_picture_folder(const fs::path& folder) {
   write_file(folder / "metadata.jsonl", metadata);
 }
 
-}  // namespace espalier::text_to_image
+}  // namespace espalier::pictures

@@ -1,4 +1,4 @@
-#include "plugins/domain/text_to_image/idx.h"
+#include "plugins/shared/pictures/idx.h"
 
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
@@ -12,7 +12,7 @@
 
 #include "runtime/base/errors.h"
 
-namespace espalier::text_to_image {
+namespace espalier::pictures {
 namespace {
 
 constexpr std::int64_t kLargest = std::int64_t{8} << 30;  // bytes of data
@@ -35,6 +35,11 @@ class Reader {
       throw DataError(path_.string() + ": " + reason);
     }
     return static_cast<std::size_t>(got);
+  }
+
+  std::size_t rank() {
+    std::array<std::uint8_t, 4> magic{};
+    return read(magic.data(), magic.size()) == magic.size() ? magic.back() : 0;
   }
 
   std::vector<std::int64_t> sizes(std::size_t rank) {
@@ -69,6 +74,8 @@ class Reader {
 
 }  // namespace
 
+std::size_t read_idx_rank(const std::filesystem::path& path) { return Reader(path).rank(); }
+
 std::vector<std::int64_t> read_idx_sizes(const std::filesystem::path& path, std::size_t rank) { return Reader(path).sizes(rank); }
 
 at::Tensor read_idx(const std::filesystem::path& path, std::size_t rank) {
@@ -101,4 +108,4 @@ std::filesystem::path find_idx(const std::filesystem::path& folder, const std::s
   throw DataError((folder / name).string() + ": no such file, nor " + name + ".gz beside it");
 }
 
-}  // namespace espalier::text_to_image
+}  // namespace espalier::pictures

@@ -4,9 +4,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
-namespace espalier::text_to_image {
+namespace espalier::pictures {
 
 // IDX files of unsigned bytes (MNIST's format), gzip'ed or not.
 //   file   := 0x00 0x00 type rank size{rank} data
@@ -14,7 +15,10 @@ namespace espalier::text_to_image {
 //   size   := big-endian u32, > 0
 //   data   := product of sizes bytes, row-major, and nothing after them
 
-// The sizes. Reads the header only. Throws DataError naming the file unless it has this rank.
+// The rank that the header names, whatever else it says; 0 where the file is too short to have one.
+std::size_t read_idx_rank(const std::filesystem::path& path);
+
+// The sizes, of a rank from 1 to 4. Reads the header only. Throws DataError naming the file unless it has this rank.
 std::vector<std::int64_t> read_idx_sizes(const std::filesystem::path& path, std::size_t rank);
 
 // The data, uint8. Throws DataError on a wrong magic, a cut-off file or gzip stream, or bytes left over.
@@ -23,4 +27,4 @@ at::Tensor read_idx(const std::filesystem::path& path, std::size_t rank);
 // folder/name or folder/name.gz. Throws DataError naming both when neither is there.
 std::filesystem::path find_idx(const std::filesystem::path& folder, const std::string& name);
 
-}  // namespace espalier::text_to_image
+}  // namespace espalier::pictures

@@ -1,0 +1,100 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <optional>
+#include <utility>
+
+#include "plugins/domain/unconditional/source.h"
+#include "plugins/shared/pictures/idx.h"
+#include "plugins/shared/pictures/idx_images.h"
+
+namespace espalier::unconditional {
+namespace {
+
+namespace fs = std::filesystem;
+
+// One file of pictures and, with class names, its labels.
+struct Files {
+  Files(const fs::path& folder, const std::string& image_file, const std::string& label_file, std::int64_t resolution, std::size_t classes)
+      : images(pictures::find_idx(folder, image_file), resolution) {
+    if (classes > 0) labels.emplace(pictures::find_idx(folder, label_file), images, classes);
+  }
+  pictures::IdxImages images;
+  std::optional<pictures::IdxLabels> labels;
+};
+
+// Some rows of a file, or all of them.
+class IdxPictures final : public Pictures {
+ public:
+  IdxPictures(std::shared_ptr<const Files> files, std::optional<std::vector<std::int64_t>> rows, std::int64_t resolution)
+      : files_(std::move(files)), rows_(std::move(rows)), resolution_(resolution) {}
+
+  std::int64_t size() const override { return rows_ ? static_cast<std::int64_t>(rows_->size()) : files_->images.size(); }
+
+  Hex digest() const override {
+    Value value = Value::Map{{"source", "idx"}, {"images", digest_file(files_->images.path())}, {"resolution", resolution_}};
+    if (files_->labels) value["labels"] = digest_file(files_->labels->path());
+    if (rows_) value["rows"] = sha256(fmt::format("{}", fmt::join(*rows_, ",")));
+    return espalier::digest(value);
+  }
+
+  Batch at(const std::vector<std::int64_t>& rows) const override {
+    std::vector<std::int64_t> places = rows;
+    if (rows_) {
+      for (std::int64_t& place : places) place = rows_->at(static_cast<std::size_t>(place));
+    }
+    Batch batch;
+    if (files_->labels) batch.label = files_->labels->at(places);
+    batch.image = files_->images.at(places);
+    return batch;
+  }
+
+ private:
+  std::shared_ptr<const Files> files_;
+  std::optional<std::vector<std::int64_t>> rows_;
+  std::int64_t resolution_;
+};
+
+class IdxSource final : public Source {
+ public:
+  IdxSource(const IdxFiles& files, const HeldOut& held_out, std::int64_t resolution)
+      : class_names_(files.class_names), held_out_(held_out), resolution_(resolution) {
+    const std::size_t classes = class_names_.size();
+    train_ = std::make_shared<const Files>(files.folder, files.train_images, files.train_labels, resolution, classes);
+    if (!files.test_images.empty()) {
+      test_ = std::make_shared<const Files>(files.folder, files.test_images, files.test_labels, resolution, classes);
+      pictures::require_same_size(test_->images, train_->images);
+    }
+    for (const std::string& split : splits()) pictures(split);  // refuses a fraction that leaves nothing
+  }
+
+  std::int64_t channels() const override { return train_->images.channels(); }
+  std::int64_t height() const override { return train_->images.height(); }
+  std::int64_t width() const override { return train_->images.width(); }
+  std::vector<std::string> splits() const override {
+    const bool one = test_ == nullptr && held_out_.fraction == 0.0;
+    return one ? std::vector<std::string>{"train"} : std::vector<std::string>{"train", "held_out"};
+  }
+  std::vector<std::string> class_names() const override { return class_names_; }
+
+  std::unique_ptr<Pictures> pictures(const std::string& split) const override {
+    if (held_out_.fraction == 0.0) return std::make_unique<IdxPictures>(split == "train" ? train_ : test_, std::nullopt, resolution_);
+    std::vector<std::string> names;
+    for (std::int64_t row = 0; row < train_->images.size(); ++row) names.push_back(std::to_string(row));
+    return std::make_unique<IdxPictures>(train_, places_of(split, names, held_out_), resolution_);
+  }
+
+ private:
+  std::shared_ptr<const Files> train_, test_;  // test_ may be null
+  std::vector<std::string> class_names_;
+  HeldOut held_out_;
+  std::int64_t resolution_;
+};
+
+}  // namespace
+
+std::unique_ptr<Source> make_idx_source(const IdxFiles& files, const HeldOut& held_out, std::int64_t resolution) {
+  return std::make_unique<IdxSource>(files, held_out, resolution);
+}
+
+}  // namespace espalier::unconditional

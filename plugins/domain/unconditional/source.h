@@ -1,0 +1,62 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/base/digest.h"
+
+namespace espalier::unconditional {
+
+// The pictures of a split.
+class Pictures {
+ public:
+  virtual ~Pictures() = default;
+  virtual std::int64_t size() const = 0;
+  virtual Hex digest() const = 0;
+  struct Batch {
+    at::Tensor image;                 // [B, C, H, W] float in [0, 1]
+    std::vector<std::int64_t> label;  // [B], below the number of class names; empty where there are none
+  };
+  virtual Batch at(const std::vector<std::int64_t>& rows) const = 0;  // thread-safe; rows below size()
+};
+
+// Where pictures come from: the generated set, a folder or IDX files. Immutable once made.
+class Source {
+ public:
+  virtual ~Source() = default;
+  virtual std::int64_t channels() const = 0;  // 1 or 3
+  virtual std::int64_t height() const = 0;
+  virtual std::int64_t width() const = 0;
+  virtual std::vector<std::string> splits() const = 0;
+  virtual std::vector<std::string> class_names() const { return {}; }
+  virtual std::unique_ptr<Pictures> pictures(const std::string& split) const = 0;  // `split` is one of splits()
+};
+
+// Which pictures of one set are held out: the ceil(fraction x count) whose SHA-256 of "<seed>/<name>" is largest. A name is a file's path
+// in its folder, or a row's number: neither a picture's content nor the run's seed decides.
+struct HeldOut {
+  double fraction = 0.0;  // 0: none, and no split of that name
+  std::int64_t seed = 0;
+};
+
+// The places of the names that `split` ("train" or "held_out") has, in order. Throws ConfigError when none is left to train on.
+std::vector<std::int64_t> places_of(const std::string& split, const std::vector<std::string>& names, const HeldOut& held_out);
+
+// All PNG files of a folder and its subfolders, in the order of their paths. Grey if all of them are stored so, else RGB over black.
+// Throws DataError: no PNG, pictures of another format beside them, or mixed sizes with resolution 0.
+std::unique_ptr<Source> make_folder_source(const std::filesystem::path& folder, const HeldOut& held_out, std::int64_t resolution);
+
+struct IdxFiles {
+  std::filesystem::path folder;
+  std::string train_images, test_images;  // test_images "": HeldOut splits the train file
+  std::string train_labels, test_labels;  // read where there are class names
+  std::vector<std::string> class_names;   // label k is class_names[k]
+};
+std::unique_ptr<Source> make_idx_source(const IdxFiles& files, const HeldOut& held_out, std::int64_t resolution);
+
+}  // namespace espalier::unconditional

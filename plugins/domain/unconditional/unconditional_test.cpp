@@ -1,0 +1,144 @@
+#include <ATen/ops/flip.h>
+#include <gmock/gmock.h>
+
+#include "plugins/domain/unconditional/generated_source.h"
+#include "plugins/shared/pictures/test_files.h"
+#include "runtime/base/errors.h"
+#include "tests/conformance/conformance.h"
+
+namespace espalier::unconditional {
+namespace {
+
+using conformance::Options;
+using pictures::TempFolder;
+using pictures::write_idx_folder;
+using pictures::write_picture_folder;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+const std::string kBlank = ESPALIER_SOURCE_DIR "/datasets/models/generated-flow-base-blank";
+const conformance::DomainExpectations kOneCondition{.disjoint_splits = false};
+
+std::unique_ptr<Domain> opened(const Options& options) {
+  auto domain = conformance::make<Domain>(conformance::plugin("domain.unconditional"), options);
+  domain->open({.seed = 3});
+  return domain;
+}
+
+Options idx(const TempFolder& folder) { return {{"source", "idx"}, {"data", folder.path().string()}}; }
+
+TEST(Unconditional, ConformsOnTheGeneratedSet) {
+  conformance::check_domain(conformance::plugin("domain.unconditional"),
+                            {{"model", kBlank}, {"initialize_weights", true}, {"random_flip", true}}, kOneCondition);
+}
+
+TEST(Unconditional, ConformsOnIdxFiles) {
+  const TempFolder folder;
+  write_idx_folder(folder.path());
+  Options options = idx(folder);
+  options["class_names"] = Value::List{"even", "odd"};
+  conformance::check_domain(conformance::plugin("domain.unconditional"), options, kOneCondition);
+}
+
+TEST(Unconditional, ConformsOnAFolder) {
+  const TempFolder folder;
+  write_picture_folder(folder.path());
+  conformance::check_domain(conformance::plugin("domain.unconditional"),
+                            {{"source", "folder"}, {"data", folder.path().string()}, {"held_out_fraction", 0.25}, {"random_flip", true}},
+                            kOneCondition);
+}
+
+TEST(Unconditional, HasOneConditionThatSaysNothing) {
+  const Conditions conditions = opened({})->conditions("train");
+  EXPECT_EQ(conditions.text, (std::vector<std::string>{""}));
+  EXPECT_TRUE(conditions.tensors.empty());
+  EXPECT_TRUE(conditions.null_tensors.empty());
+}
+
+TEST(Unconditional, ExamplesTellTheirClassWhereThereAreNames) {
+  const TempFolder folder;
+  write_idx_folder(folder.path());
+  Options options = idx(folder);
+  EXPECT_TRUE(opened(options)->examples("train")->at({3}).facts[0].as_map().empty());
+  options["class_names"] = Value::List{"even", "odd"};
+  const auto domain = opened(options);
+  const Value facts = domain->examples("train")->at({3}).facts[0];
+  EXPECT_EQ(facts.at("label").as_integer(), 1);
+  EXPECT_EQ(facts.at("class").as_string(), "odd");
+  EXPECT_EQ(domain->conditions("held_out").facts[0].at("class_names").as_list().size(), 2U);
+}
+
+TEST(Unconditional, StatesArePicturesBetweenMinusOneAndOne) {
+  const TempFolder folder;
+  write_idx_folder(folder.path());
+  const auto domain = opened(idx(folder));
+  EXPECT_EQ(domain->state_spec().at("sample").shape, (std::vector<std::int64_t>{1, 4, 4}));
+  const auto batch = domain->examples("train")->at({0, 5});  // grey 0 and 50
+  EXPECT_FLOAT_EQ(batch.state.at("sample")[0][0][1][2].item<float>(), -1.0F);
+  EXPECT_FLOAT_EQ(batch.state.at("sample")[1][0][1][2].item<float>(), 100.0F / 255.0F - 1.0F);
+  EXPECT_EQ(domain->draw(domain->decode(batch.state))[1].rgb, std::vector<std::uint8_t>(48, 50));
+}
+
+TEST(Unconditional, MirrorImagesFollowTheTrainingPictures) {
+  const auto plain = opened({})->examples("train");
+  const auto domain = opened({{"random_flip", true}});
+  const auto both = domain->examples("train");
+  ASSERT_EQ(both->size(), 2 * kGeneratedTrain);
+  const std::vector<std::uint64_t> rows = {0, 7, 4095}, mirrored = {4096, 4103, 8191};
+  const at::Tensor here = plain->at(rows).state.at("sample");
+  EXPECT_TRUE(both->at(rows).state.at("sample").equal(here));
+  EXPECT_TRUE(both->at(mirrored).state.at("sample").equal(at::flip(here, {3})));
+  EXPECT_FALSE(here.equal(at::flip(here, {3})));
+  EXPECT_TRUE(both->at({7, 4103}).state.at("sample")[0].equal(here[1])) << "plain and mirrored pictures share a batch";
+  EXPECT_EQ(both->at(mirrored).facts, plain->at(rows).facts);
+  EXPECT_EQ(domain->examples("held_out")->size(), kGeneratedHeldOut) << "held-out pictures are never mirrored";
+  EXPECT_EQ(domain->examples("held_out")->digest(), opened({})->examples("held_out")->digest());
+  EXPECT_NE(both->digest(), plain->digest());
+}
+
+TEST(Unconditional, DigestsChangeWithWhatExamplesAre) {
+  const TempFolder folder;
+  write_idx_folder(folder.path());
+  const Options plain = idx(folder);
+  const Hex first = opened(plain)->examples("train")->digest();
+  const auto with = [&](const std::string& name, const Value& value) {
+    Options options = plain;
+    options[name] = value;
+    return opened(options)->examples("train")->digest();
+  };
+  EXPECT_EQ(opened(plain)->examples("train")->digest(), first);
+  EXPECT_NE(with("resolution", 8), first);
+  EXPECT_NE(with("random_flip", true), first);
+  EXPECT_NE(with("class_names", Value::List{"even", "odd"}), first);
+  EXPECT_NE(with("train_images", "t10k-images-idx3-ubyte"), first);
+  EXPECT_EQ(with("test_images", ""), first) << "another split's file";
+  Options split = plain;
+  split["test_images"] = "";
+  split["held_out_fraction"] = 0.5;
+  const Hex half = opened(split)->examples("train")->digest();
+  EXPECT_NE(half, first);
+  split["split_seed"] = 1;
+  EXPECT_NE(opened(split)->examples("train")->digest(), half);
+  pictures::write_file(folder / "train-images-idx3-ubyte", pictures::grey_pictures(7));
+  EXPECT_NE(opened(plain)->examples("train")->digest(), first);
+}
+
+TEST(Unconditional, RefusesOptionsOfAnotherSource) {
+  const auto expect = [](const Options& options, const std::string& message) {
+    EXPECT_THAT([&] { opened(options); }, ThrowsMessage<ConfigError>(HasSubstr(message)));
+  };
+  expect({{"train_images", "x"}}, "'train_images' is for source = \"idx\"");
+  expect({{"class_names", Value::List{"x"}}}, "'class_names' is for source = \"idx\"");
+  expect({{"source", "idx"}, {"data", "x"}, {"train_labels", "x"}}, "with class_names");
+  expect({{"held_out_fraction", 0.1}}, "'held_out_fraction' is for source = \"folder\"");
+  expect({{"source", "idx"}, {"data", "x"}, {"held_out_fraction", 0.1}}, "test_images = \"\"");
+  expect({{"split_seed", 1}}, "'split_seed' is for held_out_fraction");
+  expect({{"data", "x"}}, "'data' is for source = \"folder\" or \"idx\"");
+  expect({{"source", "folder"}}, "needs the option 'data'");
+  expect({{"resolution", 8}}, "at least 12");
+  EXPECT_THAT([] { opened({{"model", "no/such/folder"}}); }, ThrowsMessage<DataError>(HasSubstr("no such folder")));
+  EXPECT_THAT([] { opened({})->examples("held-out"); }, ThrowsMessage<ConfigError>(HasSubstr("did you mean 'held_out'?")));
+}
+
+}  // namespace
+}  // namespace espalier::unconditional

@@ -1,0 +1,67 @@
+#include "plugins/metric/frechet_distance/distances.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/linalg_qr.h>
+#include <ATen/ops/linalg_svdvals.h>
+#include <ATen/ops/matmul.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+namespace espalier::frechet_distance {
+namespace {
+
+// The 0.975 quantile of Student's law with 1, 2, ... degrees of freedom.
+constexpr std::array<double, kSubsets - 1> kStudent = {12.706204736432095, 4.302652729911275, 3.182446305284263,
+                                                       2.776445105197793,  2.570581835636314, 2.446911848791681,
+                                                       2.364624251010299,  2.306004135033371, 2.2621571627409915};
+
+// R with R^T R = the covariance: the features are never squared, so that a covariance near singular costs no digits.
+at::Tensor covariance_root(const at::Tensor& features, const at::Tensor& mean) {
+  const auto centred = (features - mean) / std::sqrt(static_cast<double>(features.size(0) - 1));
+  return std::get<1>(at::linalg_qr(centred, "r"));  // [d, d]
+}
+
+at::Tensor kernel(const at::Tensor& x, const at::Tensor& y) {
+  return (at::matmul(x, y.t()) / static_cast<double>(x.size(1)) + 1.0).pow_(3);  // [N, M]
+}
+
+double mean_off_diagonal(const at::Tensor& square) {
+  const auto n = static_cast<double>(square.size(0));
+  return (square.sum() - square.trace()).item<double>() / (n * (n - 1.0));
+}
+
+at::Tensor run_of(const at::Tensor& rows, std::int64_t which, std::int64_t runs) {
+  return rows.slice(0, which * rows.size(0) / runs, (which + 1) * rows.size(0) / runs);
+}
+
+}  // namespace
+
+double frechet_distance(const at::Tensor& x, const at::Tensor& y) {
+  const auto mean_x = x.mean(0, /*keepdim=*/true), mean_y = y.mean(0, /*keepdim=*/true);
+  const auto root_x = covariance_root(x, mean_x), root_y = covariance_root(y, mean_y);
+  // S1 S2 = R1^T R1 R2^T R2 has the eigenvalues of (R1 R2^T)^T (R1 R2^T): the roots of those are its singular values.
+  const auto root_trace = at::linalg_svdvals(at::matmul(root_x, root_y.t())).sum();
+  return ((mean_x - mean_y).square().sum() + root_x.square().sum() + root_y.square().sum() - 2.0 * root_trace).item<double>();
+}
+
+double kernel_distance(const at::Tensor& x, const at::Tensor& y) {
+  return mean_off_diagonal(kernel(x, x)) + mean_off_diagonal(kernel(y, y)) - 2.0 * kernel(x, y).mean().item<double>();
+}
+
+Estimate kernel_distance_in_subsets(const at::Tensor& x, const at::Tensor& y) {
+  const auto count = std::min({kSubsets, x.size(0) / 2, y.size(0) / 2});
+  std::vector<double> runs;
+  for (std::int64_t i = 0; i < count; ++i) runs.push_back(kernel_distance(run_of(x, i, count), run_of(y, i, count)));
+  const auto n = static_cast<double>(count);
+  const double mean = std::accumulate(runs.begin(), runs.end(), 0.0) / n;
+  double squares = 0.0;
+  for (const double run : runs) squares += (run - mean) * (run - mean);
+  const double half = kStudent.at(static_cast<std::size_t>(count - 2)) * std::sqrt(squares / (n - 1.0) / n);
+  return {mean, mean - half, mean + half};
+}
+
+}  // namespace espalier::frechet_distance

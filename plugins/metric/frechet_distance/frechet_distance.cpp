@@ -1,0 +1,172 @@
+// How far samples are from real pictures in a network's features: the Frechet distance and the kernel distance, against FLOPs an image.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plugins/metric/frechet_distance/distances.h"
+#include "plugins/metric/frechet_distance/picture_features.h"
+#include "runtime/base/errors.h"
+#include "runtime/sdk/plugin.h"
+
+namespace {
+
+using namespace espalier;
+using frechet_distance::Estimate;
+using frechet_distance::PictureFeatures;
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+struct Point {
+  std::string tag;
+  std::string series;
+  double flops = 0.0;  // an image
+  double frechet = 0.0;
+  Estimate kernel;
+};
+
+// One line a series, in the order they are named, its points by ascending FLOPs.
+Plot plot(const std::string& name, const std::string& y_label, std::vector<Point> points, bool frechet) {
+  Plot result{.name = name, .x_label = "FLOPs an image", .y_label = y_label, .log_x = true};
+  std::map<std::string, std::size_t> place;
+  for (const auto& point : points) {
+    if (place.emplace(point.series, result.series.size()).second) result.series.push_back({.name = point.series});
+  }
+  std::stable_sort(points.begin(), points.end(), [](const Point& a, const Point& b) { return a.flops < b.flops; });
+  for (const auto& point : points) {
+    auto& line = result.series[place.at(point.series)];
+    line.x.push_back(point.flops);
+    line.y.push_back(frechet ? point.frechet : point.kernel.value);
+    if (frechet) continue;
+    line.low.push_back(point.kernel.low);
+    line.high.push_back(point.kernel.high);
+  }
+  return result;
+}
+
+class FrechetDistance final : public Metric {
+ public:
+  void options(Schema& schema) override {
+    schema.text("split", split_, "The split of the domain's examples that holds the real pictures.");
+    schema.integer("count", count_, "Real pictures, drawn without replacement; 0: all of the split.").at_least(0);
+    schema.path("model", model_, "Folder of a classifier (config.json, model.safetensors), instead of the input `model`.").operational();
+    schema.strings("series", series_, "The line of the plots that each of the samples is a point of; empty: all of one line.");
+  }
+
+  std::map<std::string, PortUse> ports() const override {
+    return {{"samples", PortUse::needed}, {"scores", PortUse::refused}, {"baseline", PortUse::refused}};
+  }
+
+  // A classifier named by its folder enters the key by its weights' digest; one made by a stage is in the key as an input.
+  Value identity(const Domain& domain) const override {
+    Value identity = Value::Map{{"examples", domain.examples(split_)->digest()}};
+    if (!model_.empty()) {
+      const Model model = classifier::read_folder(model_);
+      identity["weights"] = model.info.digest;
+      identity["architecture"] = model.info.architecture;
+    }
+    return identity;
+  }
+
+  Findings measure(const MetricInput& input) const override {
+    if (input.samples.empty())
+      throw StageError("metric.frechet_distance: there are no samples; name sampler stages by inputs = { samples = [...] }");
+    if (!series_.empty() && series_.size() != input.samples.size()) {
+      throw StageError(fmt::format("metric.frechet_distance: series names {} lines, but there are {} samples; name one for each",
+                                   series_.size(), input.samples.size()));
+    }
+    const PictureFeatures features(network(input), input.domain);
+    const auto examples = input.domain->examples(split_);
+    const auto real = features.of(*examples, positions(*examples, features.dimensions(), input.key));
+    std::vector<Point> points;
+    for (std::size_t i = 0; i < input.samples.size(); ++i) {
+      points.push_back(compare(*input.samples[i], real, features));
+      points.back().series = series_.empty() ? "samples" : series_[i];
+    }
+    return {figures(points, real),
+            {plot("frechet_distance", "Fréchet distance to '" + split_ + "'", points, true),
+             plot("kernel_distance", "kernel distance to '" + split_ + "'", points, false)}};
+  }
+
+ private:
+  std::shared_ptr<const Model> network(const MetricInput& input) const {
+    if (input.model && !model_.empty())
+      throw ConfigError("metric.frechet_distance: has both an input `model` and the option model; one is enough");
+    if (input.model) return input.model;
+    if (model_.empty()) {
+      throw ConfigError(
+          "metric.frechet_distance: needs inputs = { model = \"<tag of a trainer.classifier stage>\" } or the option model = \"<folder>\"");
+    }
+    auto model = std::make_shared<Model>(classifier::read_folder(model_));
+    for (auto& [name, weight] : model->weights) weight = weight.to(input.device);
+    return model;
+  }
+
+  // Of the real pictures, in a drawn order, so that any run of them is a fair sample of a split that is sorted.
+  std::vector<std::uint64_t> positions(const Examples& examples, std::int64_t dimensions, const random::StreamKey& key) const {
+    const auto size = examples.size();
+    if (size == 0 && count_ == 0)
+      throw StageError("metric.frechet_distance: the split '" + split_ + "' is generated without end; say how many by the option count");
+    if (size > 0 && count_ > size) {
+      throw StageError(fmt::format("metric.frechet_distance: count = {}, but the split '{}' has {} pictures", count_, split_, size));
+    }
+    const auto count = count_ == 0 ? size : count_;
+    require("the real pictures of '" + split_ + "'", count, dimensions);
+    std::vector<std::uint64_t> result;
+    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(count); ++i) {
+      result.push_back(size == 0 ? i : random::shuffled_index(key, /*epoch=*/0, static_cast<std::uint64_t>(size), i));
+    }
+    return result;
+  }
+
+  // A covariance of fewer vectors than this is singular, and its distance says nothing.
+  static void require(const std::string& what, std::int64_t count, std::int64_t dimensions) {
+    const auto least = std::max(dimensions + 1, frechet_distance::kLeastRows);
+    if (count >= least) return;
+    throw StageError(
+        fmt::format("metric.frechet_distance: {} are {}, but {} features need at least {}; take more, or a narrower classifier", what,
+                    count, dimensions, least));
+  }
+
+  static Point compare(const SampleSet& samples, const at::Tensor& real, const PictureFeatures& features) {
+    require("the samples of '" + samples.tag() + "'", samples.size(), features.dimensions());
+    const double flops = samples.flops_per_sample();
+    if (!(flops > 0.0)) throw StageError("metric.frechet_distance: '" + samples.tag() + "' was not sampled; name sampler stages");
+    const auto found = features.of(samples);
+    return {samples.tag(), "", flops, frechet_distance::frechet_distance(found, real),
+            frechet_distance::kernel_distance_in_subsets(found, real)};
+  }
+
+  static std::vector<Figure> figures(const std::vector<Point>& points, const at::Tensor& real) {
+    std::vector<Figure> result;
+    for (const auto& point : points) result.push_back({"frechet_distance." + point.tag, point.frechet, kNone, kNone});
+    const auto half = real.size(0) / 2;
+    if (half > real.size(1)) {
+      const double floor = frechet_distance::frechet_distance(real.narrow(0, 0, half), real.narrow(0, half, half));
+      result.push_back({"frechet_distance_of_real_halves", floor, kNone, kNone});
+    }
+    for (const auto& point : points) {
+      result.push_back({"kernel_distance." + point.tag, point.kernel.value, point.kernel.low, point.kernel.high});
+    }
+    for (const auto& point : points) result.push_back({"flops_per_image." + point.tag, point.flops, kNone, kNone});
+    return result;
+  }
+
+  std::string split_ = "held_out";
+  std::int64_t count_ = 0;
+  std::string model_;
+  std::vector<std::string> series_;
+};
+
+}  // namespace
+
+ESPALIER_PLUGIN(plugin) {
+  plugin.metric<FrechetDistance>(
+      "frechet_distance", /*numerics_version=*/1,
+      "Frechet and kernel distance of samples to real pictures in a classifier's features, against FLOPs an image.");
+}

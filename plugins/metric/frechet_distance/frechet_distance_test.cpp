@@ -1,0 +1,175 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/ones.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "plugins/metric/frechet_distance/distances.h"
+#include "plugins/shared/classifier/network.h"
+#include "runtime/base/files.h"
+#include "runtime/model/safetensors.h"
+#include "tests/conformance/conformance.h"
+#include "tests/conformance/toy.h"
+
+namespace espalier {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+const classifier::Config kConfig{3, {4, 6}, {"left", "right"}};
+
+std::shared_ptr<Model> fresh_classifier() {
+  auto model = std::make_shared<Model>();
+  model->weights = classifier::initialize(kConfig, 3);
+  model->info.role = classifier::kRole;
+  model->info.architecture = kConfig.to_value();
+  return model;
+}
+
+class FakeSamples final : public SampleSet {
+ public:
+  FakeSamples(std::string tag, at::Tensor rows, double flops) : tag_(std::move(tag)), rows_(std::move(rows)), flops_(flops) {}
+  const std::string& tag() const override { return tag_; }
+  std::int64_t size() const override { return rows_.size(0); }
+  const diffusion::Grid& grid() const override { return grid_; }
+  State states(std::int64_t steps_remaining, std::int64_t first, std::int64_t count) const override {
+    EXPECT_EQ(steps_remaining, 0);
+    return {{"sample", rows_.narrow(0, first, count)}};
+  }
+  double flops_per_sample() const override { return flops_; }
+
+ private:
+  std::string tag_;
+  at::Tensor rows_;
+  double flops_;
+  diffusion::Grid grid_;
+};
+
+class FrechetDistance : public ::testing::Test {
+ protected:
+  at::Tensor real(std::uint64_t first, std::uint64_t count, const std::string& split = "train") const {
+    std::vector<std::uint64_t> positions;
+    for (std::uint64_t i = first; i < first + count; ++i) positions.push_back(i);
+    return domain_->examples(split)->at(positions).state.at("sample");
+  }
+  MetricInput input(std::vector<FakeSamples> samples) const {
+    MetricInput result;
+    result.key = {5, random::Purpose::evaluation};
+    for (auto& set : samples) result.samples.push_back(std::make_shared<FakeSamples>(std::move(set)));
+    result.model = fresh_classifier();
+    result.domain = domain_.get();
+    return result;
+  }
+  Findings measure(const MetricInput& input, const conformance::Options& options = {{"count", 80}}) const {
+    return conformance::make<Metric>(conformance::plugin("metric.frechet_distance"), options)->measure(input);
+  }
+  // As the header of picture_features.h says, by hand.
+  at::Tensor features(const at::Tensor& sample) const {
+    const auto image = ((sample + 1.0) * 0.5 * 255.0).round().clamp(0.0, 255.0) / 255.0;
+    return classifier::features(kConfig, fresh_classifier()->weights, image).to(at::kDouble);
+  }
+  std::map<std::string, double> values(const Findings& findings) const {
+    std::map<std::string, double> result;
+    for (const auto& figure : findings.figures) result[figure.name] = figure.value;
+    return result;
+  }
+  std::unique_ptr<Domain> domain_ = conformance::toy_domain();
+};
+
+TEST_F(FrechetDistance, Conforms) {
+  const auto samples = input({{"few_steps", real(0, 70), 1e6}, {"many_steps", real(0, 130) * 0.9, 4e6}});
+  conformance::check_metric(conformance::plugin("metric.frechet_distance"), {{"count", 100}}, samples);
+  conformance::check_metric(conformance::plugin("metric.frechet_distance"),
+                            {{"count", 40}, {"split", "train"}, {"series", Value::List{"base", "corrected"}}}, samples);
+}
+
+TEST_F(FrechetDistance, IsTheDistanceOfTheRoundedPicturesFeatures) {
+  const auto sample = real(0, 70) * 0.8;
+  const auto found = values(measure(input({{"drawn", sample, 2e6}})));
+  const auto x = features(sample), y = features(real(0, 80, "held_out"));
+  EXPECT_NEAR(found.at("frechet_distance.drawn"), frechet_distance::frechet_distance(x, y), 1e-9);
+  EXPECT_NEAR(found.at("kernel_distance.drawn"), frechet_distance::kernel_distance_in_subsets(x, y).value, 1e-9);
+  EXPECT_EQ(found.at("flops_per_image.drawn"), 2e6);
+  EXPECT_NEAR(found.at("frechet_distance_of_real_halves"), frechet_distance::frechet_distance(y.narrow(0, 0, 40), y.narrow(0, 40, 40)),
+              1e-9);
+}
+
+TEST_F(FrechetDistance, TellsRealPicturesFromDarkOnes) {
+  const auto found = values(measure(input({{"real", real(100, 200), 1e6}, {"dark", real(100, 200) - 0.4, 1e6}})));
+  EXPECT_LT(found.at("frechet_distance.real"), 0.05 * found.at("frechet_distance.dark"));
+  EXPECT_LT(found.at("kernel_distance.real"), 0.05 * found.at("kernel_distance.dark"));
+  EXPECT_LT(found.at("frechet_distance_of_real_halves"), 0.05 * found.at("frechet_distance.dark"));
+}
+
+TEST_F(FrechetDistance, DrawsEachSeriesByAscendingFlops) {
+  const auto rows = real(0, 40);
+  const auto samples = input({{"b50", rows, 5e6}, {"c5", rows * 0.9, 1e6}, {"b10", rows * 0.8, 1e6}});
+  const auto findings = measure(samples, {{"count", 40}, {"series", Value::List{"base", "corrected", "base"}}});
+  ASSERT_EQ(findings.plots.size(), 2U);
+  for (const auto& plot : findings.plots) {
+    EXPECT_TRUE(plot.log_x);
+    ASSERT_EQ(plot.series.size(), 2U);
+    EXPECT_EQ(plot.series[0].name, "base");
+    EXPECT_THAT(plot.series[0].x, ElementsAre(1e6, 5e6));
+    EXPECT_THAT(plot.series[1].x, ElementsAre(1e6));
+    const auto found = values(findings);
+    EXPECT_THAT(plot.series[0].y, ElementsAre(found.at(plot.name + ".b10"), found.at(plot.name + ".b50")));
+  }
+  EXPECT_TRUE(findings.plots[0].series[0].low.empty());
+  EXPECT_EQ(findings.plots[1].series[0].low.size(), 2U);
+}
+
+TEST_F(FrechetDistance, DependsOnTheRealPictures) {
+  const auto of = [&](const std::string& split) {
+    return conformance::make<Metric>(conformance::plugin("metric.frechet_distance"), {{"split", split}})->identity(*domain_);
+  };
+  EXPECT_NE(of("train"), of("held_out"));
+  EXPECT_EQ(of("train").at("examples").as_string(), domain_->examples("train")->digest());
+}
+
+TEST_F(FrechetDistance, AFolderGivesTheSameFiguresAsAStage) {
+  auto samples = input({{"drawn", real(0, 40), 1e6}});
+  const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / ("espalier-" + unique_name());
+  std::filesystem::create_directories(folder);
+  write_durable(folder / "config.json", to_json(kConfig.to_value()));
+  write_durable(folder / "model.safetensors", model::format_safetensors(samples.model->weights));
+  const conformance::Options options{{"count", 40}, {"model", folder.string()}};
+  const auto by_stage = values(measure(samples, {{"count", 40}}));
+  EXPECT_THAT([&] { measure(samples, options); }, ThrowsMessage<ConfigError>(HasSubstr("both")));
+  const auto metric = conformance::make<Metric>(conformance::plugin("metric.frechet_distance"), options);
+  EXPECT_EQ(metric->identity(*domain_).at("weights").as_string(), digest_weights(samples.model->weights));
+  samples.model = nullptr;
+  EXPECT_EQ(values(measure(samples, options)), by_stage);
+  EXPECT_THAT([&] { measure(samples, {{"count", 40}}); }, ThrowsMessage<ConfigError>(HasSubstr("trainer.classifier")));
+  std::filesystem::remove_all(folder);
+}
+
+TEST_F(FrechetDistance, SaysWhatIsMissing) {
+  const auto fails = [&](const MetricInput& given, const conformance::Options& options, const std::string& message) {
+    EXPECT_THAT([&] { measure(given, options); }, ThrowsMessage<StageError>(HasSubstr(message)));
+  };
+  const auto good = input({{"drawn", real(0, 40), 1e6}});
+  fails(input({}), {{"count", 40}}, "no samples");
+  fails(good, {}, "generated without end; say how many by the option count");
+  fails(good, {{"count", 6}}, "the real pictures of 'held_out' are 6, but 6 features need at least 7");
+  fails(input({{"drawn", real(0, 5), 1e6}}), {{"count", 40}}, "the samples of 'drawn' are 5, but 6 features need at least 7");
+  fails(good, {{"count", 40}, {"series", Value::List{"a", "b"}}}, "series names 2 lines, but there are 1 samples");
+  fails(input({{"inverted", real(0, 40), 0.0}}), {{"count", 40}}, "'inverted' was not sampled");
+  fails(input({{"broken", real(0, 40) * std::nan(""), 1e6}}), {{"count", 40}}, "'broken' have features that are not finite");
+  auto given = good;
+  given.model = std::make_shared<Model>();
+  fails(given, {{"count", 40}}, "is a denoiser, not a classifier");
+  auto grey = fresh_classifier();
+  grey->info.architecture = classifier::Config{1, {4}, {"left", "right"}}.to_value();
+  grey->weights = classifier::initialize({1, {4}, {"left", "right"}}, 1);
+  given.model = grey;
+  fails(given, {{"count", 40}}, "pictures have 3 channels, the classifier was trained on 1");
+}
+
+}  // namespace
+}  // namespace espalier

@@ -1,0 +1,94 @@
+#include "plugins/metric/noise_diagnostics/flow_loss.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/linalg_eigh.h>
+#include <ATen/ops/ones_like.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "runtime/base/errors.h"
+
+namespace espalier::noise_diagnostics {
+namespace {
+
+constexpr std::int64_t kBatch = 64;
+constexpr std::int64_t kRowsPerDimension = 4;  // below, a covariance is mostly noise
+constexpr double kLeastVariance = 1e-6;
+constexpr double kNormal95 = 1.959963984540054;
+constexpr std::uint32_t kRound = 5;  // of the key; two_sample has 1 to 4
+
+TensorMap batch_of(const TensorMap& tensors, std::int64_t first, std::int64_t count, at::Device device) {
+  TensorMap out;
+  for (const auto& [name, tensor] : tensors) out.emplace(name, tensor.narrow(0, first, count).to(device));
+  return out;
+}
+
+// Mean over dimensions of the closed form, for variances l [D] of the model and mean squares q [D] of the data about its mean.
+double gaussian_value(const at::Tensor& l, const at::Tensor& q) {
+  const auto root = l.clamp_min(kLeastVariance).sqrt();
+  return std::numbers::pi / 4 * (q / root + root).mean().item<double>();
+}
+
+double full_value(const at::Tensor& centred, const at::Tensor& judged) {
+  const auto covariance = centred.t().mm(centred) / static_cast<double>(centred.size(0) - 1);
+  const auto [values, vectors] = at::linalg_eigh(covariance);
+  return gaussian_value(values, judged.mm(vectors).square().mean(0));
+}
+
+}  // namespace
+
+Figure corrector_loss(const Model& model, const State& states, const TensorMap& condition, std::int64_t repeats,
+                      const random::StreamKey& key, at::Device device) {
+  if (!model.network || !model.process || model.process->name() != "rectified_flow") {
+    throw StageError("metric.noise_diagnostics: the model in `model` is " +
+                     (model.process ? "of the process '" + model.process->name() + "'" : "of role '" + model.info.role + "'") +
+                     "; name the noise corrector's flow, a denoiser of the process 'rectified_flow'");
+  }
+  const at::NoGradGuard no_grad;
+  auto stream = key;
+  stream.round = kRound;
+  const auto rows = states.begin()->second.size(0);
+  std::vector<at::Tensor> losses;
+  for (std::int64_t first = 0; first < rows; first += kBatch) {
+    const auto count = std::min(kBatch, rows - first);
+    const auto embedded = model.network->embed(model.weights, batch_of(condition, first, count, device));
+    const auto predict = [&](const State& noisy, const at::Tensor& timestep) {
+      return model.network->predict(model.weights, noisy, timestep, embedded);
+    };
+    std::vector<std::uint64_t> samples;
+    for (std::int64_t i = 0; i < count; ++i) samples.push_back(static_cast<std::uint64_t>(first + i));
+    random::Draws draws(stream, samples);
+    diffusion::TrainingBatch batch;
+    batch.start = batch_of(states, first, count, device);
+    at::Tensor sum;
+    for (std::int64_t repeat = 0; repeat < repeats; ++repeat) {
+      draws.begin(static_cast<std::uint32_t>(repeat));
+      const auto loss = model.process->loss(predict, batch, draws).to(at::kCPU, at::kDouble);
+      sum = sum.defined() ? sum + loss : loss;
+    }
+    losses.push_back(sum / static_cast<double>(repeats));
+  }
+  const auto loss = at::cat(losses);
+  const double mean = loss.mean().item<double>();
+  const double half = kNormal95 * std::sqrt(loss.var().item<double>() / static_cast<double>(rows));  // NaN of one
+  return {"corrector_loss", mean, mean - half, mean + half};
+}
+
+Figure gaussian_loss(const at::Tensor& fitted, const at::Tensor& judged) {
+  const auto known = fitted.to(at::kDouble), other = judged.to(at::kDouble);
+  const auto mean = known.mean(0);
+  const auto centred = known - mean, apart = other - mean;
+  double best = gaussian_value(at::ones_like(mean), other.square().mean(0));
+  if (known.size(0) > 1)
+    best = std::min(best, gaussian_value(centred.square().sum(0) / static_cast<double>(known.size(0) - 1), apart.square().mean(0)));
+  if (known.size(0) >= kRowsPerDimension * known.size(1)) best = std::min(best, full_value(centred, apart));
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  return {"gaussian_loss", best, kNone, kNone};
+}
+
+}  // namespace espalier::noise_diagnostics

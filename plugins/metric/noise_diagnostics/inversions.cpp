@@ -1,0 +1,84 @@
+#include "plugins/metric/noise_diagnostics/inversions.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "runtime/base/errors.h"
+#include "runtime/sdk/noise_corrector.h"
+
+namespace espalier::noise_diagnostics {
+namespace {
+
+constexpr std::int64_t kRows = 512;  // read at once
+
+at::Tensor certificate(const State& state, const char* name, const SampleSet& samples) {
+  const auto found = state.find(name);
+  if (found == state.end()) {
+    throw StageError("metric.noise_diagnostics: stage '" + samples.tag() + "' records no '" + name +
+                     "'; name the inversions of a noise_corrector stage by inputs = { samples = \"<tag>\" }");
+  }
+  return found->second.to(at::kDouble);
+}
+
+at::Tensor flat(const State& state, const StateSpec& spec) {
+  std::vector<at::Tensor> columns;
+  for (const auto& [name, field] : spec) {
+    const auto& tensor = state.at(name);
+    columns.push_back(tensor.to(at::kFloat).reshape({tensor.size(0), -1}));
+  }
+  return at::cat(columns, 1);
+}
+
+}  // namespace
+
+Inversions read_inversions(const SampleSet& samples, const StateSpec& spec) {
+  const auto steps = samples.grid().num_steps();
+  std::map<std::string, std::vector<at::Tensor>> parts;
+  std::vector<at::Tensor> noises;
+  Inversions out;
+  for (std::int64_t first = 0; first < samples.size(); first += kRows) {
+    const auto state = samples.states(steps, first, std::min(kRows, samples.size() - first));
+    for (const char* name : {inversion::kConverged, inversion::kRoundTripError, inversion::kKnownNoiseError, inversion::kResidual,
+                             inversion::kContraction, inversion::kIterations}) {
+      parts[name].push_back(certificate(state, name, samples));
+    }
+    const auto converged = parts[inversion::kConverged].back().ne(0).nonzero().squeeze(1);  // [k]
+    noises.push_back(flat(state, spec).index_select(0, converged));
+    for (std::int64_t i = 0; i < converged.size(0); ++i) out.row.push_back(first + converged.const_data_ptr<std::int64_t>()[i]);
+  }
+  if (out.row.empty()) throw StageError("metric.noise_diagnostics: none of the inversions of stage '" + samples.tag() + "' converged");
+  out.noise = at::cat(noises);
+  out.converged = at::cat(parts[inversion::kConverged]).ne(0);
+  out.round_trip_error = at::cat(parts[inversion::kRoundTripError]);
+  out.known_error = at::cat(parts[inversion::kKnownNoiseError]);
+  out.residual = at::cat(parts[inversion::kResidual]);
+  out.contraction = at::cat(parts[inversion::kContraction]);
+  out.iterations = at::cat(parts[inversion::kIterations]);
+  return out;
+}
+
+std::vector<double> finite_sorted(const at::Tensor& values) {
+  const auto all = values.to(at::kDouble).contiguous();
+  std::vector<double> kept;
+  for (std::int64_t i = 0; i < all.numel(); ++i) {
+    const double value = all.const_data_ptr<double>()[i];
+    if (std::isfinite(value)) kept.push_back(value);
+  }
+  std::sort(kept.begin(), kept.end());
+  return kept;
+}
+
+double quantile(const std::vector<double>& ascending, double q) {
+  if (ascending.empty()) return std::numeric_limits<double>::quiet_NaN();
+  const double place = q * static_cast<double>(ascending.size() - 1);
+  const auto left = static_cast<std::size_t>(place);
+  const auto right = std::min(ascending.size() - 1, left + 1);
+  return ascending[left] + (place - static_cast<double>(left)) * (ascending[right] - ascending[left]);
+}
+
+}  // namespace espalier::noise_diagnostics

@@ -1,0 +1,140 @@
+// What inversions are worth, and how far the noises they found are from N(0, I): certificates, moments, the radial law, a two-sample
+// classifier, and what a corrector's flow makes of them against the best Gaussian.
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "plugins/metric/noise_diagnostics/flow_loss.h"
+#include "plugins/metric/noise_diagnostics/inversions.h"
+#include "plugins/metric/noise_diagnostics/normality.h"
+#include "plugins/metric/noise_diagnostics/steps_plots.h"
+#include "plugins/metric/noise_diagnostics/two_sample.h"
+#include "runtime/base/errors.h"
+#include "runtime/sdk/plugin.h"
+
+namespace {
+
+using espalier::Figure;
+using espalier::MetricInput;
+using espalier::StageError;
+using espalier::State;
+using espalier::noise_diagnostics::Inversions;
+namespace diagnostics = espalier::noise_diagnostics;
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+constexpr std::int64_t kJudgedShare = 10;  // the last tenth of the noises is what losses are judged on
+
+Figure plain(const std::string& name, double value) { return {name, value, kNone, kNone}; }
+
+// Certificates of all inversions, and of those that converged.
+std::vector<Figure> certificates(const Inversions& inversions) {
+  const auto total = static_cast<double>(inversions.converged.size(0)), converged = static_cast<double>(inversions.row.size());
+  const auto kept = inversions.converged.nonzero().squeeze(1);
+  const auto residual = inversions.residual.index_select(0, kept);
+  const auto errors = diagnostics::finite_sorted(inversions.round_trip_error.index_select(0, kept));
+  std::vector<Figure> figures{plain("inversions", total), plain("converged", converged), plain("converged_share", converged / total),
+                              plain("residual_mean", residual.mean().item<double>()), plain("residual_max", residual.max().item<double>())};
+  if (!errors.empty()) {
+    figures.push_back(plain("round_trip_error_median", diagnostics::quantile(errors, 0.5)));
+    figures.push_back(plain("round_trip_error_99", diagnostics::quantile(errors, 0.99)));
+  }
+  const auto tried = inversions.known_error.isnan().logical_not().sum().item<double>();
+  if (tried == 0) return figures;
+  const auto known = diagnostics::finite_sorted(inversions.known_error);
+  figures.push_back(plain("known_noise_tried", tried));
+  figures.push_back(plain("known_noise_diverged", tried - static_cast<double>(known.size())));
+  if (!known.empty()) {
+    figures.push_back(plain("known_noise_error_median", diagnostics::quantile(known, 0.5)));
+    figures.push_back(plain("known_noise_error_max", known.back()));
+  }
+  return figures;
+}
+
+class NoiseDiagnostics final : public espalier::Metric {
+ public:
+  void options(espalier::Schema& schema) override {
+    schema.text("split", split_, "With a model whose network takes conditions: the split that was inverted.");
+    schema.integer("classifier_samples", classifier_.samples, "Noises at most for the two-sample classifier; half train it, half test it.")
+        .at_least(4);
+    schema.integer("classifier_steps", classifier_.train_steps, "Optimizer steps of the two-sample classifier, 128 rows each.").at_least(1);
+    schema.integer("loss_repeats", loss_repeats_, "Times and noises drawn for each judged noise in the corrector's loss.").at_least(1);
+  }
+
+  std::map<std::string, espalier::PortUse> ports() const override {
+    return {{"samples", espalier::PortUse::needed}, {"scores", espalier::PortUse::refused}, {"baseline", espalier::PortUse::refused}};
+  }
+
+  std::vector<espalier::Step> recorded_steps() const override { return {espalier::Step(1.0)}; }
+
+  espalier::Findings measure(const MetricInput& input) const override {
+    if (input.samples.size() != 1) {
+      throw StageError("metric.noise_diagnostics: it looks at one stage of inversions, not at " + std::to_string(input.samples.size()) +
+                       "; make a stage of it for each");
+    }
+    const at::NoGradGuard no_grad;
+    const auto& samples = *input.samples.front();
+    const auto inversions = diagnostics::read_inversions(samples, input.domain->state_spec());
+    auto figures = certificates(inversions);
+    const auto add = [&](const std::vector<Figure>& more) { figures.insert(figures.end(), more.begin(), more.end()); };
+    add(diagnostics::steps_figures(inversions));
+    add(diagnostics::moments(inversions.noise));
+    add({plain("radial_distance", diagnostics::radial_distance(inversions.noise)),
+         plain("radial_distance_expected", 1.36 / std::sqrt(static_cast<double>(inversions.noise.size(0)))),
+         diagnostics::two_sample_accuracy(inversions.noise, classifier_, input.key)});
+    add(losses(input, samples, inversions));
+    auto plots = diagnostics::steps_plots(inversions);
+    plots.push_back(diagnostics::radial_plot(inversions.noise));
+    return {figures, plots};
+  }
+
+ private:
+  std::vector<Figure> losses(const MetricInput& input, const espalier::SampleSet& samples, const Inversions& inversions) const {
+    const auto n = inversions.noise.size(0), judged = std::max<std::int64_t>(1, n / kJudgedShare);
+    if (n < 2) return {};
+    std::vector<Figure> figures{
+        diagnostics::gaussian_loss(inversions.noise.narrow(0, 0, n - judged), inversions.noise.narrow(0, n - judged, judged))};
+    if (!input.model) return figures;
+    const std::vector<std::int64_t> rows(inversions.row.end() - judged, inversions.row.end());
+    State states;
+    const auto all = samples.states(samples.grid().num_steps(), rows.front(), rows.back() - rows.front() + 1);
+    const auto which = at::tensor(rows, at::kLong) - rows.front();
+    for (const auto& [name, field] : input.domain->state_spec()) states.emplace(name, all.at(name).index_select(0, which));
+    figures.push_back(
+        diagnostics::corrector_loss(*input.model, states, conditions(input, samples, rows), loss_repeats_, input.key, input.device));
+    return figures;
+  }
+
+  // Of those rows; the examples were inverted in order.
+  espalier::TensorMap conditions(const MetricInput& input, const espalier::SampleSet& samples,
+                                 const std::vector<std::int64_t>& rows) const {
+    const auto splits = input.domain->splits();
+    if (input.domain->conditions(splits.front()).tensors.empty()) return {};
+    const auto batch = input.domain->examples(split_)->at({rows.begin(), rows.end()});
+    for (const auto& [name, tensor] : batch.state) {
+      const auto first = samples.states(0, rows.front(), 1).at(name)[0], expected = tensor[0];
+      const auto difference = (first - expected).to(at::kDouble), size = expected.to(at::kDouble);
+      if (difference.square().mean().item<double>() > 0.01 * size.square().mean().item<double>()) {
+        throw StageError("metric.noise_diagnostics: stage '" + samples.tag() + "' did not invert the split '" + split_ +
+                         "', whose conditions the model would be given; set option split to the one inverted");
+      }
+    }
+    return batch.condition;
+  }
+
+  std::string split_ = "train";
+  diagnostics::ClassifierOptions classifier_;
+  std::int64_t loss_repeats_ = 4;
+};
+
+}  // namespace
+
+ESPALIER_PLUGIN(plugin) {
+  plugin.metric<NoiseDiagnostics>("noise_diagnostics", /*numerics_version=*/1,
+                                  "Certificates of inversions, how far their noises are from N(0, I), and the corrector's loss on them.");
+}

@@ -1,0 +1,157 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <cmath>
+#include <limits>
+
+#include "runtime/sdk/noise_corrector.h"
+#include "tests/conformance/conformance.h"
+#include "tests/conformance/toy.h"
+
+namespace espalier::conformance {
+namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+constexpr const char* kType = "metric.noise_diagnostics";
+constexpr std::int64_t kCount = 240, kSteps = 4;
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+// Inversions of the toy domain's first examples: noise of a chosen spread, certificates by formula, every eighth not converged.
+class MadeUp final : public SampleSet {
+ public:
+  explicit MadeUp(double spread = 1.0) : grid_(toy_model(1, "rectified_flow").process->grid(kSteps)) {
+    std::vector<std::uint64_t> positions;
+    for (std::uint64_t i = 0; i < kCount; ++i) positions.push_back(i);
+    sample_ = toy_domain()->examples("train")->at(positions).state;
+    random::Draws draws({3, random::Purpose::data}, positions);
+    noise_["sample"] = spread * draws.normals({3, 8, 8});
+    noise_[inversion::kConverged] = at::ones({kCount});
+    noise_[inversion::kRoundTripError] = at::full({kCount}, 1e-5);
+    noise_[inversion::kKnownNoiseError] = at::full({kCount}, kNan);
+    noise_[inversion::kResidual] = at::full({kCount, kSteps}, 2e-6);
+    noise_[inversion::kContraction] = at::full({kCount, kSteps}, 0.25);
+    noise_[inversion::kIterations] = at::full({kCount, kSteps}, 6.0);
+    noise_[inversion::kContraction].select(1, 0).fill_(0.75);
+    noise_[inversion::kIterations].select(1, 0).fill_(12.0);
+    for (std::int64_t i = 0; i < kCount; i += 8) {
+      noise_[inversion::kConverged][i] = 0.0;
+      noise_[inversion::kResidual][i][0] = 0.5;
+      noise_["sample"][i].fill_(100.0);  // quarantined: must count in nothing but the shares
+    }
+    for (std::int64_t i = 0; i < 4; ++i) noise_[inversion::kKnownNoiseError][i] = 1e-4 * static_cast<double>(i + 1);
+    noise_[inversion::kKnownNoiseError][4] = std::numeric_limits<double>::infinity();
+  }
+  const std::string& tag() const override { return tag_; }
+  std::int64_t size() const override { return kCount; }
+  const diffusion::Grid& grid() const override { return grid_; }
+  double flops_per_sample() const override { return 0; }
+  State states(std::int64_t steps_remaining, std::int64_t first, std::int64_t count) const override {
+    EXPECT_TRUE(steps_remaining == 0 || steps_remaining == kSteps) << "step " << steps_remaining << " was not announced";
+    State out;
+    for (const auto& [name, tensor] : steps_remaining == 0 ? sample_ : noise_) out.emplace(name, tensor.narrow(0, first, count));
+    return out;
+  }
+  void drop(const char* name) { noise_.erase(name); }
+
+ private:
+  std::string tag_ = "inversions";
+  diffusion::Grid grid_;
+  State sample_, noise_;
+};
+
+struct Study {
+  std::unique_ptr<Domain> domain = toy_domain();
+  MetricInput input;
+  explicit Study(std::shared_ptr<const SampleSet> samples, std::shared_ptr<const Model> model = nullptr) {
+    input.key = {1, random::Purpose::evaluation};
+    input.samples = {std::move(samples)};
+    input.model = std::move(model);
+    input.domain = domain.get();
+  }
+  std::map<std::string, Figure> figures(const Options& options = {}) const {
+    std::map<std::string, Figure> out;
+    for (const auto& figure : make<Metric>(plugin(kType), options)->measure(input).figures) out.emplace(figure.name, figure);
+    return out;
+  }
+};
+
+TEST(NoiseDiagnostics, Conforms) {
+  check_metric(plugin(kType), {{"classifier_steps", 100}}, Study(std::make_shared<MadeUp>()).input);
+  const auto flow = std::make_shared<const Model>(toy_model(1, "rectified_flow"));
+  check_metric(plugin(kType), {{"classifier_steps", 20}}, Study(std::make_shared<MadeUp>(0.7), flow).input);
+}
+
+TEST(NoiseDiagnostics, CountsAndCertifies) {
+  const auto figures = Study(std::make_shared<MadeUp>()).figures({{"classifier_steps", 10}});
+  EXPECT_EQ(figures.at("inversions").value, 240);
+  EXPECT_EQ(figures.at("converged").value, 210);
+  EXPECT_DOUBLE_EQ(figures.at("converged_share").value, 7.0 / 8);
+  EXPECT_NEAR(figures.at("residual_max").value, 2e-6, 1e-9) << "of those that converged";
+  EXPECT_NEAR(figures.at("round_trip_error_99").value, 1e-5, 1e-9);
+  EXPECT_EQ(figures.at("known_noise_tried").value, 5);
+  EXPECT_EQ(figures.at("known_noise_diverged").value, 1);
+  EXPECT_NEAR(figures.at("known_noise_error_median").value, 2.5e-4, 1e-8);
+  EXPECT_NEAR(figures.at("known_noise_error_max").value, 4e-4, 1e-8);
+  EXPECT_NEAR(figures.at("contraction_ratio").value, 0.25, 1e-6);
+  EXPECT_NEAR(figures.at("contraction_ratio_worst_step").value, 0.75, 1e-6);
+  EXPECT_EQ(figures.at("hardest_step").value, 1);
+  EXPECT_EQ(figures.at("iterations_per_step").value, 7.5);
+}
+
+TEST(NoiseDiagnostics, TellsNormalNoisesFromOthers) {
+  const auto normal = Study(std::make_shared<MadeUp>()).figures(), narrow = Study(std::make_shared<MadeUp>(0.8)).figures();
+  EXPECT_NEAR(normal.at("noise_variance").value, 1.0, 0.03) << "the quarantined are left out";
+  EXPECT_LT(normal.at("classifier_accuracy").low, 0.5);
+  EXPECT_LT(normal.at("radial_distance").value, normal.at("radial_distance_expected").value);
+  EXPECT_NEAR(narrow.at("noise_variance").value, 0.64, 0.02);
+  EXPECT_GT(narrow.at("classifier_accuracy").low, 0.8);
+  EXPECT_GT(narrow.at("radial_distance").value, 0.9);
+  EXPECT_LT(narrow.at("gaussian_loss").value, normal.at("gaussian_loss").value - 0.2);
+}
+
+TEST(NoiseDiagnostics, ShowsTheHardestStepAndTheRadialLaw) {
+  const auto plots = make<Metric>(plugin(kType), {{"classifier_steps", 10}})->measure(Study(std::make_shared<MadeUp>()).input).plots;
+  ASSERT_EQ(plots.size(), 4U);
+  EXPECT_TRUE(plots[0].log_y);
+  EXPECT_NEAR(plots[0].series[1].y[0], 0.5, 1e-6) << "the largest residual, of one that did not converge";
+  EXPECT_EQ(plots[1].series[0].x, (std::vector<double>{1, 2, 3, 4}));
+  EXPECT_NEAR(plots[1].series[0].y[0], 0.75, 1e-6);
+  EXPECT_EQ(plots[2].series[0].y, (std::vector<double>{12, 6, 6, 6}));
+  EXPECT_EQ(plots[3].name, "radial law");
+}
+
+// A network that predicts 0 has the loss E (eps - z)^2 = 1 + E z^2.
+TEST(NoiseDiagnostics, GivesTheCorrectorsLossOnTheLastTenth) {
+  auto model = toy_model(1, "rectified_flow");
+  for (auto& [name, tensor] : model.weights) tensor = at::zeros_like(tensor);
+  Study study(std::make_shared<MadeUp>(0.7), std::make_shared<const Model>(model));
+  const auto figures = study.figures({{"classifier_steps", 10}});
+  EXPECT_NEAR(figures.at("corrector_loss").value, 1.49, 0.03);
+  EXPECT_LT(figures.at("gaussian_loss").value, figures.at("corrector_loss").low);
+  EXPECT_EQ(Study(std::make_shared<MadeUp>()).figures({{"classifier_steps", 10}}).contains("corrector_loss"), false);
+  EXPECT_THAT([&] { study.figures({{"classifier_steps", 10}, {"split", "held_out"}}); },
+              ThrowsMessage<StageError>(HasSubstr("did not invert the split 'held_out'")));
+}
+
+TEST(NoiseDiagnostics, RefusesWhatIsNoInversion) {
+  auto samples = std::make_shared<MadeUp>();
+  samples->drop(inversion::kResidual);
+  EXPECT_THAT([&] { Study(samples).figures(); }, ThrowsMessage<StageError>(HasSubstr("records no 'residual'")));
+  Study two(std::make_shared<MadeUp>());
+  two.input.samples.push_back(two.input.samples.front());
+  EXPECT_THAT([&] { two.figures(); }, ThrowsMessage<StageError>(HasSubstr("one stage of inversions, not at 2")));
+  const auto ports = make<Metric>(plugin(kType))->ports();
+  EXPECT_EQ(ports.at("samples"), PortUse::needed);
+  EXPECT_EQ(ports.at("scores"), PortUse::refused);
+  EXPECT_FALSE(ports.contains("model"));
+}
+
+}  // namespace
+}  // namespace espalier::conformance

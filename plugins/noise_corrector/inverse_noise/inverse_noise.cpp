@@ -1,0 +1,207 @@
+// Inverse noise correction's inversion: the exact inverse of a frozen flow's discrete Euler map, from examples to the noise behind them.
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "plugins/noise_corrector/inverse_noise/flat_states.h"
+#include "plugins/noise_corrector/inverse_noise/solver.h"
+#include "runtime/base/errors.h"
+#include "runtime/sdk/plugin.h"
+
+namespace {
+
+using espalier::InversionJob;
+using espalier::ModelInfo;
+using espalier::Phase;
+using espalier::State;
+using espalier::TensorMap;
+using espalier::inverse_noise::EulerMap;
+using espalier::inverse_noise::FlatStates;
+using espalier::inverse_noise::InverseStep;
+using espalier::inverse_noise::RoundTrip;
+namespace inversion = espalier::inversion;
+
+constexpr const char* kName = "noise_corrector.inverse_noise";
+constexpr const char* kProcess = "rectified_flow";
+constexpr std::int64_t kExpectedIterations = 8;  // a step; about what hL = 0.25 takes to 1e-5
+
+at::Tensor rows_of(const at::Tensor& tensor, const std::vector<std::int64_t>& which) {
+  return tensor.index_select(0, at::tensor(which, at::kLong).to(tensor.device()));
+}
+
+TensorMap rows_of(const TensorMap& tensors, const std::vector<std::int64_t>& which) {
+  TensorMap out;
+  for (const auto& [name, tensor] : tensors) out.emplace(name, rows_of(tensor, which));
+  return out;
+}
+
+// Every example's condition as the network takes it, `micro_batch` at a time; the last time goes round to the first examples.
+TensorMap embed_all(const InversionJob& job, std::int64_t count) {
+  std::map<std::string, std::vector<at::Tensor>> parts;
+  for (std::int64_t first = 0; first < count; first += job.micro_batch) {
+    std::vector<std::int64_t> which;
+    for (std::int64_t i = 0; i < job.micro_batch; ++i) which.push_back((first + i) % count);
+    for (const auto& [name, tensor] : job.model.network->embed(job.model.weights, rows_of(job.condition, which))) {
+      parts[name].push_back(tensor.narrow(0, 0, std::min(job.micro_batch, count - first)));
+    }
+  }
+  TensorMap out;
+  for (const auto& [name, tensors] : parts) out.emplace(name, at::cat(tensors));
+  return out;
+}
+
+// The job's network as a velocity over flat rows.
+class Flow {
+ public:
+  Flow(const InversionJob& job, const FlatStates& states, std::int64_t count)
+      : job_(job), states_(states), embedded_(embed_all(job, count)) {}
+
+  EulerMap map() const {
+    EulerMap map;
+    for (std::int64_t n = 0; n < job_.phase.grid.num_steps(); ++n) {
+      map.step_size.push_back(job_.phase.grid.at(n).level.alpha - job_.phase.grid.at(n + 1).level.alpha);
+    }
+    map.velocity = [this](const at::Tensor& y, const std::vector<std::int64_t>& steps_remaining,
+                          const std::vector<std::int64_t>& condition) { return velocity(y, steps_remaining, condition); };
+    return map;
+  }
+
+ private:
+  at::Tensor velocity(const at::Tensor& y, const std::vector<std::int64_t>& steps_remaining,
+                      const std::vector<std::int64_t>& condition) const {
+    if (job_.stop.stop_requested()) throw espalier::Stopped("stopped between two evaluations of an inversion");
+    std::vector<float> timestep;
+    for (const auto n : steps_remaining) timestep.push_back(static_cast<float>(job_.phase.grid.at(n).timestep));
+    const auto prediction = job_.model.network->predict(job_.model.weights, states_.unflatten(y), at::tensor(timestep).to(job_.device),
+                                                        rows_of(embedded_, condition));
+    return states_.flatten(prediction).neg();  // the network predicts eps - x_0
+  }
+
+  const InversionJob& job_;
+  const FlatStates& states_;
+  TensorMap embedded_;
+};
+
+// What certifies the inversions, as far as steps 0..n tell: columns of steps are filled as they are passed, the rest once at the noise.
+State certificates(const std::vector<RoundTrip>& trips, std::int64_t examples, std::int64_t n, std::int64_t num_steps) {
+  const auto rows = static_cast<std::size_t>(examples);
+  const auto known = trips.size() - rows;
+  auto converged = at::zeros({examples}), round_trip = at::zeros({examples}), known_noise = at::zeros({examples});
+  if (n == num_steps) {
+    known_noise.fill_(std::numeric_limits<double>::quiet_NaN());
+    for (std::size_t i = 0; i < rows; ++i) {
+      converged.mutable_data_ptr<float>()[i] = trips[i].converged ? 1.0F : 0.0F;
+      round_trip.mutable_data_ptr<float>()[i] = static_cast<float>(trips[i].error);
+      if (i < known) known_noise.mutable_data_ptr<float>()[i] = static_cast<float>(trips[rows + i].error);
+    }
+  }
+  auto residual = at::zeros({examples, num_steps}), ratio = at::zeros({examples, num_steps}), iterations = at::zeros({examples, num_steps});
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (std::int64_t k = 0; k < n; ++k) {
+      const InverseStep& step = trips[i].steps[static_cast<std::size_t>(k)];
+      const auto at_step = static_cast<std::int64_t>(i) * num_steps + k;
+      residual.mutable_data_ptr<float>()[at_step] = static_cast<float>(step.residual);
+      ratio.mutable_data_ptr<float>()[at_step] = static_cast<float>(step.contraction_ratio);
+      iterations.mutable_data_ptr<float>()[at_step] = static_cast<float>(step.iterations);
+    }
+  }
+  return {{inversion::kConverged, converged}, {inversion::kRoundTripError, round_trip}, {inversion::kKnownNoiseError, known_noise},
+          {inversion::kResidual, residual},   {inversion::kContraction, ratio},         {inversion::kIterations, iterations}};
+}
+
+class InverseNoise final : public espalier::NoiseCorrector {
+ public:
+  void options(espalier::Schema& schema) override {
+    schema.integer("num_inference_steps", num_inference_steps_, "Euler steps N of the sampling that is inverted; sample with as many.")
+        .at_least(1);
+    schema.number("tolerance", solver_.tolerance, "Root mean square of a step's residual y + h v(y) - x from which on it has converged.")
+        .above(0.0);
+    schema.integer("max_iterations", solver_.max_iterations, "Network evaluations a step before its example counts as not converged.")
+        .at_least(1);
+    schema
+        .number("anderson_from_ratio", solver_.anderson_from_ratio,
+                "Contraction ratio of Picard iteration above which a step goes on by Anderson acceleration.")
+        .at_least(0.0);
+    schema.integer("anderson_memory", solver_.anderson_memory, "Moves that Anderson acceleration combines; 0 never accelerates.")
+        .at_least(0);
+    schema
+        .integer("known_noise_per_block", known_noise_per_block_,
+                 "Fresh noises a block that are sampled forward and inverted again, to certify the inversion.")
+        .at_least(0);
+    schema.number("perturbation", perturbation_, "Standard deviation of Gaussian noise added to examples before they are inverted.")
+        .at_least(0.0);
+  }
+
+  Phase phase(const ModelInfo& model) const override {
+    auto phase = espalier::stitched_phase({model}, num_inference_steps_, kName, kProcess);
+    phase.start = "examples";
+    return phase;
+  }
+
+  std::int64_t expected_evaluations(const Phase& phase) const override { return phase.grid.num_steps() * (kExpectedIterations + 1); }
+
+  std::int64_t invert(const InversionJob& job, espalier::Recorder& recorder) const override {
+    const at::NoGradGuard no_grad;
+    if (job.phase.start != "examples") throw espalier::InternalError(std::string(kName) + " was given a phase that it did not make");
+    const FlatStates states(job.spec);
+    const auto examples = perturbed(states.flatten(job.examples), job, states);  // [S, D]
+    const Flow flow(job, states, examples.size(0));
+    auto trips = round_trips(examples, job, states);
+    const auto evaluations = solve(flow.map(), solver_, job.micro_batch, trips);
+    record(trips, examples.size(0), job, states, recorder);
+    return evaluations;
+  }
+
+ private:
+  at::Tensor perturbed(const at::Tensor& examples, const InversionJob& job, const FlatStates& states) const {
+    if (perturbation_ == 0.0) return examples;
+    job.draws.begin(0);
+    return examples + perturbation_ * states.flatten(job.model.process->prior(job.spec, job.draws)).to(job.device);
+  }
+
+  // The examples' trips, then those of known noise.
+  std::vector<RoundTrip> round_trips(const at::Tensor& examples, const InversionJob& job, const FlatStates& states) const {
+    std::vector<RoundTrip> trips;
+    for (std::int64_t i = 0; i < examples.size(0); ++i) trips.push_back({.from_noise = false, .condition = i, .start = examples[i]});
+    const auto known = std::min(known_noise_per_block_, examples.size(0));
+    if (known == 0) return trips;
+    job.draws.begin(1);
+    const auto noise = states.flatten(job.model.process->prior(job.spec, job.draws)).to(job.device);
+    for (std::int64_t i = 0; i < known; ++i) trips.push_back({.from_noise = true, .condition = i, .start = noise[i]});
+    return trips;
+  }
+
+  static void record(const std::vector<RoundTrip>& trips, std::int64_t examples, const InversionJob& job, const FlatStates& states,
+                     espalier::Recorder& recorder) {
+    const auto num_steps = job.phase.grid.num_steps();
+    for (std::int64_t n = 0; n <= num_steps; ++n) {
+      std::vector<at::Tensor> rows;
+      for (std::int64_t i = 0; i < examples; ++i) rows.push_back(trips[static_cast<std::size_t>(i)].path.select(0, n));
+      auto state = states.unflatten(at::stack(rows));
+      state.merge(certificates(trips, examples, n, num_steps));
+      recorder.record(job.phase.grid.at(n), state);
+    }
+  }
+
+  std::int64_t num_inference_steps_ = 20;
+  espalier::inverse_noise::SolverOptions solver_;
+  std::int64_t known_noise_per_block_ = 4;
+  double perturbation_ = 0.0;
+};
+
+}  // namespace
+
+ESPALIER_PLUGIN(plugin) {
+  plugin.noise_corrector<InverseNoise>(
+      "inverse_noise", /*numerics_version=*/1, /*takes=*/kProcess,
+      "Inverts a flow's Euler sampling exactly, from examples to the noise that it would have made them of.");
+}

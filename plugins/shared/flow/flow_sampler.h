@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/sdk/sampler.h"
+
+namespace espalier::flow {
+
+inline constexpr const char* kProcess = "rectified_flow";
+
+// Whether a model is a noise corrector's flow: it makes the noise of another sampling (ModelInfo::corrects), and is never guided.
+bool is_corrector(const ModelInfo& model);
+
+// What the samplers of a rectified flow share: all but how a step is taken. They are deterministic; the noise at the start is all they
+// draw.
+class FlowSampler : public Sampler {
+ public:
+  void options(Schema& schema) override;
+
+  // One phase, from noise. Throws ConfigError for a prior; for a model of another process, for a noise corrector's flow under guidance, and
+  // where a step has no model.
+  std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const override;
+  std::int64_t network_evaluations(const Segment& segment) const override;
+  void sample(const SampleJob& job, Recorder& recorder) const override;
+
+ protected:
+  explicit FlowSampler(std::string name) : name_(std::move(name)) {}
+
+  // The state at `to` of the path that goes through x at `from`.
+  virtual State step(const GuidedModel& model, const diffusion::NoiseProcess& process, const State& x, const diffusion::GridPoint& from,
+                     const diffusion::GridPoint& to, random::Draws& draws) const = 0;
+  // What step() asks of the network in a segment, guidance not counted.
+  virtual std::int64_t predictions(const Segment& segment) const = 0;
+
+  const std::string& name() const { return name_; }
+  std::int64_t num_inference_steps() const { return num_inference_steps_; }
+
+ private:
+  State run(const SampleJob& job, std::size_t phase, State x, Recorder* recorder) const;
+  double guidance_of(const ModelInfo& model) const { return is_corrector(model) ? 1.0 : guidance_scale_; }
+
+  std::string name_;
+  std::int64_t num_inference_steps_ = 50;
+  double guidance_scale_ = 1.0;
+};
+
+}  // namespace espalier::flow

@@ -1,0 +1,58 @@
+#include "plugins/shared/pictures/image.h"
+
+#include <ATen/ops/_upsample_bilinear2d_aa.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "runtime/base/errors.h"
+
+namespace espalier::pictures {
+
+namespace fs = std::filesystem;
+
+at::Tensor to_image(const at::Tensor& bytes, std::int64_t resolution) {
+  const at::Tensor image = bytes.to(at::kFloat).div(255.0);
+  if (resolution == 0 || (image.size(2) == resolution && image.size(3) == resolution)) return image;
+  const std::int64_t side = std::min(image.size(2), image.size(3));
+  const at::Tensor square = image.narrow(2, (image.size(2) - side) / 2, side).narrow(3, (image.size(3) - side) / 2, side);
+  return at::_upsample_bilinear2d_aa(square.contiguous(), {resolution, resolution}, /*align_corners=*/false).clamp(0.0, 1.0);
+}
+
+std::vector<Picture> draw_images(const at::Tensor& image) {
+  const std::int64_t height = image.size(2), width = image.size(3);
+  const at::Tensor bytes = image.detach()
+                               .to(at::kCPU)
+                               .expand({image.size(0), 3, height, width})
+                               .permute({0, 2, 3, 1})
+                               .clamp(0.0, 1.0)
+                               .mul(255.0)
+                               .round()
+                               .to(at::kByte)
+                               .contiguous();  // [B, H, W, 3]
+  std::vector<Picture> pictures;
+  const std::uint8_t* data = bytes.const_data_ptr<std::uint8_t>();
+  for (std::int64_t b = 0; b < bytes.size(0); ++b, data += 3 * height * width) {
+    pictures.push_back({width, height, {data, data + 3 * height * width}});
+  }
+  return pictures;
+}
+
+fs::path find_data(const std::string& data, const std::string& plugin) {
+  if (fs::is_directory(data)) return data;
+  std::vector<fs::path> tried = {data};
+  if (data.find('/') == std::string::npos) {
+    if (const char* base = std::getenv("ESPALIER_DATA")) tried.emplace_back(fs::path(base) / data);
+    tried.emplace_back(fs::path("datasets") / data);
+    tried.emplace_back(fs::path("../shared/data") / data);
+  }
+  std::string places;
+  for (const fs::path& path : tried) {
+    if (fs::is_directory(path)) return path;
+    places += (places.empty() ? "" : ", ") + path.string();
+  }
+  throw DataError(plugin + ": data = \"" + data + "\" is no folder (tried " + places +
+                  "); name a folder, or set ESPALIER_DATA to the folder that holds the data sets");
+}
+
+}  // namespace espalier::pictures

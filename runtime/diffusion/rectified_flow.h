@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "runtime/diffusion/process.h"
+#include "runtime/diffusion/scheduler_config.h"
+
+namespace espalier::diffusion {
+
+// Straight paths between noise and data (Liu et al., arXiv 2209.03003): x_t = (1-t) eps + t x_0, time t from 0 (noise) to 1 (data), so that
+// a state at t has level {t, 1-t}. The velocity is v = x_0 - eps; the network predicts -v and is told num_train_timesteps (1-t), as
+// diffusers' FlowMatchEulerDiscreteScheduler has it. Coefficients are computed in double and applied in the state's own dtype.
+class RectifiedFlow final : public NoiseProcess {
+ public:
+  explicit RectifiedFlow(const FlowConfig& config) : config_(config) {}
+
+  std::string name() const override { return "rectified_flow"; }
+  Value config() const override { return to_value(config_); }
+
+  // t_k = k/N with k = N - steps_remaining; diffusers' sigmas are linspace(1, 1/N, N) here. Throws ConfigError below one step.
+  Grid grid(std::int64_t num_inference_steps) const override;
+  State prior(const StateSpec& spec, random::Draws& draws) const override;
+
+  // Euler's: x + (t' - t) v. Draws nothing; eta other than 0 is an InternalError. `from` and `to` need not be neighbours, and where the
+  // prediction is a mean of several the step is that of another Runge-Kutta method.
+  State step(const State& x, const State& prediction, const GridPoint& from, const GridPoint& to, double eta,
+             random::Draws& draws) const override;
+  std::optional<at::Tensor> transition_log_prob(const State& x, const State& prediction, const State& next, const GridPoint& from,
+                                                const GridPoint& to, double eta) const override;
+
+  // method.md's `forward` loss from a state at t, with e the fresh noise and the sampling time s uniform on (0, bound), bound the smaller
+  // of the times that `reached` and `noisier_than` stand for:
+  //   (sigma/D)^2 || prediction(X_s, s) - target ||^2 / elements,   X_s = (s/t) start + sigma e,   target = (D/sigma) e - start/t,
+  //   sigma^2 = (1-s)^2 - (s(1-t)/t)^2,   D = (1-s) + s(1-t)^2/t^2.
+  // A clean start (t = 1) makes it diffusers' MSE on e - x_0.
+  at::Tensor loss(const Predict& predict, const TrainingBatch& batch, random::Draws& draws) const override;
+
+ private:
+  FlowConfig config_;
+};
+
+}  // namespace espalier::diffusion

@@ -1,0 +1,32 @@
+#include "runtime/exec/blocks.h"
+
+#include "runtime/base/errors.h"
+
+namespace espalier::exec {
+
+void KeepSteps::record(const diffusion::GridPoint& point, const State& state) {
+  if (!wanted_.contains(point.steps_remaining)) return;
+  auto& kept = kept_[point.steps_remaining];
+  kept.step = point.steps_remaining;
+  kept.timestep = point.timestep;
+  kept.alpha = point.level.alpha;
+  kept.sigma = point.level.sigma;
+  for (const auto& [name, tensor] : state) kept.state[name] = tensor.to(at::kCPU).clone();
+}
+
+const std::map<std::int64_t, cache::Block::Recorded>& KeepSteps::kept() const {
+  for (const auto step : wanted_) {
+    if (!kept_.contains(step)) throw StageError("the stage recorded no state with " + std::to_string(step) + " steps remaining");
+  }
+  return kept_;
+}
+
+std::vector<std::uint64_t> of_shard(const std::vector<std::uint64_t>& blocks, const Shard& shard) {
+  std::vector<std::uint64_t> mine;
+  for (const auto block : blocks) {
+    if (static_cast<std::int64_t>(block % static_cast<std::uint64_t>(shard.count)) == shard.number - 1) mine.push_back(block);
+  }
+  return mine;
+}
+
+}  // namespace espalier::exec

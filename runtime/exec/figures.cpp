@@ -1,0 +1,145 @@
+// Measuring: from scores and trajectories in the cache to one small published entry of figures and plots.
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/zeros.h>
+
+#include <optional>
+
+#include "runtime/base/errors.h"
+#include "runtime/exec/context.h"
+#include "runtime/exec/device.h"
+#include "runtime/model/flops.h"
+
+namespace espalier::exec {
+namespace {
+
+Value::List floats(const std::vector<double>& numbers) { return {numbers.begin(), numbers.end()}; }
+
+// One pass of the network for one sample, and of what embeds its condition.
+struct PassFlops {
+  double predict = 0;
+  double embed = 0;
+};
+
+PassFlops pass_flops(const Context& context, const Model& model, const TensorMap& condition) {
+  const at::NoGradGuard no_grad;
+  State state;
+  for (const auto& [name, field] : context.spec.domain->state_spec()) {
+    std::vector<std::int64_t> shape{1};
+    shape.insert(shape.end(), field.shape.begin(), field.shape.end());
+    state.emplace(name, at::zeros(shape, at::TensorOptions().dtype(field.dtype).device(context.device)));
+  }
+  TensorMap raw;
+  for (const auto& [name, tensor] : condition) raw.emplace(name, tensor.to(context.device));
+  const auto timestep = at::zeros({1}, at::TensorOptions().dtype(at::kFloat).device(context.device));
+  PassFlops flops;
+  TensorMap embedded;
+  flops.embed = model::count_flops([&] { embedded = model.network->embed(model.weights, raw); });
+  flops.predict = model::count_flops([&] { model.network->predict(model.weights, state, timestep, embedded); });
+  return flops;
+}
+
+class CachedSamples final : public SampleSet {
+ public:
+  CachedSamples(Context& context, std::string tag)
+      : context_(context),
+        tag_(std::move(tag)),
+        result_(context.results.at(tag_)),
+        block_size_(context.spec.find(tag_)->sampler.block_size) {}
+
+  const std::string& tag() const override { return tag_; }
+  std::int64_t size() const override { return result_.count; }
+  const diffusion::Grid& grid() const override { return result_.grid; }
+
+  State states(std::int64_t steps_remaining, std::int64_t first, std::int64_t count) const override {
+    if (first < 0 || count < 0 || first + count > result_.count) throw InternalError("rows beyond the view of stage '" + tag_ + "'");
+    std::map<std::string, std::vector<at::Tensor>> parts;
+    for (std::int64_t row = first; row < first + count;) {
+      const auto block = read_steps(context_, result_, static_cast<std::uint64_t>(row / block_size_), {steps_remaining});
+      const auto from = row % block_size_, taken = std::min(block_size_ - from, first + count - row);
+      for (const auto& [name, tensor] : block.steps.front().state) parts[name].push_back(tensor.narrow(0, from, taken));
+      row += taken;
+    }
+    State state;
+    for (const auto& [name, tensors] : parts) state.emplace(name, at::cat(tensors));
+    return state;
+  }
+
+  double flops_per_sample() const override {
+    const auto& stage = *context_.spec.find(tag_);
+    const auto* sampler = dynamic_cast<const Sampler*>(stage.plugin.get());
+    if (sampler == nullptr) return 0;
+    const auto plan = plan::plan_stage(context_.spec, stage, context_.results, context_.store);
+    std::map<Hex, std::string> tags;
+    for (const auto& input : stage.inputs) {
+      for (const auto& tag : input.tags) tags.emplace(context_.results.at(tag).digest, tag);
+    }
+    const auto condition = context_.spec.conditions(stage).rows({0});
+    double flops = 0;
+    for (const auto& phase : plan.phases) {
+      for (const auto& segment : phase.segments) {
+        const auto pass = pass_flops(context_, *context_.model(tags.at(segment.model.digest)), condition);
+        flops += pass.embed + pass.predict * static_cast<double>(sampler->network_evaluations(segment));
+      }
+    }
+    return flops;
+  }
+
+ private:
+  Context& context_;
+  std::string tag_;
+  plan::Result result_;
+  std::int64_t block_size_;
+};
+
+Value plot_value(const Plot& plot) {
+  Value::List series;
+  for (const auto& one : plot.series) {
+    series.push_back(
+        Value::Map{{"name", one.name}, {"x", floats(one.x)}, {"y", floats(one.y)}, {"low", floats(one.low)}, {"high", floats(one.high)}});
+  }
+  return Value::Map{{"name", plot.name},   {"x_label", plot.x_label}, {"y_label", plot.y_label},
+                    {"log_x", plot.log_x}, {"log_y", plot.log_y},     {"series", std::move(series)}};
+}
+
+MetricInput metric_input(Context& context, const config::StageSpec& stage) {
+  MetricInput input;
+  input.key = {context.spec.seed, random::Purpose::evaluation, 0, 0};
+  input.domain = context.spec.domain.get();
+  input.device = context.device;
+  for (const auto& port : stage.inputs) {
+    for (const auto& tag : port.tags) {
+      if (port.port == "samples") {
+        input.samples.push_back(sample_set(context, tag));
+      } else if (port.port == "model") {
+        input.model = context.model(tag);
+      } else {
+        input.scores[port.port].push_back(
+            {tag, read_view_scores(context, tag), view_conditions(context, *context.spec.find(tag), context.results.at(tag).count)});
+      }
+    }
+  }
+  return input;
+}
+
+}  // namespace
+
+std::shared_ptr<const SampleSet> sample_set(Context& context, const std::string& tag) {
+  return std::make_shared<CachedSamples>(context, tag);
+}
+
+void compute_figures(Context& context, const plan::StagePlan& plan) {
+  at::set_num_threads(usable_cores());
+  const auto findings = dynamic_cast<const Metric&>(*plan.stage->plugin).measure(metric_input(context, *plan.stage));
+  Value::List figures, plots;
+  for (const auto& figure : findings.figures) {
+    figures.push_back(Value::Map{{"name", figure.name}, {"value", figure.value}, {"low", figure.low}, {"high", figure.high}});
+  }
+  for (const auto& plot : findings.plots) plots.push_back(plot_value(plot));
+  const Value content = Value::Map{{"figures", figures}, {"plots", plots}};
+  publish(context, plan, content, "figures.json", content);
+}
+
+}  // namespace espalier::exec

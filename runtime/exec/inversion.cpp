@@ -1,0 +1,163 @@
+// Inverse noise correction's first half: missing blocks of examples, each run back to its noise by one worker.
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/tensor.h>
+
+#include "runtime/base/errors.h"
+#include "runtime/exec/blocks.h"
+#include "runtime/exec/device.h"
+
+namespace espalier::exec {
+namespace {
+
+// Everything about a noise_corrector stage that its blocks share.
+struct Inversion {
+  const NoiseCorrector& corrector;
+  const config::SamplerView& view;
+  const Phase& phase;
+  std::shared_ptr<const Model> model;
+  std::unique_ptr<Examples> examples;
+  StateSpec spec;
+  std::uint64_t seed;
+
+  Inversion(Context& context, const plan::StagePlan& plan)
+      : corrector(dynamic_cast<const NoiseCorrector&>(*plan.stage->plugin)),
+        view(plan.stage->sampler),
+        phase(plan.phases.front()),
+        model(context.model(plan.stage->input("model")->tags.front())),
+        examples(context.spec.domain->examples(view.split)),
+        spec(context.spec.domain->state_spec()),
+        seed(context.spec.seed) {}
+
+  // The last block goes round to the first examples: what lies beyond the last one is in no view.
+  cache::Block block(std::uint64_t number, const std::set<std::int64_t>& steps, const Context& context, std::int64_t& evaluations) const {
+    cache::Block block;
+    block.number = number;
+    std::vector<std::uint64_t> positions;
+    for (std::int64_t i = 0; i < view.block_size; ++i) {
+      block.index.push_back(number * static_cast<std::uint64_t>(view.block_size) + static_cast<std::uint64_t>(i));
+      positions.push_back(block.index.back() % static_cast<std::uint64_t>(examples->size()));
+    }
+    block.condition = positions;
+    auto batch = examples->at(positions);
+    for (auto* map : {&batch.state, &batch.condition}) {
+      for (auto& [name, tensor] : *map) tensor = tensor.to(context.device);
+    }
+    random::Draws draws({seed, random::Purpose::sampling, 0, 0}, block.index);
+    KeepSteps recorder(steps);
+    const at::NoGradGuard no_grad;
+    evaluations = corrector.invert(
+        {phase, *model, spec, batch.state, batch.condition, view.micro_batch, draws, context.device, context.stop}, recorder);
+    const auto& kept = recorder.kept();
+    for (auto step = kept.rbegin(); step != kept.rend(); ++step) block.steps.push_back(step->second);
+    return block;
+  }
+};
+
+// Step N of each block of an inversion, and how many of its rows are in the view.
+void for_each_noise(Context& context, const std::string& tag, const std::function<void(const cache::Block&, std::int64_t)>& visit) {
+  const auto& result = context.results.at(tag);
+  const auto block_size = context.spec.find(result.samples)->sampler.block_size;
+  for (std::int64_t first = 0; first < result.count; first += block_size) {
+    visit(read_steps(context, result, static_cast<std::uint64_t>(first / block_size), {result.grid.num_steps()}),
+          std::min(block_size, result.count - first));
+  }
+}
+
+std::vector<std::int64_t> converged_rows(const cache::Block& block, std::int64_t count) {
+  const auto converged = block.steps.front().state.at(inversion::kConverged).to(at::kFloat).contiguous();
+  std::vector<std::int64_t> rows;
+  for (std::int64_t i = 0; i < count; ++i) {
+    if (converged.const_data_ptr<float>()[i] != 0.0F) rows.push_back(i);
+  }
+  return rows;
+}
+
+class InvertedNoises final : public Examples {
+ public:
+  explicit InvertedNoises(Hex digest) : digest_(std::move(digest)) {}
+  std::int64_t size() const override { return static_cast<std::int64_t>(facts.size()); }
+  Hex digest() const override { return digest_; }
+  Batch at(const std::vector<std::uint64_t>& positions) const override {
+    const std::vector<std::int64_t> rows(positions.begin(), positions.end());
+    const auto index = at::tensor(rows, at::kLong);
+    Batch batch;
+    for (const auto& [name, tensor] : state) batch.state.emplace(name, tensor.index_select(0, index));
+    for (const auto& [name, tensor] : condition) batch.condition.emplace(name, tensor.index_select(0, index));
+    for (const auto row : rows) batch.facts.push_back(facts.at(static_cast<std::size_t>(row)));
+    return batch;
+  }
+
+  State state;
+  TensorMap condition;
+  std::vector<Value> facts;
+
+ private:
+  Hex digest_;
+};
+
+}  // namespace
+
+Work compute_inversion(Context& context, const plan::StagePlan& plan) {
+  const Inversion job(context, plan);
+  const auto set_id = context.store.ensure_set(plan.request);
+  const auto blocks = of_shard(plan.missing, context.options.shard);
+  context.progress.begin(plan.stage->tag, static_cast<std::int64_t>(blocks.size()) * job.view.block_size, "example");
+  std::atomic<std::int64_t> spent{0};
+  for_each_parallel(blocks.size(), context.workers(), [&](std::size_t i) {
+    context.check_stop();
+    const auto start = std::chrono::steady_clock::now();
+    std::int64_t evaluations = 0;
+    const auto block = job.block(blocks[i], plan.missing_steps.at(blocks[i]), context, evaluations);
+    context.store.publish_block(set_id, block, {numerics_class(context.device, 1), seconds_since(start), evaluations});
+    spent += evaluations;
+    context.progress.advance(job.view.block_size);
+  });
+  context.progress.end();
+  return {static_cast<std::int64_t>(blocks.size()) * job.view.block_size, spent};
+}
+
+void check_inversion(Context& context, const config::StageSpec& stage) {
+  std::int64_t total = 0, converged = 0;
+  for_each_noise(context, stage.tag, [&](const cache::Block& block, std::int64_t count) {
+    total += count;
+    converged += static_cast<std::int64_t>(converged_rows(block, count).size());
+  });
+  const auto failed = total - converged;
+  if (failed > 0) {
+    context.progress.say("stage '" + stage.tag + "': " + std::to_string(failed) + " of " + std::to_string(total) +
+                         " inversions did not converge and are set aside");
+  }
+  if (static_cast<double>(failed) > stage.max_unconverged_fraction * static_cast<double>(total)) {
+    throw StageError("stage '" + stage.tag + "': " + std::to_string(failed) + " of " + std::to_string(total) +
+                     " inversions did not converge, above max_unconverged_fraction = " + std::to_string(stage.max_unconverged_fraction) +
+                     "; try more num_inference_steps (smaller steps contract better), more max_iterations, or a looser tolerance");
+  }
+}
+
+std::shared_ptr<const Examples> inverted_noises(Context& context, const std::string& tag) {
+  const auto& result = context.results.at(tag);
+  const auto& stage = *context.spec.find(result.samples);
+  const auto examples = context.spec.domain->examples(stage.sampler.split);
+  const auto spec = context.spec.domain->state_spec();
+  auto noises = std::make_shared<InvertedNoises>(result.set_id);
+  std::map<std::string, std::vector<at::Tensor>> states, conditions;
+  for_each_noise(context, tag, [&](const cache::Block& block, std::int64_t count) {
+    const auto rows = converged_rows(block, count);
+    if (rows.empty()) return;
+    const auto index = at::tensor(rows, at::kLong);
+    for (const auto& [name, field] : spec) states[name].push_back(block.steps.front().state.at(name).index_select(0, index));
+    std::vector<std::uint64_t> positions;
+    for (const auto row : rows) positions.push_back(block.condition.at(static_cast<std::size_t>(row)));
+    const auto batch = examples->at(positions);
+    for (const auto& [name, tensor] : batch.condition) conditions[name].push_back(tensor);
+    noises->facts.insert(noises->facts.end(), batch.facts.begin(), batch.facts.end());
+  });
+  if (noises->size() == 0) throw StageError("stage '" + tag + "': no inversion converged; there is no noise to train on");
+  for (const auto& [name, parts] : states) noises->state.emplace(name, at::cat(parts));
+  for (const auto& [name, parts] : conditions) noises->condition.emplace(name, at::cat(parts));
+  return noises;
+}
+
+}  // namespace espalier::exec

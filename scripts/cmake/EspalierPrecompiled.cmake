@@ -1,0 +1,31 @@
+# LibTorch's headers take most of a file's compile time, so each kind of target precompiles them once:
+#   espalier_precompiled(TARGET KIND) with KIND core, plugin or test, whose compiler options differ.
+option(ESPALIER_PRECOMPILE "Precompile the headers that most files include" ON)
+
+set(ESPALIER_PRECOMPILED_core <algorithm> <cmath> <cstdint> <filesystem> <functional> <map> <memory> <optional> <set> <string> <vector>
+  <fmt/format.h> <ATen/core/Tensor.h> <ATen/TensorOperators.h>)
+set(ESPALIER_PRECOMPILED_plugin ${ESPALIER_PRECOMPILED_core})
+set(ESPALIER_PRECOMPILED_test ${ESPALIER_PRECOMPILED_core} <gmock/gmock.h> <gtest/gtest.h>)
+
+function(espalier_precompiled target kind)
+  if(NOT ESPALIER_PRECOMPILE)
+    return()
+  endif()
+  set(owner espalier_precompiled_${kind})
+  if(NOT TARGET ${owner})
+    set(empty "${CMAKE_BINARY_DIR}/${owner}.cpp")
+    if(NOT EXISTS "${empty}")
+      file(WRITE "${empty}" "")
+    endif()
+    add_library(${owner} OBJECT EXCLUDE_FROM_ALL "${empty}")
+    target_link_libraries(${owner} PRIVATE espalier_flags torch::cpu fmt::fmt)
+    if(kind STREQUAL plugin)
+      target_compile_options(${owner} PRIVATE ${ESPALIER_PLUGIN_FLAGS})
+    elseif(kind STREQUAL test)
+      target_compile_options(${owner} PRIVATE ${ESPALIER_TEST_FLAGS})
+      target_link_libraries(${owner} PRIVATE GTest::gmock)
+    endif()
+    target_precompile_headers(${owner} PRIVATE ${ESPALIER_PRECOMPILED_${kind}})
+  endif()
+  target_precompile_headers(${target} REUSE_FROM ${owner})
+endfunction()

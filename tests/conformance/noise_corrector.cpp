@@ -1,0 +1,172 @@
+#include <cmath>
+#include <map>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/isnan.h>
+#include <ATen/ops/zeros_like.h>
+
+#include "tests/conformance/conformance.h"
+#include "tests/conformance/toy.h"
+
+namespace espalier::conformance {
+namespace {
+
+constexpr std::int64_t kMicroBatch = 4;
+
+class Kept final : public Recorder {
+ public:
+  void record(const diffusion::GridPoint& point, const State& state) override {
+    points.push_back(point);
+    states.push_back({});
+    for (const auto& [name, tensor] : state) states.back().emplace(name, tensor.clone());
+  }
+  std::vector<diffusion::GridPoint> points;
+  std::vector<State> states;  // from the sample to the noise
+};
+
+class StopAtOnce final : public StopToken {
+ public:
+  bool stop_requested() const override { return true; }
+};
+
+struct Inverted {
+  Kept kept;
+  std::int64_t evaluations = 0;
+  const State& noise() const { return kept.states.back(); }
+};
+
+struct Fixture {
+  std::unique_ptr<NoiseCorrector> corrector;
+  Model model = toy_model(1, "rectified_flow");
+  std::unique_ptr<Domain> domain = toy_domain();
+  StateSpec spec = domain->state_spec();
+  Phase phase;
+
+  Inverted run(const std::vector<std::uint64_t>& positions, const StopToken& stop = NeverStop()) const {
+    const auto batch = domain->examples("train")->at(positions);
+    State examples;
+    for (const auto& [name, tensor] : batch.state) examples.emplace(name, tensor.clone());
+    random::Draws draws({.seed = 42, .purpose = random::Purpose::sampling, .round = 0, .branch = 0}, positions);
+    Inverted out;
+    const at::NoGradGuard no_grad;
+    out.evaluations = corrector->invert({phase, model, spec, examples, batch.condition, kMicroBatch, draws, at::kCPU, stop}, out.kept);
+    for (const auto& [name, tensor] : batch.state) EXPECT_TRUE(at::equal(tensor, examples.at(name))) << "inverting changed the examples";
+    return out;
+  }
+};
+
+void check_phase(const Fixture& fixture) {
+  const auto &phase = fixture.phase, again = fixture.corrector->phase(fixture.model.info);
+  EXPECT_EQ(phase.to_value(), again.to_value()) << "phase() is not pure";
+  EXPECT_EQ(phase.start, "examples");
+  ASSERT_EQ(phase.segments.size(), 1u);
+  EXPECT_EQ(phase.segments.front().first, phase.grid.num_steps());
+  EXPECT_EQ(phase.segments.front().last, 0);
+  EXPECT_GE(fixture.corrector->expected_evaluations(phase), 2 * phase.grid.num_steps()) << "a step back and one to check it is the least";
+  EXPECT_THROW(fixture.corrector->phase(toy_model().info), ConfigError) << "a model that is no flow was accepted";
+}
+
+// False when there is too little to look further.
+bool check_record(const Fixture& fixture, const Inverted& inverted, std::int64_t batch) {
+  const auto steps = fixture.phase.grid.num_steps();
+  const std::map<std::string, std::vector<std::int64_t>> certificates{
+      {inversion::kConverged, {batch}},       {inversion::kRoundTripError, {batch}},     {inversion::kKnownNoiseError, {batch}},
+      {inversion::kResidual, {batch, steps}}, {inversion::kContraction, {batch, steps}}, {inversion::kIterations, {batch, steps}}};
+  EXPECT_EQ(static_cast<std::int64_t>(inverted.kept.points.size()), steps + 1) << "every grid point is recorded once";
+  if (static_cast<std::int64_t>(inverted.kept.points.size()) != steps + 1) return false;
+  for (std::int64_t n = 0; n <= steps; ++n) {
+    const auto& state = inverted.kept.states[static_cast<std::size_t>(n)];
+    EXPECT_EQ(inverted.kept.points[static_cast<std::size_t>(n)].steps_remaining, n) << "recorded out of order: the sample is first";
+    EXPECT_EQ(state.size(), fixture.spec.size() + certificates.size());
+    EXPECT_TRUE(at::isfinite(state.at("sample")).all().item<bool>());
+    EXPECT_EQ(state.at("sample").sizes().vec(), (std::vector<std::int64_t>{batch, 3, 8, 8}));
+    for (const auto& [name, shape] : certificates) {
+      EXPECT_TRUE(state.contains(name)) << "'" << name << "' is not recorded at step " << n;
+      if (!state.contains(name)) return false;
+      EXPECT_EQ(state.at(name).sizes().vec(), shape) << name;
+      EXPECT_EQ(state.at(name).scalar_type(), at::kFloat) << name;
+      if (n == 0) {
+        EXPECT_TRUE(at::equal(state.at(name), at::zeros_like(state.at(name)))) << "'" << name << "' is 0 at the sample";
+      }
+    }
+  }
+  return true;
+}
+
+// What is recorded must be what it says: going forward again, by the process and the network alone.
+void check_certificates(const Fixture& fixture, const Inverted& inverted, const std::vector<std::uint64_t>& positions) {
+  const auto& certified = inverted.noise();
+  const auto& converged = certified.at(inversion::kConverged);
+  EXPECT_TRUE((converged.eq(0) + converged.eq(1)).all().item<bool>());
+  EXPECT_GT(converged.sum().item<double>(), 0) << "no inversion of a gentle flow converged";
+  const auto worst = std::get<0>(certified.at(inversion::kResidual).max(1));  // [B]
+  EXPECT_LT((worst * converged).max().item<double>(), 1e-3) << "an inversion is called converged though a step misses by this";
+  const auto condition = fixture.domain->examples("train")->at(positions).condition;
+  const auto embedded = fixture.model.network->embed(fixture.model.weights, condition);
+  const auto rms = [](const at::Tensor& difference) { return difference.square().mean({1, 2, 3}).sqrt(); };  // [B]
+  random::Draws draws({}, positions);
+  auto x = certified.at("sample");
+  const auto forward = [&](const at::Tensor& from, std::int64_t n) {
+    const auto &here = fixture.phase.grid.at(n), &next = fixture.phase.grid.at(n - 1);
+    const auto time = at::zeros_like(converged) + here.timestep;
+    const auto prediction = fixture.model.network->predict(fixture.model.weights, {{"sample", from}}, time, embedded);
+    return fixture.model.process->step({{"sample", from}}, prediction, here, next, 0.0, draws).at("sample");
+  };
+  for (auto n = fixture.phase.grid.num_steps(); n > 0; --n) {
+    const auto &above = inverted.kept.states[static_cast<std::size_t>(n)], &below = inverted.kept.states[static_cast<std::size_t>(n - 1)];
+    const auto residual = rms(forward(above.at("sample"), n) - below.at("sample"));
+    EXPECT_TRUE(residual.allclose(certified.at(inversion::kResidual).select(1, n - 1), 1e-2, 2e-6))
+        << "'residual' at step " << n << " is not how far the network's step back misses";
+    x = forward(x, n);
+  }
+  const auto error = rms(x - inverted.kept.states.front().at("sample"));
+  EXPECT_TRUE(error.allclose(certified.at(inversion::kRoundTripError), 1e-2, 2e-6)) << "'round_trip_error' is another";
+  EXPECT_TRUE((certified.at(inversion::kIterations).ge(1)).all().item<bool>());
+  const auto& known = certified.at(inversion::kKnownNoiseError);
+  EXPECT_TRUE((at::isnan(known) + known.ge(0)).all().item<bool>());
+}
+
+bool same(const at::Tensor& a, const at::Tensor& b) { return (a.eq(b) + at::isnan(a) * at::isnan(b)).all().item<bool>(); }
+
+void check_independence(const Fixture& fixture) {
+  const auto one = fixture.run({3, 8, 0, 5, 2}), again = fixture.run({3, 8, 0, 5, 2});
+  const auto other = fixture.run({16, 3, 7, 8, 1, 9, 4});  // 3 and 8 again, at other places, among others and more of them
+  ASSERT_EQ(one.kept.states.size(), other.kept.states.size());
+  for (std::size_t n = 0; n < one.kept.states.size(); ++n) {
+    for (const auto& [name, tensor] : one.kept.states[n]) {
+      const auto where = "'" + name + "' at " + std::to_string(n) + " steps remaining";
+      EXPECT_TRUE(same(tensor, again.kept.states[n].at(name))) << "inverted twice with two results: " << where;
+      if (name == inversion::kKnownNoiseError) continue;  // tried on a block's first rows
+      EXPECT_TRUE(same(tensor[0], other.kept.states[n].at(name)[1])) << "example 3 depends on its block: " << where;
+      EXPECT_TRUE(same(tensor[1], other.kept.states[n].at(name)[3])) << "example 8 depends on its block: " << where;
+    }
+  }
+  EXPECT_FALSE(at::equal(one.noise().at("sample")[0], one.noise().at("sample")[1]));
+}
+
+}  // namespace
+
+void check_noise_corrector(const PluginEntry& entry, const Options& options) {
+  check_options(entry);
+  SCOPED_TRACE("conformance of " + entry.kind + "." + entry.name);
+  Options few = options;
+  few.try_emplace("num_inference_steps", 5);
+  Fixture fixture;
+  fixture.corrector = make<NoiseCorrector>(entry, few);
+  fixture.phase = fixture.corrector->phase(fixture.model.info);
+  check_phase(fixture);
+  const auto* network = dynamic_cast<const ToyNetwork*>(fixture.model.network.get());
+  const auto before = network->rows();
+  const std::vector<std::uint64_t> positions{0, 1, 2, 3, 4, 5};
+  const auto inverted = fixture.run(positions);
+  EXPECT_EQ(inverted.evaluations, network->rows() - before) << "the evaluations returned are not those of the network";
+  if (!check_record(fixture, inverted, 6)) return;
+  check_certificates(fixture, inverted, positions);
+  check_independence(fixture);
+  EXPECT_THROW(fixture.run(positions, StopAtOnce()), Stopped) << "went on though asked to stop";
+}
+
+}  // namespace espalier::conformance

@@ -1,0 +1,128 @@
+// Inversions of examples, the flow trained on them, and samplers that start from it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "fake_pipeline.h"
+#include "runtime/base/errors.h"
+
+namespace espalier::plan {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+std::string corrected_text() {
+  return R"(
+name = "corrected"
+[domain]
+type = "domain.fake"
+[domain.options]
+example_count = 100
+[models]
+small = "small model"
+[[stage]]
+tag = "inversions"
+type = "noise_corrector.fake"
+inputs = { model = "domain" }
+[stage.options]
+block_size = 16
+[[stage]]
+tag = "corrector"
+type = "trainer.fake"
+inputs = { model = "small", examples = "inversions" }
+[[stage]]
+tag = "plain"
+type = "sampler.fake"
+inputs = { model = "domain" }
+[stage.options]
+record_steps = [1.0]
+[[stage]]
+tag = "corrected"
+type = "sampler.fake"
+inputs = { model = "domain", prior = "corrector" }
+[stage.options]
+record_steps = [1.0]
+)";
+}
+
+const Fake& corrected(const std::vector<std::string>& overrides = {}) { return pipeline(overrides, {}, corrected_text()); }
+
+Plans after_a_run(const std::vector<std::string>& overrides = {}) {
+  FakeIndex index;
+  return run_all(corrected(overrides), index);
+}
+
+TEST(Inversion, HoldsTheExampleAndItsNoise) {
+  const auto plan = plan_all(corrected(), FakeIndex()).at("inversions");
+  EXPECT_THAT(plan.steps, ElementsAre(0, 4));
+  EXPECT_EQ(plan.samples, 100);
+  EXPECT_EQ(plan.missing.size(), 7u);
+  EXPECT_EQ(plan.network_evaluations, 7 * 16 * 32);
+}
+
+TEST(Inversion, GrowsByTheExamplesThatAreNew) {
+  FakeIndex index;
+  index.carry_out(plan_all(corrected({"inversions.max_examples=40"}), index).at("inversions"));
+  EXPECT_THAT(plan_all(corrected(), index).at("inversions").missing, ElementsAre(3, 4, 5, 6));
+  EXPECT_EQ(plan_all(corrected({"inversions.max_examples=30"}), index).at("inversions").action, Action::reuse);
+  EXPECT_EQ(plan_all(corrected({"inversions.max_examples=1000"}), index).at("inversions").samples, 100) << "there are no more";
+}
+
+TEST(Inversion, IsKnownByItsExamplesModelAndOptions) {
+  const auto key = [](const std::vector<std::string>& overrides) {
+    return plan_all(corrected(overrides), FakeIndex()).at("inversions").key;
+  };
+  const auto plain = key({});
+  for (const char* other : {"domain.examples=others", "domain.example_count=99", "domain.weights=others", "inversions.tolerance=1e-3",
+                            "inversions.block_size=32", "seed=3"}) {
+    EXPECT_NE(key({other}), plain) << other;
+  }
+  for (const char* same : {"inversions.max_examples=40", "inversions.record_steps=[1]", "inversions.max_unconverged_fraction=0.5",
+                           "domain.prompts=others", "domain.decoder=another"}) {
+    EXPECT_EQ(key({same}), plain) << same;
+  }
+}
+
+TEST(Inversion, NeedsExamplesThatEnd) {
+  EXPECT_THAT([] { plan_all(corrected({"domain.example_count=0"}), FakeIndex()); }, ThrowsMessage<ConfigError>(HasSubstr("without end")));
+}
+
+TEST(Corrector, DependsOnTheNoisesAndTheirNumber) {
+  const auto plain = after_a_run(), fewer = after_a_run({"inversions.max_examples=40"}), other = after_a_run({"inversions.tolerance=1e-3"});
+  EXPECT_NE(plain.at("corrector").key, fewer.at("corrector").key);
+  EXPECT_NE(plain.at("corrector").key, other.at("corrector").key);
+  EXPECT_EQ(plain.at("corrector").request.at("model").at("weights").as_string(), sha256("small model"));
+}
+
+TEST(Prior, ComesFirstAndItsNoiseMayBeKept) {
+  const auto plans = after_a_run();
+  const auto &plain = plans.at("plain"), &with_prior = plans.at("corrected");
+  EXPECT_NE(plain.key, with_prior.key);
+  ASSERT_EQ(with_prior.phases.size(), 2u);
+  EXPECT_EQ(with_prior.phases.front().segments.front().model.digest, plans.at("corrector").result->digest);
+  EXPECT_EQ(with_prior.phases.back().start, "previous");
+  EXPECT_FALSE(plain.steps.contains(20)) << "noise from a seed is never stored";
+  EXPECT_TRUE(with_prior.steps.contains(20));
+  EXPECT_EQ(plan_all(corrected(), FakeIndex()).at("corrected").pending, std::vector<std::string>{"corrector"});
+}
+
+TEST(Models, AreNamesThatInputsMayUse) {
+  const auto with = [](const std::string& from, const std::string& to) {
+    auto text = corrected_text();
+    text.replace(text.find(from), from.size(), to);
+    pipeline({}, {}, text);
+  };
+  EXPECT_THAT([&] { with("model = \"small\"", "model = \"smal\""); }, ThrowsMessage<ConfigError>(HasSubstr("did you mean 'small'?")));
+  EXPECT_THAT([&] { with("tag = \"plain\"", "tag = \"small\""); },
+              ThrowsMessage<ConfigError>(HasSubstr("stage 'small': the tag is a name of [models] too")));
+  EXPECT_THAT([&] { with("small = \"small model\"", "small = 3"); },
+              ThrowsMessage<ConfigError>(HasSubstr("[models]: 'small' is a string")));
+  EXPECT_THAT([&] { with("small = \"small model\"", "domain = \"x\""); },
+              ThrowsMessage<ConfigError>(HasSubstr("'domain' is the model of")));
+  EXPECT_THAT([&] { with("examples = \"inversions\"", "examples = \"small\""); },
+              ThrowsMessage<ConfigError>(HasSubstr("takes trajectories, but 'small' of [models] gives a model")));
+}
+
+}  // namespace
+}  // namespace espalier::plan

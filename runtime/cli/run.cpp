@@ -27,7 +27,7 @@ std::filesystem::path new_run_folder(const config::PipelineSpec& spec) {
 
 std::string interval(const exec::FigureRecord& figure) {
   if (std::isnan(figure.low)) return "";
-  return fmt::format("  [{:.4f}, {:.4f}]", figure.low, figure.high);
+  return fmt::format("  [{:.5g}, {:.5g}]", figure.low, figure.high);
 }
 
 std::string summary(const exec::Record& record) {
@@ -36,7 +36,7 @@ std::string summary(const exec::Record& record) {
     text += fmt::format("{:<7} {:<24} {:>8.1f} s  {}\n", stage.status, stage.tag, stage.seconds, stage.because);
   }
   for (const auto& figure : record.figures) {
-    text += fmt::format("{:<24} {:<20} {:>9.4f}{}\n", figure.stage, figure.name, figure.value, interval(figure));
+    text += fmt::format("{:<24} {:<20} {:>10.5g}{}\n", figure.stage, figure.name, figure.value, interval(figure));
   }
   return text;
 }

@@ -132,7 +132,8 @@ void check_inversion(Context& context, const config::StageSpec& stage) {
   if (static_cast<double>(failed) > stage.max_unconverged_fraction * static_cast<double>(total)) {
     throw StageError("stage '" + stage.tag + "': " + std::to_string(failed) + " of " + std::to_string(total) +
                      " inversions did not converge, above max_unconverged_fraction = " + std::to_string(stage.max_unconverged_fraction) +
-                     "; try more num_inference_steps (smaller steps contract better), more max_iterations, or a looser tolerance");
+                     "; try more num_inference_steps (smaller steps contract better), more max_iterations, a looser tolerance, or a small "
+                     "perturbation of the examples");
   }
 }
 

@@ -89,14 +89,14 @@ std::string figure_table(const std::vector<const exec::FigureRecord*>& figures, 
                      escape(words(figures.front()->name)), rows);
 }
 
-// Figures without an interval, a row each.
+// Figures of one stage without an interval, a row each.
 std::string plain_table(const std::vector<const exec::FigureRecord*>& figures, const Colours& colours) {
   std::string rows;
   for (const auto* figure : figures) {
     rows += fmt::format("<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"number strong\">{}</td></tr>\n",
                         stage_name(figure->stage, colours), escape(words(figure->name)), number_text(figure->value));
   }
-  return fmt::format(R"(<details><summary>Figures without an interval ({})</summary><div class="scroll"><table>
+  return fmt::format(R"(<details><summary>Other figures ({})</summary><div class="scroll"><table>
 <thead><tr><th scope="col">stage</th><th scope="col">figure</th><th scope="col" class="number">value</th></tr></thead>
 <tbody>{}</tbody></table></div></details>
 )",
@@ -160,10 +160,14 @@ std::string header_section(const exec::Record& record) {
 
 std::string figures_section(const exec::Record& record, const Colours& colours) {
   const auto figures = by_stage(record);
+  std::map<std::string, int> stages;  // that have a figure of this name
+  for (const auto& figure : figures) ++stages[figure.name];
+  // What has an interval or is there to be compared is drawn; the rest is one list.
+  const auto drawn = [&stages](const exec::FigureRecord& figure) { return has_interval(figure) || stages.at(figure.name) > 1; };
   std::vector<std::string> names;  // in the record's order
   std::vector<const exec::FigureRecord*> plain;
   for (const auto& figure : figures) {
-    if (!has_interval(figure))
+    if (!drawn(figure))
       plain.push_back(&figure);
     else if (std::find(names.begin(), names.end(), figure.name) == names.end())
       names.push_back(figure.name);
@@ -172,7 +176,7 @@ std::string figures_section(const exec::Record& record, const Colours& colours) 
   for (const auto& name : names) {
     std::vector<const exec::FigureRecord*> group;
     for (const auto& figure : figures) {
-      if (figure.name == name && has_interval(figure)) group.push_back(&figure);
+      if (figure.name == name && drawn(figure)) group.push_back(&figure);
     }
     tables += figure_table(group, colours);
   }

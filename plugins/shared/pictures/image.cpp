@@ -12,7 +12,7 @@ namespace espalier::pictures {
 namespace fs = std::filesystem;
 
 at::Tensor to_image(const at::Tensor& bytes, std::int64_t resolution) {
-  const at::Tensor image = bytes.to(at::kFloat).div(255.0);
+  at::Tensor image = bytes.to(at::kFloat).div(255.0);
   if (resolution == 0 || (image.size(2) == resolution && image.size(3) == resolution)) return image;
   const std::int64_t side = std::min(image.size(2), image.size(3));
   const at::Tensor square = image.narrow(2, (image.size(2) - side) / 2, side).narrow(3, (image.size(3) - side) / 2, side);

@@ -44,7 +44,7 @@ PngHeader read_png_header(const fs::path& path) {
     for (std::size_t i = at; i < at + 4; ++i) value = value << 8 | static_cast<std::uint8_t>(bytes[i]);
     return value;
   };
-  const int type = bytes[kColourType];
+  const int type = static_cast<std::uint8_t>(bytes[kColourType]);
   return {number(16), number(20), type == kGrey || type == kGreyWithAlpha};
 }
 

@@ -33,8 +33,9 @@ const std::string& pair_element(const Value& facts, const char* key, std::size_t
 
 std::vector<Prompt> every_prompt() {
   std::vector<Prompt> prompts;
-  for (std::uint8_t first = 0; first < kPalette.size(); ++first) {
-    for (std::uint8_t second = 0; second < kPalette.size(); ++second) {
+  constexpr auto kColours = static_cast<std::uint8_t>(kPalette.size());
+  for (std::uint8_t first = 0; first < kColours; ++first) {
+    for (std::uint8_t second = 0; second < kColours; ++second) {
       if (first == second) continue;
       for (std::uint8_t shapes = 0; shapes < 9; ++shapes) {
         for (std::uint8_t relation = 0; relation < 4; ++relation) {

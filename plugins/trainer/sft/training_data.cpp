@@ -45,7 +45,7 @@ class ExamplesData final : public TrainingData {
 
 class SelectedData final : public TrainingData {
  public:
-  SelectedData(SelectedStates states, diffusion::Level noisier_than, random::StreamKey order, at::Device device)
+  SelectedData(const SelectedStates& states, diffusion::Level noisier_than, random::StreamKey order, at::Device device)
       : size_(states.weight.size()), reached_(states.reached), noisier_than_(noisier_than), order_(order) {
     state_ = to_device(states.state, device);
     condition_ = to_device(states.condition, device);
@@ -91,7 +91,7 @@ std::unique_ptr<TrainingData> selection_data(const SelectionData& selection, con
   // A finished sample is what a clean example is, also where the schedule's last level (set_alpha_to_one = false) is not quite {1, 0}.
   if (from == 0) states.reached = diffusion::Level{};
   const auto level = steps_remaining == 0 ? diffusion::Level{} : selection.grid().at(steps_remaining).level;
-  return std::make_unique<SelectedData>(std::move(states), level, order, device);
+  return std::make_unique<SelectedData>(states, level, order, device);
 }
 
 }  // namespace espalier::sft

@@ -34,10 +34,8 @@ std::unique_ptr<Plugin> make_any(const PluginEntry& entry, const Options& option
 template <class T>
 std::unique_ptr<T> make(const PluginEntry& entry, const Options& options = {}) {
   auto any = make_any(entry, options);
-  auto* typed = dynamic_cast<T*>(any.get());
-  if (!typed) throw PluginError(entry.kind + "." + entry.name + " does not implement the interface of its kind");
-  static_cast<void>(any.release());
-  return std::unique_ptr<T>(typed);
+  if (!dynamic_cast<T*>(any.get())) throw PluginError(entry.kind + "." + entry.name + " does not implement the interface of its kind");
+  return std::unique_ptr<T>(dynamic_cast<T*>(any.release()));
 }
 
 // Names are snake_case and unique, docs are sentences, defaults lie within their bounds, two new plugins have the same defaults, a misspelt

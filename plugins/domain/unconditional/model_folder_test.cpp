@@ -1,5 +1,6 @@
 #include "plugins/domain/unconditional/model_folder.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/linspace.h>
 #include <ATen/ops/ones.h>

@@ -124,7 +124,7 @@ TEST(Bootstrap, IntervalsHoldTheTrueMeanAsOftenAsTheySay) {
   constexpr int kStudies = 600;
   int held = 0;
   for (int i = 0; i < kStudies; ++i) {
-    const auto view = study(static_cast<std::uint64_t>(100 + i), 100, 4);
+    const auto view = study(100 + static_cast<std::uint64_t>(i), 100, 4);
     const auto [low, high] = bootstrap(group(view.score, view.condition), 400, {static_cast<std::uint64_t>(i)});
     held += low <= 0.0 && 0.0 <= high ? 1 : 0;
   }

@@ -55,10 +55,13 @@ std::vector<Draft> read_stages(const Node& root, const plugin::Catalog& catalog,
 // Reads every stage's inputs and checks them against the ports of its kind.
 void read_inputs(std::vector<Draft>& drafts, const std::map<std::string, std::filesystem::path>& models, Problems& problems);
 
+// A filter that chooses from another's selection reads scores of the same samples.
+void check_chains(const std::vector<Draft>& drafts, Problems& problems);
+
 // The stages in an order in which inputs come first, else in the file's. A problem for each cycle.
 std::vector<StageSpec> in_order(const std::vector<Draft>& drafts, Problems& problems);
 
-// What needs the opened domain: a sampler's split, a reward's kind of sample.
+// What needs the opened domain: a sampler's split, a reward's kind of sample, the canonical keys that a filter reads.
 void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain, const std::string& domain_type,
                           const plugin::Catalog& catalog, Problems& problems);
 

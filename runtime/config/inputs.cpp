@@ -95,6 +95,17 @@ void read_port(std::vector<Draft>& drafts, const Folders& folders, Draft& draft,
   draft.spec.inputs.push_back(std::move(input));
 }
 
+// The stage that an input names; null where there is none of either.
+const Draft* input_of(const std::vector<Draft>& drafts, const Draft* draft, const std::string& port) {
+  const StageInput* input = draft == nullptr ? nullptr : draft->spec.input(port);
+  return input == nullptr || input->tags.empty() ? nullptr : find_draft(drafts, input->tags.front());
+}
+
+// The sampler whose samples a filter's scores are of; null where an input on the way is wrong.
+const Draft* samples_of(const std::vector<Draft>& drafts, const Draft* filter) {
+  return input_of(drafts, input_of(drafts, filter, "scores"), "samples");
+}
+
 // A tag on a cycle among stages that are not done, and the way round: "a -> b -> a". Every such stage has an input that is not done.
 std::vector<const Draft*> find_cycle(const std::vector<Draft>& drafts, const std::set<std::string>& done, const Draft& start) {
   std::vector<const Draft*> path;
@@ -149,6 +160,21 @@ void read_inputs(std::vector<Draft>& drafts, const Folders& folders, Problems& p
   }
 }
 
+void check_chains(const std::vector<Draft>& drafts, Problems& problems) {
+  for (const Draft& draft : drafts) {
+    if (draft.spec.kind == nullptr || draft.spec.kind->kind != "filter") continue;
+    const Draft* before = input_of(drafts, &draft, "selection");
+    const Draft* scored = samples_of(drafts, &draft);
+    const Draft* chosen = samples_of(drafts, before);
+    if (scored == nullptr || chosen == nullptr || scored == chosen) continue;
+    problems.add(
+        draft.node->find("inputs")->value.find("selection")->where,
+        fmt::format("{}: the input 'selection' names '{}', which chooses among the samples of '{}', but the input 'scores' is of those "
+                    "of '{}'; both are of one stage's samples",
+                    draft.subject, before->spec.tag, chosen->spec.tag, scored->spec.tag));
+  }
+}
+
 std::vector<StageSpec> in_order(const std::vector<Draft>& drafts, Problems& problems) {
   std::vector<StageSpec> ordered;
   std::set<const Draft*> placed;
@@ -188,6 +214,11 @@ void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain
     if (type.kind == "reward" && !entry->takes.empty() && entry->takes != domain.sample_kind()) {
       problems.add(draft.node->find("type")->where, fmt::format("{}: {} takes samples of kind '{}', but {} gives '{}'", draft.subject,
                                                                 spec.type, entry->takes, domain_type, domain.sample_kind()));
+    }
+    const auto* filter = dynamic_cast<const Filter*>(spec.plugin.get());
+    if (filter != nullptr && filter->needs_keys() && !domain.has_canonical_keys()) {
+      problems.add(draft.node->find("type")->where, fmt::format("{}: {} compares samples by their canonical keys, but {} gives none",
+                                                                draft.subject, spec.type, domain_type));
     }
     const std::string& split = spec.sampler.split;
     if (spec.kind->gives == ResultKind::trajectories && std::find(splits.begin(), splits.end(), split) == splits.end()) {

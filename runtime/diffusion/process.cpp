@@ -4,6 +4,7 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
+#include "runtime/diffusion/interleaved.h"
 #include "runtime/diffusion/rectified_flow.h"
 #include "runtime/diffusion/variance_preserving.h"
 
@@ -24,9 +25,13 @@ std::shared_ptr<const NoiseProcess> make_process(const Value& config, const std:
   if (chosen == "FlowMatchEulerDiscreteScheduler" || chosen == "rectified_flow") {
     return std::make_shared<RectifiedFlow>(read_flow_config(config, origin));
   }
-  throw DataError(fmt::format("{}: noise process '{}' is unknown{}", origin, chosen,
-                              did_you_mean(chosen, {"DDIMScheduler", "DDPMScheduler", "variance_preserving",
-                                                    "FlowMatchEulerDiscreteScheduler", "rectified_flow"})));
+  if (chosen == "InterleavedScheduler" || chosen == "interleaved") {
+    return std::make_shared<Interleaved>(read_interleaved_config(config, origin));
+  }
+  throw DataError(
+      fmt::format("{}: noise process '{}' is unknown{}", origin, chosen,
+                  did_you_mean(chosen, {"DDIMScheduler", "DDPMScheduler", "variance_preserving", "FlowMatchEulerDiscreteScheduler",
+                                        "rectified_flow", "InterleavedScheduler", "interleaved"})));
 }
 
 }  // namespace espalier::diffusion

@@ -13,7 +13,8 @@
 
 namespace espalier::diffusion {
 
-// How noisy a state is: x_t = alpha x_0 + sigma eps.
+// How noisy a state is: x_t = alpha x_0 + sigma eps. Where no one alpha fits a whole state (interleaved), the process says what stands
+// here; sigma rises with the noise always, and {1, 0} is clean.
 struct Level {
   double alpha = 1.0;  // variance preserving: sqrt(alpha_bar)
   double sigma = 0.0;

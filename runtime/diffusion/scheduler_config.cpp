@@ -12,14 +12,16 @@
 namespace espalier::diffusion {
 namespace {
 
-template <class E>
-using Names = std::array<std::pair<const char*, E>, 3>;
+template <class E, std::size_t N = 3>
+using Names = std::array<std::pair<const char*, E>, N>;
 
 constexpr Names<BetaSchedule> kBetaSchedules{{{"linear", BetaSchedule::linear},
                                               {"scaled_linear", BetaSchedule::scaled_linear},
                                               {"squaredcos_cap_v2", BetaSchedule::squaredcos_cap_v2}}};
 constexpr Names<Prediction> kPredictions{
     {{"epsilon", Prediction::epsilon}, {"v_prediction", Prediction::v_prediction}, {"sample", Prediction::sample}}};
+constexpr Names<VisitOrder, 2> kOrders{{{"round_robin", VisitOrder::round_robin}, {"joint", VisitOrder::joint}}};
+constexpr Names<TokenReversal, 2> kReversals{{{"posterior", TokenReversal::posterior}, {"gibbs", TokenReversal::gibbs}}};
 constexpr Names<TimestepSpacing> kSpacings{
     {{"leading", TimestepSpacing::leading}, {"trailing", TimestepSpacing::trailing}, {"linspace", TimestepSpacing::linspace}}};
 
@@ -34,6 +36,8 @@ const std::vector<std::string> kPassedOver = {"name", "dynamic_thresholding_rati
 // Keys of FlowMatchEulerDiscreteScheduler: the features that would change its sigmas or steps, and what only they would read.
 const std::vector<std::string> kFlowFeatures = {"use_dynamic_shifting",   "invert_sigmas",   "use_karras_sigmas",
                                                 "use_exponential_sigmas", "use_beta_sigmas", "stochastic_sampling"};
+const std::vector<std::string> kInterleaved = {"num_elements",   "num_classes",   "num_rounds", "order",
+                                               "token_reversal", "beta_schedule", "beta_start", "beta_end"};
 const std::vector<std::string> kFlowOthers = {"name",
                                               "num_train_timesteps",
                                               "shift",
@@ -44,8 +48,8 @@ const std::vector<std::string> kFlowOthers = {"name",
                                               "max_image_seq_len",
                                               "time_shift_type"};
 
-template <class E>
-const char* name_of(const Names<E>& names, E value) {
+template <class E, std::size_t N>
+const char* name_of(const Names<E, N>& names, E value) {
   for (const auto& [name, candidate] : names) {
     if (candidate == value) {
       return name;
@@ -78,8 +82,8 @@ class Reader {
       target = value->as_bool();
     }
   }
-  template <class E>
-  void choice(const char* key, E& target, const Names<E>& names) const {
+  template <class E, std::size_t N>
+  void choice(const char* key, E& target, const Names<E, N>& names) const {
     const Value* value = table_.find(key);
     if (value == nullptr) {
       return;
@@ -114,7 +118,7 @@ class Reader {
   const std::string& origin_;
 };
 
-// `read` and `others` are the keys of `process`.
+// `read` and `others` are the keys of `process`, which has its article.
 void refuse_unknown(const Value& table, const std::string& origin, const std::string& process, const std::vector<std::string>& read,
                     const std::vector<std::string>& others) {
   std::vector<std::string> known = read;
@@ -125,7 +129,7 @@ void refuse_unknown(const Value& table, const std::string& origin, const std::st
       expected = expected || key == name;
     }
     if (!expected) {
-      throw DataError(fmt::format("{}: a {} has no key '{}'{}", origin, process, key, did_you_mean(key, known)));
+      throw DataError(fmt::format("{}: {} has no key '{}'{}", origin, process, key, did_you_mean(key, known)));
     }
   }
 }
@@ -148,7 +152,7 @@ void refuse_unimplemented(const Reader& reader, const Value& table) {
 }  // namespace
 
 SchedulerConfig read_scheduler_config(const Value& table, const std::string& origin) {
-  refuse_unknown(table, origin, "variance preserving process", kRead, kPassedOver);
+  refuse_unknown(table, origin, "a variance preserving process", kRead, kPassedOver);
   const Reader reader(table, origin);
   refuse_unimplemented(reader, table);
   SchedulerConfig config;
@@ -188,7 +192,7 @@ Value to_value(const SchedulerConfig& config) {
 }
 
 FlowConfig read_flow_config(const Value& table, const std::string& origin) {
-  refuse_unknown(table, origin, "rectified flow", kFlowFeatures, kFlowOthers);
+  refuse_unknown(table, origin, "a rectified flow", kFlowFeatures, kFlowOthers);
   const Reader reader(table, origin);
   FlowConfig config;
   reader.integer("num_train_timesteps", config.num_train_timesteps, 1);
@@ -203,6 +207,43 @@ FlowConfig read_flow_config(const Value& table, const std::string& origin) {
   const Value* terminal = table.find("shift_terminal");  // diffusers writes null where there is none
   reader.refuse("shift_terminal", terminal != nullptr && !terminal->is_null(), "given; a terminal shift is not implemented (null is)");
   return config;
+}
+
+InterleavedConfig read_interleaved_config(const Value& table, const std::string& origin) {
+  refuse_unknown(table, origin, "an interleaved process", kInterleaved, {"name"});
+  const Reader reader(table, origin);
+  InterleavedConfig config;
+  for (const char* key : {"num_elements", "num_classes"}) {
+    reader.check(key, table.find(key) != nullptr, "missing; it is the model's own");
+  }
+  reader.integer("num_elements", config.num_elements, 1);
+  reader.integer("num_classes", config.num_classes, 2);
+  reader.integer("num_rounds", config.num_rounds, 1);
+  reader.choice("order", config.order, kOrders);
+  reader.choice("token_reversal", config.token_reversal, kReversals);
+  reader.choice("beta_schedule", config.beta_schedule, kBetaSchedules);
+  reader.number("beta_start", config.beta_start);
+  reader.number("beta_end", config.beta_end);
+  reader.check("beta_start", config.beta_start > 0.0 && config.beta_start < 1.0, fmt::format("{}; 0 < beta_start < 1", config.beta_start));
+  reader.check("beta_end", config.beta_end >= config.beta_start && config.beta_end < 1.0,
+               fmt::format("{}; beta_start <= beta_end < 1", config.beta_end));
+  reader.check("token_reversal", config.order == VisitOrder::round_robin || config.token_reversal == TokenReversal::posterior,
+               "'gibbs', which draws a token given the others; order = \"joint\" moves them all at once (posterior is for both)");
+  return config;
+}
+
+Value to_value(const InterleavedConfig& config) {
+  Value table;
+  table["_class_name"] = "InterleavedScheduler";
+  table["num_elements"] = config.num_elements;
+  table["num_classes"] = config.num_classes;
+  table["num_rounds"] = config.num_rounds;
+  table["order"] = name_of(kOrders, config.order);
+  table["token_reversal"] = name_of(kReversals, config.token_reversal);
+  table["beta_schedule"] = name_of(kBetaSchedules, config.beta_schedule);
+  table["beta_start"] = config.beta_start;
+  table["beta_end"] = config.beta_end;
+  return table;
 }
 
 Value to_value(const FlowConfig& config) {

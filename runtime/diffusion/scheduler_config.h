@@ -46,4 +46,24 @@ FlowConfig read_flow_config(const Value& table, const std::string& origin);
 
 Value to_value(const FlowConfig& config);
 
+enum class VisitOrder { round_robin, joint };
+enum class TokenReversal { posterior, gibbs };
+
+// What a scheduler_config.json says of the process `interleaved` (interleaved.h), as InterleavedScheduler: a class of this project's own.
+struct InterleavedConfig {
+  std::int64_t num_elements = 1;  // M, the most that a state holds
+  std::int64_t num_classes = 2;   // K
+  std::int64_t num_rounds = 100;  // visits to each position
+  VisitOrder order = VisitOrder::round_robin;
+  TokenReversal token_reversal = TokenReversal::posterior;
+  BetaSchedule beta_schedule = BetaSchedule::squaredcos_cap_v2;  // over the visits to a position
+  double beta_start = 0.0001;
+  double beta_end = 0.02;
+};
+
+// As read_scheduler_config; token_reversal = "gibbs" is for order = "round_robin".
+InterleavedConfig read_interleaved_config(const Value& table, const std::string& origin);
+
+Value to_value(const InterleavedConfig& config);
+
 }  // namespace espalier::diffusion

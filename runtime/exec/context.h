@@ -72,8 +72,11 @@ cache::Block read_steps(Context& context, const plan::Result& trajectories, std:
 // Throws StageError when more of a noise_corrector stage's examples than allowed did not converge.
 void check_inversion(Context& context, const config::StageSpec& stage);
 
-// The converged noises of an inversion, as examples to train on; in memory.
-std::shared_ptr<const Examples> inverted_noises(Context& context, const std::string& tag);
+// What a sampler's randomness comes from, by its option `noise`.
+random::StreamKey noise_key(std::uint64_t seed, const std::string& noise);
+
+// The noises of a stage's trajectories as examples to train on, in memory: the converged ones of an inversion, the fresh ones of a sampler.
+std::shared_ptr<const Examples> recorded_noises(Context& context, const std::string& tag);
 
 // A stage's trajectories as a metric sees them.
 std::shared_ptr<const SampleSet> sample_set(Context& context, const std::string& tag);

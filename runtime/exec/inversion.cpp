@@ -4,6 +4,8 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/tensor.h>
 
+#include <numeric>
+
 #include "runtime/base/errors.h"
 #include "runtime/exec/blocks.h"
 #include "runtime/exec/device.h"
@@ -74,9 +76,9 @@ std::vector<std::int64_t> converged_rows(const cache::Block& block, std::int64_t
   return rows;
 }
 
-class InvertedNoises final : public Examples {
+class RecordedNoises final : public Examples {
  public:
-  explicit InvertedNoises(Hex digest) : digest_(std::move(digest)) {}
+  explicit RecordedNoises(Hex digest) : digest_(std::move(digest)) {}
   std::int64_t size() const override { return static_cast<std::int64_t>(facts.size()); }
   Hex digest() const override { return digest_; }
   Batch at(const std::vector<std::uint64_t>& positions) const override {
@@ -137,21 +139,47 @@ void check_inversion(Context& context, const config::StageSpec& stage) {
   }
 }
 
-std::shared_ptr<const Examples> inverted_noises(Context& context, const std::string& tag) {
+namespace {
+
+// The noise of sampled trajectories is in no block: it is a function of the seed.
+std::shared_ptr<const Examples> sampled_noises(Context& context, const plan::Result& result, const config::StageSpec& stage,
+                                               std::shared_ptr<RecordedNoises> noises) {
+  if (stage.input("prior")) {
+    throw ConfigError("stage '" + stage.tag +
+                      "' begins with a noise corrector's noise; train on the inversions that the corrector learned from");
+  }
+  const auto conditions = context.spec.conditions(stage);
+  std::vector<std::uint64_t> samples(static_cast<std::size_t>(result.count));
+  std::iota(samples.begin(), samples.end(), 0);
+  std::vector<std::int64_t> rows;
+  for (const auto sample : samples) rows.push_back(static_cast<std::int64_t>(sample % static_cast<std::uint64_t>(conditions.size())));
+  random::Draws draws(noise_key(context.spec.seed, stage.sampler.noise), std::move(samples));
+  draws.begin(0);
+  const auto model = context.model(stage.input("model")->tags.front());
+  noises->state = model->process->prior(context.spec.domain->state_spec(), draws);
+  noises->condition = conditions.rows(rows);
+  for (const auto row : rows) noises->facts.push_back(conditions.facts.at(static_cast<std::size_t>(row)));
+  return noises;
+}
+
+}  // namespace
+
+std::shared_ptr<const Examples> recorded_noises(Context& context, const std::string& tag) {
   const auto& result = context.results.at(tag);
   const auto& stage = *context.spec.find(result.samples);
+  auto noises = std::make_shared<RecordedNoises>(result.set_id);
+  if (stage.kind->kind == "sampler") return sampled_noises(context, result, stage, std::move(noises));
   const auto examples = context.spec.domain->examples(stage.sampler.split);
   const auto spec = context.spec.domain->state_spec();
-  auto noises = std::make_shared<InvertedNoises>(result.set_id);
   std::map<std::string, std::vector<at::Tensor>> states, conditions;
   for_each_noise(context, tag, [&](const cache::Block& block, std::int64_t count) {
     const auto rows = converged_rows(block, count);
     if (rows.empty()) return;
     const auto index = at::tensor(rows, at::kLong);
     for (const auto& [name, field] : spec) states[name].push_back(block.steps.front().state.at(name).index_select(0, index));
-    std::vector<std::uint64_t> positions;
-    for (const auto row : rows) positions.push_back(block.condition.at(static_cast<std::size_t>(row)));
-    const auto batch = examples->at(positions);
+    std::vector<std::uint64_t> numbers;
+    for (const auto row : rows) numbers.push_back(block.condition.at(static_cast<std::size_t>(row)));
+    const auto batch = examples->at(numbers);
     for (const auto& [name, tensor] : batch.condition) conditions[name].push_back(tensor);
     noises->facts.insert(noises->facts.end(), batch.facts.begin(), batch.facts.end());
   });

@@ -1,8 +1,13 @@
-// Filtering: from scores in the cache to one small published entry.
+// Filtering: from scores in the cache, and perhaps samples and an earlier selection, to one small published entry.
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
+#include "runtime/exec/chain.h"
 #include "runtime/exec/context.h"
 
 namespace espalier::exec {
@@ -21,6 +26,50 @@ Value law_value(const Law& law) {
                     {"formula", law.formula}};
 }
 
+// Of each sample of a view; decoded block by block.
+std::vector<std::string> read_keys(Context& context, const plan::Result& scores) {
+  const auto& domain = *context.spec.domain;
+  const auto& samples = context.results.at(scores.samples);
+  const auto block_size = context.spec.find(scores.samples)->sampler.block_size;
+  std::vector<std::vector<std::string>> blocks(static_cast<std::size_t>((scores.count + block_size - 1) / block_size));
+  for_each_parallel(blocks.size(), context.workers(), [&](std::size_t i) {
+    context.check_stop();
+    const at::NoGradGuard no_grad;
+    const auto block = read_steps(context, samples, i, {0});
+    blocks[i] = domain.canonical_keys(domain.decode(block.steps.front().state));
+    if (blocks[i].size() == block.index.size()) return;
+    throw PluginError(context.spec.domain_type + " gave " + std::to_string(blocks[i].size()) + " canonical keys for " +
+                      std::to_string(block.index.size()) + " samples");
+  });
+  std::vector<std::string> keys;
+  for (auto& block : blocks) std::move(block.begin(), block.end(), std::back_inserter(keys));
+  keys.resize(static_cast<std::size_t>(scores.count));
+  return keys;
+}
+
+// The filters from the first to this stage's, each with what it reads of the whole view.
+std::vector<Link> chain_of(Context& context, const config::StageSpec& stage) {
+  std::vector<const config::StageSpec*> stages{&stage};
+  while (const auto* before = stages.back()->input("selection")) stages.push_back(context.spec.find(before->tags.front()));
+  std::reverse(stages.begin(), stages.end());
+  std::vector<Link> chain;
+  std::vector<std::string> keys;  // of one view: every filter chooses among the same samples
+  for (const auto* one : stages) {
+    const auto& filter = dynamic_cast<const Filter&>(*one->plugin);
+    const auto& tag = one->input("scores")->tags.front();
+    const auto& scores = context.results.at(tag);
+    FilterInput input;
+    input.score = read_view_scores(context, tag);
+    input.condition = view_conditions(context, *one, scores.count);
+    for (std::int64_t i = 0; i < scores.count; ++i) input.index.push_back(i);
+    if (filter.needs_keys() && keys.empty()) keys = read_keys(context, scores);
+    if (filter.needs_keys()) input.canonical_key = keys;
+    input.key = stream_at(context.spec.seed, chain.size());
+    chain.push_back({&filter, one->type, std::move(input)});
+  }
+  return chain;
+}
+
 }  // namespace
 
 std::vector<std::int64_t> view_conditions(const Context& context, const config::StageSpec& stage, std::int64_t count) {
@@ -37,21 +86,18 @@ void publish(Context& context, const plan::StagePlan& plan, const Value& info, c
 }
 
 void compute_selection(Context& context, const plan::StagePlan& plan) {
-  const auto& filter = dynamic_cast<const Filter&>(*plan.stage->plugin);
-  const auto& tag = plan.stage->input("scores")->tags.front();
-  const auto& scores = context.results.at(tag);
-  FilterInput input;
-  input.score = read_view_scores(context, tag);
-  input.condition = view_conditions(context, *plan.stage, scores.count);
-  for (std::int64_t i = 0; i < scores.count; ++i) input.index.push_back(i);
-  input.key = {context.spec.seed, random::Purpose::filter, 0, 0};
-  const auto selection = filter.select(input);
+  const auto chain = chain_of(context, *plan.stage);
+  const auto& last = chain.back();
+  const auto* before = plan.stage->input("selection");
+  const auto selection =
+      before == nullptr ? last.filter->select(last.whole) : accept(last, read_selection(context, context.results.at(before->tags.front())));
   std::int64_t invalid = 0;
-  for (const auto score : input.score) invalid += !std::isfinite(score);
+  for (const auto score : last.whole.score) invalid += !std::isfinite(score);
   const Value info = Value::Map{{"accepted", static_cast<std::int64_t>(selection.index.size())},
-                                {"total", scores.count},
+                                {"total", static_cast<std::int64_t>(last.whole.index.size())},
                                 {"invalid", invalid},
-                                {"law", law_value(filter.law(input))}};
+                                {"law", law_value(before == nullptr ? last.filter->law(last.whole) : chain_law(chain))}};
+  const auto& scores = context.results.at(plan.stage->input("scores")->tags.front());
   const Value content = Value::Map{{"set", scores.set_id}, {"index", integers(selection.index)}, {"weight", floats(selection.weight)}};
   publish(context, plan, info, "selection.json", content);
 }

@@ -65,7 +65,7 @@ std::unique_ptr<SelectionData> selection_data(Context& context, const config::St
   return std::make_unique<CachedSelection>(context, result, context.spec.conditions(*context.spec.find(result.samples)));
 }
 
-// What a flow trained on an inversion's noises is for.
+// What a flow trained on a set's noises is for.
 Value corrects(const config::PipelineSpec& spec, const plan::Result& noises, const plan::Results& results) {
   const auto& base = results.at(spec.find(noises.samples)->input("model")->tags.front());
   return Value::Map{{"weights", base.digest}, {"num_inference_steps", noises.grid.num_steps()}};
@@ -98,7 +98,7 @@ void compute_model(Context& context, const plan::StagePlan& plan) {
                      context.progress,     context.stop};
   if (const auto* examples = plan.stage->input("examples")) {
     const auto& noises = context.results.at(examples->tags.front());
-    input.examples = inverted_noises(context, examples->tags.front());
+    input.examples = recorded_noises(context, examples->tags.front());
     input.corrects = corrects(context.spec, noises, context.results);
   }
   auto trained = trainer.train(input);

@@ -10,13 +10,14 @@
 #include "runtime/exec/device.h"
 
 namespace espalier::exec {
-namespace {
 
 // Round 0 of `evaluation` is the metrics'.
 random::StreamKey noise_key(std::uint64_t seed, const std::string& noise) {
   if (noise == "held_out") return {seed, random::Purpose::evaluation, 1, 0};
   return {seed, random::Purpose::sampling, 0, 0};
 }
+
+namespace {
 
 using SegmentModels = std::vector<std::vector<std::shared_ptr<const Model>>>;
 

@@ -1,6 +1,10 @@
 #include "runtime/model/layers.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/group_norm.h>
@@ -49,6 +53,15 @@ at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::T
   const auto split = [heads](const at::Tensor& x) { return x.view({x.size(0), x.size(1), heads, -1}).transpose(1, 2); };  // [B, h, N, d]
   const auto mixed = at::scaled_dot_product_attention(split(query), split(key), split(value), {}, 0.0, causal);
   return mixed.transpose(1, 2).reshape(query.sizes());
+}
+
+at::Tensor timestep_sinusoids(const at::Tensor& timestep, std::int64_t channels, bool flip_sin_to_cos, double freq_shift) {
+  const auto half = channels / 2;
+  const auto index = at::arange(half, timestep.options().dtype(at::kFloat));
+  const auto frequency = (index * -std::log(10000.0) / (static_cast<double>(half) - freq_shift)).exp();
+  const auto angle = timestep.to(at::kFloat).unsqueeze(1) * frequency.unsqueeze(0);
+  auto embedding = flip_sin_to_cos ? at::cat({angle.cos(), angle.sin()}, 1) : at::cat({angle.sin(), angle.cos()}, 1);
+  return channels % 2 == 0 ? embedding : at::constant_pad_nd(embedding, {0, 1});
 }
 
 void WeightSpecs::linear(const std::string& name, std::int64_t in, std::int64_t out, bool bias) {

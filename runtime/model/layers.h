@@ -33,6 +33,9 @@ at::Tensor silu(at::Tensor x);  // in place where no gradient is recorded
 // Multi-head attention, softmax(q k^T / sqrt(d)) v. query [B, N, C], key and value [B, M, C]; C = heads * d. Gives [B, N, C].
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, std::int64_t heads, bool causal = false);
 
+// Sinusoids of diffusers' get_timestep_embedding (its Timesteps module): timestep [B], in float32. Gives [B, channels].
+at::Tensor timestep_sinusoids(const at::Tensor& timestep, std::int64_t channels, bool flip_sin_to_cos, double freq_shift);
+
 // What a network's weights are called, their shapes, and how fresh values are drawn.
 struct WeightSpec {
   enum class Law { constant, uniform, normal };

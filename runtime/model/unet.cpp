@@ -1,15 +1,12 @@
 #include "runtime/model/unet.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/baddbmm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/upsample_nearest2d.h>
-
-#include <cmath>
 
 #include "runtime/base/errors.h"
 #include "runtime/model/unet_structure.h"
@@ -19,16 +16,6 @@ namespace {
 
 constexpr double kTransformerGroupNormEps = 1e-6;
 constexpr double kLayerNormEps = 1e-5;
-
-// Sinusoids of diffusers' get_timestep_embedding, [B, channels].
-at::Tensor timestep_sinusoids(const UNetStructure& unet, const at::Tensor& timestep) {
-  const auto half = unet.base_channels / 2;
-  const auto index = at::arange(half, timestep.options().dtype(at::kFloat));
-  const auto frequency = (index * -std::log(10000.0) / (static_cast<double>(half) - unet.freq_shift)).exp();
-  const auto angle = timestep.to(at::kFloat).unsqueeze(1) * frequency.unsqueeze(0);
-  auto embedding = unet.flip_sin_to_cos ? at::cat({angle.cos(), angle.sin()}, 1) : at::cat({angle.sin(), angle.cos()}, 1);
-  return unet.base_channels % 2 == 0 ? embedding : at::constant_pad_nd(embedding, {0, 1});
-}
 
 // One evaluation: the structure walked over one set of weights.
 class Evaluation {
@@ -52,8 +39,12 @@ class Evaluation {
     return linear(scope.at("linear_2"), silu(linear(scope.at("linear_1"), x)));
   }
 
+  at::Tensor sinusoids(const at::Tensor& timestep) const {
+    return timestep_sinusoids(timestep, unet_.base_channels, unet_.flip_sin_to_cos, unet_.freq_shift);
+  }
+
   void embed(const at::Tensor& timestep, at::ScalarType dtype, const at::Tensor& class_labels) {
-    auto embedding = two_layers(weights_.at("time_embedding"), timestep_sinusoids(unet_, timestep).to(dtype));
+    auto embedding = two_layers(weights_.at("time_embedding"), sinusoids(timestep).to(dtype));
     if (unet_.class_embed_dim > 0) embedding = embedding + two_layers(weights_.at("class_embedding"), class_labels.to(dtype));
     if (unet_.text_embed_dim > 0) embedding = embedding + pooled_text(weights_.at("add_embedding"));
     activated_embedding_ = silu(embedding);  // every residual network starts from it

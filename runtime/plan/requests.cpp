@@ -107,9 +107,18 @@ Value scores_request(const config::PipelineSpec& spec, const config::StageSpec& 
 
 Value selection_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {
   const auto& scores = results.at(first_tag(stage, "scores"));
-  return Value::Map{
+  Value request = Value::Map{
       {"scores", scores.digest}, {"set", scores.set_id}, {"count", scores.count}, {"filter", plugin_value(stage)}, {"seed", spec.seed},
   };
+  if (stage.input("selection")) {  // what was accepted, and by its key what was computed: the law of a chain is that of all its filters
+    const auto& before = results.at(first_tag(stage, "selection"));
+    request["selection"] = Value::Map{{"digest", before.digest}, {"key", before.key}};
+  }
+  if (dynamic_cast<const Filter&>(*stage.plugin).needs_keys()) {
+    request["canonical_keys"] =
+        Value::Map{{"domain", spec.domain_type}, {"numerics_version", spec.domain_numerics_version}, {"decoder", spec.domain->decoder()}};
+  }
+  return request;
 }
 
 Value model_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {

@@ -36,4 +36,8 @@ TensorMap Conditions::rows(const std::vector<std::int64_t>& which) const {
   return out;
 }
 
+std::vector<std::string> Domain::canonical_keys(const Sample&) const {
+  throw ConfigError("the domain gives samples of kind '" + sample_kind() + "' no canonical keys: it cannot say which of them are the same");
+}
+
 }  // namespace espalier

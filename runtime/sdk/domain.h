@@ -48,7 +48,9 @@ class Examples {
  public:
   virtual ~Examples() = default;
   virtual std::int64_t size() const = 0;  // 0: without end (generated)
-  virtual Hex digest() const = 0;         // of the data or of what generates it
+  // How many come before the first that is another one over again (turned, mirrored): what a metric compares with.
+  virtual std::int64_t distinct() const { return size(); }
+  virtual Hex digest() const = 0;  // of the data or of what generates it
   struct Batch {
     State state;               // clean, encoded, [B, ...]
     TensorMap condition;       // raw network inputs, [B, ...]
@@ -77,6 +79,10 @@ class Domain : public Plugin {
   virtual Value decoder() const = 0;
   virtual Sample decode(const State& state) const = 0;
   virtual std::vector<Picture> draw(const Sample& sample) const = 0;
+  // What each sample is: two samples with equal keys are the same thing. "": no key (what is not valid), equal to no other. A domain
+  // without such keys says so, which `validate` asks; asked for them nevertheless, it throws ConfigError.
+  virtual bool has_canonical_keys() const { return false; }
+  virtual std::vector<std::string> canonical_keys(const Sample& sample) const;  // [B]
 
   // The folder the options name ("" without one), how to read such a folder, and how to write one. A folder holds the domain's own layout
   // (diffusers') and whatever espalier.json the engine adds. `info` reads no weights but their digest.

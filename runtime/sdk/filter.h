@@ -8,11 +8,14 @@
 
 namespace espalier {
 
+// What a filter chooses from: the samples of a view, or of them those that another filter accepted before it. Its own choice is all it
+// tells: the engine multiplies its weights with those given before.
 struct FilterInput {
-  std::vector<double> score;            // [N]; NaN and infinities are never selected
-  std::vector<std::int64_t> condition;  // [N]
-  std::vector<std::int64_t> index;      // [N], trajectory indices, ascending
-  random::StreamKey key;                // for ties: a draw belongs to a trajectory index, not to an order
+  std::vector<double> score;               // [N]; NaN and infinities are never selected
+  std::vector<std::int64_t> condition;     // [N]
+  std::vector<std::int64_t> index;         // [N], trajectory indices, ascending
+  std::vector<std::string> canonical_key;  // [N] where the filter needs them, else empty; Domain::canonical_keys: "" equals no other
+  random::StreamKey key;                   // for ties: a draw belongs to a trajectory index, not to an order
 };
 
 struct Selection {
@@ -34,7 +37,12 @@ struct Law {
 class Filter : public Plugin {
  public:
   virtual Selection select(const FilterInput& input) const = 0;  // throws StageError when it cannot
-  virtual Law law(const FilterInput& input) const = 0;
+  virtual Law law(const FilterInput& input) const = 0;           // of this filter alone; the engine estimates that of a chain
+
+  // Whether `select` reads canonical keys. A pipeline whose domain gives none is then refused before anything is sampled.
+  virtual bool needs_keys() const { return false; }
+  // Whether samples compete only with those of their own condition: the group in which a chain's law takes quantiles.
+  virtual bool by_condition() const { return true; }
 };
 
 }  // namespace espalier

@@ -25,7 +25,7 @@ const std::vector<KindInfo>& stage_kinds() {
   static const std::vector<KindInfo> kKinds = {
       {"sampler", ResultKind::trajectories, {{"model", ResultKind::model, true, kMany}, {"prior", ResultKind::model, kOptional}}},
       {"reward", ResultKind::scores, {{"samples", ResultKind::trajectories}, {"model", ResultKind::model, kOptional}}},
-      {"filter", ResultKind::selection, {{"scores", ResultKind::scores}}},
+      {"filter", ResultKind::selection, {{"scores", ResultKind::scores}, {"selection", ResultKind::selection, kOptional}}},
       {"trainer",
        ResultKind::model,
        {{"model", ResultKind::model}, {"selection", ResultKind::selection, kOptional}, {"examples", ResultKind::trajectories, kOptional}}},

@@ -62,7 +62,7 @@ struct TrainerInput {
   CurveLog& curves;
   Progress& progress;
   const StopToken& stop;                               // when it asks: save a checkpoint, throw Stopped
-  std::shared_ptr<const Examples> examples = nullptr;  // inverted noises (the input `examples`); null: the domain's own
+  std::shared_ptr<const Examples> examples = nullptr;  // recorded noises (the input `examples`); null: the domain's own
   Value corrects = nullptr;                            // what a flow trained on them is for (ModelInfo::corrects)
 };
 

@@ -7,6 +7,9 @@ find_package(PNG REQUIRED)
 find_package(tomlplusplus REQUIRED)
 set(HDF5_PREFER_PARALLEL OFF)
 find_package(HDF5 REQUIRED COMPONENTS C)
+find_package(RDKit REQUIRED COMPONENTS
+  RDGeneral RDGeometryLib DataStructs GraphMol SmilesParse FileParsers SubstructMatch ChemTransforms Descriptors Fingerprints
+  DistGeomHelpers ForceField ForceFieldHelpers)
 find_package(Boost 1.74 REQUIRED COMPONENTS program_options filesystem)
 
 add_library(espalier_hdf5 INTERFACE)

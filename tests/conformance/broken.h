@@ -8,6 +8,7 @@
 namespace espalier::conformance {
 
 PluginEntry filter_with(const std::string& flaw);           // the better half of all scores
+PluginEntry key_filter_with(const std::string& flaw);       // one sample of each canonical key
 PluginEntry reward_with(const std::string& flaw);           // mean brightness
 PluginEntry metric_with(const std::string& flaw);           // mean score
 PluginEntry sampler_with(const std::string& flaw);          // DDIM

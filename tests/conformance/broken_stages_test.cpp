@@ -18,6 +18,8 @@ class Half final : public Filter {
     schema.choice("group_by", group_by_, {"all", "condition"}, "What competes: all samples, or those of one condition.");
   }
 
+  bool by_condition() const override { return group_by_ == "condition" && flaw_ != "by_condition"; }
+
   Selection select(const FilterInput& input) const override {
     const bool by_order = flaw_ == "order", all_infinite = flaw_ == "infinite";
     Selection out;
@@ -28,6 +30,7 @@ class Half final : public Filter {
       }
     }
     std::sort(out.index.begin(), out.index.end());
+    if (flaw_ == "not offered") out.index.back() = 714;  // a sample of the suite's own input
     if (flaw_ == "descending") std::reverse(out.index.begin(), out.index.end());
     out.weight.assign(out.index.size(), flaw_ == "weight" ? 0.0 : 1.0);
     return out;

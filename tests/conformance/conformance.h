@@ -43,10 +43,12 @@ std::unique_ptr<T> make(const PluginEntry& entry, const Options& options = {}) {
 void check_options(const PluginEntry& entry);
 
 // The same selection from the same input and from rows in another order (or a refusal of the other order); NaN and infinities never
-// selected; weights positive; with group_by = "condition" a group's selection depends on that group alone. The law: density at least 0 with
-// integral 1; on continuous scores its acceptance rate, density, expected quantile and KL agree with what is selected. `input` wants
-// some hundreds of rows and no NaN.
-void check_filter(const PluginEntry& entry, const Options& options, const FilterInput& input);
+// selected; weights positive; with group_by = "condition" a group's selection depends on that group alone. As in a chain: of only some of
+// the samples it selects what it was offered, and of one condition alone what it selects of it among others. Of a filter that needs keys:
+// how they are spelt changes nothing, whether they are equal does. The law: density at least 0 with integral 1; on continuous scores its
+// acceptance rate, density, expected quantile and KL agree with what is selected (where keys are needed the KL may exceed its density's).
+// `scores` wants some hundreds of rows and no NaN; canonical keys are made up where they are needed and it has none.
+void check_filter(const PluginEntry& entry, const Options& options, const FilterInput& scores);
 
 // Score is [B] of float or double; equal bits when scored twice, and from two threads at once; within `tolerance` (relative to 1 +
 // |score|) in whatever batches it is scored; the sample is left as it was; identity() is stable. At least 4 samples. The context is the toy

@@ -58,8 +58,19 @@ TEST(Conformance, OfFilters) {
   for (const auto& [flaw, found] :
        {Case{"order", "depends on the order"}, Case{"infinite", "was selected"}, Case{"descending", "ascending"},
         Case{"weight", "weight 0"}, Case{"rate", "acceptance rate"}, Case{"kl", "law's KL"}, Case{"density", "density in octile"},
-        Case{"integral", "integrate to 1"}, Case{"groups", "other groups"}}) {
+        Case{"integral", "integrate to 1"}, Case{"groups", "other groups"}, Case{"not offered", "was not offered"},
+        Case{"by_condition", "what the option group_by says"}}) {
     EXPECT_THAT(failures([&] { check_filter(filter_with(flaw), by_condition, scores()); }), HasSubstr(found)) << flaw;
+  }
+}
+
+TEST(Conformance, OfFiltersThatNeedKeys) {
+  check_filter(key_filter_with(""), {}, scores());
+  check_filter(key_filter_with(""), {{"group_by", "all"}}, scores());
+  for (const auto& [flaw, found] : {Case{"spelling", "how keys are spelt"}, Case{"blind", "the same whatever they are"},
+                                    Case{"rank", "without the samples of other conditions"},
+                                    Case{"other groups", "other groups' scores or keys"}, Case{"tilt", "density in octile"}}) {
+    EXPECT_THAT(failures([&] { check_filter(key_filter_with(flaw), {}, scores()); }), HasSubstr(found)) << flaw;
   }
 }
 

@@ -9,6 +9,7 @@
 #include <ATen/ops/full.h>
 
 #include "runtime/base/files.h"
+#include "runtime/diffusion/interleaved.h"
 #include "tests/conformance/conformance.h"
 
 namespace espalier::conformance {
@@ -130,11 +131,18 @@ void check_decoding(const Domain& domain, const DomainExpectations& expectations
   }
 }
 
+// What the process hands its network: the state, and what an interleaved step adds to it.
+State network_input(const Model& model, const State& state) {
+  const auto* interleaved = dynamic_cast<const diffusion::Interleaved*>(model.process.get());
+  return interleaved == nullptr ? state : interleaved->network_input(state, interleaved->grid(interleaved->num_steps()).at(1));
+}
+
 State predicted(const Domain& domain, const Model& model) {
   const at::NoGradGuard no_grad;
   const auto batch = domain.examples(domain.splits().front())->at({0, 1});
   const auto timestep = at::full({2}, 100.0, at::kFloat);
-  return model.network->predict(model.weights, batch.state, timestep, model.network->embed(model.weights, batch.condition));
+  return model.network->predict(model.weights, network_input(model, batch.state), timestep,
+                                model.network->embed(model.weights, batch.condition));
 }
 
 void check_model_folder(const Domain& domain) {

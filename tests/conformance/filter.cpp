@@ -11,16 +11,33 @@ namespace {
 
 bool equal(const Selection& a, const Selection& b) { return a.index == b.index && a.weight == b.weight; }
 
-FilterInput permuted(const FilterInput& input) {
+FilterInput rows_of(const FilterInput& input, const std::vector<std::size_t>& rows) {
   FilterInput out;
   out.key = input.key;
-  for (std::uint64_t row = 0; row < input.score.size(); ++row) {
-    const auto from = random::shuffled_index({.seed = 3, .purpose = random::Purpose::evaluation}, 0, input.score.size(), row);
+  for (const auto from : rows) {
     out.score.push_back(input.score[from]);
     out.condition.push_back(input.condition[from]);
     out.index.push_back(input.index[from]);
+    if (!input.canonical_key.empty()) out.canonical_key.push_back(input.canonical_key[from]);
   }
   return out;
+}
+
+FilterInput permuted(const FilterInput& input) {
+  std::vector<std::size_t> rows;
+  for (std::uint64_t row = 0; row < input.score.size(); ++row) {
+    rows.push_back(random::shuffled_index({.seed = 3, .purpose = random::Purpose::evaluation}, 0, input.score.size(), row));
+  }
+  return rows_of(input, rows);
+}
+
+// Keys as a domain might give them: some things are common, some rare, and every tenth sample is not valid.
+void give_keys(FilterInput& input) {
+  const random::StreamKey key{.seed = 7, .purpose = random::Purpose::evaluation};
+  for (std::uint64_t row = 0; row < input.index.size(); ++row) {
+    const auto place = random::shuffled_index(key, 0, input.index.size(), row);
+    input.canonical_key.push_back(place % 10 == 0 ? "" : "C" + std::to_string(place % 7 < 3 ? place % 7 : place / 8));
+  }
 }
 
 // The same groups with scores spread evenly at random: the law's own assumption of continuous scores.
@@ -78,10 +95,42 @@ void check_groups(const Filter& filter, const FilterInput& input) {
   const std::int64_t kept = input.condition.front();
   FilterInput changed = input;
   for (std::size_t row = 0; row < input.score.size(); ++row) {
-    if (input.condition[row] != kept) changed.score[row] = -input.score[row];
+    if (input.condition[row] == kept) continue;
+    changed.score[row] = -input.score[row];
+    if (!input.canonical_key.empty()) changed.canonical_key[row] = "another";
   }
   EXPECT_EQ(selected_of(filter.select(input), input, kept), selected_of(filter.select(changed), changed, kept))
-      << "other groups' scores changed what is selected of condition " << kept;
+      << "other groups' scores or keys changed what is selected of condition " << kept;
+}
+
+// As in a chain: only some of the samples are offered.
+void check_chain(const Filter& filter, const FilterInput& input, bool by_condition) {
+  std::vector<std::size_t> some, of_one;
+  const std::int64_t kept = input.condition.front();
+  for (std::size_t row = 0; row < input.index.size(); ++row) {
+    if (row % 3 != 1) some.push_back(row);
+    if (input.condition[row] == kept) of_one.push_back(row);
+  }
+  {
+    SCOPED_TRACE("offered two samples of three");
+    const auto part = rows_of(input, some);
+    check_selection(part, filter.select(part));
+  }
+  if (!by_condition) return;
+  EXPECT_EQ(filter.select(rows_of(input, of_one)).index, selected_of(filter.select(input), input, kept))
+      << "without the samples of other conditions another selection is made of condition " << kept;
+}
+
+// Keys are equal or not; how they are spelt says nothing, but "" is none.
+void check_keys(const Filter& filter, const FilterInput& input) {
+  auto renamed = input;
+  for (auto& key : renamed.canonical_key) {
+    if (!key.empty()) key = "N" + std::string(key.rbegin(), key.rend());
+  }
+  EXPECT_TRUE(equal(filter.select(input), filter.select(renamed))) << "the selection depends on how keys are spelt";
+  auto other = input;
+  for (auto& key : other.canonical_key) key = key.empty() ? "" : "one and the same";
+  EXPECT_FALSE(equal(filter.select(input), filter.select(other))) << "the filter needs keys, but selects the same whatever they are";
 }
 
 double integral(const std::vector<double>& x, const std::vector<double>& y, double from, double to) {
@@ -141,8 +190,8 @@ void check_law(const Filter& filter, const FilterInput& input) {
   std::vector<double> terms;
   for (const auto w : law.density) terms.push_back(w > 0.0 ? w * std::log(w) : 0.0);
   const double kl = integral(law.quantile, terms, 0.0, 1.0);
-  if (law.kl_is_bound) {
-    EXPECT_GE(law.kl_nats, kl - 0.03 * (1.0 + kl)) << "the law's bound on KL is below that of its density";
+  if (law.kl_is_bound || filter.needs_keys()) {  // what keys tell apart, quantiles may not
+    EXPECT_GE(law.kl_nats, kl - 0.03 * (1.0 + kl)) << "the law's KL, or its bound, is below that of its density";
   } else {
     EXPECT_NEAR(law.kl_nats, kl, 0.03 * (1.0 + kl)) << "the law's KL is not that of its density";
   }
@@ -150,12 +199,14 @@ void check_law(const Filter& filter, const FilterInput& input) {
 
 }  // namespace
 
-void check_filter(const PluginEntry& entry, const Options& options, const FilterInput& input) {
+void check_filter(const PluginEntry& entry, const Options& options, const FilterInput& scores) {
   check_options(entry);
   SCOPED_TRACE("conformance of " + entry.kind + "." + entry.name);
-  ASSERT_GE(input.score.size(), 100u) << "the checks want some hundreds of scores";
-  ASSERT_TRUE(std::is_sorted(input.index.begin(), input.index.end()));
+  ASSERT_GE(scores.score.size(), 100u) << "the checks want some hundreds of scores";
+  ASSERT_TRUE(std::is_sorted(scores.index.begin(), scores.index.end()));
   const auto filter = make<Filter>(entry, options);
+  auto input = scores;
+  if (filter->needs_keys() && input.canonical_key.empty()) give_keys(input);
   check_selection(input, filter->select(input));
   check_order(*filter, input);
   check_invalid(*filter, input);
@@ -163,7 +214,13 @@ void check_filter(const PluginEntry& entry, const Options& options, const Filter
   filter->options(schema);
   const auto keyed = schema.values(OptionRole::keyed);
   const auto* group_by = keyed.find("group_by");
-  if (group_by && *group_by == Value("condition")) check_groups(*filter, input);
+  const bool by_condition = group_by && *group_by == Value("condition");
+  if (group_by) {
+    EXPECT_EQ(filter->by_condition(), by_condition) << "by_condition() is not what the option group_by says";
+  }
+  if (by_condition) check_groups(*filter, input);
+  check_chain(*filter, input, by_condition);
+  if (filter->needs_keys()) check_keys(*filter, input);
   check_law(*filter, input);
 }
 

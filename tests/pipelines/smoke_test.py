@@ -1,5 +1,6 @@
 """Every pipeline of pipelines/smoke runs; every study is valid; every plugin's example runs where it needs no data."""
 import glob
+import json
 import os
 import pathlib
 import unittest
@@ -27,9 +28,29 @@ class Smoke(driver.PipelineTest):
             self.skipTest("the Fashion-MNIST files are not here; name their folder's parent in ESPALIER_DATA")
         self.call("run", "--quiet", pipeline=pipeline)
 
+    def test_molecule(self):
+        pipeline = ROOT / "pipelines/smoke/molecule.toml"
+        conformers = self.folder / "conformers"
+        arguments = ("run", "--json", "--quiet", "--set", f"domain.conformer_cache={conformers}")
+        report = json.loads(self.call(*arguments, pipeline=pipeline))
+        figures = {(f["stage"], f["name"]): f["value"] for f in report["figures"]}
+        for sampled in ("base_samples", "graft_samples", "pgraft_25_samples"):
+            self.assertIn(("quality", "molecule_stability." + sampled), figures)
+        self.assertGreater(figures["quality", "data_molecule_stability"], 0.8)
+        self.assertEqual(len(list(conformers.glob("*.safetensors"))), 1)
+
+    def test_layout(self):
+        report = json.loads(self.call("run", "--json", "--quiet", pipeline=ROOT / "pipelines/smoke/layout.toml"))
+        figures = {(f["stage"], f["name"]): f["value"] for f in report["figures"]}
+        for model in ("base", "graft", "pgraft_25"):
+            self.assertIn((model + "_result", "quality"), figures)
+            self.assertIn(("layout", f"overlap.{model}_samples"), figures)
+        self.assertEqual(figures["layout", "data_overlap"], 0.0)  # generated pages never overlap
+
     def test_demo_and_studies_are_valid(self):
         for pipeline in [ROOT / "pipelines/demo.toml", *sorted((ROOT / "pipelines/studies").glob("*.toml"))]:
-            needs = {"fashion": "fashion_mnist", "tiles": "crawl_tiles_32"}.get(pipeline.name.split("_")[0])
+            needs = {"fashion": "fashion_mnist", "tiles": "crawl_tiles_32", "molecule": "qm9_smiles",
+                     "layout": "rico_screen_annotation"}.get(pipeline.name.split("_")[0])
             if needs and not data_folder(needs):
                 continue
             with self.subTest(pipeline.name):

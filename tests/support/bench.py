@@ -2,11 +2,8 @@
 change of the machine's speed meets both; the median round counts."""
 import argparse
 import json
-import os
 import pathlib
-import shutil
 import statistics
-import subprocess
 import tempfile
 import time
 
@@ -14,10 +11,11 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextModel
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = os.environ.get("ESPALIER_PROGRAM", str(ROOT / "build/release/espalier"))
+import bench_elements
+from bench_program import ROOT, alternate, cores, folder_after, run
+
 MODEL = ROOT / "datasets/models/shapes-base"
-STEPS, GUIDANCE, ROUNDS = 20, 2.0, 3
+STEPS, GUIDANCE = 20, 2.0
 
 HEAD = f"""name = "bench"
 seed = 1
@@ -85,28 +83,18 @@ max_unconverged_fraction = 1.0
 """
 
 
-def run(template, count, folder):
-    """Seconds of one run with its cache in `folder`/cache."""
-    pipeline = pathlib.Path(folder) / "bench.toml"
-    pipeline.write_text(template.format(count=count))
-    start = time.perf_counter()
-    subprocess.run([PROGRAM, "run", str(pipeline), "--quiet", "--set", f"cache.path={folder}/cache"], cwd=folder, check=True,
-                   stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
-
-
 def espalier(template, small, large):
     """Seconds a unit, from two sizes, so that starting and loading count for neither side."""
     seconds = []
     for count in (small, large):
         with tempfile.TemporaryDirectory() as folder:
-            seconds.append(run(template, count, folder))
+            seconds.append(run(template.format(count=count), folder))
     return (seconds[1] - seconds[0]) / (large - small)
 
 
 class Peer:
     def __init__(self, compiled):
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        torch.set_num_threads(cores())
         self.unet = UNet2DConditionModel.from_pretrained(MODEL / "unet")
         self.text = CLIPTextModel.from_pretrained(MODEL / "text_encoder")
         self.scheduler = DDIMScheduler.from_pretrained(MODEL / "scheduler")
@@ -156,8 +144,8 @@ class Inversion:
 
     def __init__(self, folder, compiled):
         import h5py  # of the peers; the other benches do without
-        self.folder, self.cores = pathlib.Path(folder), len(os.sched_getaffinity(0))
-        run(INVERSION, BLOCK, folder)  # trains the base; its first block gives the other side its examples
+        self.folder, self.cores = pathlib.Path(folder), cores()
+        run(INVERSION.format(count=BLOCK), folder)  # trains the base; its first block gives the other side its examples
         weights, = (self.folder / "cache/results/model").glob("*/*/unet/*.safetensors")
         self.unet = UNet2DConditionModel.from_pretrained(weights.parent).eval()
         self.forward = torch.compile(self.unet) if compiled else self.unet
@@ -196,13 +184,11 @@ class Inversion:
         return (time.perf_counter() - start) / len(self.examples)
 
     def espalier_seconds(self):
-        """From two sizes, with the base already in the cache; each time from a copy, so that nothing is reused."""
+        """From two sizes, with the base already in the cache."""
         counts, seconds = (BLOCK * self.cores, 3 * BLOCK * self.cores), []
         for count in counts:
-            with tempfile.TemporaryDirectory() as folder:
-                shutil.copytree(self.folder / "cache/results", pathlib.Path(folder) / "cache/results")
-                shutil.copy(self.folder / "cache/FORMAT", pathlib.Path(folder) / "cache/FORMAT")
-                seconds.append(run(INVERSION, count, folder))
+            with folder_after(self.folder) as folder:
+                seconds.append(run(INVERSION.format(count=count), folder))
         return (seconds[1] - seconds[0]) / (counts[1] - counts[0])
 
 
@@ -212,8 +198,7 @@ def measure_inversion(compiled):
         both = (bench.invert(bench.examples)[0] - bench.noise).square().mean((1, 2, 3)).sqrt().median().item()
         ways = [(threads, batch) for threads in sorted({1, bench.cores}) for batch in (8, 16, 32, 64)]
         best = min(ways, key=lambda way: bench.peer_seconds(*way))
-        rounds = [{"espalier": bench.espalier_seconds(), "pytorch": bench.peer_seconds(*best)} for _ in range(ROUNDS)]
-    median = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
+        rounds, median = alternate({"espalier": bench.espalier_seconds, "pytorch": lambda: bench.peer_seconds(*best)})
     return {"what": "inversion", "peer": "torch.compile" if compiled else "eager",
             "note": f"PyTorch's Picard loop at its best threads and batch size (8, 16, 32, 64): {best}; {FLOW_STEPS} steps to {TOLERANCE}",
             "median_rms_between_the_noises": both,
@@ -235,8 +220,7 @@ def measure(what, compiled):
         peer.train(3)
         sides = {"espalier": lambda: espalier(TRAINER, 5, 35), "diffusers": lambda: peer.train(15)}
         note = "batch 64, EMA, gradient clipping"
-    rounds = [{name: side() for name, side in sides.items()} for _ in range(ROUNDS)]
-    median = {name: statistics.median(r[name] for r in rounds) for name in sides}
+    rounds, median = alternate(sides)
     unit = "samples" if what == "sampler" else "steps"
     return {"what": what, "peer": "torch.compile" if compiled else "eager", "note": note,
             **{f"{name}_{unit}_per_second": 1 / seconds for name, seconds in median.items()},
@@ -245,11 +229,16 @@ def measure(what, compiled):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["sampler", "trainer", "inversion"])
+    parser.add_argument("what", choices=["sampler", "trainer", "inversion", *bench_elements.KINDS, "scoring"])
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    results = [measure(arguments.what, compiled) for compiled in ([False, True] if arguments.compile else [False])]
+    if arguments.what in bench_elements.KINDS:
+        results = [bench_elements.measure(arguments.what, arguments.compile)]
+    elif arguments.what == "scoring":
+        results = [bench_elements.measure_scoring()]
+    else:
+        results = [measure(arguments.what, compiled) for compiled in ([False, True] if arguments.compile else [False])]
     for result in results:
         print(json.dumps(result) if arguments.json else "\n".join(f"{k}: {v}" for k, v in result.items()))
 

@@ -15,6 +15,7 @@ namespace espalier::text_to_image {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace folder;
 using namespace pictures;
 
 constexpr const char* kTextWeights = "text_encoder/model.safetensors";
@@ -47,7 +48,7 @@ std::shared_ptr<const TextToImageNetwork> read_network(const fs::path& folder, c
 
 // A component without weights is drawn where the options allow it: a blueprint may come with its text encoder trained.
 Weights read_or_draw_weights(const fs::path& folder, const TextToImageNetwork& network, const ModelRules& rules) {
-  Weights weights = draw_if_missing(folder, {kUNetWeights, kTextWeights}, network, rules);
+  Weights weights = draw_if_missing(folder, {kUNetWeights, kTextWeights}, network, rules.fresh_weights);
   Weights read;
   if (fs::is_regular_file(folder / kUNetWeights)) read_weights(folder / kUNetWeights, kUNet, read);
   if (fs::is_regular_file(folder / kTextWeights)) read_weights(folder / kTextWeights, kTextEncoder, read);
@@ -82,7 +83,7 @@ void write_model(const Model& model, const fs::path& folder, const fs::path& tok
     if (fs::is_regular_file(tokenizer_folder / file)) write_durable(folder / "tokenizer" / file, read_file(tokenizer_folder / file));
   }
   write_model_index(
-      model, folder,
+      model, folder, "unet",
       {{"text_encoder", Value::List{"transformers", "CLIPTextModel"}}, {"tokenizer", Value::List{"transformers", "CLIPTokenizer"}}});
 }
 

@@ -16,6 +16,7 @@ namespace espalier::text_to_image {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace folder;
 using namespace pictures;
 
 using ::testing::AllOf;

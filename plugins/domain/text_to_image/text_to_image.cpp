@@ -9,6 +9,7 @@
 #include "plugins/domain/text_to_image/model_folder.h"
 #include "plugins/domain/text_to_image/prompted_examples.h"
 #include "plugins/domain/text_to_image/shapes_source.h"
+#include "plugins/shared/folder/data.h"
 #include "plugins/shared/pictures/image.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
@@ -51,10 +52,10 @@ class TextToImage final : public Domain {
     if (prompts_ == "shapes") {
       source_ = make_shapes_source(resolution_, noise_, seed_);
     } else if (prompts_ == "folder") {
-      source_ = make_folder_source(pictures::find_data(data_, kPlugin), held_out_fraction_, resolution_);
+      source_ = make_folder_source(folder::find_data(data_, kPlugin), held_out_fraction_, resolution_);
     } else {
       IdxFiles files = files_;
-      files.folder = pictures::find_data(data_, kPlugin);
+      files.folder = folder::find_data(data_, kPlugin);
       source_ = make_idx_source(std::move(files), resolution_);
     }
     if (!model_.empty()) {
@@ -78,6 +79,10 @@ class TextToImage final : public Domain {
     return {"image", {{"image", state.at("sample").to(at::kFloat).add(1.0).div(2.0).clamp(0.0, 1.0)}}, {}};
   }
   std::vector<Picture> draw(const Sample& sample) const override { return pictures::draw_images(sample.tensors.at("image")); }
+  bool has_canonical_keys() const override { return true; }
+  std::vector<std::string> canonical_keys(const Sample& sample) const override {
+    return pictures::picture_keys(sample.tensors.at("image"));
+  }
 
   fs::path model_folder() const override { return model_; }
   ModelInfo model_info(const fs::path& folder) const override { return load_model(folder).info; }

@@ -47,7 +47,7 @@ TEST_F(BadFolder, BrokenPicture) {
 }
 
 TEST_F(BadFolder, NothingLeftToTrainOn) {
-  EXPECT_THAT([&] { open(0.95); }, ThrowsMessage<ConfigError>(HasSubstr("holds out all 10 pictures")));
+  EXPECT_THAT([&] { open(0.95); }, ThrowsMessage<ConfigError>(HasSubstr("holds out all 10 examples")));
 }
 
 class BadIdx : public ::testing::Test {

@@ -19,6 +19,8 @@ class PictureExamples final : public Examples {
 
   std::int64_t size() const override { return (mirrored_ ? 2 : 1) * pictures_->size(); }
 
+  std::int64_t distinct() const override { return pictures_->size(); }
+
   Hex digest() const override {
     Value value = Value::Map{{"pictures", pictures_->digest()}, {"mirrored", mirrored_}};
     if (!class_names_.empty()) value["class_names"] = Value::List(class_names_.begin(), class_names_.end());

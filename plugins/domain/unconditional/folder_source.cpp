@@ -68,7 +68,8 @@ class FolderSource final : public Source {
       : folder_(std::move(folder)), files_(list_pictures(folder_)), held_out_(held_out), resolution_(resolution) {
     read_headers();
     for (const fs::path& file : files_) names_.push_back(file.generic_string());
-    for (const std::string& split : splits()) places_of(split, names_, held_out_);  // refuses a fraction that leaves nothing
+    for (const std::string& split : splits())
+      folder::places_of(split, names_, held_out_, "domain.unconditional");  // refuses a fraction that leaves nothing
   }
 
   std::int64_t channels() const override { return channels_; }
@@ -80,7 +81,8 @@ class FolderSource final : public Source {
 
   std::unique_ptr<Pictures> pictures(const std::string& split) const override {
     std::vector<fs::path> files;
-    for (const std::int64_t place : places_of(split, names_, held_out_)) files.push_back(files_[static_cast<std::size_t>(place)]);
+    for (const std::int64_t place : folder::places_of(split, names_, held_out_, "domain.unconditional"))
+      files.push_back(files_[static_cast<std::size_t>(place)]);
     return std::make_unique<FolderPictures>(folder_, std::move(files), channels_, resolution_);
   }
 

@@ -81,7 +81,7 @@ class IdxSource final : public Source {
     if (held_out_.fraction == 0.0) return std::make_unique<IdxPictures>(split == "train" ? train_ : test_, std::nullopt, resolution_);
     std::vector<std::string> names;
     for (std::int64_t row = 0; row < train_->images.size(); ++row) names.push_back(std::to_string(row));
-    return std::make_unique<IdxPictures>(train_, places_of(split, names, held_out_), resolution_);
+    return std::make_unique<IdxPictures>(train_, folder::places_of(split, names, held_out_, "domain.unconditional"), resolution_);
   }
 
  private:

@@ -10,6 +10,7 @@ namespace espalier::unconditional {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace folder;
 using namespace pictures;
 
 void refuse_conditions(const Value& config, const std::string& origin) {
@@ -34,7 +35,7 @@ Model read_denoiser(const fs::path& folder, const ModelRules& rules, ModelInfo i
   model::UNet unet = read_unet(folder, rules);
   refuse_conditions(unet.config(), (folder / kUNetConfig).string());
   auto network = std::make_shared<const PictureNetwork>(std::move(unet));
-  Weights weights = draw_if_missing(folder, {kUNetWeights}, *network, rules);
+  Weights weights = draw_if_missing(folder, {kUNetWeights}, *network, rules.fresh_weights);
   if (weights.empty()) read_weights(folder / kUNetWeights, kUNet, weights);
   network->check(weights, folder.string());
   return assemble(folder, std::move(network), std::move(weights), std::move(info));
@@ -64,7 +65,7 @@ Model read_model(const fs::path& folder, const ModelRules& rules) {
 void write_model(const Model& model, const fs::path& folder) {
   if (model.info.role != kDenoiser) return write_other(model, folder);
   write_unet(model, folder);
-  write_model_index(model, folder, {});
+  write_model_index(model, folder, "unet");
 }
 
 }  // namespace espalier::unconditional

@@ -18,6 +18,7 @@ namespace espalier::unconditional {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace folder;
 using namespace pictures;
 using ::testing::AllOf;
 using ::testing::HasSubstr;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "plugins/shared/folder/data.h"
 #include "runtime/base/digest.h"
 
 namespace espalier::unconditional {
@@ -37,15 +38,7 @@ class Source {
   virtual std::unique_ptr<Pictures> pictures(const std::string& split) const = 0;  // `split` is one of splits()
 };
 
-// Which pictures of one set are held out: the ceil(fraction x count) whose SHA-256 of "<seed>/<name>" is largest. A name is a file's path
-// in its folder, or a row's number: neither a picture's content nor the run's seed decides.
-struct HeldOut {
-  double fraction = 0.0;  // 0: none, and no split of that name
-  std::int64_t seed = 0;
-};
-
-// The places of the names that `split` ("train" or "held_out") has, in order. Throws ConfigError when none is left to train on.
-std::vector<std::int64_t> places_of(const std::string& split, const std::vector<std::string>& names, const HeldOut& held_out);
+using folder::HeldOut;
 
 // All PNG files of a folder and its subfolders, in the order of their paths. Grey if all of them are stored so, else RGB over black.
 // Throws DataError: no PNG, pictures of another format beside them, or mixed sizes with resolution 0.

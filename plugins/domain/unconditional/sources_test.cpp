@@ -100,12 +100,13 @@ TEST(IdxSource, SplitsOneFileByRowNumbers) {
 TEST(Split, IsOfNamesAndSeedAlone) {
   std::vector<std::string> names;
   for (int i = 0; i < 1000; ++i) names.push_back(std::to_string(i));
-  const auto train = places_of("train", names, {0.25, 1}), held_out = places_of("held_out", names, {0.25, 1});
+  const auto train = folder::places_of("train", names, {0.25, 1}, "domain.unconditional"),
+             held_out = folder::places_of("held_out", names, {0.25, 1}, "domain.unconditional");
   EXPECT_EQ(train.size(), 750U);
   std::set<std::int64_t> all(train.begin(), train.end());
   all.insert(held_out.begin(), held_out.end());
   EXPECT_EQ(all.size(), 1000U);
-  EXPECT_NE(places_of("held_out", names, {0.25, 2}), held_out);
+  EXPECT_NE(folder::places_of("held_out", names, {0.25, 2}, "domain.unconditional"), held_out);
   const double mean = std::accumulate(held_out.begin(), held_out.end(), 0.0) / 250.0;
   EXPECT_NEAR(mean, 499.5, 4.0 * 288.7 / std::sqrt(250.0));
 }

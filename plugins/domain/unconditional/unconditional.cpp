@@ -8,6 +8,7 @@
 #include "plugins/domain/unconditional/generated_source.h"
 #include "plugins/domain/unconditional/model_folder.h"
 #include "plugins/domain/unconditional/source.h"
+#include "plugins/shared/folder/data.h"
 #include "plugins/shared/pictures/image.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
@@ -51,10 +52,10 @@ class Unconditional final : public Domain {
     if (source_name_ == "generated") {
       source_ = make_generated_source(resolution_);
     } else if (source_name_ == "folder") {
-      source_ = make_folder_source(pictures::find_data(data_, kPlugin), held_out_, resolution_);
+      source_ = make_folder_source(folder::find_data(data_, kPlugin), held_out_, resolution_);
     } else {
       IdxFiles files = files_;
-      files.folder = pictures::find_data(data_, kPlugin);
+      files.folder = folder::find_data(data_, kPlugin);
       source_ = make_idx_source(files, held_out_, resolution_);
     }
     if (!model_.empty() && !fs::is_directory(model_)) {
@@ -86,6 +87,10 @@ class Unconditional final : public Domain {
     return {"image", {{"image", state.at("sample").to(at::kFloat).add(1.0).div(2.0).clamp(0.0, 1.0)}}, {}};
   }
   std::vector<Picture> draw(const Sample& sample) const override { return pictures::draw_images(sample.tensors.at("image")); }
+  bool has_canonical_keys() const override { return true; }
+  std::vector<std::string> canonical_keys(const Sample& sample) const override {
+    return pictures::picture_keys(sample.tensors.at("image"));
+  }
 
   fs::path model_folder() const override { return model_; }
   ModelInfo model_info(const fs::path& folder) const override { return load_model(folder).info; }

@@ -99,6 +99,8 @@ class TopK final : public espalier::Filter {
     schema.choice("group_by", group_by_, {"condition", "all"}, "What competes: the samples of one condition, or all of them.");
   }
 
+  bool by_condition() const override { return group_by_ == "condition"; }
+
   Selection select(const FilterInput& input) const override {
     std::vector<std::int64_t> accepted;
     for (const auto& [condition, group] : groups(input)) {

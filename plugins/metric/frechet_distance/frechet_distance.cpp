@@ -9,8 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "plugins/metric/frechet_distance/distances.h"
+#include "plugins/metric/frechet_distance/inception.h"
 #include "plugins/metric/frechet_distance/picture_features.h"
+#include "plugins/shared/frechet/distances.h"
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
 
@@ -18,6 +19,7 @@ namespace {
 
 using namespace espalier;
 using frechet_distance::Estimate;
+using frechet_distance::FeatureNetwork;
 using frechet_distance::PictureFeatures;
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
@@ -55,6 +57,13 @@ class FrechetDistance final : public Metric {
     schema.text("split", split_, "The split of the domain's examples that holds the real pictures.");
     schema.integer("count", count_, "Real pictures, drawn without replacement; 0: all of the split.").at_least(0);
     schema.path("model", model_, "Folder of a classifier (config.json, model.safetensors), instead of the input `model`.").operational();
+    schema
+        .path("inception", inception_,
+              "File of the FID network's weights (safetensors), instead of a classifier: features are those of the Frechet inception "
+              "distance.")
+        .operational();
+    schema.choice("resize", resize_, {frechet_distance::kResizeOfNetwork, frechet_distance::kNoResize, frechet_distance::kBilinear299},
+                  "What is done to pictures before the network: as_network is none for a classifier and bilinear_299 for Inception.");
     schema.strings("series", series_, "The line of the plots that each of the samples is a point of; empty: all of one line.");
   }
 
@@ -62,13 +71,17 @@ class FrechetDistance final : public Metric {
     return {{"samples", PortUse::needed}, {"scores", PortUse::refused}, {"baseline", PortUse::refused}};
   }
 
-  // A classifier named by its folder enters the key by its weights' digest; one made by a stage is in the key as an input.
+  // A network named by its path enters the key by its weights' digest; one made by a stage is in the key as an input.
   Value identity(const Domain& domain) const override {
     Value identity = Value::Map{{"examples", domain.examples(split_)->digest()}};
     if (!model_.empty()) {
       const Model model = classifier::read_folder(model_);
       identity["weights"] = model.info.digest;
       identity["architecture"] = model.info.architecture;
+    }
+    if (!inception_.empty()) {
+      identity["weights"] = digest_weights(frechet_distance::inception::read(inception_));
+      identity["architecture"] = "inception";
     }
     return identity;
   }
@@ -80,7 +93,7 @@ class FrechetDistance final : public Metric {
       throw StageError(fmt::format("metric.frechet_distance: series names {} lines, but there are {} samples; name one for each",
                                    series_.size(), input.samples.size()));
     }
-    const PictureFeatures features(network(input), input.domain);
+    const PictureFeatures features(network(input), resize_, input.domain);
     const auto examples = input.domain->examples(split_);
     const auto real = features.of(*examples, positions(*examples, features.dimensions(), input.key));
     std::vector<Point> points;
@@ -88,23 +101,33 @@ class FrechetDistance final : public Metric {
       points.push_back(compare(*input.samples[i], real, features));
       points.back().series = series_.empty() ? "samples" : series_[i];
     }
+    const auto what = fmt::format("distance to '{}' ({}, resize {})", split_, features.network(), features.resize());
     return {figures(points, real),
-            {plot("frechet_distance", "Fréchet distance to '" + split_ + "'", points, true),
-             plot("kernel_distance", "kernel distance to '" + split_ + "'", points, false)}};
+            {plot("frechet_distance", "Fréchet " + what, points, true), plot("kernel_distance", "kernel " + what, points, false)}};
   }
 
  private:
-  std::shared_ptr<const Model> network(const MetricInput& input) const {
-    if (input.model && !model_.empty())
-      throw ConfigError("metric.frechet_distance: has both an input `model` and the option model; one is enough");
-    if (input.model) return input.model;
-    if (model_.empty()) {
+  FeatureNetwork network(const MetricInput& input) const {
+    const auto named = (input.model ? 1 : 0) + (model_.empty() ? 0 : 1) + (inception_.empty() ? 0 : 1);
+    if (named > 1) {
       throw ConfigError(
-          "metric.frechet_distance: needs inputs = { model = \"<tag of a trainer.classifier stage>\" } or the option model = \"<folder>\"");
+          "metric.frechet_distance: has more than one of an input `model`, the option model and the option inception; one is enough");
     }
+    if (named == 0) {
+      throw ConfigError(
+          "metric.frechet_distance: needs inputs = { model = \"<tag of a trainer.classifier stage>\" }, the option model = \"<folder>\" or "
+          "the option inception = \"<file>\"");
+    }
+    if (input.model) return frechet_distance::classifier_network(input.model);
+    if (!inception_.empty()) return frechet_distance::inception_network(on(input.device, frechet_distance::inception::read(inception_)));
     auto model = std::make_shared<Model>(classifier::read_folder(model_));
-    for (auto& [name, weight] : model->weights) weight = weight.to(input.device);
-    return model;
+    model->weights = on(input.device, std::move(model->weights));
+    return frechet_distance::classifier_network(std::move(model));
+  }
+
+  static Weights on(at::Device device, Weights weights) {
+    for (auto& [name, weight] : weights) weight = weight.to(device);
+    return weights;
   }
 
   // Of the real pictures, in a drawn order, so that any run of them is a fair sample of a split that is sorted.
@@ -128,9 +151,8 @@ class FrechetDistance final : public Metric {
   static void require(const std::string& what, std::int64_t count, std::int64_t dimensions) {
     const auto least = std::max(dimensions + 1, frechet_distance::kLeastRows);
     if (count >= least) return;
-    throw StageError(
-        fmt::format("metric.frechet_distance: {} are {}, but {} features need at least {}; take more, or a narrower classifier", what,
-                    count, dimensions, least));
+    throw StageError(fmt::format("metric.frechet_distance: {} are {}, but {} features need at least {}; take more, or a narrower network",
+                                 what, count, dimensions, least));
   }
 
   static Point compare(const SampleSet& samples, const at::Tensor& real, const PictureFeatures& features) {
@@ -159,7 +181,8 @@ class FrechetDistance final : public Metric {
 
   std::string split_ = "held_out";
   std::int64_t count_ = 0;
-  std::string model_;
+  std::string model_, inception_;
+  std::string resize_ = frechet_distance::kResizeOfNetwork;
   std::vector<std::string> series_;
 };
 
@@ -168,5 +191,5 @@ class FrechetDistance final : public Metric {
 ESPALIER_PLUGIN(plugin) {
   plugin.metric<FrechetDistance>(
       "frechet_distance", /*numerics_version=*/1,
-      "Frechet and kernel distance of samples to real pictures in a classifier's features, against FLOPs an image.");
+      "Frechet and kernel distance of samples to real pictures in the features of a classifier or of Inception, against FLOPs an image.");
 }

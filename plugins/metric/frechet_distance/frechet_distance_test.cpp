@@ -7,8 +7,8 @@
 #include <cmath>
 #include <filesystem>
 
-#include "plugins/metric/frechet_distance/distances.h"
 #include "plugins/shared/classifier/network.h"
+#include "plugins/shared/frechet/distances.h"
 #include "runtime/base/files.h"
 #include "runtime/model/safetensors.h"
 #include "tests/conformance/conformance.h"
@@ -140,7 +140,7 @@ TEST_F(FrechetDistance, AFolderGivesTheSameFiguresAsAStage) {
   write_durable(folder / "model.safetensors", model::format_safetensors(samples.model->weights));
   const conformance::Options options{{"count", 40}, {"model", folder.string()}};
   const auto by_stage = values(measure(samples, {{"count", 40}}));
-  EXPECT_THAT([&] { measure(samples, options); }, ThrowsMessage<ConfigError>(HasSubstr("both")));
+  EXPECT_THAT([&] { measure(samples, options); }, ThrowsMessage<ConfigError>(HasSubstr("more than one of")));
   const auto metric = conformance::make<Metric>(conformance::plugin("metric.frechet_distance"), options);
   EXPECT_EQ(metric->identity(*domain_).at("weights").as_string(), digest_weights(samples.model->weights));
   samples.model = nullptr;

@@ -3,13 +3,11 @@
 #include <ATen/ops/_upsample_bilinear2d_aa.h>
 
 #include <algorithm>
-#include <cstdlib>
 
+#include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::pictures {
-
-namespace fs = std::filesystem;
 
 at::Tensor to_image(const at::Tensor& bytes, std::int64_t resolution) {
   at::Tensor image = bytes.to(at::kFloat).div(255.0);
@@ -38,21 +36,15 @@ std::vector<Picture> draw_images(const at::Tensor& image) {
   return pictures;
 }
 
-fs::path find_data(const std::string& data, const std::string& plugin) {
-  if (fs::is_directory(data)) return data;
-  std::vector<fs::path> tried = {data};
-  if (data.find('/') == std::string::npos) {
-    if (const char* base = std::getenv("ESPALIER_DATA")) tried.emplace_back(fs::path(base) / data);
-    tried.emplace_back(fs::path("datasets") / data);
-    tried.emplace_back(fs::path("../shared/data") / data);
+std::vector<std::string> picture_keys(const at::Tensor& image) {
+  std::vector<std::string> keys;
+  for (const Picture& picture : draw_images(image)) {
+    Sha256 digest;
+    digest.update(std::to_string(picture.width) + "x" + std::to_string(picture.height) + ":");
+    digest.update(picture.rgb.data(), picture.rgb.size());
+    keys.push_back(digest.finish_hex());
   }
-  std::string places;
-  for (const fs::path& path : tried) {
-    if (fs::is_directory(path)) return path;
-    places += (places.empty() ? "" : ", ") + path.string();
-  }
-  throw DataError(plugin + ": data = \"" + data + "\" is no folder (tried " + places +
-                  "); name a folder, or set ESPALIER_DATA to the folder that holds the data sets");
+  return keys;
 }
 
 }  // namespace espalier::pictures

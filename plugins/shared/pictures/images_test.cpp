@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 
+#include "plugins/shared/folder/data.h"
 #include "plugins/shared/pictures/idx.h"
 #include "plugins/shared/pictures/idx_images.h"
 #include "plugins/shared/pictures/image.h"
@@ -103,12 +104,25 @@ TEST(Image, ResizesTheMiddleSquare) {
   EXPECT_EQ(drawn[0].rgb, std::vector<std::uint8_t>(12, 100));
 }
 
+TEST(Image, HasAKeyOfItsEightBitPixels) {
+  at::Tensor images = at::full({4, 1, 2, 3}, 0.5, at::kFloat);
+  images[1].add_(0.0001);    // the same level of 256
+  images[2][0][0][0] = 0.6;  // another picture
+  const auto keys = picture_keys(images);
+  ASSERT_EQ(keys.size(), 4U);
+  EXPECT_EQ(keys[0], keys[1]);
+  EXPECT_EQ(keys[0], keys[3]);
+  EXPECT_NE(keys[0], keys[2]);
+  EXPECT_NE(picture_keys(at::full({1, 1, 3, 2}, 0.5, at::kFloat)).front(), keys[0]);
+  EXPECT_EQ(picture_keys(at::full({1, 3, 2, 3}, 0.5, at::kFloat)).front(), keys[0]);  // grey written as colours
+}
+
 TEST(Data, IsFoundByItsName) {
   const TempFolder folder;
   write_file(folder / "tiny/x", "x");
   ::setenv("ESPALIER_DATA", folder.path().c_str(), 1);
-  EXPECT_EQ(find_data("tiny", "domain.test"), folder / "tiny");
-  EXPECT_THAT([] { find_data("huge", "domain.test"); },
+  EXPECT_EQ(folder::find_data("tiny", "domain.test"), folder / "tiny");
+  EXPECT_THAT([] { folder::find_data("huge", "domain.test"); },
               ThrowsMessage<DataError>(AllOf(HasSubstr("domain.test: data = \"huge\""), HasSubstr("ESPALIER_DATA"))));
   ::unsetenv("ESPALIER_DATA");
 }

@@ -96,6 +96,13 @@ class FakeFilter final : public Filter {
   std::int64_t k_ = 1;
 };
 
+class KeyedFilter final : public Filter {
+ public:
+  bool needs_keys() const override { return true; }
+  Selection select(const FilterInput&) const override { return {}; }
+  Law law(const FilterInput&) const override { return {}; }
+};
+
 class FakeTrainer final : public Trainer {
  public:
   void options(Schema& schema) override {
@@ -125,6 +132,7 @@ plugin::Catalog fake_catalog() {
   registrar.reward<FakeReward>("fake", 1, "image", "Fake.");
   registrar.reward<AtomsReward>("atoms", 1, "molecule", "Counts atoms.");
   registrar.filter<FakeFilter>("fake", 1, "Fake.");
+  registrar.filter<KeyedFilter>("keyed", 1, "Needs canonical keys.");
   registrar.trainer<FakeTrainer>("fake", 1, "Fake.");
   registrar.metric<FakeMetric>("fake", 1, "Fake.");
   plugin::Catalog catalog;

@@ -176,6 +176,37 @@ const std::vector<Faulty> kInputs = {
 };
 FAULTY_TABLE(Inputs);
 
+// A filter 'f' of the reward 'r', from line 13; its 'inputs' stand on line 16.
+const std::string kScored = kGood + kReward + "[[stage]]\ntag = 'f'\ntype = 'filter.fake'\n";
+const std::vector<Faulty> kChains = {
+    {"UnknownSelection", kScored + "inputs = { scores = 'r', selection = 'best' }\n",
+     "p.toml:16:26: stage 'f': the input 'selection' names 'best', which is no stage; no stage gives selection"},
+    {"UnknownSelectionNearOne",
+     kScored + "inputs = { scores = 'r' }\n[[stage]]\ntag = 'g'\ntype = 'filter.fake'\ninputs = { scores = 'r', selection = 'ff' }\n",
+     "p.toml:20:26: stage 'g': the input 'selection' names 'ff', which is no stage; did you mean 'f'?"},
+    {"ScoresAreNoSelection", kScored + "inputs = { scores = 'r', selection = 'r' }\n",
+     "p.toml:16:26: stage 'f': the input 'selection' takes selection, but stage 'r' (reward.fake) gives scores; no stage gives selection"},
+    {"SelectionOfOtherSamples",
+     kScored + "inputs = { scores = 'r' }\n[[stage]]\ntag = 't'\ntype = 'sampler.fake'\ninputs = { model = 'domain' }\n" +
+         "[[stage]]\ntag = 'rt'\ntype = 'reward.fake'\ninputs = { samples = 't' }\n" +
+         "[[stage]]\ntag = 'g'\ntype = 'filter.fake'\ninputs = { scores = 'rt', selection = 'f' }\n",
+     "p.toml:28:27: stage 'g': the input 'selection' names 'f', which chooses among the samples of 's', but the input 'scores' is of those "
+     "of 't'; both are of one stage's samples"},
+    {"OfItself", kScored + "inputs = { scores = 'r', selection = 'f' }\n",
+     "p.toml:13:1: stage 'f': its inputs form a cycle: 'f' needs 'f'"},
+    {"KeysThatTheDomainLacks", kGood + kReward + "[[stage]]\ntag = 'f'\ntype = 'filter.keyed'\ninputs = { scores = 'r' }\n",
+     "p.toml:15:1: stage 'f': filter.keyed compares samples by their canonical keys, but domain.toy gives none"},
+};
+FAULTY_TABLE(Chains);
+
+TEST(Chain, OfTwoRewardsOfTheSameSamplesIsRight) {
+  const std::string chain = kScored +
+                            "inputs = { scores = 'r' }\n[[stage]]\ntag = 'r2'\ntype = 'reward.fake'\ninputs = { samples = 's' }\n" +
+                            "[[stage]]\ntag = 'g'\ntype = 'filter.fake'\ninputs = { scores = 'r2', selection = 'f' }\n";
+  const auto spec = resolve(Document::parse(chain, "p.toml", {}), fake_catalog());
+  EXPECT_EQ(spec.find("g")->input("selection")->tags.at(0), "f");
+}
+
 const char* const kAllowed = "allowed: seed, name, cache.path, device.type, domain.<option>, <tag>.<option>";
 const std::vector<Faulty> kOverrides = {
     {"NoStage", kGood, std::string("--set ss.eta=1: no stage has the tag 'ss'; did you mean 's'?; ") + kAllowed, {"ss.eta=1"}},

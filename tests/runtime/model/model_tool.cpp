@@ -19,6 +19,7 @@
 #include "runtime/base/files.h"
 #include "runtime/base/value.h"
 #include "runtime/model/clip_text.h"
+#include "runtime/model/element_transformer.h"
 #include "runtime/model/flops.h"
 #include "runtime/model/optimizer.h"
 #include "runtime/model/safetensors.h"
@@ -82,7 +83,42 @@ void clip(const Arguments& arguments) {
         format_safetensors({{"last_hidden_state", text.forward(weights, "", read_safetensors(arguments[2]).at("input_ids"))}}));
 }
 
-// fresh unet|clip CONFIG SEED FOLDER
+ElementInput element_input(const TensorMap& inputs) {
+  return {inputs.at("token"), inputs.at("vector"), inputs.at("present"), inputs.at("frozen"), inputs.at("visit"), inputs.at("timestep")};
+}
+
+// elements CONFIG WEIGHTS INPUTS OUT
+void elements(const Arguments& arguments) {
+  const ElementTransformer network(read_json(arguments[0]), arguments[0]);
+  const auto weights = read_safetensors(arguments[1]);
+  network.check(weights, "", arguments[1]);
+  const c10::InferenceMode inference;
+  const auto output = network.forward(weights, "", element_input(read_safetensors(arguments[2])));
+  write(arguments[3], format_safetensors({{"logits", output.logits}, {"vector", output.vector}}));
+}
+
+// elements_gradients CONFIG WEIGHTS INPUTS OUT: of the mean squares of both outputs
+void elements_gradients(const Arguments& arguments) {
+  const ElementTransformer network(read_json(arguments[0]), arguments[0]);
+  auto weights = read_safetensors(arguments[1]);
+  for (auto& [name, weight] : weights) weight.requires_grad_(true);
+  const auto output = network.forward(weights, "", element_input(read_safetensors(arguments[2])));
+  (output.logits.square().mean() + output.vector.square().mean()).backward();
+  TensorMap gradients;
+  for (const auto& [name, weight] : weights) gradients[name] = weight.grad();
+  write(arguments[3], format_safetensors(gradients));
+}
+
+// elements_flops CONFIG WEIGHTS INPUTS: of one call
+void elements_flops(const Arguments& arguments) {
+  const ElementTransformer network(read_json(arguments[0]), arguments[0]);
+  const auto weights = read_safetensors(arguments[1]);
+  const auto input = element_input(read_safetensors(arguments[2]));
+  const at::NoGradGuard no_grad;
+  std::printf("%.0f\n", count_flops([&] { network.forward(weights, "", input); }));
+}
+
+// fresh unet|clip|elements CONFIG SEED FOLDER
 void fresh(const Arguments& arguments) {
   const auto config = read_json(arguments[1]);
   const auto seed = std::stoull(arguments[2]);
@@ -92,6 +128,8 @@ void fresh(const Arguments& arguments) {
   };
   if (arguments[0] == "unet") {
     save(UNet(config, arguments[1]), "diffusion_pytorch_model.safetensors");
+  } else if (arguments[0] == "elements") {
+    save(ElementTransformer(config, arguments[1]), "diffusion_pytorch_model.safetensors");
   } else {
     save(ClipText(config, arguments[1]), "model.safetensors");
   }
@@ -145,6 +183,21 @@ void train(const Arguments& arguments) {
   write(arguments[2], format_safetensors(out));
 }
 
+// The processor's seconds of the fastest call (other programs hardly count) among as many as `seconds` hold.
+double fastest(const std::function<void()>& call, double seconds) {
+  for (int i = 0; i < 5; ++i) call();
+  double total = 0.0;
+  double best = 1e9;
+  while (total < seconds) {
+    const auto begin = std::clock();
+    call();
+    const auto taken = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+    total += taken;
+    best = std::min(best, taken);
+  }
+  return best;
+}
+
 // bench CONFIG BATCH LENGTH SECONDS: evaluations (of one sample) a second in the fastest run, one thread
 void bench(const Arguments& arguments) {
   at::set_num_threads(1);
@@ -157,17 +210,27 @@ void bench(const Arguments& arguments) {
       {"timestep", at::ones({batch})},
       {"encoder_hidden_states", at::ones({batch, std::stoll(arguments[2]), network.config().at("cross_attention_dim").as_integer()})}};
   const c10::InferenceMode inference;
-  for (int i = 0; i < 5; ++i) run_unet(network, weights, inputs);
-  double total = 0.0;
-  double best = 1e9;
-  while (total < std::stod(arguments[3])) {
-    const auto begin = std::clock();
-    run_unet(network, weights, inputs);
-    const auto seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;  // the processor's time: other programs hardly count
-    total += seconds;
-    best = std::min(best, seconds);
+  std::printf("%.1f\n", static_cast<double>(batch) / fastest([&] { run_unet(network, weights, inputs); }, std::stod(arguments[3])));
+}
+
+// bench_elements CONFIG WEIGHTS INPUTS SECONDS: the processor's seconds of the fastest call and of the fastest with gradients, one thread
+void bench_elements(const Arguments& arguments) {
+  at::set_num_threads(1);
+  const ElementTransformer network(read_json(arguments[0]), arguments[0]);
+  auto weights = read_safetensors(arguments[1]);
+  const auto input = element_input(read_safetensors(arguments[2]));
+  const auto seconds = std::stod(arguments[3]) / 2;
+  {
+    const at::NoGradGuard no_grad;
+    std::printf("%.6f ", fastest([&] { network.forward(weights, "", input); }, seconds));
   }
-  std::printf("%.1f\n", static_cast<double>(batch) / best);
+  for (auto& [name, weight] : weights) weight.requires_grad_(true);
+  const auto train = [&] {
+    for (auto& [name, weight] : weights) weight.mutable_grad().reset();
+    const auto output = network.forward(weights, "", input);
+    (output.logits.square().mean() + output.vector.square().mean()).backward();
+  };
+  std::printf("%.6f\n", fastest(train, seconds));
 }
 
 struct Command {
@@ -182,6 +245,10 @@ int main(int argc, char** argv) {
                                                 {"unet_gradients", {4, unet_gradients}},
                                                 {"unet_flops", {3, unet_flops}},
                                                 {"clip", {4, clip}},
+                                                {"elements", {4, elements}},
+                                                {"elements_gradients", {4, elements_gradients}},
+                                                {"elements_flops", {3, elements_flops}},
+                                                {"bench_elements", {4, bench_elements}},
                                                 {"fresh", {4, fresh}},
                                                 {"copy", {2, copy}},
                                                 {"tokenize", {3, tokenize}},

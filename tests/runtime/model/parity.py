@@ -204,6 +204,12 @@ def clip_text(tool):
             expect_close("CLIP text written by Espalier", load_file(files[3])["last_hidden_state"], opened.eval()(**inputs).last_hidden_state)
 
 
+def elements(tool):
+    import element_transformer
+
+    element_transformer.compare(tool, expect_close)
+
+
 def data_folder(name):
     bases = [os.environ.get("ESPALIER_DATA"), SOURCE / "datasets", SOURCE.parent / "shared" / "data"]
     for base in filter(None, bases):

@@ -45,6 +45,7 @@ class FakeDomain final : public Domain {
   }
   Value decoder() const override { return decoder_; }
   Sample decode(const State&) const override { return {}; }
+  bool has_canonical_keys() const override { return true; }
   std::vector<Picture> draw(const Sample&) const override { return {}; }
   std::filesystem::path model_folder() const override { return "model"; }
   ModelInfo model_info(const std::filesystem::path& folder) const override {
@@ -134,6 +135,13 @@ class FakeFilter final : public Filter {
   std::int64_t k_ = 1;
 };
 
+class KeyedFilter final : public Filter {
+ public:
+  bool needs_keys() const override { return true; }
+  Selection select(const FilterInput&) const override { return {}; }
+  Law law(const FilterInput&) const override { return {}; }
+};
+
 class FakeTrainer final : public Trainer {
  public:
   void options(Schema& schema) override {
@@ -172,6 +180,7 @@ plugin::Catalog fake_catalog(const std::map<std::string, std::int64_t>& versions
   registrar.sampler<FakeSampler>("fake", version("sampler"), "", "Fake.");
   registrar.reward<FakeReward>("fake", version("reward"), "image", "Fake.");
   registrar.filter<FakeFilter>("fake", version("filter"), "Fake.");
+  registrar.filter<KeyedFilter>("keyed", version("filter"), "Fake.");
   registrar.trainer<FakeTrainer>("fake", version("trainer"), "Fake.");
   registrar.noise_corrector<FakeCorrector>("fake", version("noise_corrector"), "", "Fake.");
   registrar.metric<FakeMetric>("fake", version("metric"), "Fake.");

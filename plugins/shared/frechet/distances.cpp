@@ -1,4 +1,4 @@
-#include "plugins/metric/frechet_distance/distances.h"
+#include "plugins/shared/frechet/distances.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/linalg_qr.h>

@@ -1,4 +1,4 @@
-#include "plugins/metric/frechet_distance/distances.h"
+#include "plugins/shared/frechet/distances.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cov.h>
@@ -33,7 +33,7 @@ at::Tensor matrix(const Value& rows) {
 }
 
 TEST(Distances, AreThoseOfPytorchFidAndOfALoopOverAllPairs) {
-  const std::string path = std::string(ESPALIER_SOURCE_DIR) + "/plugins/metric/frechet_distance/golden.json";
+  const std::string path = std::string(ESPALIER_SOURCE_DIR) + "/plugins/shared/frechet/golden.json";
   const auto golden = parse_json(read_file(path), path);
   ASSERT_EQ(golden.at("cases").as_list().size(), 3U);
   for (const auto& one : golden.at("cases").as_list()) {

@@ -1,0 +1,190 @@
+// Page layouts: boxes with a class each, generated, from COCO annotations, or from JSON lines.
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/where.h>
+#include <fmt/format.h>
+
+#include <map>
+#include <utility>
+
+#include "plugins/domain/layout/examples.h"
+#include "plugins/shared/elements/set_domain.h"
+#include "plugins/shared/folder/data.h"
+#include "plugins/shared/layout/draw.h"
+#include "plugins/shared/layout/generator.h"
+#include "plugins/shared/layout/read.h"
+#include "runtime/base/errors.h"
+#include "runtime/base/suggest.h"
+#include "runtime/sdk/plugin.h"
+
+namespace {
+
+using namespace espalier;
+using namespace espalier::layout;
+
+constexpr const char* kPlugin = "domain.layout";
+constexpr std::uint64_t kGeneratedSeed = 0;  // page i is always the same one, as in a set that was downloaded
+
+class LayoutDomain final : public elements::SetDomain {
+ public:
+  void options(Schema& schema) override {
+    schema.choice("source", source_, {"generated", "coco", "rico", "lines"},
+                  "Where pages come from: the built-in generator, COCO annotations, screens as RICO's JSON lines, or pages as JSON lines.");
+    schema.text("data", data_, "The file; relative ones are also looked for in ESPALIER_DATA.").operational();
+    schema.text("held_out_data", held_out_data_, "A file of held-out pages, where they are not a share of `data`.").operational();
+    schema.strings("class_names", read_.class_names, "The classes in order; empty: those of the file (generated: PubLayNet's five).");
+    schema.flag("top_level_only", read_.top_level_only, "Of rico: leave out elements inside others.");
+    schema.choice("on_error", on_error_, {"fail", "skip"}, "Pages and boxes that are wrong: stop, or leave them out and count them.");
+    schema.integer("max_boxes", max_boxes_, "The most boxes of a page: the M of the model. Pages with more are wrong.").at_least(1);
+    schema.integer("num_pages", num_pages_, "Of generated: pages, held-out ones among them.").at_least(2);
+    schema.number("held_out_fraction", held_out_.fraction, "Share of pages kept out of training, without held_out_data.")
+        .at_least(0)
+        .below(1);
+    schema.integer("split_seed", held_out_.seed, "Another number holds out other pages.").at_least(0);
+    schema.choice("task", task_, task_names(),
+                  "What a condition gives: the number of boxes, their classes too, or some whole boxes of a page to be completed.");
+    schema.strings("train_tasks", train_tasks_, "The tasks to train for, each on every page; empty: `task`.");
+    schema.number("given_share", given_share_, "Of completion: the share of a page's boxes that is given.").at_least(0).below(1);
+    schema.integer("num_conditions", num_conditions_, "Conditions of a split; samples go round them.").at_least(1);
+    model_options(schema);
+  }
+
+  void open(const DomainContext& context) override {
+    check_options();
+    open_model(context, kPlugin);
+    const auto task = task_of(task_);
+    mix_ = {{task}, given_share_};
+    if (!train_tasks_.empty()) mix_.tasks.clear();
+    for (const auto& name : train_tasks_) mix_.tasks.push_back(task_of(name));
+    const auto all = pages();
+    if (held_out_data_.empty()) {
+      split(all);
+    } else {
+      sources_["train"] = {all.class_names, all.pages, max_boxes_};
+      auto options = read_options();
+      options.class_names = all.class_names;
+      sources_["held_out"] = {all.class_names, read(held_out_data_, options).pages, max_boxes_};
+    }
+    for (const auto& [name, source] : sources_) {
+      if (source.pages.empty()) throw DataError(fmt::format("{}: split '{}' has no pages", kPlugin, name));
+    }
+  }
+
+  std::string sample_kind() const override { return "layout"; }
+  std::vector<std::string> splits() const override {
+    std::vector<std::string> names = {"train"};
+    if (sources_.contains("held_out")) names.emplace_back("held_out");
+    return names;
+  }
+  Conditions conditions(const std::string& split) const override {
+    return make_conditions(source(split), task_of(task_), given_share_, num_conditions_);
+  }
+  std::unique_ptr<Examples> examples(const std::string& split) const override { return make_examples(source(split), mix_); }
+
+  Value decoder() const override { return Value::Map{{"type", "boxes"}, {"scale", kVectorScale}, {"version", 1}}; }
+
+  // Boxes are cut at the page's edge.
+  Sample decode(const State& state) const override {
+    const auto& present = state.at("present");
+    const auto box = state.at("vector").to(at::kFloat).div(kVectorScale).add(0.5);
+    const auto centre = box.narrow(-1, 0, 2), half = box.narrow(-1, 2, 2).clamp_min(0.0).div(2.0);
+    const auto low = (centre - half).clamp(0.0, 1.0), high = (centre + half).clamp(0.0, 1.0);
+    const auto cut = at::cat({(low + high).div(2.0), high - low}, -1).mul(present.unsqueeze(-1));
+    return {"layout", {{"class", at::where(present, state.at("token"), -1)}, {"box", cut}}, {}};
+  }
+
+  std::vector<Picture> draw(const Sample& sample) const override {
+    std::vector<Picture> pictures;
+    DrawOptions options;
+    options.class_names = source("train").class_names;
+    for (const auto& page : pages_of(sample, kPlugin)) pictures.push_back(draw_page(page, options));
+    return pictures;
+  }
+
+ protected:
+  Shape shape() const override { return {max_boxes_, static_cast<std::int64_t>(source("train").class_names.size()), 4}; }
+
+ private:
+  // An option that the chosen source does not read was meant for another one.
+  void check_options() const {
+    const LayoutDomain fresh;
+    const auto refuse = [this](bool given, const char* name, const char* use) {
+      if (given) throw ConfigError(fmt::format("{}: option '{}' is for {}; here source = \"{}\"", kPlugin, name, use, source_));
+    };
+    const bool generated = source_ == "generated";
+    refuse(generated && !data_.empty(), "data", "a source that is a file");
+    refuse(generated && !held_out_data_.empty(), "held_out_data", "a source that is a file");
+    refuse(generated && !read_.class_names.empty(), "class_names", "a source that is a file");
+    refuse(!generated && num_pages_ != fresh.num_pages_, "num_pages", "source = \"generated\"");
+    refuse(source_ != "rico" && read_.top_level_only, "top_level_only", "source = \"rico\"");
+    if (!generated && data_.empty())
+      throw ConfigError(fmt::format("{}: source = \"{}\" needs the option 'data', a file", kPlugin, source_));
+    if (!held_out_data_.empty() && held_out_.fraction != fresh.held_out_.fraction) {
+      throw ConfigError(fmt::format("{}: held_out_fraction has no use beside held_out_data; give one of them", kPlugin));
+    }
+  }
+
+  ReadOptions read_options() const {
+    auto options = read_;
+    options.on_error = on_error_ == "skip" ? OnError::skip : OnError::fail;
+    options.max_boxes = max_boxes_;
+    return options;
+  }
+
+  PageSet read(const std::string& data, const ReadOptions& options) const {
+    const auto path = folder::find_data(data, kPlugin, folder::DataKind::file);
+    if (source_ == "coco") return read_coco(path, options);
+    return source_ == "rico" ? read_rico(path, options) : read_lines(path, options);
+  }
+
+  PageSet pages() const {
+    if (source_ != "generated") return read(data_, read_options());
+    PageSet set;
+    set.class_names = generated_classes();
+    for (std::int64_t i = 0; i < num_pages_; ++i) {
+      set.pages.push_back(generate_page(kGeneratedSeed, static_cast<std::uint64_t>(i), max_boxes_));
+    }
+    return set;
+  }
+
+  void split(const PageSet& all) {
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < all.pages.size(); ++i) names.push_back(std::to_string(i));
+    for (const std::string name : {"train", "held_out"}) {
+      if (name == "held_out" && held_out_.fraction == 0.0) continue;
+      auto& source = sources_[name];
+      source = {all.class_names, {}, max_boxes_};
+      for (const auto place : folder::places_of(name, names, held_out_, kPlugin)) {
+        source.pages.push_back(all.pages[static_cast<std::size_t>(place)]);
+      }
+    }
+  }
+
+  const PageSource& source(const std::string& split) const {
+    const auto found = sources_.find(split);
+    if (found == sources_.end()) throw ConfigError(fmt::format("{}: no split '{}'{}", kPlugin, split, did_you_mean(split, splits())));
+    return found->second;
+  }
+
+  std::string source_ = "generated";
+  std::string data_, held_out_data_;
+  ReadOptions read_;
+  std::string on_error_ = "fail";
+  std::int64_t max_boxes_ = 20;
+  std::int64_t num_pages_ = 4096;
+  folder::HeldOut held_out_{0.1, 0};
+  std::string task_ = "unconditional";
+  std::vector<std::string> train_tasks_;
+  double given_share_ = 0.5;
+  std::int64_t num_conditions_ = 256;
+
+  TaskMix mix_;
+  std::map<std::string, PageSource> sources_;
+};
+
+}  // namespace
+
+ESPALIER_PLUGIN(registrar) {
+  registrar.domain<LayoutDomain>("layout", /*numerics_version=*/1,
+                                 "Page layouts: boxes with a class each, generated, from COCO annotations or from JSON lines.");
+}

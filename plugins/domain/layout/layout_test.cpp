@@ -1,0 +1,191 @@
+#include <ATen/TensorOperators.h>
+#include <gmock/gmock.h>
+
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "plugins/domain/layout/tasks.h"
+#include "runtime/base/errors.h"
+#include "tests/conformance/conformance.h"
+
+namespace espalier::layout {
+namespace {
+
+namespace fs = std::filesystem;
+using conformance::Options;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+const std::string kBlank = ESPALIER_SOURCE_DIR "/datasets/models/layout-blank-small";
+
+std::unique_ptr<Domain> opened(const Options& options) {
+  auto domain = conformance::make<Domain>(conformance::plugin("domain.layout"), options);
+  domain->open({.seed = 3});
+  return domain;
+}
+
+Options small(Options options = {}) {
+  options["max_boxes"] = 8;
+  options["num_pages"] = 40;
+  options["num_conditions"] = 12;
+  return options;
+}
+
+std::vector<std::uint64_t> positions(std::uint64_t count) {
+  std::vector<std::uint64_t> all;
+  for (std::uint64_t i = 0; i < count; ++i) all.push_back(i);
+  return all;
+}
+
+// A file of these lines that goes with the test.
+class Lines {
+ public:
+  explicit Lines(const std::string& text)
+      : path_(fs::temp_directory_path() / ("espalier-layout-" + std::to_string(::getpid()) + ".jsonl")) {
+    std::ofstream(path_) << text;
+  }
+  ~Lines() { fs::remove(path_); }
+  std::string path() const { return path_.string(); }
+
+ private:
+  fs::path path_;
+};
+
+std::string page_line(int boxes, const std::string& class_name = "text") {
+  std::string line = "{\"elements\": [";
+  for (int i = 0; i < boxes; ++i) {
+    line += (i ? ", " : "") + std::string("{\"class\": \"") + class_name + "\", \"box_ltwh_norm\": [0.1, " + std::to_string(0.1 * i) +
+            ", 0.8, 0.05]}";
+  }
+  return line + "]}\n";
+}
+
+TEST(Layout, ConformsForEachTask) {
+  for (const auto& task : task_names()) {
+    SCOPED_TRACE(task);
+    conformance::check_domain(conformance::plugin("domain.layout"),
+                              small({{"model", kBlank}, {"initialize_weights", true}, {"task", task}}), {.disjoint_splits = false});
+  }
+}
+
+TEST(Layout, DecodesToThePagesItEncoded) {
+  const Page page{{0, 4, 1}, {{0.5, 0.25, 0.8, 0.1}, {0.3, 0.6, 0.2, 0.4}, {0.05, 0.05, 0.1, 0.1}}};
+  const auto sample = opened(small())->decode(elements::pack({to_set(page), to_set({{2}, {{0.5, 0.5, 1.0, 1.0}}})}, 8, 4));
+  const auto pages = pages_of(sample, "test");
+  ASSERT_EQ(pages.size(), 2U);
+  EXPECT_EQ(pages[0].class_index, page.class_index);
+  EXPECT_EQ(pages[1].size(), 1U);
+  for (std::size_t i = 0; i < page.size(); ++i) {
+    for (std::size_t k = 0; k < 4; ++k) EXPECT_NEAR(pages[0].box[i][k], page.box[i][k], 1e-6);
+  }
+}
+
+TEST(Layout, CutsBoxesAtThePagesEdge) {
+  const auto sample = opened(small())->decode(elements::pack({to_set({{0, 1}, {{0.9, 0.5, 0.4, 0.2}, {0.5, 0.5, -0.3, 0.2}}})}, 8, 4));
+  const auto page = pages_of(sample, "test").front();
+  EXPECT_NEAR(edges_of(page.box[0]).left, 0.7, 1e-6);
+  EXPECT_NEAR(edges_of(page.box[0]).right, 1.0, 1e-6);
+  EXPECT_NEAR(page.box[1][2], 0.0, 1e-6);
+}
+
+TEST(Layout, HoldsOutPagesThatAreNotTrainedOn) {
+  const auto domain = opened(small());
+  const auto train = domain->examples("train"), held_out = domain->examples("held_out");
+  EXPECT_EQ(train->size(), 36);
+  EXPECT_EQ(held_out->size(), 4);
+  std::set<std::string> seen;
+  for (const auto* examples : {train.get(), held_out.get()}) {
+    const auto state = examples->at(positions(static_cast<std::uint64_t>(examples->size()))).state;
+    for (std::int64_t i = 0; i < state.at("vector").size(0); ++i) {
+      EXPECT_TRUE(seen.insert(digest_weights({{"v", state.at("vector")[i].contiguous()}})).second);
+    }
+  }
+}
+
+// The sizes of the conditions are the pages', each task gives what it says, and the network is never told more.
+TEST(Layout, ConditionsGiveWhatTheTaskSays) {
+  const auto unconditional = opened(small())->conditions("train");
+  EXPECT_EQ(unconditional.size(), 12);
+  EXPECT_FALSE(unconditional.tensors.at("frozen").any().item<bool>());
+  EXPECT_FALSE(unconditional.tensors.at("vector").any().item<bool>());
+
+  const auto domain = opened(small({{"task", "class_conditioned"}}));
+  const auto classes = domain->conditions("held_out");
+  const auto page = domain->examples("held_out")->at({0}).state;
+  EXPECT_TRUE(classes.tensors.at("token")[0].equal(page.at("token")[0]));
+  EXPECT_TRUE(classes.tensors.at("frozen")[0].select(-1, 0).equal(page.at("present")[0]));
+  EXPECT_FALSE(classes.tensors.at("frozen").select(-1, 1).any().item<bool>());
+
+  const auto completion = opened(small({{"task", "completion"}, {"given_share", 0.3}}))->conditions("train");
+  for (std::int64_t i = 0; i < completion.size(); ++i) {
+    const auto boxes = completion.tensors.at("present")[i].sum().item<std::int64_t>();
+    const auto given = completion.tensors.at("frozen")[i].select(-1, 1).sum().item<std::int64_t>();
+    EXPECT_EQ(given, std::min(boxes - 1, static_cast<std::int64_t>(std::ceil(0.3 * static_cast<double>(boxes)))));
+    EXPECT_TRUE(completion.tensors.at("frozen")[i].select(-1, 0).equal(completion.tensors.at("frozen")[i].select(-1, 1)));
+  }
+}
+
+TEST(Layout, TrainsForSeveralTasksOnEveryPage) {
+  const auto examples =
+      opened(small({{"train_tasks", Value::List{"unconditional", "class_conditioned", "completion"}}}))->examples("train");
+  EXPECT_EQ(examples->size(), 3 * 36);
+  EXPECT_EQ(examples->distinct(), 36);
+  const auto state = examples->at({5, 41, 77}).state;
+  for (const auto* name : {"token", "vector", "present"}) {
+    EXPECT_TRUE(state.at(name)[0].equal(state.at(name)[1]) && state.at(name)[0].equal(state.at(name)[2])) << name;
+  }
+  EXPECT_EQ(state.at("frozen")[0].sum().item<std::int64_t>(), 0);
+  EXPECT_TRUE(state.at("frozen")[1].select(-1, 0).equal(state.at("present")[1]));
+  EXPECT_GT(state.at("frozen")[2].select(-1, 1).sum().item<std::int64_t>(), 0);
+}
+
+TEST(Layout, ReadsFilesAndSaysWhatIsWrong) {
+  const Lines lines(page_line(3) + page_line(9) + page_line(2, "image"));
+  const Options options{{"source", "lines"}, {"data", lines.path()}, {"max_boxes", 8}, {"held_out_fraction", 0.0}};
+  EXPECT_THAT([&] { opened(options); }, ThrowsMessage<DataError>(AllOf(HasSubstr(lines.path()), HasSubstr("9"))));
+  auto skipping = options;
+  skipping["on_error"] = "skip";
+  EXPECT_EQ(opened(skipping)->examples("train")->size(), 2);
+  EXPECT_EQ(opened(skipping)->splits(), (std::vector<std::string>{"train"}));
+}
+
+TEST(Layout, RefusesOptionsThatAreForAnotherSource) {
+  const auto refuses = [](const Options& options, const std::string& message) {
+    EXPECT_THAT([&] { opened(options); }, ThrowsMessage<ConfigError>(HasSubstr(message)));
+  };
+  refuses({{"data", "x.json"}}, "option 'data' is for a source that is a file");
+  refuses({{"source", "coco"}}, "needs the option 'data'");
+  refuses({{"source", "coco"}, {"data", "x"}, {"num_pages", 7}}, "option 'num_pages' is for source = \"generated\"");
+  refuses({{"top_level_only", true}}, "option 'top_level_only' is for source = \"rico\"");
+  refuses(small({{"train_tasks", Value::List{"completing"}}}), "no task 'completing'; did you mean");
+  EXPECT_THAT([] { opened({{"source", "rico"}, {"data", "no/such.jsonl"}}); },
+              ThrowsMessage<DataError>(AllOf(HasSubstr("no/such.jsonl"), HasSubstr("ESPALIER_DATA"))));
+  EXPECT_THAT([] { opened(small())->conditions("test"); }, ThrowsMessage<ConfigError>(HasSubstr("no split 'test'")));
+}
+
+TEST(Layout, RefusesAModelOfOtherPages) {
+  EXPECT_THAT([] { opened({{"max_boxes", 12}, {"model", kBlank}, {"initialize_weights", true}})->load_model(kBlank); },
+              ThrowsMessage<DataError>(HasSubstr("max_elements is 8, but the domain's states have 12")));
+  EXPECT_THAT([] { opened(small({{"model", kBlank}}))->load_model(kBlank); },
+              ThrowsMessage<DataError>(HasSubstr("initialize_weights = true")));
+}
+
+TEST(Layout, ReadsRealPagesAndScreens) {
+  const char* data = std::getenv("ESPALIER_DATA");
+  if (!data || !fs::is_directory(fs::path(data) / "publaynet_samples")) GTEST_SKIP() << "ESPALIER_DATA does not hold publaynet_samples";
+  const auto pages =
+      opened({{"source", "coco"}, {"data", "publaynet_samples/samples.json.gz"}, {"max_boxes", 26}, {"held_out_fraction", 0.0}});
+  const auto state = pages->examples("train")->at(positions(20)).state;
+  EXPECT_EQ(state.at("present").sum().item<std::int64_t>(), 193);
+  const auto decoded = pages_of(pages->decode(state), "test");
+  EXPECT_EQ(decoded.size(), 20U);
+}
+
+}  // namespace
+}  // namespace espalier::layout

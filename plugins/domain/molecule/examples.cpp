@@ -1,0 +1,143 @@
+#include "plugins/domain/molecule/examples.h"
+
+#include <array>
+#include <cmath>
+#include <utility>
+
+#include "plugins/domain/molecule/conformer_cache.h"
+#include "plugins/shared/elements/sets.h"
+#include "runtime/base/errors.h"
+#include "runtime/random/draws.h"
+
+namespace espalier::molecule {
+namespace {
+
+using Point = std::array<double, 3>;
+using Matrix = std::array<Point, 3>;
+
+constexpr random::StreamKey kTurns{0, random::Purpose::data, 0, 0};  // the same in every run
+
+// Of the quaternion (w, x, y, z) / norm. Four normals have a uniform direction, and so a uniform rotation.
+Matrix rotation(const double* q) {
+  const double norm = q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3];
+  const double w = q[0], x = q[1], y = q[2], z = q[3], s = 2.0 / norm;
+  return {{{1.0 - s * (y * y + z * z), s * (x * y - w * z), s * (x * z + w * y)},
+           {s * (x * y + w * z), 1.0 - s * (x * x + z * z), s * (y * z - w * x)},
+           {s * (x * z - w * y), s * (y * z + w * x), 1.0 - s * (x * x + y * y)}}};
+}
+
+Point mean(const std::vector<Point>& points) {
+  Point sum{};
+  for (const Point& point : points) {
+    for (std::size_t k = 0; k < 3; ++k) sum[k] += point[k];
+  }
+  for (double& x : sum) x /= static_cast<double>(points.size());
+  return sum;
+}
+
+elements::ElementSet encode(const chem::Atoms& atoms, const Matrix& turn, double scale) {
+  elements::ElementSet set;
+  const Point centre = mean(atoms.position);
+  for (std::size_t a = 0; a < atoms.atomic_number.size(); ++a) {
+    set.token.push_back(chem::element_class(atoms.atomic_number[a]));
+    for (const Point& row : turn) {
+      double x = 0.0;
+      for (std::size_t k = 0; k < 3; ++k) x += row[k] * (atoms.position[a][k] - centre[k]);
+      set.vector.push_back(static_cast<float>(x / scale));
+    }
+  }
+  return set;
+}
+
+class MoleculeExamples final : public Examples {
+ public:
+  MoleculeExamples(std::shared_ptr<const Geometries> geometries, std::vector<std::int64_t> places, const Encoding& encoding)
+      : geometries_(std::move(geometries)), places_(std::move(places)), encoding_(encoding) {}
+
+  std::int64_t size() const override { return distinct() * (1 + encoding_.rotations); }
+  std::int64_t distinct() const override { return static_cast<std::int64_t>(rows().size()); }
+
+  Hex digest() const override {
+    return espalier::digest(Value::Map{{"molecules", geometries_->digest(places_)},
+                                       {"max_atoms", encoding_.max_atoms},
+                                       {"position_scale", encoding_.position_scale},
+                                       {"rotations", encoding_.rotations}});
+  }
+
+  Batch at(const std::vector<std::uint64_t>& positions) const override {
+    constexpr Matrix kNoTurn = {{{1.0, 0.0, 0.0}, {0.0, 1.0, 0.0}, {0.0, 0.0, 1.0}}};
+    const auto& rows = this->rows();
+    const auto end = static_cast<std::uint64_t>(size());
+    random::Draws draws(kTurns, positions);
+    const at::Tensor quaternion = draws.normals({4}, at::kDouble);  // [B, 4]
+    Batch batch;
+    std::vector<elements::ElementSet> sets;
+    for (std::size_t b = 0; b < positions.size(); ++b) {
+      if (positions[b] >= end)
+        throw InternalError("molecule " + std::to_string(positions[b]) + " of " + std::to_string(end) + " was asked for");
+      const auto row = static_cast<std::size_t>(rows[positions[b] % rows.size()]);
+      const bool turned = positions[b] >= rows.size();
+      sets.push_back(encode(geometries_->atoms()[row], turned ? rotation(quaternion.const_data_ptr<double>() + 4 * b) : kNoTurn,
+                            encoding_.position_scale));
+      batch.facts.push_back(Value::Map{{"num_atoms", sets.back().size()}, {"smiles", geometries_->list().smiles[row]}});
+    }
+    batch.state = elements::pack(sets, encoding_.max_atoms, 3);
+    batch.condition = batch.state;
+    return batch;
+  }
+
+ private:
+  // The places whose molecules have a geometry.
+  const std::vector<std::int64_t>& rows() const {
+    std::call_once(once_, [this] {
+      std::vector<std::int64_t> rows;
+      for (const auto place : places_) {
+        if (!geometries_->atoms()[static_cast<std::size_t>(place)].atomic_number.empty()) rows.push_back(place);
+      }
+      if (rows.empty())
+        throw DataError("domain.molecule: no geometry was found for any of the " + std::to_string(places_.size()) + " molecules");
+      rows_ = std::move(rows);
+    });
+    return rows_;
+  }
+
+  std::shared_ptr<const Geometries> geometries_;
+  std::vector<std::int64_t> places_;
+  Encoding encoding_;
+  mutable std::once_flag once_;
+  mutable std::vector<std::int64_t> rows_;
+};
+
+}  // namespace
+
+Geometries::Geometries(MoleculeList list, std::filesystem::path conformer_folder)
+    : list_(std::move(list)), folder_(std::move(conformer_folder)) {}
+
+const std::vector<chem::Atoms>& Geometries::atoms() const {
+  if (!list_.atoms.empty()) return list_.atoms;
+  std::call_once(once_, [this] { conformers_ = conformers_of(list_.smiles, folder_); });
+  return conformers_;
+}
+
+Hex Geometries::digest(const std::vector<std::int64_t>& places) const {
+  if (list_.atoms.empty()) {
+    std::vector<std::string> smiles;
+    for (const auto place : places) smiles.push_back(list_.smiles[static_cast<std::size_t>(place)]);
+    return conformer_key(smiles);
+  }
+  Sha256 sha;
+  for (const auto place : places) {
+    const auto& atoms = list_.atoms[static_cast<std::size_t>(place)];
+    sha.update(std::to_string(atoms.atomic_number.size()) + ":");
+    sha.update(atoms.atomic_number.data(), atoms.atomic_number.size() * sizeof(int));
+    sha.update(atoms.position.data(), atoms.position.size() * sizeof(Point));
+  }
+  return sha.finish_hex();
+}
+
+std::unique_ptr<Examples> make_examples(std::shared_ptr<const Geometries> geometries, std::vector<std::int64_t> places,
+                                        const Encoding& encoding) {
+  return std::make_unique<MoleculeExamples>(std::move(geometries), std::move(places), encoding);
+}
+
+}  // namespace espalier::molecule

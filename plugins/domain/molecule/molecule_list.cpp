@@ -1,0 +1,185 @@
+#include "plugins/domain/molecule/molecule_list.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "plugins/shared/chem/enumerate.h"
+#include "plugins/shared/chem/graph.h"
+#include "plugins/shared/chem/parallel.h"
+#include "plugins/shared/chem/readers.h"
+#include "runtime/base/digest.h"
+#include "runtime/base/errors.h"
+
+namespace espalier::molecule {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Listed {
+  std::string smiles, name;
+  std::string origin;  // for messages: "<file>: record 7"
+  std::int64_t num_atoms = 0, heavy_atoms = 0;
+  chem::Atoms atoms = {};  // of files with positions
+};
+
+// Collects what is left out, by cause.
+class LeftOut {
+ public:
+  explicit LeftOut(chem::OnError on_error) : on_error_(on_error) {}
+  void add_read(const chem::Skipped& skipped) {
+    if (skipped.count > 0) lines_.push_back(skipped.summary());
+  }
+  void too_large(const Listed& molecule, std::int64_t max_atoms) {
+    const std::string message = fmt::format("{}: {}: {} atoms with its hydrogens, over max_atoms = {}", molecule.origin,
+                                            molecule.smiles.empty() ? "no valid molecule" : molecule.smiles, molecule.num_atoms, max_atoms);
+    if (on_error_ == chem::OnError::fail) throw DataError(message + "; raise it, lower max_heavy_atoms, or set on_error = \"skip\"");
+    large_.add(message);
+  }
+  void repeated(const Listed& molecule) { repeated_.add(molecule.origin + ": " + molecule.smiles + " is there already"); }
+  std::vector<std::string> lines() const {
+    std::vector<std::string> all = lines_;
+    for (const auto* skipped : {&large_, &repeated_}) {
+      if (skipped->count > 0) all.push_back(skipped->summary());
+    }
+    return all;
+  }
+
+ private:
+  chem::OnError on_error_;
+  std::vector<std::string> lines_;
+  chem::Skipped large_, repeated_;
+};
+
+chem::ReadOptions read_options(const ListOptions& options) {
+  // How many atoms there may be is looked at after max_heavy_atoms.
+  return {.on_error = options.on_error, .max_atoms = std::numeric_limits<int>::max(), .connected = true};
+}
+
+std::vector<Listed> read_list(const fs::path& file, const ListOptions& options, LeftOut& left_out) {
+  auto list = chem::read_smiles(file, read_options(options));
+  left_out.add_read(list.skipped);
+  std::vector<Listed> molecules;
+  for (auto& record : list.records) {
+    molecules.push_back(
+        {record.smiles, record.smiles, fmt::format("{}: record {}", file.string(), record.record), record.atoms, record.heavy_atoms});
+  }
+  return molecules;
+}
+
+std::vector<Listed> read_geometries(const fs::path& file, const ListOptions& options, LeftOut& left_out) {
+  auto read = options.source == "xyz" ? chem::read_xyz(file, read_options(options)) : chem::read_sdf(file, read_options(options));
+  left_out.add_read(read.skipped);
+  std::vector<Listed> molecules(read.atoms.size());
+  chem::for_each_index(molecules.size(), 0, [&](std::size_t i) {
+    const auto& numbers = read.atoms[i].atomic_number;
+    std::string smiles = chem::read_graph(read.atoms[i]).smiles;
+    std::string origin = fmt::format("{}: record {}", file.string(), read.record[i]);
+    std::string name = smiles.empty() ? fmt::format("{}#{}", file.filename().string(), read.record[i]) : smiles;
+    molecules[i] = {std::move(smiles),
+                    std::move(name),
+                    std::move(origin),
+                    static_cast<std::int64_t>(numbers.size()),
+                    std::ranges::count_if(numbers, [](int number) { return number > 1; }),
+                    std::move(read.atoms[i])};
+  });
+  return molecules;
+}
+
+std::vector<Listed> enumerate(const ListOptions& options) {
+  constexpr int kDefaultHeavyAtoms = 4;
+  const auto heavy = options.max_heavy_atoms == 0 ? kDefaultHeavyAtoms : static_cast<int>(options.max_heavy_atoms);
+  std::vector<Listed> molecules;
+  for (auto& smiles : chem::enumerate_molecules(heavy)) {
+    const auto graph = chem::parse_smiles(smiles);
+    molecules.push_back({smiles, smiles, "enumerated", graph.atoms, graph.heavy_atoms});
+  }
+  return molecules;
+}
+
+bool has_ending(const fs::path& path, const std::string& source) {
+  static const std::map<std::string, std::vector<std::string>> kEndings = {
+      {"smiles", {".csv", ".smi", ".smiles"}}, {"xyz", {".xyz"}}, {"sdf", {".sdf", ".mol"}}};
+  std::string name = path.filename().string();
+  if (name.ends_with(".gz")) name.resize(name.size() - 3);
+  return std::ranges::any_of(kEndings.at(source), [&](const std::string& ending) { return name.ends_with(ending); });
+}
+
+std::vector<fs::path> files_of(const ListOptions& options) {
+  if (!fs::is_directory(options.data)) return {options.data};
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::recursive_directory_iterator(options.data)) {
+    if (entry.is_regular_file() && has_ending(entry.path(), options.source)) files.push_back(entry.path());
+  }
+  if (files.empty()) {
+    throw DataError(fmt::format("{}: holds no file for source = \"{}\", by its name's end; name the file itself", options.data.string(),
+                                options.source));
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+std::vector<Listed> read_all(const ListOptions& options, LeftOut& left_out) {
+  if (options.source == "enumerated") return enumerate(options);
+  std::vector<Listed> all;
+  for (const auto& file : files_of(options)) {
+    auto some = options.source == "smiles" ? read_list(file, options, left_out) : read_geometries(file, options, left_out);
+    std::ranges::move(some, std::back_inserter(all));
+  }
+  return all;
+}
+
+// What the options let through, in order.
+std::vector<Listed> choose(std::vector<Listed> all, const ListOptions& options, LeftOut& left_out) {
+  std::vector<Listed> chosen;
+  std::set<std::string> seen;
+  for (auto& molecule : all) {
+    if (options.max_heavy_atoms > 0 && molecule.heavy_atoms > options.max_heavy_atoms) continue;
+    if (molecule.num_atoms > options.max_atoms) {
+      left_out.too_large(molecule, options.max_atoms);
+    } else if (molecule.atoms.atomic_number.empty() && !seen.insert(molecule.smiles).second) {
+      left_out.repeated(molecule);
+    } else {
+      chosen.push_back(std::move(molecule));
+    }
+  }
+  const auto wanted = static_cast<std::size_t>(options.max_molecules);
+  if (wanted == 0 || wanted >= chosen.size()) return chosen;
+  std::vector<std::pair<Hex, std::size_t>> keyed;
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    keyed.emplace_back(sha256(fmt::format("{}/subset/{}", options.seed, chosen[i].name)), i);
+  }
+  std::ranges::sort(keyed);
+  keyed.resize(wanted);
+  std::ranges::sort(keyed, {}, &std::pair<Hex, std::size_t>::second);
+  std::vector<Listed> subset;
+  for (const auto& [key, i] : keyed) subset.push_back(std::move(chosen[i]));
+  return subset;
+}
+
+}  // namespace
+
+MoleculeList list_molecules(const ListOptions& options) {
+  LeftOut left_out(options.on_error);
+  MoleculeList list;
+  for (auto& molecule : choose(read_all(options, left_out), options, left_out)) {
+    list.smiles.push_back(std::move(molecule.smiles));
+    list.name.push_back(std::move(molecule.name));
+    list.num_atoms.push_back(molecule.num_atoms);
+    if (!molecule.atoms.atomic_number.empty()) list.atoms.push_back(std::move(molecule.atoms));
+  }
+  list.left_out = left_out.lines();
+  if (list.size() == 0) {
+    std::string causes;
+    for (const auto& line : list.left_out) causes += "; " + line;
+    throw DataError(
+        fmt::format("domain.molecule: no molecule is left of source = \"{}\" {}{}", options.source, options.data.string(), causes));
+  }
+  return list;
+}
+
+}  // namespace espalier::molecule

@@ -1,0 +1,195 @@
+#include <ATen/TensorOperators.h>
+#include <gmock/gmock.h>
+
+#include <array>
+#include <limits>
+#include <set>
+#include <thread>
+
+#include "plugins/domain/molecule/test_files.h"
+#include "runtime/base/errors.h"
+
+namespace espalier::molecule {
+namespace {
+
+using conformance::Options;
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+const std::string kModels = ESPALIER_SOURCE_DIR "/datasets/models/";
+
+class Molecule : public ::testing::Test {
+ protected:
+  std::unique_ptr<Domain> open(const Options& options) const { return opened(options, folder_.path()); }
+  Options small() const { return {{"max_heavy_atoms", 2}, {"max_atoms", 11}, {"conformer_cache", folder_.path().string()}}; }
+  Options list(const std::string& smiles) const {
+    write_file(folder_ / "list.smi", smiles);
+    return {{"source", "smiles"}, {"data", (folder_ / "list.smi").string()}, {"max_atoms", 11}};
+  }
+  TempFolder folder_;
+};
+
+TEST_F(Molecule, ConformsOnEnumeratedMoleculesWithAModel) {
+  Options options = small();
+  options["model"] = kModels + "molecule-blank-small";
+  options["initialize_weights"] = true;
+  options["held_out_fraction"] = 0.2;
+  options["rotations"] = 2;
+  conformance::check_domain(conformance::plugin("domain.molecule"), options, {.disjoint_splits = false});
+}
+
+TEST_F(Molecule, ConformsOnAListOfSmiles) {
+  Options options = list("CCO\nC\nN\nC1CC1\nC=O\n");
+  options["conformer_cache"] = folder_.path().string();
+  conformance::check_domain(conformance::plugin("domain.molecule"), options, {.disjoint_splits = false});
+}
+
+TEST_F(Molecule, StatesAreCentredClassesAndPositions) {
+  Options options = list("CO\n");
+  options["position_scale"] = 2.0;
+  const auto domain = open(options);
+  const State state = domain->examples("train")->at({0}).state;
+  const auto token = state.at("token")[0], present = state.at("present")[0], vector = state.at("vector")[0];
+  EXPECT_EQ(token.narrow(0, 0, 3).sum().item<std::int64_t>(), 1 + 3) << "C O H, heavy atoms first";
+  EXPECT_EQ(present.sum().item<std::int64_t>(), 6);
+  EXPECT_LT(vector.sum(0).abs().max().item<double>(), 1e-5);
+  EXPECT_EQ(vector.narrow(0, 6, 5).abs().max().item<double>(), 0.0);
+  EXPECT_FALSE(state.at("frozen").any().item<bool>());
+  const double bond = (vector[0] - vector[1]).norm().item<double>() * 2.0;
+  EXPECT_NEAR(bond, 1.42, 0.03) << "angstrom from C to O";
+}
+
+TEST_F(Molecule, DecodingGivesTheMoleculeBack) {
+  const auto domain = open(small());
+  const auto examples = domain->examples("train");
+  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(examples->distinct()); ++i) {
+    const auto batch = examples->at({i, i + static_cast<std::uint64_t>(examples->distinct())});
+    const Sample sample = domain->decode(batch.state);
+    const auto smiles = batch.facts[0].at("smiles").as_string();
+    const auto numbers = sample.tensors.at("atomic_number");
+    EXPECT_TRUE(numbers[0].equal(numbers[1])) << smiles;
+    EXPECT_EQ((numbers[0] > 0).sum().item<std::int64_t>(), batch.facts[0].at("num_atoms").as_integer());
+    EXPECT_EQ(sample.strings.at("smiles")[0], sample.strings.at("smiles")[1]) << "turned, it is the same molecule";
+    EXPECT_EQ(domain->canonical_keys(sample), sample.strings.at("smiles"));
+  }
+}
+
+TEST_F(Molecule, DecodedSmilesAreThoseOfTheList) {
+  const auto domain = open(list("CCO\nC\nN#C\nC1CC1\nC=O\nFC\n"));
+  const auto batch = domain->examples("train")->at({0, 1, 2, 3, 4, 5});
+  EXPECT_EQ(domain->decode(batch.state).strings.at("smiles"), (std::vector<std::string>{"CCO", "C", "C#N", "C1CC1", "C=O", "CF"}));
+}
+
+TEST_F(Molecule, WhatIsNoMoleculeHasNoSmiles) {
+  const auto domain = open(list("CCO\nC\n"));
+  State state = domain->examples("train")->at({0, 0, 0, 0}).state;
+  state["vector"][0].mul_(0.3);                                       // every atom bonded to every other
+  state["vector"][1].fill_(std::numeric_limits<float>::quiet_NaN());  // nowhere
+  state["present"][2].fill_(false);                                   // nothing there
+  state["vector"][3].narrow(0, 3, 6).mul_(5.0);                       // its hydrogens flown off: C-C-O is their largest piece
+  const auto sample = domain->decode(state);
+  EXPECT_EQ(sample.strings.at("smiles"), (std::vector<std::string>{"", "", "", "CCO"}));
+  EXPECT_EQ(sample.tensors.at("atomic_number")[2].sum().item<std::int64_t>(), 0);
+  EXPECT_EQ(domain->draw(sample).size(), 4U);
+}
+
+TEST_F(Molecule, DecodesInSeveralThreads) {
+  const auto domain = open(small());
+  const State state = domain->examples("train")->at({0, 1, 2, 3, 4, 5}).state;
+  const auto expected = domain->decode(state).strings.at("smiles");
+  std::vector<std::jthread> threads;
+  std::array<std::vector<std::string>, 4> found;
+  for (auto& smiles : found) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 20; ++i) smiles = domain->decode(state).strings.at("smiles");
+    });
+  }
+  threads.clear();
+  EXPECT_THAT(found, Each(expected));
+}
+
+TEST_F(Molecule, ConditionsAreNumbersOfAtoms) {
+  Options options = list("C\nCC\nCCC\nCCN\n");  // 5, 8, 11 and 10 atoms
+  options["num_conditions"] = 8;
+  const auto conditions = open(options)->conditions("train");
+  ASSERT_EQ(conditions.size(), 8);
+  std::multiset<std::int64_t> sizes;
+  for (std::int64_t i = 0; i < 8; ++i) {
+    const auto there = conditions.tensors.at("present")[i].sum().item<std::int64_t>();
+    const auto which = static_cast<std::size_t>(i);
+    EXPECT_EQ(conditions.facts[which].at("num_atoms").as_integer(), there);
+    EXPECT_EQ(conditions.text[which], std::to_string(there) + " atoms");
+    sizes.insert(there);
+  }
+  EXPECT_EQ(sizes, (std::multiset<std::int64_t>{5, 5, 8, 8, 10, 10, 11, 11}));
+  EXPECT_FALSE(conditions.tensors.at("frozen").any().item<bool>());
+  EXPECT_EQ(opened(options, folder_.path(), 4)->conditions("train").digest(), conditions.digest()) << "the same in runs of other seeds";
+}
+
+TEST_F(Molecule, DigestsChangeWithWhatExamplesAre) {
+  const Options plain = list("C\nCC\nCCC\nCCN\n");
+  const auto digest = [this](const Options& options) { return open(options)->examples("train")->digest(); };
+  const Hex first = digest(plain);
+  EXPECT_EQ(digest(plain), first);
+  const auto with = [&](const std::string& name, const Value& value) {
+    Options options = plain;
+    options[name] = value;
+    return digest(options);
+  };
+  EXPECT_NE(with("rotations", 3), first);
+  EXPECT_NE(with("position_scale", 1.0), first);
+  EXPECT_NE(with("max_atoms", 12), first);
+  EXPECT_NE(with("max_heavy_atoms", 2), first);
+  EXPECT_NE(with("max_molecules", 3), first);
+  EXPECT_NE(with("held_out_fraction", 0.2), first);
+  EXPECT_EQ(with("num_conditions", 3), first);
+  EXPECT_EQ(with("conformer_cache", (folder_ / "elsewhere").string()), first);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "elsewhere")) << "a digest needs no geometry";
+  EXPECT_NE(digest(list("C\nCC\nCCC\nCCO\n")), first);
+}
+
+TEST_F(Molecule, DecoderNamesItsScale) {
+  Options options = small();
+  const Value first = open(options)->decoder();
+  options["position_scale"] = 2.5;
+  EXPECT_NE(open(options)->decoder(), first);
+  EXPECT_THAT(to_json(first), HasSubstr("RDKit 20"));
+}
+
+TEST_F(Molecule, ModelsMustFitTheMolecules) {
+  Options options = small();
+  options["model"] = kModels + "molecule-blank-small";
+  EXPECT_THAT([&] { open(options)->load_model(kModels + "molecule-blank-small"); },
+              ThrowsMessage<DataError>(HasSubstr("initialize_weights")));
+  options["initialize_weights"] = true;
+  options["max_atoms"] = 12;
+  EXPECT_THAT([&] { open(options)->load_model(kModels + "molecule-blank-small"); },
+              ThrowsMessage<DataError>(HasSubstr("max_elements is 11, but the domain's states have 12")));
+  options["model"] = "no/such";
+  EXPECT_THAT([&] { open(options); }, ThrowsMessage<DataError>(HasSubstr("no such folder")));
+}
+
+TEST_F(Molecule, BlueprintsOpen) {
+  for (const auto& [name, atoms] : {std::pair{"molecule-blank-qm9", 29}, std::pair{"molecule-blank-small-joint", 17}}) {
+    Options options = small();
+    options["initialize_weights"] = true;
+    options["max_atoms"] = atoms;
+    EXPECT_EQ(open(options)->load_model(kModels + name).process->name(), "interleaved") << name;
+  }
+}
+
+TEST_F(Molecule, RefusesOptionsOfAnotherSource) {
+  const auto expect = [this](const Options& options, const std::string& message) {
+    EXPECT_THAT([&] { open(options); }, ThrowsMessage<ConfigError>(HasSubstr(message)));
+  };
+  expect({{"data", "x"}}, "'data' is for source = \"smiles\"");
+  expect({{"source", "smiles"}}, "needs the option 'data'");
+  expect({{"source", "xyz"}, {"data", "x"}, {"conformer_cache", "x"}}, "have positions");
+  expect({{"max_heavy_atoms", 7}}, "goes up to");
+  expect({{"split_seed", 1}}, "'split_seed' is for");
+  EXPECT_THAT([&] { open(small())->examples("held_out"); }, ThrowsMessage<ConfigError>(HasSubstr("train")));
+}
+
+}  // namespace
+}  // namespace espalier::molecule

@@ -1,0 +1,40 @@
+#include "plugins/filter/deduplicate/measured_law.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+namespace espalier::deduplicate {
+namespace {
+
+TEST(MeasuredLaw, SpreadsASharedScoreOverItsStretch) {
+  const auto law = measured_law({{0, 1.0, 1.0}, {0, 2.0, 1.0}, {0, 2.0, 0.0}, {0, 3.0, 0.0}});
+  EXPECT_DOUBLE_EQ(law.acceptance_rate, 0.5);
+  EXPECT_DOUBLE_EQ(law.density[0], 2.0);   // u below 1/4
+  EXPECT_DOUBLE_EQ(law.density[15], 1.0);  // 1/4 to 3/4
+  EXPECT_DOUBLE_EQ(law.density[16], 1.0);
+  EXPECT_DOUBLE_EQ(law.density[31], 0.0);
+  EXPECT_DOUBLE_EQ(law.expected_quantile, 0.5 * 0.125 + 0.5 * 0.5);
+  EXPECT_DOUBLE_EQ(law.kl_nats, std::log(2.0));
+}
+
+TEST(MeasuredLaw, WeighsGroupsByWhatTheyAccept) {
+  // Group 0 accepts 2 of 2, group 1 one of 3, group 2 nothing.
+  const auto law = measured_law({{1, 0.0, 0.0}, {0, 5.0, 1.0}, {1, 1.0, 1.0}, {0, 4.0, 1.0}, {1, 0.5, 0.0}, {2, 0.0, 0.0}});
+  EXPECT_DOUBLE_EQ(law.acceptance_rate, 0.5);
+  EXPECT_DOUBLE_EQ(law.kl_nats, std::log(3.0) / 3.0);
+  EXPECT_DOUBLE_EQ(law.expected_quantile, (2.0 * 0.5 + 5.0 / 6.0) / 3.0);
+}
+
+TEST(MeasuredLaw, HasMassOneWhateverTheGroupsSize) {
+  for (const int size : {1, 3, 7, 31, 32, 33, 1000}) {
+    std::vector<Judged> samples;
+    for (int i = 0; i < size; ++i) samples.push_back({0, static_cast<double>(i), 1.0 / (1 + i % 3)});
+    const auto law = measured_law(samples);
+    EXPECT_NEAR(std::accumulate(law.density.begin(), law.density.end(), 0.0) / kLevels, 1.0, 1e-12) << size;
+  }
+}
+
+}  // namespace
+}  // namespace espalier::deduplicate

@@ -1,0 +1,151 @@
+// How good generated pages are, beside real ones: alignment, overlap, maximum IoU, and a Frechet distance in a layout network's features.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "plugins/metric/layout_quality/pages.h"
+#include "plugins/shared/frechet/distances.h"
+#include "plugins/shared/layout/max_iou.h"
+#include "plugins/shared/layout/measures.h"
+#include "runtime/base/errors.h"
+#include "runtime/sdk/plugin.h"
+
+namespace {
+
+using namespace espalier;
+using layout_quality::FeatureNetwork;
+using layout_quality::Pages;
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+constexpr const char* kFrechet = "frechet_distance_layout_features";
+
+Figure plain(const std::string& name, double value) { return {name, value, kNone, kNone}; }
+
+class LayoutQuality final : public Metric {
+ public:
+  void options(Schema& schema) override {
+    schema.text("split", split_, "The split of the domain's examples that holds the real pages.");
+    schema.integer("count", count_, "Real pages, drawn without replacement; 0: all of the split.").at_least(0);
+    schema.flag("all_conventions", all_conventions_, "Also alignment_sum, overlap_sum and overlap_area, as other papers have them.");
+  }
+
+  std::map<std::string, PortUse> ports() const override {
+    return {{"samples", PortUse::needed}, {"scores", PortUse::refused}, {"baseline", PortUse::refused}};
+  }
+
+  Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(split_)->digest()}}; }
+
+  Findings measure(const MetricInput& input) const override {
+    if (input.samples.empty())
+      throw StageError("metric.layout_quality: there are no samples; name sampler stages by inputs = { samples = [...] }");
+    if (input.domain == nullptr || input.domain->sample_kind() != "layout") {
+      throw StageError("metric.layout_quality: judges samples of kind 'layout'; the domain's are of kind '" +
+                       (input.domain == nullptr ? "" : input.domain->sample_kind()) + "'");
+    }
+    std::optional<FeatureNetwork> network;
+    if (input.model) network.emplace(input.model);
+    const auto examples = input.domain->examples(split_);
+    const auto real = layout_quality::pages_of(*examples, positions(*examples, input.key), *input.domain);
+    if (real.usable.empty()) throw StageError("metric.layout_quality: the split '" + split_ + "' has no page with boxes");
+    at::Tensor real_features;
+    if (network) real_features = features(*network, real, "the real pages of '" + split_ + "'");
+    Findings findings;
+    for (const auto& samples : input.samples) {
+      const auto pages = layout_quality::pages_of(*samples, *input.domain);
+      compare(pages, real, samples->tag(), findings.figures);
+      if (network && !pages.usable.empty()) {
+        const auto found = features(*network, pages, "the pages of '" + samples->tag() + "'");
+        findings.figures.push_back(
+            plain(std::string(kFrechet) + "." + samples->tag(), frechet_distance::frechet_distance(found, real_features)));
+      }
+    }
+    describe_real(real, real_features, findings.figures);
+    return findings;
+  }
+
+ private:
+  // In a drawn order, so that halves are fair samples of a split that is sorted.
+  std::vector<std::uint64_t> positions(const Examples& examples, const random::StreamKey& key) const {
+    const auto size = examples.size() == 0 ? 0 : examples.distinct();
+    if (size == 0 && count_ == 0) {
+      throw StageError("metric.layout_quality: the split '" + split_ + "' is generated without end; say how many by the option count");
+    }
+    if (size > 0 && count_ > size) {
+      throw StageError(fmt::format("metric.layout_quality: count = {}, but the split '{}' has {} pages", count_, split_, size));
+    }
+    std::vector<std::uint64_t> result;
+    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(count_ == 0 ? size : count_); ++i) {
+      result.push_back(size == 0 ? i : random::shuffled_index(key, /*epoch=*/0, static_cast<std::uint64_t>(size), i));
+    }
+    return result;
+  }
+
+  // A covariance of fewer vectors than this is singular, and its distance says nothing.
+  static at::Tensor features(const FeatureNetwork& network, const Pages& pages, const std::string& what) {
+    const auto count = static_cast<std::int64_t>(pages.usable.size());
+    if (count <= network.dimensions()) {
+      throw StageError(
+          fmt::format("metric.layout_quality: {} with boxes are {}, but {} features need at least {}; take more, or a narrower network",
+                      what, count, network.dimensions(), network.dimensions() + 1));
+    }
+    return network.of(pages);
+  }
+
+  void add_measures(const Pages& pages, const std::string& prefix, const std::string& suffix, std::vector<Figure>& figures) const {
+    const auto add = [&](const std::string& name, double (*of_page)(const layout::Page&)) {
+      std::string full = prefix;
+      full += name + suffix;
+      figures.push_back(layout_quality::mean_over(full, pages, of_page));
+    };
+    add("alignment", layout::alignment);
+    add("overlap", layout::overlap);
+    if (all_conventions_) {
+      add("alignment_sum", layout::alignment_sum);
+      add("overlap_sum", layout::overlap_sum);
+      add("overlap_area", layout::overlap_area);
+    }
+    add("boxes_per_page", [](const layout::Page& page) { return static_cast<double>(page.size()); });
+  }
+
+  // Where a value has nothing to be taken of (no page with boxes, no page of the same labels) its figure is left out.
+  void compare(const Pages& pages, const Pages& real, const std::string& tag, std::vector<Figure>& figures) const {
+    const std::string suffix = "." + tag;
+    figures.push_back(plain("usable_share" + suffix, pages.usable_share()));
+    if (pages.usable.empty()) return;
+    add_measures(pages, "", suffix, figures);
+    add_max_iou(layout::max_iou(pages.usable, real.usable), pages.usable.size(), "max_iou" + suffix, "max_iou_share" + suffix, figures);
+  }
+
+  static void add_max_iou(const layout::MaxIou& found, std::size_t pages, const std::string& name, const std::string& share,
+                          std::vector<Figure>& figures) {
+    if (found.pairs > 0) figures.push_back(plain(name, found.value));
+    figures.push_back(plain(share, static_cast<double>(found.pairs) / static_cast<double>(pages)));
+  }
+
+  void describe_real(const Pages& real, const at::Tensor& features, std::vector<Figure>& figures) const {
+    add_measures(real, "data_", "", figures);
+    const auto half = real.usable.size() / 2;
+    if (half == 0) return;
+    const auto found = layout::max_iou(real.part(0, half).usable, real.part(half, 2 * half).usable);
+    add_max_iou(found, half, "data_max_iou_of_halves", "data_max_iou_share_of_halves", figures);
+    const auto rows = static_cast<std::int64_t>(half);
+    if (!features.defined() || rows <= features.size(1)) return;
+    const double floor = frechet_distance::frechet_distance(features.narrow(0, 0, rows), features.narrow(0, rows, rows));
+    figures.push_back(plain(std::string("data_") + kFrechet + "_of_halves", floor));
+  }
+
+  std::string split_ = "held_out";
+  std::int64_t count_ = 0;
+  bool all_conventions_ = false;
+};
+
+}  // namespace
+
+ESPALIER_PLUGIN(plugin) {
+  plugin.metric<LayoutQuality>("layout_quality", /*numerics_version=*/1,
+                               "Alignment, overlap, maximum IoU and a Frechet distance of generated pages, beside the real ones.");
+}

@@ -1,0 +1,191 @@
+#include <ATen/ops/cat.h>
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <map>
+
+#include "plugins/shared/frechet/distances.h"
+#include "plugins/shared/layout/feature_network.h"
+#include "plugins/shared/layout/max_iou.h"
+#include "plugins/shared/layout/measures.h"
+#include "plugins/shared/layout/test_domain.h"
+#include "runtime/random/draws.h"
+#include "tests/conformance/conformance.h"
+#include "tests/conformance/toy.h"
+
+namespace espalier {
+namespace {
+
+using layout::Page;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Key;
+using ::testing::Not;
+using ::testing::ThrowsMessage;
+
+class FakeSamples final : public SampleSet {
+ public:
+  FakeSamples(std::string tag, std::vector<Page> pages) : tag_(std::move(tag)), pages_(std::move(pages)) {}
+  const std::string& tag() const override { return tag_; }
+  std::int64_t size() const override { return static_cast<std::int64_t>(pages_.size()); }
+  const diffusion::Grid& grid() const override { return grid_; }
+  State states(std::int64_t steps_remaining, std::int64_t first, std::int64_t count) const override {
+    EXPECT_EQ(steps_remaining, 0);
+    return layout::state_of(layout::sample_of({pages_.begin() + first, pages_.begin() + first + count}, layout::kTestSlots));
+  }
+  double flops_per_sample() const override { return 1.0; }
+
+ private:
+  std::string tag_;
+  std::vector<Page> pages_;
+  diffusion::Grid grid_;
+};
+
+std::vector<Page> generated(std::uint64_t seed, std::uint64_t count) {
+  std::vector<Page> pages;
+  for (std::uint64_t i = 0; i < count; ++i) pages.push_back(layout::generate_page(seed, i, layout::kTestSlots));
+  return pages;
+}
+
+// The same pages with each box moved a little.
+std::vector<Page> shaken(std::vector<Page> pages, double by) {
+  std::uint64_t i = 0;
+  for (Page& page : pages) {
+    random::Draws draws({.seed = 9, .purpose = random::Purpose::evaluation, .round = 0, .branch = 0}, {i++});
+    for (layout::Box& box : page.box) {
+      const auto moves = draws.normals({4}, at::kDouble);
+      for (std::size_t k = 0; k < 4; ++k) {
+        box[k] = std::clamp(box[k] + by * moves.const_data_ptr<double>()[k], 0.02, 0.98);
+      }
+    }
+  }
+  return pages;
+}
+
+std::shared_ptr<Model> network() {
+  const layout::FeatureConfig config{5, 8, 1};
+  auto model = std::make_shared<Model>();
+  model->info.role = layout::kFeaturesRole;
+  model->info.architecture = config.to_value();
+  model->weights = layout::initialize_features(config, 3);
+  return model;
+}
+
+class LayoutQualityMetric : public ::testing::Test {
+ protected:
+  MetricInput input(const std::map<std::string, std::vector<Page>>& samples, std::shared_ptr<const Model> model = network()) const {
+    MetricInput result;
+    result.key = {5, random::Purpose::evaluation};
+    for (const auto& [tag, pages] : samples) result.samples.push_back(std::make_shared<FakeSamples>(tag, pages));
+    result.model = std::move(model);
+    result.domain = &domain_;
+    return result;
+  }
+  static Findings measure(const MetricInput& input, const conformance::Options& options = {{"count", 60}}) {
+    return conformance::make<Metric>(conformance::plugin("metric.layout_quality"), options)->measure(input);
+  }
+  static std::map<std::string, double> values(const Findings& findings) {
+    std::map<std::string, double> result;
+    for (const auto& figure : findings.figures) result[figure.name] = figure.value;
+    return result;
+  }
+  layout::TestDomain domain_;
+};
+
+TEST_F(LayoutQualityMetric, Conforms) {
+  const auto given = input({{"good", generated(3, 300)}, {"bad", shaken(generated(3, 40), 0.1)}});
+  conformance::check_metric(conformance::plugin("metric.layout_quality"), {{"count", 50}}, given);
+  conformance::check_metric(conformance::plugin("metric.layout_quality"), {{"count", 30}, {"split", "train"}, {"all_conventions", true}},
+                            input({{"good", generated(3, 20)}}, nullptr));
+}
+
+TEST_F(LayoutQualityMetric, HasTheMeasuresOfThePages) {
+  const auto pages = shaken(generated(3, 20), 0.05), real = generated(2, 60);
+  const auto found = values(measure(input({{"drawn", pages}}), {{"count", 60}, {"all_conventions", true}}));
+  const auto mean = [](const std::vector<Page>& of, double (*of_page)(const Page&)) {
+    double sum = 0.0;
+    for (const Page& page : of) sum += of_page(page);
+    return sum / static_cast<double>(of.size());
+  };
+  EXPECT_NEAR(found.at("alignment.drawn"), mean(pages, layout::alignment), 1e-6);
+  EXPECT_NEAR(found.at("overlap.drawn"), mean(pages, layout::overlap), 1e-5);
+  EXPECT_NEAR(found.at("alignment_sum.drawn"), mean(pages, layout::alignment_sum), 1e-5);
+  EXPECT_NEAR(found.at("overlap_sum.drawn"), mean(pages, layout::overlap_sum), 1e-4);
+  EXPECT_NEAR(found.at("overlap_area.drawn"), mean(pages, layout::overlap_area), 1e-6);
+  EXPECT_NEAR(found.at("data_alignment"), mean(real, layout::alignment), 1e-6);
+  EXPECT_NEAR(found.at("data_overlap"), 0.0, 1e-5);
+  const auto iou = layout::max_iou(pages, real);
+  ASSERT_GT(iou.pairs, 0);
+  EXPECT_NEAR(found.at("max_iou.drawn"), iou.value, 1e-6);
+  EXPECT_NEAR(found.at("max_iou_share.drawn"), static_cast<double>(iou.pairs) / 20.0, 1e-12);
+}
+
+TEST_F(LayoutQualityMetric, TheFrechetDistanceIsOfTheNetworksFeatures) {
+  const auto pages = shaken(generated(3, 30), 0.05);
+  const auto found = values(measure(input({{"drawn", pages}})));
+  const auto features = [](const std::vector<Page>& of) {
+    const auto sample = layout::sample_of(of, layout::kTestSlots);
+    const auto model = network();
+    return layout::page_features(layout::FeatureConfig::from_value(model->info.architecture, "test"), model->weights,
+                                 sample.tensors.at("class"), sample.tensors.at("box"))
+        .to(at::kDouble);
+  };
+  const double expected = frechet_distance::frechet_distance(features(pages), features(generated(2, 60)));
+  EXPECT_NEAR(found.at("frechet_distance_layout_features.drawn"), expected, 1e-3 * expected);
+  EXPECT_THAT(found, Contains(Key("data_frechet_distance_layout_features_of_halves")));
+  EXPECT_THAT(values(measure(input({{"drawn", pages}}, nullptr))), Not(Contains(Key("frechet_distance_layout_features.drawn"))));
+}
+
+TEST_F(LayoutQualityMetric, TellsGoodPagesFromShakenOnes) {
+  const auto found = values(measure(input({{"good", generated(3, 300)}, {"bad", shaken(generated(3, 300), 0.1)}}), {{"count", 300}}));
+  for (const char* name : {"alignment", "overlap", "frechet_distance_layout_features"}) {
+    EXPECT_LT(found.at(std::string(name) + ".good"), 0.5 * found.at(std::string(name) + ".bad")) << name;
+  }
+  EXPECT_GT(found.at("max_iou.good"), found.at("max_iou.bad"));
+}
+
+TEST_F(LayoutQualityMetric, LeavesOutPagesWithoutBoxes) {
+  auto pages = generated(3, 30);
+  pages.resize(40);
+  pages[3].box[0][1] = std::nan("");
+  const auto found = values(measure(input({{"drawn", pages}, {"empty", std::vector<Page>(4)}})));
+  EXPECT_NEAR(found.at("usable_share.drawn"), 29.0 / 40.0, 1e-12);
+  EXPECT_GT(found.at("boxes_per_page.drawn"), 1.0);
+  EXPECT_EQ(found.at("usable_share.empty"), 0.0);
+  EXPECT_THAT(found, Not(Contains(Key("alignment.empty"))));
+  const Page odd{{4, 4, 4, 4, 4, 4}, std::vector<layout::Box>(6, layout::Box{0.5, 0.5, 0.1, 0.1})};
+  const auto unlike = values(measure(input({{"odd", {odd, odd}}}, nullptr)));
+  EXPECT_THAT(unlike, Not(Contains(Key("max_iou.odd"))));
+  EXPECT_EQ(unlike.at("max_iou_share.odd"), 0.0);
+}
+
+TEST_F(LayoutQualityMetric, DependsOnTheRealPages) {
+  const auto of = [&](const std::string& split) {
+    return conformance::make<Metric>(conformance::plugin("metric.layout_quality"), {{"split", split}})->identity(domain_);
+  };
+  EXPECT_NE(of("train"), of("held_out"));
+}
+
+TEST_F(LayoutQualityMetric, SaysWhatIsMissing) {
+  const auto fails = [&](const MetricInput& given, const conformance::Options& options, const std::string& message) {
+    EXPECT_THAT([&] { measure(given, options); }, ThrowsMessage<StageError>(HasSubstr(message)));
+  };
+  const auto good = input({{"drawn", generated(3, 30)}});
+  fails(input({}), {{"count", 40}}, "no samples");
+  fails(good, {}, "generated without end; say how many by the option count");
+  fails(good, {{"count", 8}}, "the real pages of 'held_out' with boxes are 8, but 8 features need at least 9");
+  fails(input({{"drawn", generated(3, 5)}}), {{"count", 40}}, "the pages of 'drawn' with boxes are 5");
+  auto other = std::make_shared<Model>();
+  fails(input({{"drawn", generated(3, 30)}}, other), {{"count", 40}}, "is a denoiser, not layout_features");
+  const auto toy = conformance::toy_domain();
+  auto pictures = good;
+  pictures.domain = toy.get();
+  fails(pictures, {{"count", 40}}, "the domain's are of kind 'image'");
+  const layout::TestDomain finite(20);
+  auto few = good;
+  few.domain = &finite;
+  fails(few, {{"count", 40}}, "count = 40, but the split 'held_out' has 20 pages");
+}
+
+}  // namespace
+}  // namespace espalier

@@ -1,0 +1,92 @@
+#include "plugins/metric/layout_quality/pages.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "plugins/shared/layout/measures.h"
+#include "runtime/base/errors.h"
+
+namespace espalier::layout_quality {
+namespace {
+
+constexpr const char* kWho = "metric.layout_quality";
+constexpr std::int64_t kBatch = 256;
+constexpr double kNormal = 1.959963984540054;  // its 0.975 quantile
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+void add(const Sample& sample, Pages& pages) {
+  for (layout::Page& page : layout::pages_of(sample, kWho)) {
+    ++pages.count;
+    if (layout::usable(page)) pages.usable.push_back(std::move(page));
+  }
+}
+
+}  // namespace
+
+Pages Pages::part(std::size_t first, std::size_t last) const {
+  const auto begin = usable.begin();
+  return {{begin + static_cast<std::ptrdiff_t>(first), begin + static_cast<std::ptrdiff_t>(last)}, static_cast<std::int64_t>(last - first)};
+}
+
+Pages pages_of(const SampleSet& samples, const Domain& domain) {
+  Pages pages;
+  for (std::int64_t first = 0; first < samples.size(); first += kBatch) {
+    add(domain.decode(samples.states(0, first, std::min(kBatch, samples.size() - first))), pages);
+  }
+  return pages;
+}
+
+Pages pages_of(const Examples& examples, const std::vector<std::uint64_t>& positions, const Domain& domain) {
+  Pages pages;
+  for (auto first = positions.begin(); first != positions.end();) {
+    const auto last = first + std::min<std::ptrdiff_t>(kBatch, positions.end() - first);
+    add(domain.decode(examples.at({first, last}).state), pages);
+    first = last;
+  }
+  return pages;
+}
+
+Figure mean_over(const std::string& name, const Pages& pages, const std::function<double(const layout::Page&)>& measure) {
+  const auto n = static_cast<double>(pages.usable.size());
+  std::vector<double> values;
+  double mean = 0.0, squares = 0.0;
+  for (const layout::Page& page : pages.usable) {
+    values.push_back(measure(page));
+    mean += values.back() / n;
+  }
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  const double half = n > 1.0 ? kNormal * std::sqrt(squares / (n - 1.0) / n) : kNone;
+  return {name, mean, mean - half, mean + half};
+}
+
+FeatureNetwork::FeatureNetwork(std::shared_ptr<const Model> model) : model_(std::move(model)) {
+  if (model_->info.role != layout::kFeaturesRole) {
+    throw StageError(std::string(kWho) + ": the input `model` is a " + model_->info.role + ", not " + layout::kFeaturesRole +
+                     "; name a trainer.layout_features stage");
+  }
+  config_ = layout::FeatureConfig::from_value(model_->info.architecture, "the layout network");
+  layout::check_features(config_, model_->weights, "the layout network");
+}
+
+at::Tensor FeatureNetwork::of(const Pages& pages) const {
+  const at::NoGradGuard no_grad;
+  const auto options = model_->weights.begin()->second.options();
+  std::vector<at::Tensor> batches;
+  for (std::size_t first = 0; first < pages.usable.size(); first += kBatch) {
+    const auto last = std::min(first + kBatch, pages.usable.size());
+    const auto batch = pages.part(first, last).usable;
+    std::size_t slots = 1;
+    for (const layout::Page& page : batch) slots = std::max(slots, page.size());
+    const auto sample = layout::sample_of(batch, static_cast<std::int64_t>(slots));
+    batches.push_back(layout::page_features(config_, model_->weights, sample.tensors.at("class").to(options.device()),
+                                            sample.tensors.at("box").to(options))
+                          .to(at::kCPU, at::kDouble));
+  }
+  return at::cat(batches);
+}
+
+}  // namespace espalier::layout_quality

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "plugins/shared/layout/feature_network.h"
+#include "plugins/shared/layout/page.h"
+#include "runtime/sdk/metric.h"
+
+namespace espalier::layout_quality {
+
+// The pages of a stage or of a split.
+struct Pages {
+  std::vector<layout::Page> usable;  // at least one box, every number finite
+  std::int64_t count = 0;            // usable or not
+  double usable_share() const { return count == 0 ? 0.0 : static_cast<double>(usable.size()) / static_cast<double>(count); }
+  Pages part(std::size_t first, std::size_t last) const;  // of the usable ones
+};
+
+Pages pages_of(const SampleSet& samples, const Domain& domain);
+Pages pages_of(const Examples& examples, const std::vector<std::uint64_t>& positions, const Domain& domain);
+
+// A mean over pages with its 95 % interval, mean +- 1.96 s / sqrt(n); bounds NaN for one page. At least one page.
+Figure mean_over(const std::string& name, const Pages& pages, const std::function<double(const layout::Page&)>& measure);
+
+// The pages' features under a layout network: what trainer.layout_features makes.
+class FeatureNetwork {
+ public:
+  explicit FeatureNetwork(std::shared_ptr<const Model> model);  // throws StageError for a model of another role
+  std::int64_t dimensions() const { return config_.width; }
+  at::Tensor of(const Pages& pages) const;  // of the usable ones, [N, d] double, on the CPU
+
+ private:
+  std::shared_ptr<const Model> model_;
+  layout::FeatureConfig config_;
+};
+
+}  // namespace espalier::layout_quality

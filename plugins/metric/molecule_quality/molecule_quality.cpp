@@ -1,0 +1,152 @@
+// Stability, validity, uniqueness, novelty and diversity of sampled molecules, and of the examples they are to resemble.
+#include <ATen/core/Tensor.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "plugins/metric/molecule_quality/intervals.h"
+#include "plugins/metric/molecule_quality/quality.h"
+#include "plugins/shared/chem/molecule_reward.h"
+#include "plugins/shared/chem/parallel.h"
+#include "runtime/base/errors.h"
+#include "runtime/sdk/plugin.h"
+
+namespace {
+
+using namespace espalier;
+using molecule_quality::Counts;
+using molecule_quality::Interval;
+using molecule_quality::Known;
+using molecule_quality::Molecule;
+
+constexpr const char* kWho = "metric.molecule_quality";
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+constexpr std::int64_t kBlock = 256;
+
+std::vector<Molecule> judge(const Sample& sample, std::size_t count) {
+  if (sample.kind != "molecule") throw ConfigError(fmt::format("{}: judges samples of kind 'molecule', not '{}'", kWho, sample.kind));
+  const auto& smiles = chem::smiles_of(sample, count, kWho);
+  const auto stabilities = chem::stabilities_of(sample, count, kWho);
+  std::vector<Molecule> molecules;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto& stability = stabilities[i].stability;
+    molecules.push_back({smiles[i], stability.atoms, stability.stable_atoms, stability.molecule_stable});
+  }
+  return molecules;
+}
+
+// `state(first, count)` gives the rows to decode; blocks are decoded on all cores.
+std::vector<Molecule> judge_all(const Domain& domain, std::int64_t size,
+                                const std::function<State(std::int64_t first, std::int64_t count)>& state) {
+  std::vector<Molecule> molecules(static_cast<std::size_t>(size));
+  chem::for_each_index(static_cast<std::size_t>((size + kBlock - 1) / kBlock), /*threads=*/0, [&](std::size_t block) {
+    const auto first = static_cast<std::int64_t>(block) * kBlock;
+    const auto count = std::min(kBlock, size - first);
+    auto judged = judge(domain.decode(state(first, count)), static_cast<std::size_t>(count));
+    std::move(judged.begin(), judged.end(), molecules.begin() + first);
+  });
+  return molecules;
+}
+
+double ratio(std::int64_t part, std::int64_t whole) { return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole); }
+
+Figure proportion(const std::string& name, std::int64_t part, std::int64_t whole) {
+  const auto [low, high] = molecule_quality::wilson(static_cast<double>(part), static_cast<double>(whole));
+  return {name, ratio(part, whole), low, high};
+}
+
+Figure atom_stability(const std::string& name, const std::vector<Molecule>& molecules, const Counts& counts) {
+  std::vector<double> stable, atoms;
+  for (const auto& molecule : molecules) {
+    stable.push_back(molecule.stable_atoms);
+    atoms.push_back(molecule.atoms);
+  }
+  const auto [low, high] = molecule_quality::wilson_of_clusters(stable, atoms);
+  const double value = ratio(counts.stable_atoms, counts.atoms);
+  return {name, value, std::min(low, value), std::max(high, value)};
+}
+
+class MoleculeQuality final : public Metric {
+ public:
+  void options(Schema& schema) override {
+    schema.text("split", split_, "The split of the domain's examples that novelty is judged against.");
+    schema.integer("count", count_, "Examples, drawn without replacement; 0: all of the split.").at_least(0);
+    schema
+        .integer("diversity_count", diversity_count_, "Diversity is of the first so many valid molecules: its cost grows with the square.")
+        .at_least(2);
+  }
+
+  std::map<std::string, PortUse> ports() const override {
+    return {{"samples", PortUse::needed}, {"scores", PortUse::refused}, {"baseline", PortUse::refused}, {"model", PortUse::refused}};
+  }
+
+  Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(split_)->digest()}}; }
+
+  Findings measure(const MetricInput& input) const override {
+    if (input.samples.empty())
+      throw StageError(std::string(kWho) + ": there are no samples; name sampler stages by inputs = { samples = [...] }");
+    const auto data = examples(*input.domain, input.key);
+    const Known known = molecule_quality::known_of(data);
+    Findings findings;
+    for (const auto& samples : input.samples) {
+      const auto molecules = judge_all(*input.domain, samples->size(), [&](std::int64_t first, std::int64_t count) {
+        const std::lock_guard lock(reading_);
+        return samples->states(0, first, count);
+      });
+      const std::string suffix = input.samples.size() == 1 ? "" : "." + samples->tag();
+      add(findings, "", suffix, molecules, &known);
+    }
+    add(findings, "data_", "", data, nullptr);
+    return findings;
+  }
+
+ private:
+  // Of the examples, each once, in a drawn order, so that the first of them are a fair sample of a split that is sorted.
+  std::vector<Molecule> examples(const Domain& domain, const random::StreamKey& key) const {
+    const auto examples = domain.examples(split_);
+    const auto size = examples->distinct();  // 0: without end
+    if (size == 0 && count_ == 0)
+      throw StageError(fmt::format("{}: the split '{}' is generated without end; say how many by the option count", kWho, split_));
+    if (size > 0 && count_ > size)
+      throw StageError(fmt::format("{}: count = {}, but the split '{}' has {} molecules", kWho, count_, split_, size));
+    return judge_all(domain, count_ == 0 ? size : count_, [&](std::int64_t first, std::int64_t count) {
+      std::vector<std::uint64_t> positions;
+      for (auto i = static_cast<std::uint64_t>(first); i < static_cast<std::uint64_t>(first + count); ++i) {
+        positions.push_back(size == 0 ? i : random::shuffled_index(key, /*epoch=*/0, static_cast<std::uint64_t>(size), i));
+      }
+      return examples->at(positions).state;
+    });
+  }
+
+  // known: what novelty is judged against; null for the examples themselves.
+  void add(Findings& findings, const std::string& prefix, const std::string& suffix, const std::vector<Molecule>& molecules,
+           const Known* known) const {
+    const auto name = [&](const char* figure) { return prefix + figure + suffix; };
+    const auto counts = molecule_quality::count(molecules, known ? *known : Known());
+    auto& figures = findings.figures;
+    figures.push_back(atom_stability(name("atom_stability"), molecules, counts));
+    figures.push_back(proportion(name("molecule_stability"), counts.stable_molecules, counts.molecules));
+    figures.push_back(proportion(name("validity"), counts.valid, counts.molecules));
+    figures.push_back({name("uniqueness"), ratio(counts.distinct, counts.valid), kNone, kNone});
+    figures.push_back({name("valid_and_unique"), ratio(counts.distinct, counts.molecules), kNone, kNone});
+    if (known) figures.push_back(proportion(name("novelty"), counts.novel, counts.distinct));
+    figures.push_back({name("diversity"), molecule_quality::diversity(molecules, diversity_count_), kNone, kNone});
+  }
+
+  std::string split_ = "train";
+  std::int64_t count_ = 0;
+  std::int64_t diversity_count_ = 10000;
+  mutable std::mutex reading_;  // a SampleSet promises no threads
+};
+
+}  // namespace
+
+ESPALIER_PLUGIN(plugin) {
+  plugin.metric<MoleculeQuality>("molecule_quality", /*numerics_version=*/1,
+                                 "Stability, validity, uniqueness, novelty and diversity of molecules, and of the examples themselves.");
+}

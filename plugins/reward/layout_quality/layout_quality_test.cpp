@@ -1,0 +1,91 @@
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <limits>
+
+#include "plugins/shared/layout/generator.h"
+#include "plugins/shared/layout/measures.h"
+#include "plugins/shared/layout/test_domain.h"
+#include "tests/conformance/conformance.h"
+
+namespace espalier {
+namespace {
+
+using layout::Page;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+struct Scored : conformance::RewardSamples {
+  explicit Scored(const std::vector<Page>& pages) {
+    sample = layout::sample_of(pages, 12);
+    facts.assign(pages.size(), Value());
+    text.assign(pages.size(), "");
+  }
+  std::vector<double> scores(const std::string& term) const {
+    const auto scores =
+        conformance::make<Reward>(conformance::plugin("reward.layout_quality"), {{"term", term}})->score({sample, facts, text});
+    return {scores.const_data_ptr<double>(), scores.const_data_ptr<double>() + scores.numel()};
+  }
+};
+
+std::vector<Page> generated(std::uint64_t count) {
+  std::vector<Page> pages;
+  for (std::uint64_t i = 0; i < count; ++i) pages.push_back(layout::generate_page(1, i, 12));
+  return pages;
+}
+
+const Page kUntidy{{0, 1, 2}, {{0.2, 0.2, 0.3, 0.3}, {0.33, 0.35, 0.3, 0.42}, {0.05, 0.9, 0.31, 0.37}}};
+
+TEST(LayoutQuality, Conforms) {
+  auto pages = generated(6);
+  pages.push_back(kUntidy);
+  pages.emplace_back();
+  const layout::TestDomain domain;
+  for (const char* term : {"alignment", "overlap", "margins", "readability"}) {
+    SCOPED_TRACE(term);
+    conformance::check_reward(conformance::plugin("reward.layout_quality"), {{"term", term}}, Scored(pages), {domain, nullptr});
+  }
+}
+
+TEST(LayoutQuality, TidyPagesScoreMoreInEveryTerm) {
+  auto pages = generated(50);
+  pages.push_back(kUntidy);
+  for (const char* term : {"alignment", "overlap", "margins", "readability"}) {
+    const auto scores = Scored(pages).scores(term);
+    for (std::size_t i = 0; i < 50; ++i) EXPECT_GT(scores[i], scores.back()) << term << " of page " << i;
+  }
+}
+
+TEST(LayoutQuality, IsTheMeasureOfItsTerm) {
+  const Scored scored({kUntidy});
+  EXPECT_NEAR(scored.scores("alignment")[0], -layout::alignment(kUntidy), 1e-6);
+  EXPECT_NEAR(scored.scores("overlap")[0], -layout::overlap(kUntidy), 1e-6);
+  EXPECT_NEAR(scored.scores("margins")[0], layout::margins(kUntidy, 0.03), 1e-6);
+  EXPECT_NEAR(scored.scores("readability")[0], layout::readability(kUntidy, {}), 1e-6);
+}
+
+TEST(LayoutQuality, APageThatIsNoneScoresNan) {
+  Scored scored({kUntidy, Page{}, kUntidy});
+  scored.sample.tensors["box"][2][1][0] = std::numeric_limits<float>::quiet_NaN();
+  const auto scores = scored.scores("readability");
+  EXPECT_TRUE(std::isfinite(scores[0]));
+  EXPECT_TRUE(std::isnan(scores[1]));
+  EXPECT_TRUE(std::isnan(scores[2]));
+}
+
+TEST(LayoutQuality, SaysWhatItNeeds) {
+  Scored scored({kUntidy});
+  scored.sample.tensors["box"] = scored.sample.tensors["box"].narrow(1, 0, 3);
+  EXPECT_THAT([&] { scored.scores("overlap"); }, ThrowsMessage<StageError>(HasSubstr("must be [1, 12, 4]")));
+  scored.sample.tensors.erase("box");
+  EXPECT_THAT([&] { scored.scores("overlap"); }, ThrowsMessage<StageError>(HasSubstr("without 'box'")));
+  scored.sample.kind = "image";
+  EXPECT_THAT([&] { scored.scores("overlap"); }, ThrowsMessage<StageError>(HasSubstr("needs samples of kind 'layout'")));
+  const auto reward = conformance::make<Reward>(conformance::plugin("reward.layout_quality"),
+                                                {{"alignment_weight", 0.0}, {"overlap_weight", 0.0}, {"margins_weight", 0.0}});
+  const layout::TestDomain domain;
+  EXPECT_THAT([&] { reward->open({domain, nullptr}); }, ThrowsMessage<ConfigError>(HasSubstr("are all 0")));
+}
+
+}  // namespace
+}  // namespace espalier

@@ -1,0 +1,126 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "plugins/shared/chem/graph.h"
+#include "plugins/shared/chem/lines.h"
+#include "plugins/shared/chem/parallel.h"
+#include "plugins/shared/chem/readers.h"
+#include "runtime/base/errors.h"
+
+namespace espalier::chem {
+namespace {
+
+struct Line {
+  std::int64_t number = 0;
+  std::string smiles;
+  std::string reason;  // why there is none
+};
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  std::transform(result.begin(), result.end(), result.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return result;
+}
+
+std::string_view trim(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  return first == std::string_view::npos ? "" : text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+// The fields of a CSV line (RFC 4180, a field on one line): "" inside quotes is one quote.
+std::vector<std::string> split_csv(std::string_view line) {
+  std::vector<std::string> fields(1);
+  bool quoted = false;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (c == '"' && quoted && i + 1 < line.size() && line[i + 1] == '"') {
+      fields.back() += c;
+      ++i;
+    } else if (c == '"') {
+      quoted = !quoted;
+    } else if (c == ',' && !quoted) {
+      fields.emplace_back();
+    } else {
+      fields.back() += c;
+    }
+  }
+  for (std::string& field : fields) field = std::string(trim(field));
+  return fields;
+}
+
+// The column called `smiles`, or -1.
+int smiles_column(const std::string& header) {
+  const auto fields = split_csv(header);
+  const auto found = std::find_if(fields.begin(), fields.end(), [](const std::string& field) { return lower(field) == "smiles"; });
+  return found == fields.end() ? -1 : static_cast<int>(found - fields.begin());
+}
+
+Line take_field(const std::string& line, int column, std::int64_t number) {
+  if (column < 0) return {number, std::string(split_blanks(line).front()), ""};
+  const auto fields = split_csv(line);
+  const auto at = static_cast<std::size_t>(column);
+  if (at >= fields.size())
+    return {number, "", fmt::format("{} columns, none of them `smiles`, which is column {}", fields.size(), column + 1)};
+  if (fields[at].empty()) return {number, "", fmt::format("column {}, `smiles`, is empty", column + 1)};
+  return {number, fields[at], ""};
+}
+
+std::vector<Line> read_lines(const std::filesystem::path& path) {
+  Lines lines(path);
+  std::vector<Line> result;
+  const std::string name = lower(path.filename().string());
+  const bool named_csv = name.ends_with(".csv") || name.ends_with(".csv.gz");
+  int column = -1;
+  bool first = true;
+  for (std::string line; lines.next(line);) {
+    if (trim(line).empty() || (column < 0 && (line == "#" || line.starts_with("# ")))) continue;
+    if (first) {
+      first = false;
+      column = smiles_column(line);
+      if (column >= 0) continue;
+      if (named_csv) throw DataError(fmt::format("{}:{}: a CSV file whose header has no column `smiles`", path.string(), lines.number()));
+    }
+    result.push_back(take_field(line, column, lines.number()));
+  }
+  return result;
+}
+
+std::string find_fault(const Graph& graph, const ReadOptions& options) {
+  if (!graph.valid()) return graph.reason;
+  if (!graph.foreign_element.empty()) return fmt::format("element '{}' is none of H, C, N, O, F", graph.foreign_element);
+  if (options.connected && graph.fragments != 1) return fmt::format("in {} pieces", graph.fragments);
+  if (graph.atoms > options.max_atoms) {
+    return fmt::format("{} atoms with its hydrogens, over the {} there may be", graph.atoms, options.max_atoms);
+  }
+  return "";
+}
+
+}  // namespace
+
+SmilesList read_smiles(const std::filesystem::path& path, const ReadOptions& options, int threads) {
+  std::vector<Line> lines = read_lines(path);
+  std::vector<SmilesRecord> records(lines.size());
+  for_each_index(lines.size(), threads, [&](std::size_t i) {
+    Line& line = lines[i];
+    if (!line.reason.empty()) return;
+    const Graph graph = parse_smiles(line.smiles);
+    const std::string fault = find_fault(graph, options);
+    if (!fault.empty()) line.reason = quote(line.smiles) + ": " + fault;
+    records[i] = {static_cast<std::int64_t>(i) + 1, graph.smiles, graph.atoms, graph.heavy_atoms};
+  });
+  SmilesList result;
+  Defects defects(path, options.on_error);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (lines[i].reason.empty()) {
+      result.records.push_back(std::move(records[i]));
+    } else {
+      defects.add(static_cast<std::int64_t>(i) + 1, lines[i].number, lines[i].reason);
+    }
+  }
+  result.skipped = defects.skipped();
+  return result;
+}
+
+}  // namespace espalier::chem

@@ -1,0 +1,29 @@
+#include "plugins/shared/chem/records.h"
+
+#include <fmt/format.h>
+
+#include "runtime/base/errors.h"
+
+namespace espalier::chem {
+
+void Skipped::add(const std::string& reason) {
+  constexpr std::size_t kKept = 5;
+  ++count;
+  if (first_reasons.size() < kKept) first_reasons.push_back(reason);
+}
+
+std::string Skipped::summary() const {
+  if (count == 0) return "";
+  std::string text = fmt::format("{} skipped", count);
+  for (std::size_t i = 0; i < first_reasons.size(); ++i) text += (i == 0 ? ": " : "; ") + first_reasons[i];
+  if (static_cast<std::size_t>(count) > first_reasons.size()) text += "; ...";
+  return text;
+}
+
+void Defects::add(std::int64_t record, std::int64_t line, const std::string& reason) {
+  const std::string message = fmt::format("{}:{}: record {}: {}", path_.string(), line, record, reason);
+  if (on_error_ == OnError::fail) throw DataError(message);
+  skipped_.add(message);
+}
+
+}  // namespace espalier::chem

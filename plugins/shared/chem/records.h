@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace espalier::chem {
+
+enum class OnError { fail, skip };
+
+// What a record of a file must be, and what becomes of one that is not.
+struct ReadOptions {
+  OnError on_error = OnError::fail;
+  int max_atoms = 29;     // hydrogens counted; QM9's largest molecules have 29
+  bool connected = true;  // one piece only
+};
+
+// Records that were left out: how many, and the reasons of the first five.
+struct Skipped {
+  std::int64_t count = 0;
+  std::vector<std::string> first_reasons;
+
+  void add(const std::string& reason);
+  std::string summary() const;  // "3 skipped: <reason>; ...", "" when none
+};
+
+// Collects the defects of one file's records: the first one throws DataError (OnError::fail), or all are counted.
+class Defects {
+ public:
+  Defects(std::filesystem::path path, OnError on_error) : path_(std::move(path)), on_error_(on_error) {}
+  // `record` counts from 1, `line` (of the file) too. The message is "<file>:<line>: record <record>: <reason>".
+  void add(std::int64_t record, std::int64_t line, const std::string& reason);
+  const Skipped& skipped() const { return skipped_; }
+
+ private:
+  std::filesystem::path path_;
+  OnError on_error_;
+  Skipped skipped_;
+};
+
+}  // namespace espalier::chem

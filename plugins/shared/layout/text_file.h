@@ -1,0 +1,12 @@
+#pragma once
+
+#include <filesystem>
+#include <istream>
+#include <memory>
+
+namespace espalier::layout {
+
+// A text file read as a stream, gzip'ed or not. Opening and reading throw DataError naming the file: not there, cut off, damaged.
+std::unique_ptr<std::istream> open_text(const std::filesystem::path& path);
+
+}  // namespace espalier::layout

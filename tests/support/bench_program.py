@@ -1,0 +1,49 @@
+"""What the benches share: running the program on a pipeline, from nothing or from a base that it trained before."""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = os.environ.get("ESPALIER_PROGRAM", str(ROOT / "build/release/espalier"))
+ROUNDS = 3
+
+
+def cores():
+    return len(os.sched_getaffinity(0))
+
+
+def run(pipeline, folder):
+    """Seconds of one run of the pipeline's text with its cache in `folder`/cache."""
+    file = pathlib.Path(folder) / "bench.toml"
+    file.write_text(pipeline)
+    start = time.perf_counter()
+    subprocess.run([PROGRAM, "run", str(file), "--quiet", "--set", f"cache.path={folder}/cache"], cwd=folder, check=True,
+                   stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def stages(folder):
+    """By tag, what report.json of the only run in `folder` says of its stages."""
+    report, = pathlib.Path(folder).glob("runs/*/*/report.json")
+    return {stage["tag"]: stage for stage in json.loads(report.read_text())["stages"]}
+
+
+@contextlib.contextmanager
+def folder_after(base):
+    """A folder whose cache has the models trained in `base` and nothing else, so that no samples are reused."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(pathlib.Path(base) / "cache/results", pathlib.Path(folder) / "cache/results")
+        shutil.copy(pathlib.Path(base) / "cache/FORMAT", pathlib.Path(folder) / "cache/FORMAT")
+        yield folder
+
+
+def alternate(sides):
+    """Every side once a round; rounds of seconds, and each side's median."""
+    rounds = [{name: side() for name, side in sides.items()} for _ in range(ROUNDS)]
+    return rounds, {name: statistics.median(r[name] for r in rounds) for name in sides}

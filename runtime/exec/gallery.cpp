@@ -82,8 +82,7 @@ void add_samples(Context& context, const Shown& shown, Record& record) {
     if (stage.kind->kind != "filter" || plan::samples_stage(context.spec, stage).tag != shown.stage->tag) continue;
     filter = stage.tag;
     const auto selection = read_selection(context, context.results.at(stage.tag));
-    accepted = {selection.index.begin(), selection.index.end()};
-    break;
+    accepted = {selection.index.begin(), selection.index.end()};  // of the last one: a chain's end
   }
   for (std::size_t i = 0; i < shown.pictures.size(); ++i) {
     SampleRecord sample;
@@ -96,6 +95,20 @@ void add_samples(Context& context, const Shown& shown, Record& record) {
     sample.accepted = accepted.contains(sample.index);
     record.samples.push_back(std::move(sample));
   }
+}
+
+// What the domain writes of a stage's whole view.
+void add_files(Context& context, const config::StageSpec& stage, Record& record) {
+  const auto& result = context.results.at(stage.tag);
+  std::map<std::string, std::string> files;
+  for (std::int64_t first = 0; first < result.count; first += stage.sampler.block_size) {
+    auto state = read_steps(context, result, static_cast<std::uint64_t>(first / stage.sampler.block_size), {0}).steps.front().state;
+    for (auto& [name, tensor] : state) tensor = tensor.narrow(0, 0, std::min(tensor.size(0), result.count - first));
+    const auto texts = context.spec.domain->records(context.spec.domain->decode(state));
+    if (texts.empty()) return;
+    for (const auto& [name, text] : texts) files[name] += text;
+  }
+  for (auto& [name, text] : files) record.files.push_back({stage.tag, name, std::move(text)});
 }
 
 void add_scores(Context& context, const config::StageSpec& stage, Record& record) {
@@ -147,7 +160,10 @@ void add_plots(const Context& context, const config::StageSpec& stage, Record& r
 void describe_results(Context& context, Record& record) {
   std::vector<Shown> shown;
   for (const auto& stage : context.spec.stages) {
-    if (stage.kind->kind == "sampler") shown.push_back(show(context, stage));
+    if (stage.kind->kind == "sampler") {
+      shown.push_back(show(context, stage));
+      add_files(context, stage, record);
+    }
     if (stage.kind->gives == ResultKind::scores) add_scores(context, stage, record);
     if (stage.kind->gives == ResultKind::selection) add_law(context, stage, record);
     if (stage.kind->gives == ResultKind::figures) {

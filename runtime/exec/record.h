@@ -85,6 +85,13 @@ struct SampleRecord {
   bool accepted = false;
 };
 
+// A file that the domain makes of all samples of a stage's view.
+struct FileRecord {
+  std::string stage;
+  std::string name;
+  std::string text;
+};
+
 struct StageRecord {
   std::string tag;
   std::string type;
@@ -116,6 +123,7 @@ struct Record {
   std::vector<LawRecord> laws;
   std::vector<ScoresRecord> scores;
   std::vector<Gallery> galleries;
+  std::vector<FileRecord> files = {};
   std::vector<SampleRecord> samples;
 };
 

@@ -20,7 +20,7 @@ std::string line(const exec::SampleRecord& sample, const std::string& file_name)
 }  // namespace
 
 void write_samples(const exec::Record& record, const std::filesystem::path& folder) {
-  if (record.samples.empty()) return;
+  if (record.samples.empty() && record.files.empty()) return;
   make_folder(folder);
   std::string all;
   std::string accepted;
@@ -37,6 +37,11 @@ void write_samples(const exec::Record& record, const std::filesystem::path& fold
       all += text;
     }
     if (!sample.selection.empty()) (sample.accepted ? accepted : rejected) += text;
+  }
+  for (const auto& file : record.files) {
+    const auto stage_folder = folder_name(file.stage);
+    if (made.insert(stage_folder).second) make_folder(folder / stage_folder);
+    write_file(folder / stage_folder / file.name, file.text);
   }
   write_file(folder / "metadata.jsonl", all);
   write_file(folder / "accepted.jsonl", accepted);

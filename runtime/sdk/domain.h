@@ -79,6 +79,12 @@ class Domain : public Plugin {
   virtual Value decoder() const = 0;
   virtual Sample decode(const State& state) const = 0;
   virtual std::vector<Picture> draw(const Sample& sample) const = 0;
+  // The samples as files of their field, by name ("molecules.sdf"): texts that, put one after the other, are one file of all of them. A run
+  // writes them beside its pictures.
+  virtual std::map<std::string, std::string> records(const Sample& sample) const {
+    (void)sample;
+    return {};
+  }
   // What each sample is: two samples with equal keys are the same thing. "": no key (what is not valid), equal to no other. A domain
   // without such keys says so, which `validate` asks; asked for them nevertheless, it throws ConfigError.
   virtual bool has_canonical_keys() const { return false; }

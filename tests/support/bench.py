@@ -1,5 +1,5 @@
-"""scripts/bench: samples, optimizer steps and inversions a second, Espalier against diffusers' or PyTorch's loop. Rounds alternate, so that a
-change of the machine's speed meets both; the median round counts."""
+"""scripts/bench: samples, optimizer steps and inversions a second, Espalier against diffusers' or PyTorch's loop (molecules and layouts:
+bench_elements.py). Rounds alternate, so that a change of the machine's speed meets both; the median round counts."""
 import argparse
 import json
 import pathlib

@@ -93,6 +93,21 @@ class LayoutDomain final : public elements::SetDomain {
     return {"layout", {{"class", at::where(present, state.at("token"), -1)}, {"box", cut}}, {}};
   }
 
+  // JSON lines, as source = "lines" reads them.
+  std::map<std::string, std::string> records(const Sample& sample) const override {
+    std::string text;
+    for (const auto& page : pages_of(sample, kPlugin)) {
+      Value::List elements;
+      for (std::size_t i = 0; i < page.size(); ++i) {
+        const auto edges = edges_of(page.box[i]);
+        elements.emplace_back(Value::Map{{"class", source("train").class_names[static_cast<std::size_t>(page.class_index[i])]},
+                                         {"box_ltwh_norm", Value::List{edges.left, edges.top, page.box[i][2], page.box[i][3]}}});
+      }
+      text += to_json(Value::Map{{"elements", Value(std::move(elements))}}) + "\n";
+    }
+    return {{"layouts.jsonl", text}};
+  }
+
   std::vector<Picture> draw(const Sample& sample) const override {
     std::vector<Picture> pictures;
     DrawOptions options;

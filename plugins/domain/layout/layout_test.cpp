@@ -86,6 +86,22 @@ TEST(Layout, DecodesToThePagesItEncoded) {
   }
 }
 
+TEST(Layout, WritesPagesThatItReadsAgain) {
+  const auto domain = opened(small());
+  const auto sample = domain->decode(domain->examples("train")->at(positions(5)).state);
+  const Lines lines(domain->records(sample).at("layouts.jsonl"));
+  const auto again = opened({{"source", "lines"},
+                             {"data", lines.path()},
+                             {"class_names", Value::List{"text", "title", "list", "table", "figure"}},
+                             {"max_boxes", 8},
+                             {"held_out_fraction", 0.0}});
+  const auto before = pages_of(sample, "test"), after = pages_of(again->decode(again->examples("train")->at(positions(5)).state), "test");
+  for (std::size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(after[i].class_index, before[i].class_index);
+    for (std::size_t k = 0; k < before[i].size(); ++k) EXPECT_NEAR(after[i].box[k][0], before[i].box[k][0], 1e-6);
+  }
+}
+
 TEST(Layout, CutsBoxesAtThePagesEdge) {
   const auto sample = opened(small())->decode(elements::pack({to_set({{0, 1}, {{0.9, 0.5, 0.4, 0.2}, {0.5, 0.5, -0.3, 0.2}}})}, 8, 4));
   const auto page = pages_of(sample, "test").front();

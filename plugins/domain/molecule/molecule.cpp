@@ -14,6 +14,7 @@
 #include "plugins/shared/chem/drawing.h"
 #include "plugins/shared/chem/graph.h"
 #include "plugins/shared/chem/version.h"
+#include "plugins/shared/chem/writers.h"
 #include "plugins/shared/elements/set_domain.h"
 #include "plugins/shared/folder/data.h"
 #include "runtime/base/errors.h"
@@ -149,6 +150,19 @@ class MoleculeDomain final : public elements::SetDomain {
     std::vector<Picture> pictures;
     for (const auto& atoms : molecules_of(sample)) pictures.push_back(chem::draw_molecule(atoms));
     return pictures;
+  }
+  // The SMILES are those of the valid ones; atoms that are nowhere (NaN) are in no file.
+  std::map<std::string, std::string> records(const Sample& sample) const override {
+    std::map<std::string, std::string> files;
+    const auto molecules = molecules_of(sample);
+    for (std::size_t b = 0; b < molecules.size(); ++b) {
+      const auto& smiles = sample.strings.at("smiles")[b];
+      if (!smiles.empty()) files["molecules.smi"] += smiles + "\n";
+      if (!chem::find_defect(molecules[b]).empty()) continue;
+      files["molecules.xyz"] += chem::to_xyz(molecules[b], smiles);
+      files["molecules.sdf"] += chem::to_sdf(molecules[b], smiles);
+    }
+    return files;
   }
   bool has_canonical_keys() const override { return true; }
   std::vector<std::string> canonical_keys(const Sample& sample) const override { return sample.strings.at("smiles"); }

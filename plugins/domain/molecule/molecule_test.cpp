@@ -81,6 +81,22 @@ TEST_F(Molecule, DecodedSmilesAreThoseOfTheList) {
   EXPECT_EQ(domain->decode(batch.state).strings.at("smiles"), (std::vector<std::string>{"CCO", "C", "C#N", "C1CC1", "C=O", "CF"}));
 }
 
+TEST_F(Molecule, WritesFilesThatItReadsAgain) {
+  const auto domain = open(list("CCO\nC\nN#C\nC1CC1\nC=O\nFC\n"));
+  const auto sample = domain->decode(domain->examples("train")->at({0, 1, 2, 3, 4, 5}).state);
+  const auto files = domain->records(sample);
+  EXPECT_EQ(files.at("molecules.smi"), "CCO\nC\nC#N\nC1CC1\nC=O\nCF\n");
+  for (const std::string kind : {"xyz", "sdf"}) {
+    const auto path = folder_ / ("molecules." + kind);
+    write_file(path, files.at("molecules." + kind));
+    const auto again = open({{"source", kind}, {"data", path.string()}, {"max_atoms", 11}});
+    EXPECT_EQ(again->examples("train")->distinct(), 6) << kind;
+    const auto read = again->decode(again->examples("train")->at({0, 1, 2, 3, 4, 5}).state);
+    EXPECT_EQ(read.strings.at("smiles"), sample.strings.at("smiles")) << kind;
+    EXPECT_TRUE(read.tensors.at("atomic_number").equal(sample.tensors.at("atomic_number"))) << kind;
+  }
+}
+
 TEST_F(Molecule, WhatIsNoMoleculeHasNoSmiles) {
   const auto domain = open(list("CCO\nC\n"));
   State state = domain->examples("train")->at({0, 0, 0, 0}).state;

@@ -195,8 +195,8 @@ def measure(kind, compile_too):
             sides["compiled"] = lambda: bench.peer_seconds(threads, batch, steps, step)
         rounds, median = alternate(sides)
     return {"what": kind,
-            "note": f"PyTorch at its best threads and batch size ({', '.join(map(str, BATCHES))}; by eager): {(threads, batch)}; the program "
-                    f"with the same micro-batch on {cores()} worker(s)",
+            "note": f"PyTorch at its best threads and batch size ({', '.join(map(str, BATCHES))}; by eager): {(threads, batch)}; "
+                    f"the program with the same micro-batch on {cores()} worker(s)",
             "network_evaluations_per_sample": steps, "mean_elements": bench.present.sum(1).float().mean().item(),
             "difference_of_eps_in_the_last_step": bench.difference,
             **{f"{name}_samples_per_second": 1 / seconds for name, seconds in median.items()},

@@ -3,17 +3,13 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/eq.h>
-#include <ATen/ops/scalar_tensor.h>
-#include <ATen/ops/zeros.h>
-#include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "plugins/shared/classifier/network.h"
+#include "plugins/shared/training/mean_objective.h"
 #include "plugins/trainer/classifier/labelled_pictures.h"
 #include "runtime/base/errors.h"
-#include "runtime/model/optimizer.h"
 #include "runtime/sdk/optimization.h"
 #include "runtime/sdk/plugin.h"
 
@@ -22,8 +18,6 @@ namespace {
 
 constexpr std::uint64_t kValidationBatch = 256;
 constexpr std::uint64_t kEndlessValidation = 1024;  // pictures of a generated split
-
-using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
 
 class ClassifierTrainer final : public Trainer {
  public:
@@ -48,99 +42,49 @@ class ClassifierTrainer final : public Trainer {
   Model train(const TrainerInput& input) const override {
     if (input.selection) throw ConfigError("trainer.classifier: learns the domain's examples; it takes no selection");
     Run run(*this, input);
-    run.resume();
-    while (run.step < max_train_steps_) {
-      run.take_step();
-      if (run.step == max_train_steps_) break;
-      const bool stopping = input.stop.stop_requested();
-      if (stopping || run.step % checkpointing_steps_ == 0) run.save();
-      if (stopping) throw Stopped(at_step(run.step) + " saved");
-    }
+    training::train(input, run.parameters, settings(), run);
     return run.finish();
   }
 
  private:
-  static std::string at_step(std::int64_t step) { return fmt::format("trainer.classifier: step {}", step); }
+  training::LoopSettings settings() const {
+    return {"trainer.classifier", optimization_, max_train_steps_, checkpointing_steps_, logging_steps_};
+  }
 
   // One training run's moving parts.
-  struct Run {
+  struct Run final : training::MeanObjective {
     const ClassifierTrainer& options;
     const TrainerInput& input;
     LabelledPictures pictures;
     Config config;
-    Weights weights;             // all of them are trained
-    NamedParameters parameters;  // the same tensors
-    std::unique_ptr<model::AdamW> optimizer;
-    std::int64_t step = 0;
-    at::Tensor sums;  // [2] of the loss and of the accuracy, since the last logged point
+    training::NamedParameters parameters;  // all of the weights are trained
+    Weights weights;                       // the same tensors
 
     Run(const ClassifierTrainer& options_in, const TrainerInput& input_in)
-        : options(options_in), input(input_in), pictures(input.domain, options.examples_, options.part_, options.order(input.seed)) {
+        : MeanObjective({"loss", "accuracy"}, input_in.device),
+          options(options_in),
+          input(input_in),
+          pictures(input.domain, options.examples_, options.part_, options.order(input.seed)) {
       config.class_names = class_names(input.domain);
       config.in_channels = pictures.in_order(0, 1).image.size(1);
       config.channels = {options.width_, 2 * options.width_, 4 * options.width_};
-      for (const auto& [name, tensor] : options.start(config, input)) {
-        auto own = tensor.detach().to(input.device).clone();
-        own.requires_grad_();
-        parameters.emplace_back(name, own);
-        weights.emplace(name, own);
-      }
-      optimizer = std::make_unique<model::AdamW>(parameters, options.optimization_.adamw);
-      sums = at::zeros({2}, at::kFloat).to(input.device);
+      parameters = training::trainable_copies(options.start(config, input), input.device);
+      weights.insert(parameters.begin(), parameters.end());
     }
 
-    void resume() {
-      const auto checkpoint = input.checkpoints.newest();
-      input.progress.begin("training", options.max_train_steps_, "step");
-      if (!checkpoint) return;
-      const at::NoGradGuard no_grad;
-      for (auto& [name, tensor] : parameters) tensor.copy_(checkpoint->tensors.at("model").at(name));
-      optimizer->load(checkpoint->tensors.at("optimizer"));
-      sums.copy_(checkpoint->tensors.at("curves").at("sums"));
-      step = checkpoint->step;
-      input.progress.advance(step, "resumed");
-    }
-
-    void save() const {
-      Checkpoint checkpoint;
-      checkpoint.step = step;
-      for (const auto& [name, tensor] : parameters) checkpoint.tensors["model"].emplace(name, tensor.detach().clone());
-      checkpoint.tensors["optimizer"] = optimizer->state();
-      checkpoint.tensors["curves"].emplace("sums", sums);
-      input.checkpoints.save(checkpoint);
-    }
-
-    // The pictures of a step are a function of (seed, step): training goes on exactly where it stopped.
-    void take_step() {
+    // The pictures of a step are a function of (seed, step).
+    std::vector<at::Tensor> values(std::int64_t step) override {
       const auto size = static_cast<std::uint64_t>(options.train_batch_size_);
       std::vector<std::uint64_t> positions(size);
       for (std::uint64_t j = 0; j < size; ++j) positions[j] = static_cast<std::uint64_t>(step) * size + j;
       const auto batch = pictures.at(positions);
       const auto label = batch.label.to(input.device);
       const auto out = logits(config, weights, batch.image.to(input.device));  // [B, classes]
-      const auto loss = at::cross_entropy_loss(out, label);
-      loss.backward();
-      if (options.optimization_.max_grad_norm > 0) optimizer->clip_gradients(options.optimization_.max_grad_norm);
-      optimizer->step(options.optimization_.learning_rate(step, options.max_train_steps_));
-      sums[0] += loss.detach();
-      sums[1] += correct(out, label).mean();
-      ++step;
-      if (step % options.logging_steps_ == 0 || step == options.max_train_steps_) log();
-      input.progress.advance(1);
+      return {at::cross_entropy_loss(out, label), correct(out, label).mean()};
     }
 
     static at::Tensor correct(const at::Tensor& out, const at::Tensor& label) {
       return out.detach().argmax(1).eq(label).to(at::kFloat);  // [B]
-    }
-
-    void log() {
-      const auto since = step % options.logging_steps_ == 0 ? options.logging_steps_ : step % options.logging_steps_;
-      const auto means = (sums / static_cast<double>(since)).to(at::kCPU);
-      sums.zero_();
-      const double loss = means[0].item<double>();
-      if (!std::isfinite(loss)) throw StageError(at_step(step) + ": the loss is not finite; lower learning_rate or set max_grad_norm");
-      input.curves.scalar("loss", step, loss);
-      input.curves.scalar("accuracy", step, means[1].item<double>());
     }
 
     double validate() const {
@@ -157,7 +101,7 @@ class ClassifierTrainer final : public Trainer {
 
     Model finish() const {
       const at::NoGradGuard no_grad;
-      if (!options.validation_.empty()) input.curves.scalar("validation_accuracy", step, validate());
+      if (!options.validation_.empty()) input.curves.scalar("validation_accuracy", options.max_train_steps_, validate());
       Model trained;
       for (const auto& [name, tensor] : parameters) trained.weights.emplace(name, tensor.detach());
       trained.info.role = kRole;

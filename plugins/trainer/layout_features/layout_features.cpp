@@ -1,23 +1,17 @@
 // Trains the layout network whose features metric.layout_quality compares: real page or perturbed, and what each class covers.
 #include <ATen/TensorOperators.h>
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/binary_cross_entropy_with_logits.h>
-#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "plugins/shared/layout/feature_network.h"
+#include "plugins/shared/training/mean_objective.h"
 #include "plugins/trainer/layout_features/page_stream.h"
 #include "runtime/base/errors.h"
-#include "runtime/model/optimizer.h"
 #include "runtime/sdk/optimization.h"
 #include "runtime/sdk/plugin.h"
 
 namespace espalier::layout {
 namespace {
-
-using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
 
 class LayoutFeaturesTrainer final : public Trainer {
  public:
@@ -43,95 +37,43 @@ class LayoutFeaturesTrainer final : public Trainer {
     if (width_ % kHeads != 0)
       throw ConfigError(fmt::format("trainer.layout_features: width = {}; it must be a multiple of {}", width_, kHeads));
     Run run(*this, input);
-    run.resume();
-    while (run.step < max_train_steps_) {
-      run.take_step();
-      if (run.step == max_train_steps_) break;
-      const bool stopping = input.stop.stop_requested();
-      if (stopping || run.step % checkpointing_steps_ == 0) run.save();
-      if (stopping) throw Stopped(at_step(run.step) + " saved");
-    }
+    training::train(input, run.parameters, settings(), run);
     return run.finish();
   }
 
  private:
-  static std::string at_step(std::int64_t step) { return fmt::format("trainer.layout_features: step {}", step); }
+  training::LoopSettings settings() const {
+    return {"trainer.layout_features", optimization_, max_train_steps_, checkpointing_steps_, logging_steps_};
+  }
 
   // One training run's moving parts.
-  struct Run {
+  struct Run final : training::MeanObjective {
     const LayoutFeaturesTrainer& options;
     const TrainerInput& input;
     PageStream pages;
     FeatureConfig config;
-    Weights weights;             // all of them are trained
-    NamedParameters parameters;  // the same tensors
-    std::unique_ptr<model::AdamW> optimizer;
-    std::int64_t step = 0;
-    at::Tensor sums;  // [3] of the loss, the map's part of it and the accuracy, since the last logged point
+    training::NamedParameters parameters;  // all of the weights are trained
+    Weights weights;                       // the same tensors
 
     Run(const LayoutFeaturesTrainer& options_in, const TrainerInput& input_in)
-        : options(options_in),
+        : MeanObjective({"loss", "map_loss", "accuracy"}, input_in.device),
+          options(options_in),
           input(input_in),
           pages(input.domain, options.examples_, options.perturbation_, {input.seed, random::Purpose::training, 2, 0}),
           config{pages.classes(), options.width_, options.layers_} {
-      for (const auto& [name, tensor] : options.start(config, input)) {
-        auto own = tensor.detach().to(input.device).clone();
-        own.requires_grad_();
-        parameters.emplace_back(name, own);
-        weights.emplace(name, own);
-      }
-      optimizer = std::make_unique<model::AdamW>(parameters, options.optimization_.adamw);
-      sums = at::zeros({3}, at::kFloat).to(input.device);
+      parameters = training::trainable_copies(options.start(config, input), input.device);
+      weights.insert(parameters.begin(), parameters.end());
     }
 
-    void resume() {
-      const auto checkpoint = input.checkpoints.newest();
-      input.progress.begin("training", options.max_train_steps_, "step");
-      if (!checkpoint) return;
-      const at::NoGradGuard no_grad;
-      for (auto& [name, tensor] : parameters) tensor.copy_(checkpoint->tensors.at("model").at(name));
-      optimizer->load(checkpoint->tensors.at("optimizer"));
-      sums.copy_(checkpoint->tensors.at("curves").at("sums"));
-      step = checkpoint->step;
-      input.progress.advance(step, "resumed");
-    }
-
-    void save() const {
-      Checkpoint checkpoint;
-      checkpoint.step = step;
-      for (const auto& [name, tensor] : parameters) checkpoint.tensors["model"].emplace(name, tensor.detach().clone());
-      checkpoint.tensors["optimizer"] = optimizer->state();
-      checkpoint.tensors["curves"].emplace("sums", sums);
-      input.checkpoints.save(checkpoint);
-    }
-
-    // The pages of a step are a function of (seed, step): training goes on exactly where it stopped.
-    void take_step() {
+    // The pages of a step are a function of (seed, step).
+    std::vector<at::Tensor> values(std::int64_t step) override {
       const auto batch = pages.at(static_cast<std::uint64_t>(step), options.train_batch_size_);
       const auto which = batch.class_index.to(input.device), box = batch.box.to(input.device), real = batch.real.to(input.device);
       const auto heads = page_heads(config, weights, page_features(config, weights, which, box));
       const auto map_loss = at::binary_cross_entropy_with_logits(heads.map, page_map(which, box, config.classes));
       const auto loss = at::binary_cross_entropy_with_logits(heads.real, real) + map_loss;
-      loss.backward();
-      if (options.optimization_.max_grad_norm > 0) optimizer->clip_gradients(options.optimization_.max_grad_norm);
-      optimizer->step(options.optimization_.learning_rate(step, options.max_train_steps_));
-      sums[0] += loss.detach();
-      sums[1] += map_loss.detach();
-      sums[2] += heads.real.detach().gt(0.0).eq(real.gt(0.5)).to(at::kFloat).mean();
-      ++step;
-      if (step % options.logging_steps_ == 0 || step == options.max_train_steps_) log();
-      input.progress.advance(1);
-    }
-
-    void log() {
-      const auto since = step % options.logging_steps_ == 0 ? options.logging_steps_ : step % options.logging_steps_;
-      const auto means = (sums / static_cast<double>(since)).to(at::kCPU);
-      sums.zero_();
-      const double loss = means[0].item<double>();
-      if (!std::isfinite(loss)) throw StageError(at_step(step) + ": the loss is not finite; lower learning_rate or set max_grad_norm");
-      input.curves.scalar("loss", step, loss);
-      input.curves.scalar("map_loss", step, means[1].item<double>());
-      input.curves.scalar("accuracy", step, means[2].item<double>());
+      const auto right = heads.real.detach().gt(0.0).eq(real.gt(0.5)).to(at::kFloat);  // [B]
+      return {loss, map_loss, right.mean()};
     }
 
     Model finish() const {

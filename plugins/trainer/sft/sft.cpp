@@ -10,9 +10,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
+#include "plugins/shared/training/training_loop.h"
 #include "plugins/trainer/sft/training_data.h"
 #include "runtime/base/errors.h"
 #include "runtime/model/optimizer.h"
@@ -21,8 +21,6 @@
 
 namespace espalier {
 namespace {
-
-using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
 
 // Rows whose uniform is below `probability` get the empty condition.
 TensorMap drop_conditions(const TensorMap& condition, const TensorMap& empty, const at::Tensor& uniform, double probability) {
@@ -34,12 +32,6 @@ TensorMap drop_conditions(const TensorMap& condition, const TensorMap& empty, co
     dropped.emplace(name, at::where(drop, empty.at(name).to(tensor.device()), tensor));
   }
   return dropped;
-}
-
-TensorMap copy_of(const NamedParameters& parameters) {
-  TensorMap copy;
-  for (const auto& [name, tensor] : parameters) copy.emplace(name, tensor.detach().clone());
-  return copy;
 }
 
 class Sft final : public Trainer {
@@ -75,31 +67,22 @@ class Sft final : public Trainer {
 
   Model train(const TrainerInput& input) const override {
     Run run(*this, input);
-    run.resume();
-    while (run.step < max_train_steps_) {
-      run.take_step();
-      if (run.step == max_train_steps_) break;
-      const bool stop = input.stop.stop_requested();  // asked once: what is thrown below was saved
-      if (stop || run.step % checkpointing_steps_ == 0) run.save();
-      if (stop) throw Stopped(fmt_step(run.step) + " saved");
-    }
+    training::train(input, run.parameters, settings(), run);
     return run.finish();
   }
 
  private:
-  static std::string fmt_step(std::int64_t step) { return "trainer.sft: step " + std::to_string(step); }
+  training::LoopSettings settings() const { return {"trainer.sft", optimization_, max_train_steps_, checkpointing_steps_, logging_steps_}; }
 
   // One training run's moving parts.
-  struct Run {
+  struct Run final : training::Objective {
     const Sft& options;
     const TrainerInput& input;
-    Weights weights;             // all, the trained ones requiring gradients
-    NamedParameters parameters;  // the trained ones
-    std::unique_ptr<model::AdamW> optimizer;
+    Weights weights;                       // all, the trained ones requiring gradients
+    training::NamedParameters parameters;  // the trained ones
     std::unique_ptr<model::Ema> ema;
     std::unique_ptr<sft::TrainingData> data;
     TensorMap empty_condition;
-    std::int64_t step = 0;
     at::Tensor loss_sum;  // since the last logged point
 
     Run(const Sft& options_in, const TrainerInput& input_in) : options(options_in), input(input_in) {
@@ -119,7 +102,6 @@ class Sft final : public Trainer {
         }
         weights.emplace(name, own);
       }
-      optimizer = std::make_unique<model::AdamW>(parameters, options.optimization_.adamw);
       if (options.use_ema_) ema = std::make_unique<model::Ema>(parameters, options.ema_decay_);
       const random::StreamKey order{input.seed, random::Purpose::training, 1, 0};
       data = input.selection
@@ -128,57 +110,36 @@ class Sft final : public Trainer {
       empty_condition = input.domain.conditions(input.domain.splits().front()).null_tensors;
     }
 
-    void resume() {
-      const auto checkpoint = input.checkpoints.newest();
-      input.progress.begin("training", options.max_train_steps_, "step");
-      if (!checkpoint) return;
-      const at::NoGradGuard no_grad;
-      for (auto& [name, tensor] : parameters) tensor.copy_(checkpoint->tensors.at("model").at(name));
-      optimizer->load(checkpoint->tensors.at("optimizer"));
-      if (ema) ema->load(checkpoint->tensors.at("ema"));
-      step = checkpoint->step;
-      if (const auto* sum = checkpoint->state.find("loss_sum")) loss_sum = at::scalar_tensor(sum->as_number(), at::kFloat).to(input.device);
-      input.progress.advance(step, "resumed");
+    void load(const Checkpoint& checkpoint) override {
+      if (ema) ema->load(checkpoint.tensors.at("ema"));
+      if (const auto* sum = checkpoint.state.find("loss_sum")) loss_sum = at::scalar_tensor(sum->as_number(), at::kFloat).to(input.device);
     }
 
-    void save() const {
-      Checkpoint checkpoint;
-      checkpoint.step = step;
+    void save(Checkpoint& checkpoint) const override {
       if (loss_sum.defined()) checkpoint.state["loss_sum"] = loss_sum.to(at::kCPU).item<double>();
-      checkpoint.tensors["model"] = copy_of(parameters);
-      checkpoint.tensors["optimizer"] = optimizer->state();
       if (ema) checkpoint.tensors["ema"] = ema->averaged();
-      input.checkpoints.save(checkpoint);
     }
 
-    void take_step() {
+    void add_gradients(std::int64_t step) override {
       const auto accumulation = options.gradient_accumulation_steps_;
       for (std::int64_t part = 0; part < accumulation; ++part) {
         const auto loss = part_loss(step * accumulation + part) / static_cast<double>(accumulation);
         loss.backward();
         loss_sum = loss_sum.defined() ? loss_sum + loss.detach() : loss.detach();
       }
-      if (options.optimization_.max_grad_norm > 0) optimizer->clip_gradients(options.optimization_.max_grad_norm);
-      const double rate = options.optimization_.learning_rate(step, options.max_train_steps_);
-      optimizer->step(rate);
+    }
+
+    void after_step(std::int64_t step) override {
       if (ema) ema->update(parameters, step);
-      ++step;
-      if (step % options.logging_steps_ == 0 || step == options.max_train_steps_) log(rate);
-      input.progress.advance(1);
     }
 
-    void log(double rate) {
-      const auto since = step % options.logging_steps_ == 0 ? options.logging_steps_ : step % options.logging_steps_;
-      const double mean = loss_sum.to(at::kCPU).item<double>() / static_cast<double>(since);
+    training::CurveValues curve_values(const training::CurvePoint& point) override {
+      const double mean = loss_sum.to(at::kCPU).item<double>() / static_cast<double>(point.since);
       loss_sum = at::Tensor();
-      if (!std::isfinite(mean)) {
-        throw StageError(fmt_step(step) + ": the loss is not finite; lower learning_rate or set max_grad_norm");
-      }
-      input.curves.scalar("loss", step, mean);
-      input.curves.scalar("learning_rate", step, rate);
+      return {{"loss", mean}, {"learning_rate", point.learning_rate}};
     }
 
-    // Noise and dropout of the j-th sample of the run are a function of (seed, j): training goes on exactly where it stopped.
+    // Noise and dropout of the j-th sample of the run are a function of (seed, j).
     at::Tensor part_loss(std::int64_t part) const {
       const auto size = static_cast<std::uint64_t>(options.train_batch_size_);
       std::vector<std::uint64_t> positions(size);
@@ -224,7 +185,8 @@ class Sft final : public Trainer {
     void check_finite(const Weights& trained) const {
       for (const auto& [name, parameter] : parameters) {
         if (!at::isfinite(trained.at(name)).all().item<bool>()) {
-          throw StageError(fmt_step(step) + ": the weights of '" + name + "' are not finite; lower learning_rate or set max_grad_norm");
+          throw StageError(fmt::format("trainer.sft: step {}: the weights of '{}' are not finite; lower learning_rate or set max_grad_norm",
+                                       options.max_train_steps_, name));
         }
       }
     }

@@ -1,0 +1,103 @@
+#include "plugins/shared/training/training_loop.h"
+
+#include <ATen/core/grad_mode.h>
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "runtime/base/errors.h"
+
+namespace espalier::training {
+namespace {
+
+// One training run's moving parts.
+class Loop {
+ public:
+  Loop(const TrainerInput& input, const NamedParameters& parameters, const LoopSettings& settings, Objective& objective)
+      : input_(input),
+        parameters_(parameters),
+        settings_(settings),
+        objective_(objective),
+        optimizer_(parameters, settings.optimization.adamw) {}
+
+  void run() {
+    resume();
+    while (step_ < settings_.max_train_steps) {
+      take_step();
+      if (step_ == settings_.max_train_steps) break;
+      const bool stopping = input_.stop.stop_requested();  // asked once: what is thrown below was saved
+      if (stopping || step_ % settings_.checkpointing_steps == 0) save();
+      if (stopping) throw Stopped(at_step() + " saved");
+    }
+  }
+
+ private:
+  std::string at_step() const { return fmt::format("{}: step {}", settings_.name, step_); }
+
+  void resume() {
+    const auto checkpoint = input_.checkpoints.newest();
+    input_.progress.begin("training", settings_.max_train_steps, "step");
+    if (!checkpoint) return;
+    const at::NoGradGuard no_grad;
+    for (const auto& [name, tensor] : parameters_) tensor.copy_(checkpoint->tensors.at("model").at(name));
+    optimizer_.load(checkpoint->tensors.at("optimizer"));
+    objective_.load(*checkpoint);
+    step_ = checkpoint->step;
+    input_.progress.advance(step_, "resumed");
+  }
+
+  void save() const {
+    Checkpoint checkpoint;
+    checkpoint.step = step_;
+    for (const auto& [name, tensor] : parameters_) checkpoint.tensors["model"].emplace(name, tensor.detach().clone());
+    checkpoint.tensors["optimizer"] = optimizer_.state();
+    objective_.save(checkpoint);
+    input_.checkpoints.save(checkpoint);
+  }
+
+  void take_step() {
+    objective_.add_gradients(step_);
+    const auto& optimization = settings_.optimization;
+    if (optimization.max_grad_norm > 0) optimizer_.clip_gradients(optimization.max_grad_norm);
+    const double rate = optimization.learning_rate(step_, settings_.max_train_steps);
+    optimizer_.step(rate);
+    objective_.after_step(step_);
+    ++step_;
+    if (step_ % settings_.logging_steps == 0 || step_ == settings_.max_train_steps) log(rate);
+    input_.progress.advance(1);
+  }
+
+  void log(double rate) {
+    const auto rest = step_ % settings_.logging_steps;
+    const auto values = objective_.curve_values({step_, rest == 0 ? settings_.logging_steps : rest, rate});
+    if (!std::isfinite(values.front().second)) {
+      throw StageError(at_step() + ": the loss is not finite; lower learning_rate or set max_grad_norm");
+    }
+    for (const auto& [name, value] : values) input_.curves.scalar(name, step_, value);
+  }
+
+  const TrainerInput& input_;
+  const NamedParameters& parameters_;
+  const LoopSettings& settings_;
+  Objective& objective_;
+  model::AdamW optimizer_;
+  std::int64_t step_ = 0;  // optimizer steps taken
+};
+
+}  // namespace
+
+NamedParameters trainable_copies(const Weights& weights, at::Device device) {
+  NamedParameters parameters;
+  for (const auto& [name, tensor] : weights) {
+    auto own = tensor.detach().to(device).clone();
+    own.requires_grad_();
+    parameters.emplace_back(name, own);
+  }
+  return parameters;
+}
+
+void train(const TrainerInput& input, const NamedParameters& parameters, const LoopSettings& settings, Objective& objective) {
+  Loop(input, parameters, settings, objective).run();
+}
+
+}  // namespace espalier::training

@@ -45,13 +45,6 @@ Model read_denoiser(const fs::path& path, const ModelRules& rules, ModelInfo inf
 
 }  // namespace
 
-ModelRules read_rules(const fs::path& path) {
-  folder::require_files(path, {kConfig}, "diffusers'");
-  const std::string origin = (path / kConfig).string();
-  const auto structure = model::ElementTransformer(folder::read_json(origin), origin).structure();
-  return {structure.max_elements, structure.num_classes, structure.vector_dim, std::nullopt};
-}
-
 Model read_model(const fs::path& path, const ModelRules& rules) {
   ModelInfo info = folder::read_annotations(path);
   return info.role == folder::kDenoiser ? read_denoiser(path, rules, std::move(info)) : folder::read_other(path, std::move(info));

@@ -18,9 +18,6 @@ struct ModelRules {
   std::optional<std::uint64_t> fresh_weights;  // a transformer without weights gets new ones from this seed; else it is a DataError
 };
 
-// What a folder's configuration says of the states: for a domain that takes its size from its model. Throws DataError.
-ModelRules read_rules(const std::filesystem::path& folder);
-
 // Reads a folder whole, weights on the CPU as float32. Throws DataError naming every missing piece, or what does not fit the domain's
 // states.
 Model read_model(const std::filesystem::path& folder, const ModelRules& rules);

@@ -17,6 +17,7 @@ struct Segment {
 
 // Where a trajectory starts, its grid, and the segments that cover it.
 struct Phase {
+  // "noise"; "previous", the phase before; "renoise:<n>", its sample noised again to n steps; "examples".
   std::string start = "noise";
   Value process;  // NoiseProcess::config()
   diffusion::Grid grid;
@@ -53,7 +54,8 @@ class Sampler : public Plugin {
   virtual std::int64_t network_evaluations(const Segment& segment) const = 0;
 
   // Computes a micro-batch, recording every grid point of the last phase, from its start to the sample. Each sample's bits depend on the
-  // micro-batch's size alone. Runs on one thread, without gradients.
+  // micro-batch's size alone (of sets of elements also on the sizes of the sets in it, docs/decisions/0009). Runs on one thread, without
+  // gradients.
   virtual void sample(const SampleJob& job, Recorder& recorder) const = 0;
 };
 

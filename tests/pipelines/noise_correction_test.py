@@ -26,6 +26,10 @@ class NoiseCorrection(driver.PipelineTest):
         self.assertLess(self.figures["round_trip_error_99"]["value"], 1e-3)
         # The base's last bits depend on the threads it was trained with, and with them whether one flat picture's last step meets 1e-5.
         self.assertGreaterEqual(self.figures["converged_share"]["value"], 0.95)
+        # The found noise is what wins: a corrector of the base's own fresh noise, as large and as long trained, does not.
+        distance = {f["name"].split(".")[-1]: f["value"] for f in self.report["figures"] if f["name"].startswith("frechet_distance.")}
+        self.assertLess(distance["corrected"], 0.5 * distance["base_samples"])
+        self.assertGreater(distance["fresh_corrected"], 2 * distance["corrected"])
         self.assertTrue(any(plot["stage"] == "noise" for plot in self.report["plots"]))
         self.assertTrue(any(plot["stage"] == "distance" for plot in self.report["plots"]))
         second = self.run_stages()

@@ -12,7 +12,6 @@
 #include <string>
 
 #include "plugins/shared/chem/lines.h"
-#include "plugins/shared/chem/parallel.h"
 #include "plugins/shared/chem/rdkit_molecule.h"
 #include "runtime/base/errors.h"
 
@@ -91,28 +90,6 @@ Atoms make_conformer(std::string_view smiles, std::uint64_t seed) {
   } catch (const std::exception& e) {  // RDKit's, and those of `require`
     throw DataError(fmt::format("{}: {}", quote(smiles), e.what()));
   }
-}
-
-Conformers make_conformers(std::span<const SmilesRecord> records, std::uint64_t seed, int threads) {
-  std::vector<Atoms> made(records.size());
-  std::vector<std::string> reasons(records.size());
-  for_each_index(records.size(), threads, [&](std::size_t i) {
-    try {
-      made[i] = make_conformer(records[i].smiles, (seed << 32U) ^ static_cast<std::uint64_t>(records[i].record));
-    } catch (const DataError& e) {
-      reasons[i] = fmt::format("record {}: {}", records[i].record, e.what());
-    }
-  });
-  Conformers result;
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    if (reasons[i].empty()) {
-      result.atoms.push_back(std::move(made[i]));
-      result.record.push_back(records[i].record);
-    } else {
-      result.failed.add(reasons[i]);
-    }
-  }
-  return result;
 }
 
 }  // namespace espalier::chem

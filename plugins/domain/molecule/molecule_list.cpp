@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 struct Listed {
   std::string smiles, name;
   std::string origin;  // for messages: "<file>: record 7"
-  std::int64_t num_atoms = 0, heavy_atoms = 0;
+  std::int64_t num_atoms = 0;
   chem::Atoms atoms = {};  // of files with positions
 };
 
@@ -57,7 +57,10 @@ class LeftOut {
 
 chem::ReadOptions read_options(const ListOptions& options) {
   // How many atoms there may be is looked at after max_heavy_atoms.
-  return {.on_error = options.on_error, .max_atoms = std::numeric_limits<int>::max(), .connected = true};
+  return {.on_error = options.on_error,
+          .max_atoms = std::numeric_limits<int>::max(),
+          .connected = true,
+          .max_heavy_atoms = static_cast<int>(std::min<std::int64_t>(options.max_heavy_atoms, std::numeric_limits<int>::max()))};
 }
 
 std::vector<Listed> read_list(const fs::path& file, const ListOptions& options, LeftOut& left_out) {
@@ -65,8 +68,7 @@ std::vector<Listed> read_list(const fs::path& file, const ListOptions& options, 
   left_out.add_read(list.skipped);
   std::vector<Listed> molecules;
   for (auto& record : list.records) {
-    molecules.push_back(
-        {record.smiles, record.smiles, fmt::format("{}: record {}", file.string(), record.record), record.atoms, record.heavy_atoms});
+    molecules.push_back({record.smiles, record.smiles, fmt::format("{}: record {}", file.string(), record.record), record.atoms});
   }
   return molecules;
 }
@@ -80,11 +82,7 @@ std::vector<Listed> read_geometries(const fs::path& file, const ListOptions& opt
     std::string smiles = chem::read_graph(read.atoms[i]).smiles;
     std::string origin = fmt::format("{}: record {}", file.string(), read.record[i]);
     std::string name = smiles.empty() ? fmt::format("{}#{}", file.filename().string(), read.record[i]) : smiles;
-    molecules[i] = {std::move(smiles),
-                    std::move(name),
-                    std::move(origin),
-                    static_cast<std::int64_t>(numbers.size()),
-                    std::ranges::count_if(numbers, [](int number) { return number > 1; }),
+    molecules[i] = {std::move(smiles), std::move(name), std::move(origin), static_cast<std::int64_t>(numbers.size()),
                     std::move(read.atoms[i])};
   });
   return molecules;
@@ -95,8 +93,7 @@ std::vector<Listed> enumerate(const ListOptions& options) {
   const auto heavy = options.max_heavy_atoms == 0 ? kDefaultHeavyAtoms : static_cast<int>(options.max_heavy_atoms);
   std::vector<Listed> molecules;
   for (auto& smiles : chem::enumerate_molecules(heavy)) {
-    const auto graph = chem::parse_smiles(smiles);
-    molecules.push_back({smiles, smiles, "enumerated", graph.atoms, graph.heavy_atoms});
+    molecules.push_back({smiles, smiles, "enumerated", chem::parse_smiles(smiles).atoms});
   }
   return molecules;
 }
@@ -138,7 +135,6 @@ std::vector<Listed> choose(std::vector<Listed> all, const ListOptions& options, 
   std::vector<Listed> chosen;
   std::set<std::string> seen;
   for (auto& molecule : all) {
-    if (options.max_heavy_atoms > 0 && molecule.heavy_atoms > options.max_heavy_atoms) continue;
     if (molecule.num_atoms > options.max_atoms) {
       left_out.too_large(molecule, options.max_atoms);
     } else if (molecule.atoms.atomic_number.empty() && !seen.insert(molecule.smiles).second) {

@@ -93,6 +93,7 @@ Molecules read_sdf(const std::filesystem::path& path, const ReadOptions& options
       reason = e.what();
     }
     if (!reason.empty()) return defects.add(record, first_line, reason);
+    if (options.leaves_out(atoms)) return;
     result.atoms.push_back(std::move(atoms));
     result.record.push_back(record);
   };

@@ -7,6 +7,7 @@
 #include "plugins/shared/chem/lines.h"
 #include "plugins/shared/chem/parallel.h"
 #include "plugins/shared/chem/readers.h"
+#include "plugins/shared/chem/smiles_size.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::chem {
@@ -16,6 +17,7 @@ struct Line {
   std::int64_t number = 0;
   std::string smiles;
   std::string reason;  // why there is none
+  bool left_out = false;
 };
 
 std::string lower(std::string_view text) {
@@ -97,6 +99,23 @@ std::string find_fault(const Graph& graph, const ReadOptions& options) {
   return "";
 }
 
+// True only of what `judge` would find right and leave out.
+bool is_left_out(const std::string& smiles, const ReadOptions& options) {
+  if (options.max_heavy_atoms == 0) return false;
+  const auto size = read_size(smiles);
+  return size && options.leaves_out(size->heavy_atoms) && size->atoms <= options.max_atoms;
+}
+
+// Sets the line's reason, or that it is left out, or `record`.
+void judge(Line& line, const ReadOptions& options, SmilesRecord& record) {
+  const Graph graph = parse_smiles(line.smiles);
+  const std::string fault = find_fault(graph, options);
+  if (!fault.empty()) line.reason = quote(line.smiles) + ": " + fault;
+  line.left_out = fault.empty() && options.leaves_out(graph.heavy_atoms);
+  record.smiles = graph.smiles;
+  record.atoms = graph.atoms;
+}
+
 }  // namespace
 
 SmilesList read_smiles(const std::filesystem::path& path, const ReadOptions& options, int threads) {
@@ -105,18 +124,17 @@ SmilesList read_smiles(const std::filesystem::path& path, const ReadOptions& opt
   for_each_index(lines.size(), threads, [&](std::size_t i) {
     Line& line = lines[i];
     if (!line.reason.empty()) return;
-    const Graph graph = parse_smiles(line.smiles);
-    const std::string fault = find_fault(graph, options);
-    if (!fault.empty()) line.reason = quote(line.smiles) + ": " + fault;
-    records[i] = {static_cast<std::int64_t>(i) + 1, graph.smiles, graph.atoms, graph.heavy_atoms};
+    records[i].record = static_cast<std::int64_t>(i) + 1;
+    line.left_out = is_left_out(line.smiles, options);
+    if (!line.left_out) judge(line, options, records[i]);
   });
   SmilesList result;
   Defects defects(path, options.on_error);
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    if (lines[i].reason.empty()) {
-      result.records.push_back(std::move(records[i]));
-    } else {
+    if (!lines[i].reason.empty()) {
       defects.add(static_cast<std::int64_t>(i) + 1, lines[i].number, lines[i].reason);
+    } else if (!lines[i].left_out) {
+      result.records.push_back(std::move(records[i]));
     }
   }
   result.skipped = defects.skipped();

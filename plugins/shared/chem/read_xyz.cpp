@@ -74,6 +74,7 @@ class XyzReader {
     }
     if (reason.empty()) reason = judge(atoms);
     if (!reason.empty()) return defects_.add(record_, line_of_reason, reason);
+    if (options_.leaves_out(atoms)) return;
     result_.atoms.push_back(std::move(atoms));
     result_.record.push_back(record_);
   }

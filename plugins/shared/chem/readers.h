@@ -36,7 +36,6 @@ struct SmilesRecord {
   std::int64_t record = 0;  // the number in its file, from 1; a CSV's header is no record
   std::string smiles;       // canonical, no stereochemistry
   int atoms = 0;            // hydrogens counted
-  int heavy_atoms = 0;
 };
 
 struct SmilesList {
@@ -45,7 +44,8 @@ struct SmilesList {
 };
 
 // One SMILES a line (what follows a blank is ignored, as are empty lines and lines that start with "# "), or a CSV file: its name ends
-// in .csv or .csv.gz, or its first line has a column `smiles`. Parsed on `threads` threads (0: as many as ATen uses).
+// in .csv or .csv.gz, or its first line has a column `smiles`. Parsed on `threads` threads (0: as many as ATen uses), but for most of what
+// max_heavy_atoms leaves out: there smiles_size.h knows enough.
 SmilesList read_smiles(const std::filesystem::path& path, const ReadOptions& options, int threads = 0);
 
 }  // namespace espalier::chem

@@ -2,9 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "plugins/shared/chem/atoms.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::chem {
+
+bool ReadOptions::leaves_out(const Atoms& atoms) const {
+  return leaves_out(static_cast<int>(std::ranges::count_if(atoms.atomic_number, [](int number) { return number > 1; })));
+}
 
 void Skipped::add(const std::string& reason) {
   constexpr std::size_t kKept = 5;

@@ -7,6 +7,8 @@
 
 namespace espalier::chem {
 
+struct Atoms;
+
 enum class OnError { fail, skip };
 
 // What a record of a file must be, and what becomes of one that is not.
@@ -14,6 +16,11 @@ struct ReadOptions {
   OnError on_error = OnError::fail;
   int max_atoms = 29;     // hydrogens counted; QM9's largest molecules have 29
   bool connected = true;  // one piece only
+  // Of the records that are right, those with more atoms other than hydrogen are left out without a word; 0: none are.
+  int max_heavy_atoms = 0;
+
+  bool leaves_out(int heavy_atoms) const { return max_heavy_atoms > 0 && heavy_atoms > max_heavy_atoms; }
+  bool leaves_out(const Atoms& atoms) const;
 };
 
 // Records that were left out: how many, and the reasons of the first five.

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/process_stop.h"
 
 namespace espalier {
 namespace {
@@ -40,5 +41,7 @@ SignalStop::SignalStop() {
 }
 
 bool SignalStop::stop_requested() const { return stop_wanted != 0; }
+
+bool ProcessStop::stop_requested() const { return stop_wanted != 0; }
 
 }  // namespace espalier

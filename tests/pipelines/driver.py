@@ -39,8 +39,8 @@ class PipelineTest(unittest.TestCase):
         self.stderr = done.stderr
         return done.stdout
 
-    def start(self, *arguments, cache=None):
-        return subprocess.Popen(self.command(*arguments, cache=cache), cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    def start(self, *arguments, pipeline=SMOKE, cache=None):
+        return subprocess.Popen(self.command(*arguments, pipeline=pipeline, cache=cache), cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 text=True)
 
     def run_json(self, *arguments, cache=None):

@@ -77,6 +77,18 @@ class Interruption(driver.PipelineTest):
         self.assertEqual(process.returncode, 75, errors)
         self.assertEqual(len(self.checkpoints(self.cache)), 1, errors)
 
+    def test_a_signal_while_conformers_are_made(self):
+        # 2,571 molecules: seconds of many cores.
+        conformers = self.folder / "conformers"
+        process = self.start("run", "--set", "domain.max_heavy_atoms=5", "--set", "domain.max_atoms=29", "--set",
+                             "domain.model=datasets/models/molecule-blank-qm9", "--set", f"domain.conformer_cache={conformers}",
+                             pipeline=driver.ROOT / "pipelines/smoke/molecule.toml")
+        self.assertTrue(any("making conformers" in line for line in process.stderr))
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+        self.assertEqual(process.returncode, 75, errors)
+        self.assertEqual(list(conformers.glob("*")), [])
+
     def test_two_runs_at_once_train_a_model_once(self):
         settings = ["--set", "graft.max_train_steps=40", "--set", "graft.checkpointing_steps=5"]
         alone = self.folder / "alone"

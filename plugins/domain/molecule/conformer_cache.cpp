@@ -115,11 +115,12 @@ std::optional<TensorMap> read(const fs::path& path, std::size_t molecules) {
   return std::nullopt;
 }
 
-TensorMap make(const std::vector<std::string>& smiles, const fs::path& path) {
+TensorMap make(const std::vector<std::string>& smiles, const fs::path& path, const StopToken& stop) {
   constexpr std::size_t kLong = 2000;  // of these it takes some seconds
   if (smiles.size() >= kLong) say(fmt::format("making conformers of {} molecules, once", smiles.size()));
   std::vector<chem::Atoms> molecules(smiles.size());
   chem::for_each_index(smiles.size(), 0, [&](std::size_t i) {
+    if (stop.stop_requested()) throw Stopped("stopped while making conformers, which the next run does from the start");
     try {
       molecules[i] = chem::make_conformer(smiles[i], kSeed);
     } catch (const DataError&) {
@@ -161,10 +162,10 @@ fs::path default_conformer_folder() {
   throw ConfigError("domain.molecule: neither ESPALIER_HOME nor HOME is set; name a folder by the option conformer_cache");
 }
 
-std::vector<chem::Atoms> conformers_of(const std::vector<std::string>& smiles, const fs::path& folder) {
+std::vector<chem::Atoms> conformers_of(const std::vector<std::string>& smiles, const fs::path& folder, const StopToken& stop) {
   const fs::path path = folder / (conformer_key(smiles) + ".safetensors");
   auto file = read(path, smiles.size());
-  if (!file) file = make(smiles, path);
+  if (!file) file = make(smiles, path, stop);
   auto molecules = unpack(*file);
   report_failures(molecules, smiles);
   return molecules;

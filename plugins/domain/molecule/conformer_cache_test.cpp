@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 
 #include "plugins/domain/molecule/test_files.h"
@@ -26,10 +27,14 @@ fs::path only_file(const fs::path& folder) {
   return files.at(0);
 }
 
+std::vector<chem::Atoms> conformers(const std::vector<std::string>& smiles, const fs::path& folder) {
+  return conformers_of(smiles, folder, NeverStop());
+}
+
 // What is said on stderr while the conformers are fetched.
 std::string said(const std::vector<std::string>& smiles, const fs::path& folder) {
   ::testing::internal::CaptureStderr();
-  conformers_of(smiles, folder);
+  conformers(smiles, folder);
   return ::testing::internal::GetCapturedStderr();
 }
 
@@ -40,7 +45,7 @@ bool same(const std::vector<chem::Atoms>& a, const std::vector<chem::Atoms>& b) 
 
 TEST(ConformerCache, GivesTheMoleculesThatWereAskedFor) {
   const TempFolder folder;
-  const auto made = conformers_of(kSmiles, folder.path());
+  const auto made = conformers(kSmiles, folder.path());
   ASSERT_EQ(made.size(), 3U);
   for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(chem::read_graph(made[i]).smiles, kSmiles[i]);
   EXPECT_EQ(made[0].atomic_number, (std::vector<int>{6, 6, 8, 1, 1, 1, 1, 1, 1}));
@@ -48,11 +53,11 @@ TEST(ConformerCache, GivesTheMoleculesThatWereAskedFor) {
 
 TEST(ConformerCache, ReadsWhatItWrote) {
   const TempFolder folder;
-  const auto made = conformers_of(kSmiles, folder.path());
+  const auto made = conformers(kSmiles, folder.path());
   const auto file = only_file(folder.path());
   EXPECT_EQ(file.filename(), conformer_key(kSmiles) + ".safetensors");
   const auto written = fs::last_write_time(file);
-  EXPECT_TRUE(same(conformers_of(kSmiles, folder.path()), made));
+  EXPECT_TRUE(same(conformers(kSmiles, folder.path()), made));
   EXPECT_EQ(fs::last_write_time(only_file(folder.path())), written) << "made again";
 }
 
@@ -64,13 +69,13 @@ TEST(ConformerCache, KeyIsOfTheMoleculesInOrder) {
 
 TEST(ConformerCache, AGeometryIsAFunctionOfItsMolecule) {
   const TempFolder folder;
-  const auto all = conformers_of(kSmiles, folder.path()), one = conformers_of({"C1CC1"}, folder.path());
+  const auto all = conformers(kSmiles, folder.path()), one = conformers({"C1CC1"}, folder.path());
   EXPECT_TRUE(same({all[2]}, one));
 }
 
 TEST(ConformerCache, HealsADamagedFile) {
   const TempFolder folder;
-  const auto made = conformers_of(kSmiles, folder.path());
+  const auto made = conformers(kSmiles, folder.path());
   const auto file = only_file(folder.path());
   const std::string whole = read_file(file);
   std::string flipped = whole;
@@ -81,16 +86,32 @@ TEST(ConformerCache, HealsADamagedFile) {
     EXPECT_EQ(read_file(file), whole);
     EXPECT_THAT(said(kSmiles, folder.path()), IsEmpty());
   }
-  EXPECT_TRUE(same(conformers_of(kSmiles, folder.path()), made));
+  EXPECT_TRUE(same(conformers(kSmiles, folder.path()), made));
 }
 
 TEST(ConformerCache, AnotherListsFileIsNotTaken) {
   const TempFolder folder;
-  conformers_of({"C", "N"}, folder.path());
+  conformers({"C", "N"}, folder.path());
   const auto other = read_file(only_file(folder.path()));
-  conformers_of(kSmiles, folder.path());
+  conformers(kSmiles, folder.path());
   write_file(folder.path() / (conformer_key(kSmiles) + ".safetensors"), other);
   EXPECT_THAT(said(kSmiles, folder.path()), HasSubstr("do not fit"));
+}
+
+class StopAtThird final : public StopToken {
+ public:
+  bool stop_requested() const override { return ++questions_ >= 3; }
+
+ private:
+  mutable std::atomic<int> questions_ = 0;
+};
+
+TEST(ConformerCache, StopsBetweenTwoMolecules) {
+  const TempFolder folder;
+  EXPECT_THROW(conformers_of(kSmiles, folder.path(), StopAtThird()), Stopped);
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+  EXPECT_EQ(conformers(kSmiles, folder.path()).size(), kSmiles.size());
+  EXPECT_EQ(conformers_of(kSmiles, folder.path(), StopAtThird()).size(), kSmiles.size()) << "what is kept is not made";
 }
 
 TEST(ConformerCache, CountsMoleculesWithoutAGeometry) {
@@ -99,7 +120,7 @@ TEST(ConformerCache, CountsMoleculesWithoutAGeometry) {
   const auto first = said(smiles, folder.path()), again = said(smiles, folder.path());
   EXPECT_THAT(first, AllOf(HasSubstr("of 3 molecules"), HasSubstr("1 skipped: O=O")));
   EXPECT_EQ(first, again) << "who reads the file is told too";
-  const auto made = conformers_of(smiles, folder.path());
+  const auto made = conformers(smiles, folder.path());
   EXPECT_TRUE(made[1].atomic_number.empty());
   EXPECT_EQ(made[2].atomic_number.size(), 4U);
 }
@@ -107,8 +128,7 @@ TEST(ConformerCache, CountsMoleculesWithoutAGeometry) {
 TEST(ConformerCache, SaysWhereItCannotWrite) {
   const TempFolder folder;
   write_file(folder.path() / "file", "x");
-  EXPECT_THAT([&] { conformers_of(kSmiles, folder.path() / "file/deeper"); },
-              ::testing::ThrowsMessage<Error>(HasSubstr("conformer_cache")));
+  EXPECT_THAT([&] { conformers(kSmiles, folder.path() / "file/deeper"); }, ::testing::ThrowsMessage<Error>(HasSubstr("conformer_cache")));
 }
 
 }  // namespace

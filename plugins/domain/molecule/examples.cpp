@@ -7,6 +7,7 @@
 #include "plugins/domain/molecule/conformer_cache.h"
 #include "plugins/shared/elements/sets.h"
 #include "runtime/base/errors.h"
+#include "runtime/base/process_stop.h"
 #include "runtime/random/draws.h"
 
 namespace espalier::molecule {
@@ -115,7 +116,7 @@ Geometries::Geometries(MoleculeList list, std::filesystem::path conformer_folder
 
 const std::vector<chem::Atoms>& Geometries::atoms() const {
   if (!list_.atoms.empty()) return list_.atoms;
-  std::call_once(once_, [this] { conformers_ = conformers_of(list_.smiles, folder_); });
+  std::call_once(once_, [this] { conformers_ = conformers_of(list_.smiles, folder_, ProcessStop()); });
   return conformers_;
 }
 

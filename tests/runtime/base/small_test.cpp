@@ -3,6 +3,7 @@
 #include <csignal>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/process_stop.h"
 #include "runtime/base/progress.h"
 #include "runtime/base/progress_text.h"
 #include "runtime/base/source_span.h"
@@ -100,8 +101,10 @@ TEST(Stop, EachSignalAsks) {
     EXPECT_EXIT(
         {
           const SignalStop stop;
+          const ProcessStop unhanded;
+          if (unhanded.stop_requested()) std::_Exit(2);
           std::raise(signal);
-          std::_Exit(stop.stop_requested() ? 75 : 1);
+          std::_Exit(stop.stop_requested() && unhanded.stop_requested() ? 75 : 1);
         },
         testing::ExitedWithCode(75), "");
   }

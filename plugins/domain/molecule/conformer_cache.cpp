@@ -13,8 +13,8 @@
 
 #include "plugins/shared/chem/conformers.h"
 #include "plugins/shared/chem/parallel.h"
-#include "plugins/shared/chem/records.h"
 #include "plugins/shared/chem/version.h"
+#include "plugins/shared/chem_io/records.h"
 #include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"

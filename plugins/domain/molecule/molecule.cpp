@@ -11,10 +11,10 @@
 
 #include "plugins/domain/molecule/conformer_cache.h"
 #include "plugins/domain/molecule/examples.h"
-#include "plugins/shared/chem/drawing.h"
 #include "plugins/shared/chem/graph.h"
 #include "plugins/shared/chem/version.h"
-#include "plugins/shared/chem/writers.h"
+#include "plugins/shared/chem_io/drawing.h"
+#include "plugins/shared/chem_io/writers.h"
 #include "plugins/shared/elements/set_domain.h"
 #include "plugins/shared/folder/data.h"
 #include "runtime/base/errors.h"

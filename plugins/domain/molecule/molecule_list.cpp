@@ -11,7 +11,7 @@
 #include "plugins/shared/chem/enumerate.h"
 #include "plugins/shared/chem/graph.h"
 #include "plugins/shared/chem/parallel.h"
-#include "plugins/shared/chem/readers.h"
+#include "plugins/shared/chem_io/readers.h"
 #include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "plugins/shared/chem/atoms.h"
-#include "plugins/shared/chem/records.h"
+#include "plugins/shared/chem_io/records.h"
 
 namespace espalier::molecule {
 

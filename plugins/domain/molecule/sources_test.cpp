@@ -9,7 +9,7 @@
 #include "plugins/domain/molecule/test_files.h"
 #include "plugins/shared/chem/bonds.h"
 #include "plugins/shared/chem/enumerate.h"
-#include "plugins/shared/chem/writers.h"
+#include "plugins/shared/chem_io/writers.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::molecule {

@@ -11,8 +11,8 @@
 
 #include "plugins/metric/molecule_quality/intervals.h"
 #include "plugins/metric/molecule_quality/quality.h"
-#include "plugins/shared/chem/molecule_reward.h"
 #include "plugins/shared/chem/parallel.h"
+#include "plugins/shared/chem_scores/molecule_reward.h"
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "plugins/shared/chem/parallel.h"
-#include "plugins/shared/chem/similarity.h"
+#include "plugins/shared/chem_scores/similarity.h"
 
 namespace espalier::molecule_quality {
 

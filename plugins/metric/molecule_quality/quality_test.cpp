@@ -6,7 +6,7 @@
 #include <random>
 
 #include "plugins/metric/molecule_quality/intervals.h"
-#include "plugins/shared/chem/similarity.h"
+#include "plugins/shared/chem_scores/similarity.h"
 
 namespace espalier::molecule_quality {
 namespace {

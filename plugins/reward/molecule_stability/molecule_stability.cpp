@@ -5,7 +5,7 @@
 #include <limits>
 #include <string>
 
-#include "plugins/shared/chem/molecule_reward.h"
+#include "plugins/shared/chem_scores/molecule_reward.h"
 #include "runtime/sdk/plugin.h"
 
 namespace {

@@ -2,7 +2,7 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 
-#include "plugins/shared/chem/molecule_reward.h"
+#include "plugins/shared/chem_scores/molecule_reward.h"
 #include "runtime/sdk/plugin.h"
 
 namespace {

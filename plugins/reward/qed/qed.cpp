@@ -1,9 +1,9 @@
 // Quantitative estimate of drug-likeness, in (0, 1].
-#include "plugins/shared/chem/qed.h"
+#include "plugins/shared/chem_scores/qed.h"
 
 #include <memory>
 
-#include "plugins/shared/chem/molecule_reward.h"
+#include "plugins/shared/chem_scores/molecule_reward.h"
 #include "runtime/sdk/plugin.h"
 
 namespace {

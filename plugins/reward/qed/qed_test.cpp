@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "plugins/shared/chem/qed.h"
 #include "plugins/shared/chem/test_molecules.h"
+#include "plugins/shared/chem_scores/qed.h"
 #include "runtime/base/errors.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"

@@ -3,8 +3,8 @@
 #include <memory>
 #include <string>
 
-#include "plugins/shared/chem/descriptors.h"
-#include "plugins/shared/chem/molecule_reward.h"
+#include "plugins/shared/chem_scores/descriptors.h"
+#include "plugins/shared/chem_scores/molecule_reward.h"
 #include "runtime/sdk/plugin.h"
 
 namespace {

@@ -1,11 +1,11 @@
 // How easily a molecule can be made: the synthetic accessibility score of Ertl and Schuffenhauer, mapped to [0, 1] or as it is.
-#include "plugins/shared/chem/synthetic_accessibility.h"
+#include "plugins/shared/chem_scores/synthetic_accessibility.h"
 
 #include <filesystem>
 #include <memory>
 #include <string>
 
-#include "plugins/shared/chem/molecule_reward.h"
+#include "plugins/shared/chem_scores/molecule_reward.h"
 #include "runtime/base/digest.h"
 #include "runtime/sdk/plugin.h"
 

@@ -1,4 +1,4 @@
-#include "plugins/shared/chem/synthetic_accessibility.h"
+#include "plugins/shared/chem_scores/synthetic_accessibility.h"
 
 #include <gmock/gmock.h>
 

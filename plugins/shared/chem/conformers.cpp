@@ -11,7 +11,6 @@
 #include <memory>
 #include <string>
 
-#include "plugins/shared/chem/lines.h"
 #include "plugins/shared/chem/rdkit_molecule.h"
 #include "runtime/base/errors.h"
 
@@ -88,7 +87,7 @@ Atoms make_conformer(std::string_view smiles, std::uint64_t seed) {
     require(defect.empty(), defect);
     return atoms;
   } catch (const std::exception& e) {  // RDKit's, and those of `require`
-    throw DataError(fmt::format("{}: {}", quote(smiles), e.what()));
+    throw DataError(fmt::format("'{}': {}", smiles, e.what()));
   }
 }
 

@@ -8,9 +8,9 @@
 
 #include "plugins/shared/chem/atoms.h"
 
-// What RDKit says of a molecule. The only door to RDKit: its types stay in this folder's .cpp files (rdkit_molecule.h), its exceptions
-// are caught here and become `reason`, its log is silent. Functions are thread-safe; a RdkitMolecule must not be used by two threads at
-// once (RDKit caches in it).
+// What RDKit says of a molecule. The only door to RDKit: its types stay in the .cpp files of plugins/shared/chem* (rdkit_molecule.h), its
+// exceptions are caught here and become `reason`, its log is silent. Functions are thread-safe; a RdkitMolecule must not be used by two
+// threads at once (RDKit caches in it).
 namespace espalier::chem {
 
 struct RdkitMolecule;  // rdkit_molecule.h

@@ -7,7 +7,7 @@
 
 #include "plugins/shared/chem/graph.h"
 
-// For this folder's .cpp files only: what graph.h's opaque handle holds.
+// For the .cpp files of plugins/shared/chem* only: what graph.h's opaque handle holds.
 namespace espalier::chem {
 
 struct RdkitMolecule {

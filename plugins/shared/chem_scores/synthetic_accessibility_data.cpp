@@ -1,4 +1,4 @@
-#include "plugins/shared/chem/synthetic_accessibility_data.h"
+#include "plugins/shared/chem_scores/synthetic_accessibility_data.h"
 
 #include <fmt/format.h>
 #include <zlib.h>

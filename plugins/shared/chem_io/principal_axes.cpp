@@ -1,4 +1,4 @@
-#include "plugins/shared/chem/principal_axes.h"
+#include "plugins/shared/chem_io/principal_axes.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "plugins/shared/chem/smiles_molecule.h"
+#include "plugins/shared/chem_scores/smiles_molecule.h"
 
 #include <GraphMol/SmilesParse/SmilesParse.h>
 

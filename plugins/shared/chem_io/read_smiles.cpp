@@ -4,10 +4,10 @@
 #include <cctype>
 
 #include "plugins/shared/chem/graph.h"
-#include "plugins/shared/chem/lines.h"
 #include "plugins/shared/chem/parallel.h"
-#include "plugins/shared/chem/readers.h"
-#include "plugins/shared/chem/smiles_size.h"
+#include "plugins/shared/chem_io/lines.h"
+#include "plugins/shared/chem_io/readers.h"
+#include "plugins/shared/chem_io/smiles_size.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::chem {

@@ -1,4 +1,4 @@
-#include "plugins/shared/chem/descriptors.h"
+#include "plugins/shared/chem_scores/descriptors.h"
 
 #include <GraphMol/Descriptors/ConnectivityDescriptors.h>
 #include <GraphMol/Descriptors/Crippen.h>
@@ -11,7 +11,7 @@
 #include <map>
 
 #include "plugins/shared/chem/rdkit_molecule.h"
-#include "plugins/shared/chem/smiles_molecule.h"
+#include "plugins/shared/chem_scores/smiles_molecule.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
 

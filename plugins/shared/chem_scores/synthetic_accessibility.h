@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string>
 
-#include "plugins/shared/chem/synthetic_accessibility_data.h"
+#include "plugins/shared/chem_scores/synthetic_accessibility_data.h"
 
 namespace espalier::chem {
 

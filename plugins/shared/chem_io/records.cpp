@@ -1,4 +1,4 @@
-#include "plugins/shared/chem/records.h"
+#include "plugins/shared/chem_io/records.h"
 
 #include <fmt/format.h>
 

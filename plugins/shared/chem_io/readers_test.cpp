@@ -1,11 +1,11 @@
-#include "plugins/shared/chem/readers.h"
+#include "plugins/shared/chem_io/readers.h"
 
 #include <gmock/gmock.h>
 
 #include <functional>
 
 #include "plugins/shared/chem/test_atoms.h"
-#include "plugins/shared/chem/writers.h"
+#include "plugins/shared/chem_io/writers.h"
 #include "plugins/shared/pictures/test_files.h"
 #include "runtime/base/errors.h"
 

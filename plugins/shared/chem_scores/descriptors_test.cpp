@@ -1,12 +1,12 @@
-#include "plugins/shared/chem/descriptors.h"
+#include "plugins/shared/chem_scores/descriptors.h"
 
 #include <gmock/gmock.h>
 
 #include <cmath>
 #include <ctime>
 
-#include "plugins/shared/chem/similarity.h"
 #include "plugins/shared/chem/test_molecules.h"
+#include "plugins/shared/chem_scores/similarity.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::chem {

@@ -1,4 +1,4 @@
-#include "plugins/shared/chem/lines.h"
+#include "plugins/shared/chem_io/lines.h"
 
 #include <fmt/format.h>
 #include <zlib.h>

@@ -1,4 +1,4 @@
-#include "plugins/shared/chem/qed.h"
+#include "plugins/shared/chem_scores/qed.h"
 
 #include <GraphMol/ChemTransforms/ChemTransforms.h>
 #include <GraphMol/Descriptors/Crippen.h>
@@ -15,9 +15,9 @@
 #include <span>
 #include <vector>
 
-#include "plugins/shared/chem/qed_data.h"
 #include "plugins/shared/chem/rdkit_molecule.h"
-#include "plugins/shared/chem/smiles_molecule.h"
+#include "plugins/shared/chem_scores/qed_data.h"
+#include "plugins/shared/chem_scores/smiles_molecule.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::chem {

@@ -1,6 +1,6 @@
 // The formula is that of RDKit's Contrib/SA_Score/sascorer.py (Peter Ertl and Greg Landrum, Copyright (c) 2013, Novartis Institutes for
 // BioMedical Research Inc.), under the licence whose text stands in qed_data.cpp.
-#include "plugins/shared/chem/synthetic_accessibility.h"
+#include "plugins/shared/chem_scores/synthetic_accessibility.h"
 
 #include <GraphMol/Descriptors/Lipinski.h>
 #include <GraphMol/Fingerprints/MorganFingerprints.h>
@@ -11,7 +11,7 @@
 #include <cmath>
 #include <memory>
 
-#include "plugins/shared/chem/smiles_molecule.h"
+#include "plugins/shared/chem_scores/smiles_molecule.h"
 
 namespace espalier::chem {
 namespace {

@@ -1,4 +1,4 @@
-#include "plugins/shared/chem/molecule_reward.h"
+#include "plugins/shared/chem_scores/molecule_reward.h"
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>

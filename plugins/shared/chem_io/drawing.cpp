@@ -1,4 +1,4 @@
-#include "plugins/shared/chem/drawing.h"
+#include "plugins/shared/chem_io/drawing.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "plugins/shared/chem/bonds.h"
-#include "plugins/shared/chem/principal_axes.h"
+#include "plugins/shared/chem_io/principal_axes.h"
 
 namespace espalier::chem {
 namespace {

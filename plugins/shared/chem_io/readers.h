@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "plugins/shared/chem/atoms.h"
-#include "plugins/shared/chem/records.h"
+#include "plugins/shared/chem_io/records.h"
 
 // Files of molecules, plain or gzip'ed. A file that cannot be read at all throws DataError naming it. A record that is malformed, or
 // that breaks the options (an element that is not H C N O F, too many atoms, none, a position that is NaN or infinite, several pieces),

@@ -1,4 +1,4 @@
-#include "plugins/shared/chem/similarity.h"
+#include "plugins/shared/chem_scores/similarity.h"
 
 #include <DataStructs/ExplicitBitVect.h>
 #include <GraphMol/Fingerprints/MorganFingerprints.h>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "plugins/shared/chem/parallel.h"
-#include "plugins/shared/chem/smiles_molecule.h"
+#include "plugins/shared/chem_scores/smiles_molecule.h"
 
 namespace espalier::chem {
 namespace {

@@ -1,4 +1,4 @@
-#include "plugins/shared/chem/smiles_size.h"
+#include "plugins/shared/chem_io/smiles_size.h"
 
 #include <algorithm>
 #include <array>

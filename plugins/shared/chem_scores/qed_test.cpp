@@ -1,4 +1,4 @@
-#include "plugins/shared/chem/qed.h"
+#include "plugins/shared/chem_scores/qed.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -7,8 +7,8 @@
 #include <ctime>
 #include <thread>
 
-#include "plugins/shared/chem/qed_data.h"
 #include "plugins/shared/chem/test_molecules.h"
+#include "plugins/shared/chem_scores/qed_data.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::chem {

@@ -1,4 +1,4 @@
-#include "plugins/shared/chem/writers.h"
+#include "plugins/shared/chem_io/writers.h"
 
 #include <fmt/format.h>
 

@@ -29,7 +29,7 @@
 // (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
 // OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
 //
-#include "plugins/shared/chem/qed_data.h"
+#include "plugins/shared/chem_scores/qed_data.h"
 
 namespace espalier::chem::qed_data {
 namespace {

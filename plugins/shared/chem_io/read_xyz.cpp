@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
 #include "plugins/shared/chem/bonds.h"
-#include "plugins/shared/chem/lines.h"
-#include "plugins/shared/chem/readers.h"
+#include "plugins/shared/chem_io/lines.h"
+#include "plugins/shared/chem_io/readers.h"
 
 namespace espalier::chem {
 namespace {

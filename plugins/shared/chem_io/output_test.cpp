@@ -2,11 +2,11 @@
 
 #include <limits>
 
-#include "plugins/shared/chem/drawing.h"
-#include "plugins/shared/chem/principal_axes.h"
 #include "plugins/shared/chem/test_atoms.h"
 #include "plugins/shared/chem/test_molecules.h"
-#include "plugins/shared/chem/writers.h"
+#include "plugins/shared/chem_io/drawing.h"
+#include "plugins/shared/chem_io/principal_axes.h"
+#include "plugins/shared/chem_io/writers.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::chem {

@@ -7,9 +7,9 @@
 #include <memory>
 
 #include "plugins/shared/chem/bonds.h"
-#include "plugins/shared/chem/lines.h"
 #include "plugins/shared/chem/rdkit_molecule.h"
-#include "plugins/shared/chem/readers.h"
+#include "plugins/shared/chem_io/lines.h"
+#include "plugins/shared/chem_io/readers.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::chem {

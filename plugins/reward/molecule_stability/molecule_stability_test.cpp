@@ -5,8 +5,8 @@
 #include <limits>
 
 #include "plugins/shared/chem/test_samples.h"
+#include "plugins/shared/chem_scores/test_rewards.h"
 #include "runtime/base/errors.h"
-#include "tests/conformance/conformance.h"
 
 namespace espalier {
 namespace {
@@ -15,34 +15,28 @@ using namespace chem::testing;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-conformance::RewardSamples samples(const std::vector<chem::Atoms>& molecules) {
-  return {molecule_sample(molecules), std::vector<Value>(molecules.size()), std::vector<std::string>(molecules.size())};
-}
+constexpr const char* kReward = "reward.molecule_stability";
 
-std::vector<double> scores(const conformance::RewardSamples& samples, const conformance::Options& options = {}) {
-  const auto reward = conformance::make<Reward>(conformance::plugin("reward.molecule_stability"), options);
-  const auto found = reward->score({samples.sample, samples.facts, samples.text});
-  return {found.const_data_ptr<double>(), found.const_data_ptr<double>() + found.numel()};
-}
+conformance::RewardSamples samples(const std::vector<chem::Atoms>& molecules) { return samples_of(molecule_sample(molecules)); }
 
 const std::vector<chem::Atoms> kMolecules = {methane(), torn_methane(), crowded_methane(), {}, water(), formaldehyde(), hydrogen_cyanide()};
 
 TEST(MoleculeStability, Conforms) {
   for (const char* of : {"molecule", "atoms"}) {
-    conformance::check_reward(conformance::plugin("reward.molecule_stability"), {{"of", of}}, samples(kMolecules));
+    conformance::check_reward(conformance::plugin(kReward), {{"of", of}}, samples(kMolecules));
   }
 }
 
 TEST(MoleculeStability, CountsFullValences) {
-  EXPECT_EQ(scores(samples(kMolecules)), (std::vector<double>{1, 0, 0, 0, 1, 1, 1}));
-  EXPECT_EQ(scores(samples(kMolecules), {{"of", "atoms"}}), (std::vector<double>{1, 3.0 / 5.0, 5.0 / 6.0, 0, 1, 1, 1}));
+  EXPECT_EQ(scores(kReward, samples(kMolecules)), (std::vector<double>{1, 0, 0, 0, 1, 1, 1}));
+  EXPECT_EQ(scores(kReward, samples(kMolecules), {{"of", "atoms"}}), (std::vector<double>{1, 3.0 / 5.0, 5.0 / 6.0, 0, 1, 1, 1}));
 }
 
 TEST(MoleculeStability, OfANanPositionOrAnUnknownElementIsNan) {
   auto judged = samples({methane(), water(), methane()});
   judged.sample.tensors["position"][0][2][1] = std::numeric_limits<float>::quiet_NaN();
   judged.sample.tensors["atomic_number"][2][0] = 14;
-  const auto found = scores(judged);
+  const auto found = scores(kReward, judged);
   EXPECT_TRUE(std::isnan(found[0]));
   EXPECT_EQ(found[1], 1.0);
   EXPECT_TRUE(std::isnan(found[2]));
@@ -51,9 +45,9 @@ TEST(MoleculeStability, OfANanPositionOrAnUnknownElementIsNan) {
 TEST(MoleculeStability, SaysWhatItNeeds) {
   auto judged = samples({methane()});
   judged.sample.tensors["position"] = judged.sample.tensors["position"].narrow(1, 0, 2);
-  EXPECT_THAT([&] { scores(judged); }, ThrowsMessage<StageError>(HasSubstr("must be [B, M, 3]")));
+  EXPECT_THAT([&] { scores(kReward, judged); }, ThrowsMessage<StageError>(HasSubstr("must be [B, M, 3]")));
   judged.sample.tensors.erase("position");
-  EXPECT_THAT([&] { scores(judged); }, ThrowsMessage<StageError>(HasSubstr("no tensor 'position'")));
+  EXPECT_THAT([&] { scores(kReward, judged); }, ThrowsMessage<StageError>(HasSubstr("no tensor 'position'")));
 }
 
 TEST(MoleculeStability, Speed) {
@@ -68,7 +62,7 @@ TEST(MoleculeStability, Speed) {
   }
   auto judged = samples(std::vector<chem::Atoms>(10000, large));
   const auto start = std::clock();  // processor time: the machine may be busy
-  const auto found = scores(judged, {{"of", "atoms"}});
+  const auto found = scores(kReward, judged, {{"of", "atoms"}});
   const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   EXPECT_GT(found.front(), 0.0);
   EXPECT_EQ(found.front(), found.back());

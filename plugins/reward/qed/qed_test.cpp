@@ -4,52 +4,43 @@
 
 #include "plugins/shared/chem/test_molecules.h"
 #include "plugins/shared/chem_scores/qed.h"
+#include "plugins/shared/chem_scores/test_rewards.h"
 #include "runtime/base/errors.h"
-#include "tests/conformance/conformance.h"
-#include "tests/conformance/toy.h"
 
 namespace espalier {
 namespace {
 
+using chem::testing::scores;
+using chem::testing::smiles_samples;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-conformance::RewardSamples samples(const std::vector<std::string>& smiles) {
-  return {{"molecule", {}, {{"smiles", smiles}}}, std::vector<Value>(smiles.size()), std::vector<std::string>(smiles.size())};
-}
-
-std::vector<double> scores(const conformance::RewardSamples& samples, const conformance::Options& options = {}) {
-  const auto domain = conformance::toy_domain();
-  const auto reward = conformance::make<Reward>(conformance::plugin("reward.qed"), options);
-  reward->open({*domain, nullptr});
-  const auto found = reward->score({samples.sample, samples.facts, samples.text});
-  return {found.const_data_ptr<double>(), found.const_data_ptr<double>() + found.numel()};
-}
+constexpr const char* kReward = "reward.qed";
 
 TEST(QedReward, Conforms) {
   auto smiles = chem::testing::drugs();
   smiles[3] = "";
-  conformance::check_reward(conformance::plugin("reward.qed"), {{"invalid", "skip"}}, samples(smiles));
+  conformance::check_reward(conformance::plugin(kReward), {{"invalid", "skip"}}, smiles_samples(smiles));
 }
 
 TEST(QedReward, IsQed) {
   const auto smiles = chem::testing::drugs();
-  const auto found = scores(samples(smiles));
+  const auto found = scores(kReward, smiles_samples(smiles));
   const chem::Qed qed;
   for (std::size_t i = 0; i < smiles.size(); ++i) EXPECT_EQ(found[i], qed.score(smiles[i])) << smiles[i];
 }
 
 TEST(QedReward, ScoresInvalidMoleculesAsItIsTold) {
-  EXPECT_EQ(scores(samples({"", "CCO"}))[0], 0.0);
-  EXPECT_EQ(scores(samples({"", "CCO"}), {{"invalid_score", -1.0}})[0], -1.0);
-  EXPECT_TRUE(std::isnan(scores(samples({"", "CCO"}), {{"invalid", "skip"}})[0]));
+  EXPECT_EQ(scores(kReward, smiles_samples({"", "CCO"}))[0], 0.0);
+  EXPECT_EQ(scores(kReward, smiles_samples({"", "CCO"}), {{"invalid_score", -1.0}})[0], -1.0);
+  EXPECT_TRUE(std::isnan(scores(kReward, smiles_samples({"", "CCO"}), {{"invalid", "skip"}})[0]));
 }
 
 TEST(QedReward, NamesASmilesThatRdkitRefuses) {
-  EXPECT_THAT([] { scores(samples({"CCO", "C(C"})); }, ThrowsMessage<StageError>(HasSubstr("reward.qed: sample 1, 'C(C'")));
-  auto judged = samples({"CCO"});
+  EXPECT_THAT([] { scores(kReward, smiles_samples({"CCO", "C(C"})); }, ThrowsMessage<StageError>(HasSubstr("reward.qed: sample 1, 'C(C'")));
+  auto judged = smiles_samples({"CCO"});
   judged.sample.strings.clear();
-  EXPECT_THAT([&] { scores(judged); }, ThrowsMessage<StageError>(HasSubstr("no strings 'smiles'")));
+  EXPECT_THAT([&] { scores(kReward, judged); }, ThrowsMessage<StageError>(HasSubstr("no strings 'smiles'")));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "runtime/cli/command.h"
 #include "runtime/config/resolve.h"
 #include "runtime/plugin/catalog.h"
+#include "runtime/sdk/notes.h"
 
 namespace espalier::cli {
 
@@ -24,7 +25,13 @@ int validate(const Args& args) {
   }
   Value::List stages;
   for (const auto& stage : spec.stages) stages.push_back(Value::Map{{"tag", stage.tag}, {"type", stage.type}});
-  const Value result(Value::Map{{"name", spec.name}, {"seed", spec.seed}, {"domain", spec.domain_type}, {"stages", std::move(stages)}});
+  Value::List notes;
+  for (auto& note : notes_of(*spec.domain)) notes.emplace_back(std::move(note));
+  const Value result(Value::Map{{"name", spec.name},
+                                {"seed", spec.seed},
+                                {"domain", spec.domain_type},
+                                {"domain_notes", std::move(notes)},
+                                {"stages", std::move(stages)}});
   print(to_json(result, 2) + "\n");
   return 0;
 }

@@ -10,6 +10,7 @@
 #include "runtime/exec/context.h"
 #include "runtime/exec/device.h"
 #include "runtime/exec/gallery.h"
+#include "runtime/sdk/notes.h"
 
 namespace espalier::exec {
 namespace {
@@ -115,6 +116,8 @@ Value provenance(const Context& context, const plugin::Catalog& catalog) {
                       context.spec.domain_type == entry.kind + "." + entry.name;
     if (used) libraries[entry.kind + "." + entry.name] = entry.library;
   }
+  Value::List notes;
+  for (auto& note : notes_of(*context.spec.domain)) notes.emplace_back(std::move(note));
   char host[256] = {};
   gethostname(host, sizeof host - 1);
   return Value::Map{{"version", ESPALIER_VERSION},
@@ -122,7 +125,8 @@ Value provenance(const Context& context, const plugin::Catalog& catalog) {
                     {"workers", context.workers()},
                     {"host", std::string(host)},
                     {"cache", context.store.root().string()},
-                    {"plugins", libraries}};
+                    {"plugins", libraries},
+                    {"domain_notes", std::move(notes)}};
 }
 
 }  // namespace

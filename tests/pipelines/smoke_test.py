@@ -38,6 +38,37 @@ class Smoke(driver.PipelineTest):
             self.assertIn(("quality", "molecule_stability." + sampled), figures)
         self.assertGreater(figures["quality", "data_molecule_stability"], 0.8)
         self.assertEqual(len(list(conformers.glob("*.safetensors"))), 1)
+        self.assertEqual(report["provenance"]["domain_notes"], [])
+
+    def test_records_left_out_are_reported(self):
+        (self.folder / "list.smi").write_text("C\nCCl\nO\n")
+        pipeline = self.folder / "skip.toml"
+        pipeline.write_text(f"""name = "skip"
+seed = 1
+[domain]
+type = "domain.molecule"
+[domain.options]
+source = "smiles"
+data = "{self.folder}/list.smi"
+on_error = "skip"
+max_atoms = 11
+conformer_cache = "{self.folder}/conformers"
+model = "datasets/models/molecule-blank-small"
+initialize_weights = true
+[[stage]]
+tag = "samples"
+type = "sampler.interleaved"
+inputs = {{ model = "domain" }}
+[stage.options]
+split = "train"
+max_conditions = 2
+""")
+        checked = json.loads(self.call("validate", "--json", pipeline=pipeline))
+        report = json.loads(self.call("run", "--json", "--quiet", pipeline=pipeline))
+        for notes in (checked["domain_notes"], report["provenance"]["domain_notes"]):
+            self.assertEqual(len(notes), 1)
+            self.assertIn("1 skipped", notes[0])
+            self.assertIn("record 2: 'CCl'", notes[0])
 
     def test_layout(self):
         report = json.loads(self.call("run", "--json", "--quiet", pipeline=ROOT / "pipelines/smoke/layout.toml"))

@@ -57,13 +57,16 @@ class LayoutDomain final : public elements::SetDomain {
     if (!train_tasks_.empty()) mix_.tasks.clear();
     for (const auto& name : train_tasks_) mix_.tasks.push_back(task_of(name));
     const auto all = pages();
+    note_skipped(data_, all);
     if (held_out_data_.empty()) {
       split(all);
     } else {
       sources_["train"] = {all.class_names, all.pages, max_boxes_};
       auto options = read_options();
       options.class_names = all.class_names;
-      sources_["held_out"] = {all.class_names, read(held_out_data_, options).pages, max_boxes_};
+      const auto held_out = read(held_out_data_, options);
+      note_skipped(held_out_data_, held_out);
+      sources_["held_out"] = {all.class_names, held_out.pages, max_boxes_};
     }
     for (const auto& [name, source] : sources_) {
       if (source.pages.empty()) throw DataError(fmt::format("{}: split '{}' has no pages", kPlugin, name));
@@ -150,6 +153,10 @@ class LayoutDomain final : public elements::SetDomain {
     const auto path = folder::find_data(data, kPlugin, folder::DataKind::file);
     if (source_ == "coco") return read_coco(path, options);
     return source_ == "rico" ? read_rico(path, options) : read_lines(path, options);
+  }
+
+  void note_skipped(const std::string& data, const PageSet& set) {
+    if (!set.skipped_pages.empty() || !set.skipped_boxes.empty()) note(kPlugin, fmt::format("{}: skipped {}", data, set.skipped()));
   }
 
   PageSet pages() const {

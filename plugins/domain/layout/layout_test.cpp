@@ -11,6 +11,7 @@
 
 #include "plugins/domain/layout/tasks.h"
 #include "runtime/base/errors.h"
+#include "runtime/sdk/notes.h"
 #include "tests/conformance/conformance.h"
 
 namespace espalier::layout {
@@ -169,6 +170,7 @@ TEST(Layout, ReadsFilesAndSaysWhatIsWrong) {
   skipping["on_error"] = "skip";
   EXPECT_EQ(opened(skipping)->examples("train")->size(), 2);
   EXPECT_EQ(opened(skipping)->splits(), (std::vector<std::string>{"train"}));
+  EXPECT_THAT(notes_of(*opened(skipping)), ::testing::ElementsAre(AllOf(HasSubstr(lines.path()), HasSubstr("skipped 1 page"))));
 }
 
 TEST(Layout, RefusesOptionsThatAreForAnotherSource) {

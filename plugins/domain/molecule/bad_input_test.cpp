@@ -4,6 +4,7 @@
 
 #include "plugins/domain/molecule/test_files.h"
 #include "runtime/base/errors.h"
+#include "runtime/sdk/notes.h"
 
 // Malformed files: refused with the file and the record, or skipped and counted.
 namespace espalier::molecule {
@@ -43,6 +44,7 @@ TEST_P(BadRecord, IsSkippedAndCounted) {
   const auto domain = opened(options("skip"), folder_.path());
   const std::string said = ::testing::internal::GetCapturedStderr();
   EXPECT_THAT(said, AllOf(HasSubstr("1 skipped"), HasSubstr(GetParam().record), HasSubstr(GetParam().reason)));
+  EXPECT_THAT(notes_of(*domain), ::testing::ElementsAre(AllOf(HasSubstr("1 skipped"), HasSubstr(GetParam().record))));
   EXPECT_EQ(domain->examples("train")->distinct(), 2);
 }
 

@@ -18,7 +18,6 @@
 #include "plugins/shared/elements/set_domain.h"
 #include "plugins/shared/folder/data.h"
 #include "runtime/base/errors.h"
-#include "runtime/base/progress.h"
 #include "runtime/base/suggest.h"
 #include "runtime/sdk/plugin.h"
 
@@ -84,7 +83,7 @@ class MoleculeDomain final : public elements::SetDomain {
                         on_error_ == "skip" ? chem::OnError::skip : chem::OnError::fail};
     if (source_ != "enumerated") options.data = folder::find_data(data_, kPlugin, folder::DataKind::either);
     auto list = list_molecules(options);
-    for (const auto& line : list.left_out) make_progress()->say(fmt::format("{}: {}", kPlugin, line));
+    for (const auto& line : list.left_out) note(kPlugin, line);
     for (const std::string split : {"train", "held_out"}) {
       if (split == "train" || held_out_.fraction > 0.0) places_[split] = folder::places_of(split, list.name, held_out_, kPlugin);
     }

@@ -4,6 +4,7 @@
 
 #include "plugins/shared/elements/model_folder.h"
 #include "runtime/base/errors.h"
+#include "runtime/base/progress.h"
 
 namespace espalier::elements {
 
@@ -19,6 +20,11 @@ void SetDomain::model_options(Schema& schema) {
 void SetDomain::open_model(const DomainContext& context, const std::string& plugin) {
   seed_ = context.seed;
   if (!model_.empty() && !fs::is_directory(model_)) throw DataError(fmt::format("{}: model = \"{}\": no such folder", plugin, model_));
+}
+
+void SetDomain::note(const std::string& plugin, const std::string& line) {
+  make_progress()->say(plugin + ": " + line);
+  notes_.push_back(line);
 }
 
 ModelInfo SetDomain::model_info(const fs::path& folder) const { return load_model(folder).info; }

@@ -3,16 +3,19 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "plugins/shared/elements/sets.h"
+#include "runtime/sdk/notes.h"
 #include "runtime/sdk/plugin.h"
 
 namespace espalier::elements {
 
 // What every domain of element sets does alike: the state, and its models. A domain that derives from it says its shape, calls
 // model_options() in options() and open_model() in open(), and adds what its elements are: splits, conditions, examples, decode, draw.
-class SetDomain : public Domain {
+class SetDomain : public Domain, public Noted {
  public:
+  std::vector<std::string> notes() const override { return notes_; }
   StateSpec state_spec() const override;
   std::filesystem::path model_folder() const override { return model_; }
   ModelInfo model_info(const std::filesystem::path& folder) const override;
@@ -29,11 +32,13 @@ class SetDomain : public Domain {
 
   void model_options(Schema& schema);
   void open_model(const DomainContext& context, const std::string& plugin);  // DataError, naming the plugin, where there is no such folder
+  void note(const std::string& plugin, const std::string& line);             // said on stderr now, and kept for the report
 
  private:
   std::string model_;
   bool initialize_weights_ = false;
   std::uint64_t seed_ = 0;
+  std::vector<std::string> notes_;
 };
 
 }  // namespace espalier::elements

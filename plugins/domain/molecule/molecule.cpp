@@ -150,7 +150,7 @@ class MoleculeDomain final : public elements::SetDomain {
     for (const auto& atoms : molecules_of(sample)) pictures.push_back(chem::draw_molecule(atoms));
     return pictures;
   }
-  // The SMILES are those of the valid ones; atoms that are nowhere (NaN) are in no file.
+  // The SMILES are those of the valid ones; atoms that are nowhere (NaN) are in no file, and those too far for SDF's columns in XYZ alone.
   std::map<std::string, std::string> records(const Sample& sample) const override {
     std::map<std::string, std::string> files;
     const auto molecules = molecules_of(sample);
@@ -159,7 +159,7 @@ class MoleculeDomain final : public elements::SetDomain {
       if (!smiles.empty()) files["molecules.smi"] += smiles + "\n";
       if (!chem::find_defect(molecules[b]).empty()) continue;
       files["molecules.xyz"] += chem::to_xyz(molecules[b], smiles);
-      files["molecules.sdf"] += chem::to_sdf(molecules[b], smiles);
+      if (chem::find_sdf_defect(molecules[b]).empty()) files["molecules.sdf"] += chem::to_sdf(molecules[b], smiles);
     }
     return files;
   }

@@ -97,6 +97,17 @@ TEST_F(Molecule, WritesFilesThatItReadsAgain) {
   }
 }
 
+TEST_F(Molecule, AtomsTooFarForSdfAreInXyzAlone) {
+  const auto domain = open(list("CCO\nC\n"));
+  State state = domain->examples("train")->at({0, 1}).state;
+  state["vector"][0].mul_(1e5);
+  const auto files = domain->records(domain->decode(state));
+  EXPECT_THAT(files.at("molecules.xyz"), ::testing::StartsWith("9\n"));
+  EXPECT_THAT(files.at("molecules.sdf"), ::testing::StartsWith("C\n"));
+  state["vector"][1].mul_(1e5);
+  EXPECT_FALSE(domain->records(domain->decode(state)).contains("molecules.sdf"));
+}
+
 TEST_F(Molecule, WhatIsNoMoleculeHasNoSmiles) {
   const auto domain = open(list("CCO\nC\n"));
   State state = domain->examples("train")->at({0, 0, 0, 0}).state;

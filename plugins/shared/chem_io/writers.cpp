@@ -31,20 +31,28 @@ std::string to_xyz(const Atoms& atoms, std::string_view comment) {
   return text;
 }
 
-std::string to_sdf(const Atoms& atoms, std::string_view name) {
-  const std::vector<Bond> bonds = find_bonds(atoms);
+std::string find_sdf_defect(const Atoms& atoms) {
   constexpr std::size_t kMost = 999;
   constexpr double kFarthest = 9999.0;
-  if (std::max(atoms.atomic_number.size(), bonds.size()) > kMost) {
-    throw DataError(fmt::format("{} atoms with {} bonds: V2000 holds at most {} of each", atoms.atomic_number.size(), bonds.size(), kMost));
+  const std::size_t bonds = find_bonds(atoms).size();
+  if (std::max(atoms.atomic_number.size(), bonds) > kMost) {
+    return fmt::format("{} atoms with {} bonds: V2000 holds at most {} of each", atoms.atomic_number.size(), bonds, kMost);
   }
+  for (std::size_t i = 0; i < atoms.atomic_number.size(); ++i) {
+    for (const double x : atoms.position[i]) {
+      if (!(x > -kFarthest && x < kFarthest)) return fmt::format("atom {} at {} angstrom does not fit V2000's columns", i + 1, x);
+    }
+  }
+  return "";
+}
+
+std::string to_sdf(const Atoms& atoms, std::string_view name) {
+  if (const std::string defect = find_sdf_defect(atoms); !defect.empty()) throw DataError(defect);
+  const std::vector<Bond> bonds = find_bonds(atoms);
   std::string text = fmt::format("{}\n  espalier          3D\n\n", one_line(name));
   text += fmt::format("{:3}{:3}  0  0  0  0  0  0  0  0999 V2000\n", atoms.atomic_number.size(), bonds.size());
   for (std::size_t i = 0; i < atoms.atomic_number.size(); ++i) {
-    for (const double x : atoms.position[i]) {
-      if (!(x > -kFarthest && x < kFarthest)) throw DataError(fmt::format("atom {} at {} angstrom does not fit V2000's columns", i + 1, x));
-      text += fmt::format("{:10.4f}", rounded_zero(x, 0.5e-4));
-    }
+    for (const double x : atoms.position[i]) text += fmt::format("{:10.4f}", rounded_zero(x, 0.5e-4));
     text += fmt::format(" {:<3} 0  0  0  0  0  0  0  0  0  0  0  0\n", element_symbol(atoms.atomic_number[i]));
   }
   for (const Bond& bond : bonds) text += fmt::format("{:3}{:3}{:3}  0\n", bond.first + 1, bond.second + 1, bond.order);

@@ -13,8 +13,11 @@ namespace espalier::chem {
 std::string to_xyz(const Atoms& atoms, std::string_view comment = "");
 
 // SDF (V2000), bonds by bonds.h, ended by "$$$$"; four decimals, as the format has it. An atom whose bonds do not fill its valence is
-// written as it is: other programs may complete it with hydrogens. Throws DataError above the format's 999 atoms or bonds, and for
-// positions that do not fit its columns.
+// written as it is: other programs may complete it with hydrogens. Throws DataError where find_sdf_defect finds something.
 std::string to_sdf(const Atoms& atoms, std::string_view name = "");
+
+// Why V2000 cannot hold it: over 999 atoms or bonds, or a position that does not fit the columns (a poor model puts atoms anywhere); ""
+// when it can.
+std::string find_sdf_defect(const Atoms& atoms);
 
 }  // namespace espalier::chem

@@ -21,6 +21,7 @@
 #include <fmt/ranges.h>
 
 #include <cmath>
+#include <numbers>
 #include <vector>
 
 #include "runtime/base/errors.h"
@@ -71,7 +72,7 @@ class Evaluation {
     x = modulated(x, last[0], last[1]);
     const auto logits = padded(linear(weights_.at("proj_logits"), x));
     auto vector = padded(linear(weights_.at("proj_vector"), x));
-    if (config_.num_distance_features > 0) vector = vector + along_differences(weights_.at("pair"), x, time);
+    if (config_.num_distance_features > 0) vector = vector + along_differences(weights_.at("pair"), x, time, pair_gain(input.timestep));
     return {at::where(present_, logits, zero_), at::where(present_, vector, zero_)};
   }
 
@@ -180,15 +181,24 @@ class Evaluation {
     return linear(scope.at("to_out.0"), kept(mixed.permute({1, 2, 0, 3}).reshape({batch_, elements_, config_.hidden_size})));
   }
 
-  // sum_j w_ij (x_i - x_j). [B, M, D]
-  at::Tensor along_differences(const Scope& scope, const at::Tensor& x, const at::Tensor& time) const {
+  // [B or 1, 1]; undefined where it is 1.
+  at::Tensor pair_gain(const at::Tensor& timestep) const {
+    if (config_.pair_gain == 1.0) return {};
+    const auto sigma = (timestep.to(zero_.device()).to(zero_.scalar_type()) * (std::numbers::pi / 2000.0)).sin();
+    return sigma.clamp_min(1.0 / config_.pair_gain).reciprocal().unsqueeze(-1);
+  }
+
+  // gain sum_j w_ij (x_i - x_j). [B, M, D]
+  at::Tensor along_differences(const Scope& scope, const at::Tensor& x, const at::Tensor& time, const at::Tensor& gain) const {
     const auto heads = config_.num_pair_heads;
     const auto qk = split_heads(padded(linear(scope.at("to_qk"), x)), 2, heads);
     const auto scale = 1.0 / std::sqrt(static_cast<double>(qk[0].size(-1)));
     const auto scores = silu(at::baddbmm(pair_bias_, qk[0], qk[1].transpose(1, 2), 1.0, scale)).view({heads, batch_, elements_, elements_});
-    const auto count = present_.sum(1, /*keepdim=*/true).clamp_min(1);                                          // [B, 1, 1]
-    const auto gate = (linear(scope.at("gate"), time).unsqueeze(-1) / count).permute({1, 0, 2}).unsqueeze(-1);  // [P, B, 1, 1]
-    const auto w = at::where(present_.transpose(1, 2), multiply(scores, gate).sum(0), zero_);                   // [B, M, M]
+    const auto count = present_.sum(1, /*keepdim=*/true).clamp_min(1);  // [B, 1, 1]
+    auto open = linear(scope.at("gate"), time);                         // [B or 1, P]
+    if (gain.defined()) open = open * gain;
+    const auto gate = (open.unsqueeze(-1) / count).permute({1, 0, 2}).unsqueeze(-1);           // [P, B, 1, 1]
+    const auto w = at::where(present_.transpose(1, 2), multiply(scores, gate).sum(0), zero_);  // [B, M, M]
     return w.sum(-1, /*keepdim=*/true) * vector_ - at::bmm(w, vector_);
   }
 

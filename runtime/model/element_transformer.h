@@ -22,6 +22,7 @@ struct ElementTransformerConfig {
   std::int64_t num_distance_features = 0;  // R; 0: the network does not look at distances
   double distance_range = 6.0;             // in the vectors' units: the features' centres are spread evenly over [0, distance_range]
   std::int64_t num_pair_heads = 16;        // of the path along differences; used where R > 0
+  double pair_gain = 1.0;                  // at least 1: the most that this path is multiplied by where there is little noise
 };
 
 // A transformer over the elements of a set (a molecule's atoms, a layout's boxes), as a function of named weights behind a prefix.
@@ -37,7 +38,9 @@ struct ElementTransformerConfig {
 // of the noisy vectors give features f_r = exp(-((d_ij - c_r) / s)^2 / 2) at centres c_r a spacing s apart. They enter twice. (1) Each
 // layer adds sum_r W_hr f_r to head h's attention scores. (2) The vector output gains sum_j w_ij (x_i - x_j), which turns with the set as
 // the w do not: w_ij = sum_p g_p silu(q_ip . k_jp / sqrt(e) + sum_r V_pr f_r) / (number of elements), q and k linear in the last features,
-// the gates g linear in silu(time embedding) and 0 at the start. (As EGNN moves points, arXiv 2102.09844.)
+// the gates g linear in silu(time embedding) and 0 at the start. (As EGNN moves points, arXiv 2102.09844.) The sum is multiplied by
+// min(pair_gain, 1 / sin(pi t / 2000)), t the timestep, 0..1000: 1 / sigma of the cosine schedule, so that one field of displacements
+// serves every small noise, however little it moves a point (Karras et al., arXiv 2206.00364, section 5).
 //
 // Absent elements' contents never matter, rows of a batch do not see each other, and a longer padding changes nothing but rounding. On a
 // CPU it hardly costs anything either: there forward() trims the batch to its longest set and takes the present elements alone through all

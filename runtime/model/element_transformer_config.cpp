@@ -24,6 +24,7 @@ std::vector<ConfigKey> element_keys() {
       {"num_heads", defaults.num_heads},
       {"num_layers", defaults.num_layers},
       {"num_pair_heads", defaults.num_pair_heads},
+      {"pair_gain", defaults.pair_gain},
       {"vector_dim", given},
   };
 }
@@ -70,7 +71,9 @@ void add_block(WeightSpecs& specs, const ElementTransformerConfig& config, const
 
 Value complete_element_config(const Value& given, const std::string& origin) {
   auto config = complete_config(given, element_keys(), origin);
-  if (config.at("distance_range").is_integer()) config["distance_range"] = config.at("distance_range").as_number();  // one spelling in keys
+  for (const auto* key : {"distance_range", "pair_gain"}) {
+    if (config.at(key).is_integer()) config[key] = config.at(key).as_number();  // one spelling in keys
+  }
   return config;
 }
 
@@ -86,6 +89,7 @@ ElementTransformerConfig read_element_config(const Value& complete, const std::s
   config.max_elements = reader.natural("max_elements");
   config.distance_range = reader.number("distance_range");
   config.num_pair_heads = reader.natural("num_pair_heads");
+  config.pair_gain = reader.number("pair_gain");
   if (config.hidden_size % 2 != 0) reader.refuse("hidden_size", "even, for as many sines as cosines of the time");
   if (config.hidden_size % config.num_heads != 0) reader.refuse("num_heads", "a divisor of hidden_size");
   const auto& features = complete.at("num_distance_features");
@@ -96,6 +100,7 @@ ElementTransformerConfig read_element_config(const Value& complete, const std::s
     if (config.hidden_size % config.num_pair_heads != 0) reader.refuse("num_pair_heads", "a divisor of hidden_size");
   }
   if (!(config.distance_range > 0.0) || std::isinf(config.distance_range)) reader.refuse("distance_range", "a number above 0");
+  if (!(config.pair_gain >= 1.0) || std::isinf(config.pair_gain)) reader.refuse("pair_gain", "a number of at least 1");
   return config;
 }
 

@@ -11,7 +11,8 @@ from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 from torch import nn
 from torch.nn import functional as F
 
-DEFAULTS = dict(hidden_size=128, num_layers=6, num_heads=4, mlp_ratio=4, num_distance_features=0, distance_range=6.0, num_pair_heads=16)
+DEFAULTS = dict(hidden_size=128, num_layers=6, num_heads=4, mlp_ratio=4, num_distance_features=0, distance_range=6.0, num_pair_heads=16,
+                pair_gain=1.0)
 
 
 class Linear(nn.Module):
@@ -79,25 +80,26 @@ class Block(nn.Module):
 
 
 class Pairs(nn.Module):
-    def __init__(self, width, heads, features):
+    def __init__(self, width, heads, features, gain):
         super().__init__()
-        self.heads = heads
+        self.heads, self.gain = heads, gain
         self.to_qk = nn.Linear(width, 2 * width)
         self.distance_bias = nn.Linear(features, heads, bias=False)
         self.gate = nn.Linear(width, heads)
 
-    def forward(self, x, time, features, vector, present):
+    def forward(self, x, time, timestep, features, vector, present):
         b, m, _ = x.shape
         q, k = (part.view(b, m, self.heads, -1) for part in self.to_qk(x).chunk(2, -1))
         scores = torch.einsum("bihe,bjhe->bijh", q, k) / math.sqrt(q.shape[-1]) + self.distance_bias(features)
         w = (F.silu(scores) * self.gate(time)[:, None, None]).sum(-1) * present[:, None]
+        w = w * (1 / torch.sin(math.pi * timestep / 2000)).clamp(1, self.gain)[:, None, None]
         w = w / present.sum(1).clamp(min=1)[:, None, None]
         return (w.unsqueeze(-1) * (vector.unsqueeze(2) - vector.unsqueeze(1))).sum(2)
 
 
 class ElementTransformer(nn.Module):
     def __init__(self, num_classes, vector_dim, max_elements, hidden_size, num_layers, num_heads, mlp_ratio, num_distance_features,
-                 distance_range, num_pair_heads):
+                 distance_range, num_pair_heads, pair_gain):
         super().__init__()
         width, features = hidden_size, num_distance_features
         self.token_embedding = nn.Embedding(num_classes + 1, width)
@@ -110,7 +112,7 @@ class ElementTransformer(nn.Module):
         self.norm_out = Linear(width, 2 * width)
         self.proj_logits = nn.Linear(width, num_classes)
         self.proj_vector = nn.Linear(width, vector_dim)
-        self.pair = Pairs(width, num_pair_heads, features) if features else None
+        self.pair = Pairs(width, num_pair_heads, features, pair_gain) if features else None
         if features:
             self.register_buffer("centres", torch.linspace(0, distance_range, features), persistent=False)
 
@@ -135,14 +137,14 @@ class ElementTransformer(nn.Module):
         x = modulate(x, shift, scale)
         out = self.proj_vector(x)
         if self.pair is not None:
-            out = out + self.pair(x, time, features, vector, present)
+            out = out + self.pair(x, time, timestep, features, vector, present)
         return self.proj_logits(x) * present.unsqueeze(-1), out * present.unsqueeze(-1)
 
 
 CONFIGS = {
     "layouts": dict(num_classes=7, vector_dim=4, max_elements=12, hidden_size=48, num_layers=3, num_heads=3, mlp_ratio=2),
     "molecules": dict(num_classes=5, vector_dim=3, max_elements=11, hidden_size=64, num_layers=4, num_heads=4, num_distance_features=12,
-                      distance_range=5.0, num_pair_heads=8),
+                      distance_range=5.0, num_pair_heads=8, pair_gain=20.0),
 }
 
 

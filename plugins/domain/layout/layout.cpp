@@ -30,8 +30,8 @@ class LayoutDomain final : public elements::SetDomain {
   void options(Schema& schema) override {
     schema.choice("source", source_, {"generated", "coco", "rico", "lines"},
                   "Where pages come from: the built-in generator, COCO annotations, screens as RICO's JSON lines, or pages as JSON lines.");
-    schema.text("data", data_, "The file; relative ones are also looked for in ESPALIER_DATA.").operational();
-    schema.text("held_out_data", held_out_data_, "A file of held-out pages, where they are not a share of `data`.").operational();
+    schema.path("data", data_, "The file, or what ESPALIER_DATA holds by that name.").operational();
+    schema.path("held_out_data", held_out_data_, "A file of held-out pages, where they are not a share of `data`.").operational();
     schema.strings("class_names", read_.class_names, "The classes in order; empty: those of the file (generated: PubLayNet's five).");
     schema.flag("top_level_only", read_.top_level_only, "Of rico: leave out elements inside others.");
     schema.choice("on_error", on_error_, {"fail", "skip"}, "Pages and boxes that are wrong: stop, or leave them out and count them.");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,6 +41,8 @@ class Ddim final : public espalier::Sampler {
         .at_least(0.0)
         .at_most(1.0);
   }
+
+  std::map<std::string, espalier::PortUse> ports() const override { return {{"prior", espalier::PortUse::refused}}; }
 
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const override {
     if (prior != nullptr) throw ConfigError("sampler.ddim takes no prior: inverse noise correction is for flows; use sampler.euler");

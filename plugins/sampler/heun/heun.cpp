@@ -2,6 +2,8 @@
 #include <ATen/TensorOperators.h>
 
 #include <cstdint>
+#include <map>
+#include <string>
 
 #include "plugins/shared/flow/flow_sampler.h"
 #include "runtime/sdk/plugin.h"
@@ -13,6 +15,8 @@ using espalier::State;
 class Heun final : public espalier::flow::FlowSampler {
  public:
   Heun() : FlowSampler("sampler.heun") {}
+
+  std::map<std::string, espalier::PortUse> ports() const override { return {{"prior", espalier::PortUse::refused}}; }
 
  protected:
   // The last step is Euler's: at t = 1 there is no noise left, and no network was trained there.

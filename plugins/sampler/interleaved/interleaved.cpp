@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,6 +50,8 @@ class InterleavedSampler final : public espalier::Sampler {
                 "ReDeNoise: steps that the finished sample is noised again, and denoised; an index or a fraction of all steps. 0: none.");
     schema.integer("redenoise_repeats", redenoise_repeats_, "How often, each time with fresh noise.").at_least(1);
   }
+
+  std::map<std::string, espalier::PortUse> ports() const override { return {{"prior", espalier::PortUse::refused}}; }
 
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const override {
     if (prior != nullptr)

@@ -54,7 +54,8 @@ class Sft final : public Trainer {
         .at_least(0)
         .at_most(1);
     schema.strings("train_components", train_components_,
-                   "Components whose weights are trained (\"unet\", \"text_encoder\"); the others stay as they are.");
+                   "Components whose weights are trained: of pictures \"unet\" and \"text_encoder\", of element sets \"transformer\". The "
+                   "others stay.");
     schema.integer("checkpointing_steps", checkpointing_steps_, "Optimizer steps between checkpoints.").at_least(1).operational();
     schema.integer("logging_steps", logging_steps_, "Optimizer steps between points of the loss curve.").at_least(1).operational();
   }

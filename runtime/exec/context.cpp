@@ -27,16 +27,19 @@ std::filesystem::path Context::model_folder(const std::string& tag) {
 }
 
 std::shared_ptr<const Model> Context::model(const std::string& tag) {
-  const auto& digest = results.at(tag).digest;
-  if (const auto found = loaded.find(digest); found != loaded.end()) return found->second;
+  const auto& planned = results.at(tag).model;
+  const auto identity = model_identity(planned);
+  if (const auto found = loaded.find(identity); found != loaded.end()) return found->second;
   auto model = std::make_shared<Model>(spec.domain->load_model(model_folder(tag)));
-  if (model->info.digest != digest) {
+  if (model->info.digest != planned.digest) {
     throw StageError("the weights of '" + tag + "' changed while the pipeline ran (found " + model->info.digest.substr(0, 12) +
-                     ", planned " + digest.substr(0, 12) + "); run it again");
+                     ", planned " + planned.digest.substr(0, 12) + "); run it again");
   }
   for (auto& [name, tensor] : model->weights) tensor = tensor.to(device);
-  return loaded.emplace(digest, std::move(model)).first->second;
+  return loaded.emplace(identity, std::move(model)).first->second;
 }
+
+Hex model_identity(const ModelInfo& info) { return digest(info.to_value()); }
 
 void Context::check_stop() const {
   if (stop.stop_requested()) throw Stopped("stopped; what was done is in the cache, and the same command goes on from here");

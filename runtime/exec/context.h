@@ -28,8 +28,11 @@ struct Context {
   std::filesystem::path model_folder(const std::string& tag);
   void check_stop() const;  // throws Stopped
 
-  std::map<Hex, std::shared_ptr<const Model>> loaded{};  // by digest of the weights
+  std::map<Hex, std::shared_ptr<const Model>> loaded{};  // by model_identity()
 };
+
+// What tells models apart: equal weights (drawn from one seed, or in a copy of a folder) may be of other networks or processes.
+Hex model_identity(const ModelInfo& info);
 
 // Damaged entries were set aside: the plan must be made again.
 struct SetAside : std::runtime_error {

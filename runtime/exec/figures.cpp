@@ -74,13 +74,13 @@ class CachedSamples final : public SampleSet {
     const auto plan = plan::plan_stage(context_.spec, stage, context_.results, context_.store);
     std::map<Hex, std::string> tags;
     for (const auto& input : stage.inputs) {
-      for (const auto& tag : input.tags) tags.emplace(context_.results.at(tag).digest, tag);
+      for (const auto& tag : input.tags) tags.emplace(model_identity(context_.results.at(tag).model), tag);
     }
     const auto condition = context_.spec.conditions(stage).rows({0});
     double flops = 0;
     for (const auto& phase : plan.phases) {
       for (const auto& segment : phase.segments) {
-        const auto pass = pass_flops(context_, *context_.model(tags.at(segment.model.digest)), condition);
+        const auto pass = pass_flops(context_, *context_.model(tags.at(model_identity(segment.model))), condition);
         flops += pass.embed + pass.predict * static_cast<double>(sampler->network_evaluations(segment));
       }
     }

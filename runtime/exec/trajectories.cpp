@@ -24,12 +24,12 @@ using SegmentModels = std::vector<std::vector<std::shared_ptr<const Model>>>;
 SegmentModels load_models(Context& context, const plan::StagePlan& plan) {
   std::map<Hex, std::string> tags;
   for (const auto& input : plan.stage->inputs) {
-    for (const auto& tag : input.tags) tags.emplace(context.results.at(tag).digest, tag);
+    for (const auto& tag : input.tags) tags.emplace(model_identity(context.results.at(tag).model), tag);
   }
   SegmentModels models;
   for (const auto& phase : plan.phases) {
     auto& row = models.emplace_back();
-    for (const auto& segment : phase.segments) row.push_back(context.model(tags.at(segment.model.digest)));
+    for (const auto& segment : phase.segments) row.push_back(context.model(tags.at(model_identity(segment.model))));
   }
   return models;
 }

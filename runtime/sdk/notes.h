@@ -15,7 +15,7 @@ class Noted {
   virtual std::vector<std::string> notes() const = 0;  // lines for a person, of an opened plugin
 };
 
-// Those of `plugin`; none when it is not Noted.
+// Those of `plugin`, as UTF-8; none when it is not Noted.
 std::vector<std::string> notes_of(const Plugin& plugin);
 
 }  // namespace espalier

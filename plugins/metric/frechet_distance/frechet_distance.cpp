@@ -1,4 +1,5 @@
 // How far samples are from real pictures in a network's features: the Frechet distance and the kernel distance, against FLOPs an image.
+#include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -98,7 +99,7 @@ class FrechetDistance final : public Metric {
     const auto real = features.of(*examples, positions(*examples, features.dimensions(), input.key));
     std::vector<Point> points;
     for (std::size_t i = 0; i < input.samples.size(); ++i) {
-      points.push_back(compare(*input.samples[i], real, features));
+      points.push_back(compare(*input.samples[i], real, features, input));
       points.back().series = series_.empty() ? "samples" : series_[i];
     }
     const auto what = fmt::format("distance to '{}' ({}, resize {})", split_, features.network(), features.resize());
@@ -132,7 +133,7 @@ class FrechetDistance final : public Metric {
 
   // Of the real pictures, in a drawn order, so that any run of them is a fair sample of a split that is sorted.
   std::vector<std::uint64_t> positions(const Examples& examples, std::int64_t dimensions, const random::StreamKey& key) const {
-    const auto size = examples.size();
+    const auto size = examples.size() == 0 ? 0 : examples.distinct();
     if (size == 0 && count_ == 0)
       throw StageError("metric.frechet_distance: the split '" + split_ + "' is generated without end; say how many by the option count");
     if (size > 0 && count_ > size) {
@@ -155,11 +156,20 @@ class FrechetDistance final : public Metric {
                                  what, count, dimensions, least));
   }
 
-  static Point compare(const SampleSet& samples, const at::Tensor& real, const PictureFeatures& features) {
+  // Samples go round the conditions, so that neighbours may be of few of them; in a drawn order every run of rows is a fair sample.
+  static at::Tensor in_drawn_order(const at::Tensor& rows, const random::StreamKey& key) {
+    const auto size = static_cast<std::uint64_t>(rows.size(0));
+    std::vector<std::int64_t> order;
+    for (std::uint64_t i = 0; i < size; ++i) order.push_back(static_cast<std::int64_t>(random::shuffled_index(key, /*epoch=*/1, size, i)));
+    return rows.index_select(0, at::tensor(order, at::kLong));
+  }
+
+  static Point compare(const SampleSet& samples, const at::Tensor& real, const PictureFeatures& features, const MetricInput& input) {
     require("the samples of '" + samples.tag() + "'", samples.size(), features.dimensions());
     const double flops = samples.flops_per_sample();
     if (!(flops > 0.0)) throw StageError("metric.frechet_distance: '" + samples.tag() + "' was not sampled; name sampler stages");
-    const auto found = features.of(samples);
+    const bool conditional = input.domain->conditions(input.domain->splits().front()).size() > 1;
+    const auto found = conditional ? in_drawn_order(features.of(samples), input.key) : features.of(samples);
     return {samples.tag(), "", flops, frechet_distance::frechet_distance(found, real),
             frechet_distance::kernel_distance_in_subsets(found, real)};
   }
@@ -190,6 +200,6 @@ class FrechetDistance final : public Metric {
 
 ESPALIER_PLUGIN(plugin) {
   plugin.metric<FrechetDistance>(
-      "frechet_distance", /*numerics_version=*/1,
+      "frechet_distance", /*numerics_version=*/2,
       "Frechet and kernel distance of samples to real pictures in the features of a classifier or of Inception, against FLOPs an image.");
 }

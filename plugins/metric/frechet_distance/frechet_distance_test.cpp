@@ -1,6 +1,8 @@
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/tensor.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -93,7 +95,12 @@ TEST_F(FrechetDistance, IsTheDistanceOfTheRoundedPicturesFeatures) {
   const auto found = values(measure(input({{"drawn", sample, 2e6}})));
   const auto x = features(sample), y = features(real(0, 80, "held_out"));
   EXPECT_NEAR(found.at("frechet_distance.drawn"), frechet_distance::frechet_distance(x, y), 1e-9);
-  EXPECT_NEAR(found.at("kernel_distance.drawn"), frechet_distance::kernel_distance_in_subsets(x, y).value, 1e-9);
+  std::vector<std::int64_t> order;  // the toy domain has several conditions
+  for (std::uint64_t i = 0; i < 70; ++i) {
+    order.push_back(static_cast<std::int64_t>(random::shuffled_index({5, random::Purpose::evaluation}, 1, 70, i)));
+  }
+  const auto drawn = x.index_select(0, at::tensor(order, at::kLong));
+  EXPECT_NEAR(found.at("kernel_distance.drawn"), frechet_distance::kernel_distance_in_subsets(drawn, y).value, 1e-9);
   EXPECT_EQ(found.at("flops_per_image.drawn"), 2e6);
   EXPECT_NEAR(found.at("frechet_distance_of_real_halves"), frechet_distance::frechet_distance(y.narrow(0, 0, 40), y.narrow(0, 40, 40)),
               1e-9);
@@ -104,6 +111,67 @@ TEST_F(FrechetDistance, TellsRealPicturesFromDarkOnes) {
   EXPECT_LT(found.at("frechet_distance.real"), 0.05 * found.at("frechet_distance.dark"));
   EXPECT_LT(found.at("kernel_distance.real"), 0.05 * found.at("kernel_distance.dark"));
   EXPECT_LT(found.at("frechet_distance_of_real_halves"), 0.05 * found.at("frechet_distance.dark"));
+}
+
+// Half of the samples dark: over all pairs a quarter of the dark ones' distance, but a half where whole runs are dark or none.
+TEST_F(FrechetDistance, KernelRunsAreFairSamplesOfSortedPrompts) {
+  const auto sorted = at::cat({real(100, 200) - 0.4, real(300, 200)});
+  const auto found = values(measure(input({{"sorted", sorted, 1e6}})));
+  const double whole = frechet_distance::kernel_distance(features(sorted), features(real(0, 80, "held_out")));
+  EXPECT_NEAR(found.at("kernel_distance.sorted"), whole, 0.6 * whole);
+}
+
+// Few pictures, followed by their mirror images.
+class Mirrored final : public Examples {
+ public:
+  explicit Mirrored(std::uint64_t pictures) : pictures_(pictures) {}
+  std::int64_t size() const override { return 2 * distinct(); }
+  std::int64_t distinct() const override { return static_cast<std::int64_t>(pictures_); }
+  Hex digest() const override { return sha256("mirrored"); }
+  Batch at(const std::vector<std::uint64_t>& positions) const override {
+    auto plain = positions;
+    for (auto& position : plain) position %= pictures_;
+    auto batch = toy_->examples("train")->at(plain);
+    auto& sample = batch.state["sample"];
+    for (std::size_t row = 0; row < positions.size(); ++row) {
+      const auto turned = static_cast<std::int64_t>(row);
+      if (positions[row] >= pictures_) sample[turned].copy_(sample[turned].flip({2}).clone());
+    }
+    return batch;
+  }
+
+ private:
+  std::unique_ptr<Domain> toy_ = conformance::toy_domain();
+  std::uint64_t pictures_;
+};
+
+class MirroredDomain final : public Domain {
+ public:
+  void open(const DomainContext&) override {}
+  std::string sample_kind() const override { return toy_->sample_kind(); }
+  StateSpec state_spec() const override { return toy_->state_spec(); }
+  std::vector<std::string> splits() const override { return toy_->splits(); }
+  Conditions conditions(const std::string& split) const override { return toy_->conditions(split); }
+  std::unique_ptr<Examples> examples(const std::string&) const override { return std::make_unique<Mirrored>(40); }
+  Value decoder() const override { return toy_->decoder(); }
+  Sample decode(const State& state) const override { return toy_->decode(state); }
+  std::vector<Picture> draw(const Sample& sample) const override { return toy_->draw(sample); }
+  std::filesystem::path model_folder() const override { return {}; }
+  ModelInfo model_info(const std::filesystem::path&) const override { return {}; }
+  Model load_model(const std::filesystem::path&) const override { return {}; }
+  void save_model(const Model&, const std::filesystem::path&) const override {}
+
+ private:
+  std::unique_ptr<Domain> toy_ = conformance::toy_domain();
+};
+
+TEST_F(FrechetDistance, LeavesMirrorImagesOfRealPicturesOut) {
+  const MirroredDomain mirrored;
+  auto samples = input({{"drawn", real(60, 70), 1e6}});
+  samples.domain = &mirrored;
+  const double expected = frechet_distance::frechet_distance(features(real(60, 70)), features(real(0, 40)));
+  EXPECT_NEAR(values(measure(samples, {{"split", "train"}})).at("frechet_distance.drawn"), expected, 1e-9);
+  EXPECT_THAT([&] { measure(samples, {{"split", "train"}, {"count", 41}}); }, ThrowsMessage<StageError>(HasSubstr("has 40 pictures")));
 }
 
 TEST_F(FrechetDistance, DrawsEachSeriesByAscendingFlops) {

@@ -1,6 +1,7 @@
 #include "plugins/shared/training/training_loop.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/isfinite.h>
 #include <fmt/format.h>
 
 #include <cmath>
@@ -9,6 +10,8 @@
 
 namespace espalier::training {
 namespace {
+
+constexpr const char* kSince = "steps_since_point";  // in a checkpoint's state
 
 // One training run's moving parts.
 class Loop {
@@ -29,6 +32,7 @@ class Loop {
       if (stopping || step_ % settings_.checkpointing_steps == 0) save();
       if (stopping) throw Stopped(at_step() + " saved");
     }
+    check_finite();
   }
 
  private:
@@ -43,6 +47,8 @@ class Loop {
     optimizer_.load(checkpoint->tensors.at("optimizer"));
     objective_.load(*checkpoint);
     step_ = checkpoint->step;
+    const auto* since = checkpoint->state.find(kSince);
+    since_ = since ? since->as_integer() : step_ % settings_.logging_steps;
     input_.progress.advance(step_, "resumed");
   }
 
@@ -52,6 +58,7 @@ class Loop {
     for (const auto& [name, tensor] : parameters_) checkpoint.tensors["model"].emplace(name, tensor.detach().clone());
     checkpoint.tensors["optimizer"] = optimizer_.state();
     objective_.save(checkpoint);
+    checkpoint.state[kSince] = since_;  // the run that goes on may log at other steps
     input_.checkpoints.save(checkpoint);
   }
 
@@ -63,17 +70,28 @@ class Loop {
     optimizer_.step(rate);
     objective_.after_step(step_);
     ++step_;
+    ++since_;
     if (step_ % settings_.logging_steps == 0 || step_ == settings_.max_train_steps) log(rate);
     input_.progress.advance(1);
   }
 
   void log(double rate) {
-    const auto rest = step_ % settings_.logging_steps;
-    const auto values = objective_.curve_values({step_, rest == 0 ? settings_.logging_steps : rest, rate});
+    const auto values = objective_.curve_values({step_, since_, rate});
+    since_ = 0;
     if (!std::isfinite(values.front().second)) {
       throw StageError(at_step() + ": the loss is not finite; lower learning_rate or set max_grad_norm");
     }
     for (const auto& [name, value] : values) input_.curves.scalar(name, step_, value);
+  }
+
+  // The last step's loss is that of the weights before it.
+  void check_finite() const {
+    const at::NoGradGuard no_grad;
+    for (const auto& [name, tensor] : parameters_) {
+      if (!at::isfinite(tensor).all().item<bool>()) {
+        throw StageError(fmt::format("{}: the weights of '{}' are not finite; lower learning_rate or set max_grad_norm", at_step(), name));
+      }
+    }
   }
 
   const TrainerInput& input_;
@@ -81,7 +99,8 @@ class Loop {
   const LoopSettings& settings_;
   Objective& objective_;
   model::AdamW optimizer_;
-  std::int64_t step_ = 0;  // optimizer steps taken
+  std::int64_t step_ = 0;   // optimizer steps taken
+  std::int64_t since_ = 0;  // of them, those since the last point of the curves
 };
 
 }  // namespace

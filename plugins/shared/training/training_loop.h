@@ -52,7 +52,7 @@ class Objective {
 
 // Trains the parameters (leaves that require gradients) in place by AdamW, from the newest checkpoint or from where they are, up to
 // max_train_steps. The caller ends the progress. Throws Stopped after saving where a stop was asked for before the last step, and
-// StageError where a mean loss is not finite.
+// StageError where a mean loss or a weight at the end is not finite.
 void train(const TrainerInput& input, const NamedParameters& parameters, const LoopSettings& settings, Objective& objective);
 
 }  // namespace espalier::training

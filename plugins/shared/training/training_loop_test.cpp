@@ -55,12 +55,18 @@ struct Engine final : Checkpoints, CurveLog, StopToken {
   mutable int questions = 0;
 };
 
-void train(Slope& slope, Engine& engine, std::int64_t max_train_steps = 5) {
+struct How {
+  std::int64_t max_train_steps = 5;
+  std::int64_t logging_steps = 2;
+  double learning_rate = kRate;
+};
+
+void train(Slope& slope, Engine& engine, const How& how = {}) {
   const auto domain = conformance::toy_domain();
   const auto progress = make_silent_progress();
   const Model model;
-  LoopSettings settings{"trainer.slope", {}, max_train_steps, /*checkpointing_steps=*/2, /*logging_steps=*/2};
-  settings.optimization.adamw = {.learning_rate = kRate, .adam_weight_decay = 0.0};
+  LoopSettings settings{"trainer.slope", {}, how.max_train_steps, /*checkpointing_steps=*/2, how.logging_steps};
+  settings.optimization.adamw = {.learning_rate = how.learning_rate, .adam_weight_decay = 0.0};
   train({*domain, model, nullptr, 0, at::kCPU, engine, engine, *progress, engine}, slope.parameters, settings, slope);
 }
 
@@ -91,6 +97,16 @@ TEST(TrainingLoop, GoesOnAfterAStopAsIfItHadNot) {
     EXPECT_EQ(after.weight(), whole.weight());
     EXPECT_EQ(engine.curves, undisturbed.curves);
   }
+}
+
+// Of the steps 0 .. 4, the first point's 0 and 1 were logged; what is kept of step 2 is of the point that the second run logs at 4.
+TEST(TrainingLoop, GoesOnWithPointsAtOtherSteps) {
+  Engine engine;
+  engine.stop_at = 3;
+  Slope before, after;
+  EXPECT_THROW(train(before, engine), Stopped);
+  train(after, engine, {.logging_steps = 4});
+  EXPECT_THAT(engine.curves.at("steps"), ElementsAre(std::pair(2, 0.5), std::pair(4, 2.5), std::pair(5, 4.0)));
 }
 
 TEST(TrainingLoop, FinishesWhenAskedToStopAtTheLastStep) {
@@ -131,6 +147,13 @@ TEST(TrainingLoop, RefusesToGoOnWithoutAFiniteLoss) {
   Engine engine;
   EXPECT_THAT([&] { train(slope, engine); }, ThrowsMessage<StageError>(HasSubstr("trainer.slope: step 2: the loss is not finite")));
   EXPECT_TRUE(engine.curves.empty());
+}
+
+TEST(TrainingLoop, RefusesToEndWithWeightsThatAreNotFinite) {
+  Slope slope;  // the loss of the only step is that of the weights before it
+  Engine engine;
+  EXPECT_THAT([&] { train(slope, engine, {.max_train_steps = 1, .learning_rate = 1e39}); },
+              ThrowsMessage<StageError>(HasSubstr("trainer.slope: step 1: the weights of 'w' are not finite")));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <map>
+#include <set>
 
 #include "plugins/shared/classifier/network.h"
 #include "plugins/trainer/classifier/labelled_pictures.h"
@@ -47,7 +48,7 @@ class ClassifierTraining : public ::testing::Test {
 };
 
 // The toy domain with other facts.
-class Relabelled final : public Domain {
+class Relabelled : public Domain {
  public:
   explicit Relabelled(std::vector<Value> facts) : facts_(std::move(facts)) {}
   void open(const DomainContext&) override {}
@@ -117,6 +118,39 @@ TEST_F(ClassifierTraining, HalvesShareNoPicture) {
   EXPECT_EQ(right.label.sum().item<std::int64_t>(), 3);
   EXPECT_TRUE(left.image.equal(both.image.slice(0, 0, 6, 2)));
   EXPECT_TRUE(right.image.equal(both.image.slice(0, 1, 6, 2)));
+}
+
+// Five pictures whose label is their number, followed by copies of all.
+class Copied final : public Examples {
+ public:
+  std::int64_t size() const override { return 10; }
+  std::int64_t distinct() const override { return 5; }
+  Hex digest() const override { return sha256("copied"); }
+  Batch at(const std::vector<std::uint64_t>& positions) const override {
+    auto batch = conformance::toy_domain()->examples("train")->at(positions);
+    for (std::size_t row = 0; row < positions.size(); ++row) {
+      batch.facts[row] = Value::Map{{"label", static_cast<std::int64_t>(positions[row] % 5)}};
+    }
+    return batch;
+  }
+};
+
+TEST_F(ClassifierTraining, HalvesShareNoCopyOfAPicture) {
+  class CopiedDomain final : public Relabelled {
+   public:
+    CopiedDomain() : Relabelled(std::vector<Value>()) {}
+    std::unique_ptr<Examples> examples(const std::string&) const override { return std::make_unique<Copied>(); }
+  } const domain;
+  const auto seen = [&](const std::string& part) {
+    const LabelledPictures pictures(domain, "train", part, {});
+    const auto label = pictures.in_order(0, pictures.size()).label;
+    std::multiset<std::int64_t> labels;
+    for (std::int64_t i = 0; i < label.size(0); ++i) labels.insert(label[i].item<std::int64_t>());
+    return labels;
+  };
+  EXPECT_THAT(seen("even"), ElementsAre(0, 0, 2, 2, 4, 4));
+  EXPECT_THAT(seen("odd"), ElementsAre(1, 1, 3, 3));
+  EXPECT_THAT(seen("all"), ElementsAre(0, 0, 1, 1, 2, 2, 3, 3, 4, 4));
 }
 
 TEST_F(ClassifierTraining, TheHalvesClassifiersStartFromOtherWeights) {

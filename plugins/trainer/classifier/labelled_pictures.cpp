@@ -65,7 +65,9 @@ LabelledPictures::LabelledPictures(const Domain& domain, const std::string& spli
   if (part == "odd") offset_ = 1;
   const auto whole = static_cast<std::uint64_t>(examples_->size());
   if (whole == 0) return;
-  size_ = whole > offset_ ? (whole - offset_ + stride_ - 1) / stride_ : 0;
+  distinct_ = static_cast<std::uint64_t>(examples_->distinct());
+  own_ = distinct_ > offset_ ? (distinct_ - offset_ + stride_ - 1) / stride_ : 0;
+  size_ = own_ * (whole / distinct_);
   if (size_ == 0) {
     throw ConfigError(fmt::format("trainer.classifier: the part '{}' of the {} examples of '{}' is empty", part, whole, split));
   }
@@ -86,7 +88,7 @@ LabelledPictures::Batch LabelledPictures::in_order(std::uint64_t first, std::uin
 }
 
 LabelledPictures::Batch LabelledPictures::read(std::vector<std::uint64_t> rows) const {
-  for (auto& row : rows) row = stride_ * row + offset_;
+  for (auto& row : rows) row = size_ == 0 ? stride_ * row + offset_ : row / own_ * distinct_ + stride_ * (row % own_) + offset_;
   const auto examples = examples_->at(rows);
   std::vector<std::int64_t> labels;
   for (const auto& facts : examples.facts) labels.push_back(label_of(facts, "of an example"));

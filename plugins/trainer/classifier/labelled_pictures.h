@@ -13,7 +13,8 @@ namespace espalier::classifier {
 // condition lacks a label or a name, when a label has two names, or when a label below the largest has none.
 std::vector<std::string> class_names(const Domain& domain);
 
-// A part of a split's examples as pictures with labels: "all", or those at even or at odd positions, two disjoint halves.
+// A part of a split's examples as pictures with labels: "all", or those at even or at odd positions, two disjoint halves. A picture's
+// copies (turned, mirrored) are in its half.
 class LabelledPictures {
  public:
   // `order` shuffles each epoch. Throws ConfigError when the domain's samples are not images or the part is empty.
@@ -33,8 +34,9 @@ class LabelledPictures {
   Batch read(std::vector<std::uint64_t> rows) const;  // rows of the part
   const Domain& domain_;
   std::unique_ptr<Examples> examples_;
-  std::uint64_t stride_ = 1;  // row r of the part is example stride r + offset
+  std::uint64_t stride_ = 1;  // row r of the part is example stride r + offset, before copies begin
   std::uint64_t offset_ = 0;
+  std::uint64_t distinct_ = 0, own_ = 0;  // of a finite split: pictures before copies begin, and how many of them are the part's
   std::uint64_t size_ = 0;
   random::StreamKey order_;
 };

@@ -2,7 +2,6 @@
 // filter's selection.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/isfinite.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/where.h>
 
@@ -170,7 +169,6 @@ class Sft final : public Trainer {
       if (ema) {
         for (const auto& [name, tensor] : ema->averaged()) trained.weights[name] = tensor;
       }
-      check_finite(trained.weights);
       trained.info.digest = digest_weights(trained.weights);
       trained.info.last_step = input.selection ? options.intermediate_step_ : Step();
       trained.info.trained_num_steps = 0;
@@ -180,16 +178,6 @@ class Sft final : public Trainer {
       }
       input.progress.end();
       return trained;
-    }
-
-    // The last step's loss is that of the weights before it.
-    void check_finite(const Weights& trained) const {
-      for (const auto& [name, parameter] : parameters) {
-        if (!at::isfinite(trained.at(name)).all().item<bool>()) {
-          throw StageError(fmt::format("trainer.sft: step {}: the weights of '{}' are not finite; lower learning_rate or set max_grad_norm",
-                                       options.max_train_steps_, name));
-        }
-      }
     }
   };
 

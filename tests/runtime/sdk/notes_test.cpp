@@ -16,5 +16,15 @@ TEST(Notes, AreThoseOfWhoHasSome) {
   EXPECT_THAT(notes_of(Silent()), ::testing::IsEmpty());
 }
 
+struct Quoting final : Silent, Noted {
+  std::vector<std::string> notes() const override { return {"caf\xE9.smi: record 1", "caf\xC3\xA9.smi \"C\"\n"}; }
+};
+
+TEST(Notes, CanBeWrittenWhateverBytesTheyQuote) {
+  const auto notes = notes_of(Quoting());
+  EXPECT_THAT(notes, ::testing::ElementsAre("caf\xEF\xBF\xBD.smi: record 1", "caf\xC3\xA9.smi \"C\"\n"));
+  EXPECT_NO_THROW(to_json(Value::List(notes.begin(), notes.end())));
+}
+
 }  // namespace
 }  // namespace espalier

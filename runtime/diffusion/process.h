@@ -66,7 +66,7 @@ class NoiseProcess {
                                                         const GridPoint& to, double eta) const = 0;
 
   // The training loss of each sample, [B], differentiable through `predict`. Chooses a timestep a sample, noises `start` to it by the
-  // process's own forward kernel, and compares in the prediction's units with method.md's weight. Throws StageError when no training
+  // process's own forward kernel, and compares in the prediction's units, weighted as the process says. Throws StageError when no training
   // timestep is noisier than asked.
   virtual at::Tensor loss(const Predict& predict, const TrainingBatch& batch, random::Draws& draws) const = 0;
 };

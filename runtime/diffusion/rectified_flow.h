@@ -30,8 +30,8 @@ class RectifiedFlow final : public NoiseProcess {
   std::optional<at::Tensor> transition_log_prob(const State& x, const State& prediction, const State& next, const GridPoint& from,
                                                 const GridPoint& to, double eta) const override;
 
-  // method.md's `forward` loss from a state at t, with e the fresh noise and the sampling time s uniform on (0, bound), bound the smaller
-  // of the times that `reached` and `noisier_than` stand for:
+  // The `forward` loss of P-GRAFT from a state at t, with e the fresh noise and the sampling time s uniform on (0, bound), bound the
+  // smaller of the times that `reached` and `noisier_than` stand for:
   //   (sigma/D)^2 || prediction(X_s, s) - target ||^2 / elements,   X_s = (s/t) start + sigma e,   target = (D/sigma) e - start/t,
   //   sigma^2 = (1-s)^2 - (s(1-t)/t)^2,   D = (1-s) + s(1-t)^2/t^2.
   // A clean start (t = 1) makes it diffusers' MSE on e - x_0.

@@ -29,7 +29,7 @@ class VariancePreserving final : public NoiseProcess {
   std::optional<at::Tensor> transition_log_prob(const State& x, const State& prediction, const State& next, const GridPoint& from,
                                                 const GridPoint& to, double eta) const override;
 
-  // method.md's `forward` loss, with rho = abar_s / abar_reached, e the fresh noise and s uniform over the training timesteps strictly
+  // The `forward` loss of P-GRAFT, with rho = abar_s / abar_reached, e the fresh noise and s uniform over the training timesteps strictly
   // noisier than both `reached` and `noisier_than`:
   //   (1 - rho)/(1 - abar_s) || prediction(X_s, s) - target ||^2 / elements,  X_s = sqrt(rho) start + sqrt(1 - rho) e,
   // in the prediction's own units. A clean start (level {1, 0}) makes it diffusers' MSE on the target.

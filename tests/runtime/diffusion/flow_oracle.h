@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-// Rectified flows on Gaussian data, in closed form. Written from method.md's formulas alone, apart from the code under test.
+// Rectified flows on Gaussian data, in closed form. Written from the formulas alone, apart from the code under test.
 namespace espalier::flow_oracle {
 
 struct Gaussian {

@@ -81,7 +81,7 @@ State answer(const InterleavedConfig& config, const State& x, std::int64_t n) {
   return {{"token", at::zeros({x.at("token").size(0), 2, 2})}, {"vector", at::stack(eps, 1).unsqueeze(-1)}};
 }
 
-// The law after a reverse step from n: an affine map of both, and fresh noise where m > 1. Formulas of method.md.
+// The law after a reverse step from n: an affine map of both, and fresh noise where m > 1.
 Moments stepped_back(const InterleavedConfig& config, const Moments& law, std::int64_t n) {
   const auto answered = noised(config, kData, 0, n);
   Square map = {{{1.0, 0.0}, {0.0, 1.0}}};

@@ -19,7 +19,7 @@ struct Mixture {
   at::Tensor clean_mean(const at::Tensor& noisy, const at::Tensor& alpha_bar) const;  // E[x_0 | x_t], alpha_bar [B] or [1]
 };
 
-// Unnormalised p(x_0) E[ratio(X_t) | X_0 = x_0] with X_t ~ N(sqrt(abar) x_0, 1 - abar) and ratio = tuned_t / base_t: method.md's stitched
+// Unnormalised p(x_0) E[ratio(X_t) | X_0 = x_0] with X_t ~ N(sqrt(abar) x_0, 1 - abar) and ratio = tuned_t / base_t: the stitched
 // law.
 at::Tensor stitched_density(const Mixture& base, const Mixture& tuned, double alpha_bar, const at::Tensor& x);
 

@@ -1,4 +1,4 @@
-// method.md, section 3 and 8: what GRAFT, P-GRAFT and stitched sampling draw from, on a mixture whose scores are exact (eta = 1, N = 1000).
+// What GRAFT, P-GRAFT and stitched sampling draw from, on a mixture whose scores are exact (eta = 1, N = 1000).
 #include <ATen/ops/bincount.h>
 #include <ATen/ops/bucketize.h>
 #include <ATen/ops/linspace.h>

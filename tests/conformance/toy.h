@@ -1,8 +1,11 @@
 #pragma once
 
 #include <atomic>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "runtime/sdk/domain.h"
 
@@ -13,6 +16,28 @@ namespace espalier::conformance {
 // state "sample" [B, 3, 8, 8]; kind "image"; condition "label" [B] int64 (empty: 2); facts {"label": 0 or 1, "class": "left" or "right"};
 // text "left 0", "right 1", ... Endless examples. Decoding maps [-1, 1] to [0, 1]. It offers no model folder.
 std::unique_ptr<Domain> toy_domain();
+
+// Another domain under a changed answer or two: passes everything on, but has no model folder of its own. For tests that derive from it.
+class ForwardingDomain : public Domain {
+ public:
+  explicit ForwardingDomain(std::shared_ptr<Domain> domain = toy_domain()) : domain_(std::move(domain)) {}
+  void open(const DomainContext&) override {}
+  std::string sample_kind() const override { return domain_->sample_kind(); }
+  StateSpec state_spec() const override { return domain_->state_spec(); }
+  std::vector<std::string> splits() const override { return domain_->splits(); }
+  Conditions conditions(const std::string& split) const override { return domain_->conditions(split); }
+  std::unique_ptr<Examples> examples(const std::string& split) const override { return domain_->examples(split); }
+  Value decoder() const override { return domain_->decoder(); }
+  Sample decode(const State& state) const override { return domain_->decode(state); }
+  std::vector<Picture> draw(const Sample& sample) const override { return domain_->draw(sample); }
+  std::filesystem::path model_folder() const override { return {}; }
+  ModelInfo model_info(const std::filesystem::path& folder) const override { return domain_->model_info(folder); }
+  Model load_model(const std::filesystem::path& folder) const override { return domain_->load_model(folder); }
+  void save_model(const Model& model, const std::filesystem::path& folder) const override { domain_->save_model(model, folder); }
+
+ private:
+  std::shared_ptr<Domain> domain_;
+};
 
 // predict: scale x + bias[label] + slope t / 1000, elementwise, so that no sample's bits depend on its batch. Counts the rows it is asked
 // for.

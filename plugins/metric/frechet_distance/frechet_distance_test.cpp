@@ -145,24 +145,9 @@ class Mirrored final : public Examples {
   std::uint64_t pictures_;
 };
 
-class MirroredDomain final : public Domain {
+class MirroredDomain final : public conformance::ForwardingDomain {
  public:
-  void open(const DomainContext&) override {}
-  std::string sample_kind() const override { return toy_->sample_kind(); }
-  StateSpec state_spec() const override { return toy_->state_spec(); }
-  std::vector<std::string> splits() const override { return toy_->splits(); }
-  Conditions conditions(const std::string& split) const override { return toy_->conditions(split); }
   std::unique_ptr<Examples> examples(const std::string&) const override { return std::make_unique<Mirrored>(40); }
-  Value decoder() const override { return toy_->decoder(); }
-  Sample decode(const State& state) const override { return toy_->decode(state); }
-  std::vector<Picture> draw(const Sample& sample) const override { return toy_->draw(sample); }
-  std::filesystem::path model_folder() const override { return {}; }
-  ModelInfo model_info(const std::filesystem::path&) const override { return {}; }
-  Model load_model(const std::filesystem::path&) const override { return {}; }
-  void save_model(const Model&, const std::filesystem::path&) const override {}
-
- private:
-  std::unique_ptr<Domain> toy_ = conformance::toy_domain();
 };
 
 TEST_F(FrechetDistance, LeavesMirrorImagesOfRealPicturesOut) {

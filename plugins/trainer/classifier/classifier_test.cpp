@@ -48,29 +48,17 @@ class ClassifierTraining : public ::testing::Test {
 };
 
 // The toy domain with other facts.
-class Relabelled : public Domain {
+class Relabelled : public conformance::ForwardingDomain {
  public:
   explicit Relabelled(std::vector<Value> facts) : facts_(std::move(facts)) {}
-  void open(const DomainContext&) override {}
-  std::string sample_kind() const override { return toy_->sample_kind(); }
-  StateSpec state_spec() const override { return toy_->state_spec(); }
   std::vector<std::string> splits() const override { return {"train"}; }
   Conditions conditions(const std::string& split) const override {
-    auto conditions = toy_->conditions(split).first(static_cast<std::int64_t>(facts_.size()));
+    auto conditions = ForwardingDomain::conditions(split).first(static_cast<std::int64_t>(facts_.size()));
     conditions.facts = facts_;
     return conditions;
   }
-  std::unique_ptr<Examples> examples(const std::string& split) const override { return toy_->examples(split); }
-  Value decoder() const override { return toy_->decoder(); }
-  Sample decode(const State& state) const override { return toy_->decode(state); }
-  std::vector<Picture> draw(const Sample& sample) const override { return toy_->draw(sample); }
-  std::filesystem::path model_folder() const override { return {}; }
-  ModelInfo model_info(const std::filesystem::path&) const override { return {}; }
-  Model load_model(const std::filesystem::path&) const override { return {}; }
-  void save_model(const Model&, const std::filesystem::path&) const override {}
 
  private:
-  std::unique_ptr<Domain> toy_ = conformance::toy_domain();
   std::vector<Value> facts_;
 };
 

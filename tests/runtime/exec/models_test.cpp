@@ -13,24 +13,10 @@ namespace {
 namespace fs = std::filesystem;
 
 // A domain whose folders are named by a process; their weights are drawn from one seed.
-class FoldersDomain final : public Domain {
+class FoldersDomain final : public conformance::ForwardingDomain {
  public:
-  void open(const DomainContext&) override {}
-  std::string sample_kind() const override { return toy_->sample_kind(); }
-  StateSpec state_spec() const override { return toy_->state_spec(); }
-  std::vector<std::string> splits() const override { return toy_->splits(); }
-  Conditions conditions(const std::string& split) const override { return toy_->conditions(split); }
-  std::unique_ptr<Examples> examples(const std::string& split) const override { return toy_->examples(split); }
-  Value decoder() const override { return toy_->decoder(); }
-  Sample decode(const State& state) const override { return toy_->decode(state); }
-  std::vector<Picture> draw(const Sample& sample) const override { return toy_->draw(sample); }
-  fs::path model_folder() const override { return {}; }
   ModelInfo model_info(const fs::path& folder) const override { return load_model(folder).info; }
   Model load_model(const fs::path& folder) const override { return conformance::toy_model(1, folder.string()); }
-  void save_model(const Model&, const fs::path&) const override {}
-
- private:
-  std::unique_ptr<Domain> toy_ = conformance::toy_domain();
 };
 
 TEST(Models, OfEqualWeightsAreToldApartByTheirProcess) {

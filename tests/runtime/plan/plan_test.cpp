@@ -5,6 +5,7 @@
 
 #include "fake_pipeline.h"
 #include "runtime/base/errors.h"
+#include "tests/conformance/toy.h"
 
 namespace espalier::plan {
 namespace {
@@ -128,28 +129,8 @@ TEST(Plan, TellsTheWorkAhead) {
 }
 
 TEST(Plan, RefusesAModelThatTheDomainDoesNotName) {
-  class Folderless final : public Domain {
-   public:
-    explicit Folderless(std::shared_ptr<Domain> domain) : domain_(std::move(domain)) {}
-    void open(const DomainContext&) override {}
-    std::string sample_kind() const override { return domain_->sample_kind(); }
-    StateSpec state_spec() const override { return domain_->state_spec(); }
-    std::vector<std::string> splits() const override { return domain_->splits(); }
-    Conditions conditions(const std::string& split) const override { return domain_->conditions(split); }
-    std::unique_ptr<Examples> examples(const std::string& split) const override { return domain_->examples(split); }
-    Value decoder() const override { return domain_->decoder(); }
-    Sample decode(const State& state) const override { return domain_->decode(state); }
-    std::vector<Picture> draw(const Sample& sample) const override { return domain_->draw(sample); }
-    std::filesystem::path model_folder() const override { return {}; }
-    ModelInfo model_info(const std::filesystem::path& folder) const override { return domain_->model_info(folder); }
-    Model load_model(const std::filesystem::path& folder) const override { return domain_->load_model(folder); }
-    void save_model(const Model& model, const std::filesystem::path& folder) const override { domain_->save_model(model, folder); }
-
-   private:
-    std::shared_ptr<Domain> domain_;
-  };
   Fake fake;
-  fake.spec.domain = std::make_shared<Folderless>(fake.spec.domain);
+  fake.spec.domain = std::make_shared<conformance::ForwardingDomain>(fake.spec.domain);
   try {
     plan_all(fake, FakeIndex());
     FAIL() << "the domain has no model";

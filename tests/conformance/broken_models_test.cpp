@@ -112,40 +112,29 @@ class FlawedExamples final : public Examples {
   std::string flaw_;
 };
 
-class FlawedDomain final : public Domain {
+class FlawedDomain final : public ForwardingDomain {
  public:
   explicit FlawedDomain(std::string flaw) : flaw_(std::move(flaw)) {}
-  void open(const DomainContext& context) override { toy_->open(context); }
-  std::string sample_kind() const override { return toy_->sample_kind(); }
-  StateSpec state_spec() const override { return toy_->state_spec(); }
-  std::vector<std::string> splits() const override { return toy_->splits(); }
   Conditions conditions(const std::string& split) const override {
-    if (flaw_ == "any split" && split != "train") return toy_->conditions("held_out");
-    auto out = toy_->conditions(flaw_ == "overlap" && split == "held_out" ? "train" : split);
+    if (flaw_ == "any split" && split != "train") return ForwardingDomain::conditions("held_out");
+    auto out = ForwardingDomain::conditions(flaw_ == "overlap" && split == "held_out" ? "train" : split);
     if (flaw_ == "null") out.null_tensors.clear();
     if (flaw_ == "unstable") out.text[0] += std::to_string(++calls);
     return out;
   }
   std::unique_ptr<Examples> examples(const std::string& split) const override {
-    return std::make_unique<FlawedExamples>(toy_->examples(split), flaw_);
+    return std::make_unique<FlawedExamples>(ForwardingDomain::examples(split), flaw_);
   }
-  Value decoder() const override { return toy_->decoder(); }
   Sample decode(const State& state) const override {
-    auto out = toy_->decode(state);
+    auto out = ForwardingDomain::decode(state);
     if (flaw_ == "decode batch") out.tensors["image"] = out.tensors["image"] / out.tensors["image"].max();
     if (flaw_ == "range") out.tensors["image"] = out.tensors["image"] * 2.0;
     return out;
   }
-  std::vector<Picture> draw(const Sample& sample) const override { return toy_->draw(sample); }
-  std::filesystem::path model_folder() const override { return {}; }
-  ModelInfo model_info(const std::filesystem::path& folder) const override { return toy_->model_info(folder); }
-  Model load_model(const std::filesystem::path& folder) const override { return toy_->load_model(folder); }
-  void save_model(const Model& model, const std::filesystem::path& folder) const override { toy_->save_model(model, folder); }
 
  private:
   static inline int calls = 0;
   std::string flaw_;
-  std::unique_ptr<Domain> toy_ = toy_domain();
 };
 
 template <class T>

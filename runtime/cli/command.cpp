@@ -19,7 +19,7 @@ namespace espalier::cli {
 const std::vector<Command>& commands() {
   static const std::vector<Command> table = {
       {"run", "run a pipeline; what the cache holds is reused", run},
-      {"validate", "check a pipeline file and everything it names", validate},
+      {"validate", "check a pipeline file: keys, plugins, options, inputs, and the domain", validate},
       {"plan", "say what would run, what would be reused, and why", plan},
       {"explain", "say what each stage's key is, and how it differs from the nearest entry", explain},
       {"work", "compute one shard's blocks of sampling and scoring", work},

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <ctime>
 
+#include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/pipeline.h"
@@ -23,6 +24,13 @@ std::filesystem::path new_run_folder(const config::PipelineSpec& spec) {
   auto folder = spec.runs_path / spec.name / time;
   for (int i = 2; std::filesystem::exists(folder); ++i) folder = spec.runs_path / spec.name / fmt::format("{}-{}", time, i);
   return folder;
+}
+
+// Before the work: a report that cannot be written is no end of a day of sampling.
+void make_runs_folder(const config::PipelineSpec& spec) {
+  std::error_code error;
+  std::filesystem::create_directories(spec.runs_path / spec.name, error);
+  if (error) throw ConfigError((spec.runs_path / spec.name).string() + ": cannot make the folder of the reports: " + error.message());
 }
 
 std::string interval(const exec::FigureRecord& figure) {
@@ -56,6 +64,7 @@ int run(const Args& args) {
   const SignalStop stop;
   const auto progress = common.progress();
   const auto pipeline = load_pipeline(common);
+  make_runs_folder(pipeline.spec);
   const auto store = open_store(pipeline.spec);
   const auto record = exec::run(pipeline.spec, pipeline.catalog, *store, *progress, stop, options);
   const auto page = report::write(record, new_run_folder(pipeline.spec));

@@ -204,6 +204,26 @@ std::vector<StageSpec> in_order(const std::vector<Draft>& drafts, Problems& prob
   return ordered;
 }
 
+namespace {
+
+void check_one_source(const Draft& draft, Problems& problems) {
+  if (draft.spec.kind->kind != "trainer" || !draft.spec.input("selection") || !draft.spec.input("examples")) return;
+  problems.add(draft.spec.where, fmt::format("{}: has both inputs `selection` and `examples`; it trains on one of them", draft.subject));
+}
+
+// An inverted example has no condition of a split, which a reward is given.
+void check_rewarded(const Draft& draft, const std::vector<Draft>& drafts, Problems& problems) {
+  const StageInput* samples = draft.spec.kind->kind == "reward" ? draft.spec.input("samples") : nullptr;
+  if (samples == nullptr) return;
+  for (const Draft& other : drafts) {
+    if (other.spec.tag != samples->tags.front() || other.spec.kind->kind == "sampler") continue;
+    problems.add(draft.spec.where, fmt::format("{}: its input `samples` names '{}', a {}; a reward judges the samples of a sampler stage",
+                                               draft.subject, other.spec.tag, other.spec.type));
+  }
+}
+
+}  // namespace
+
 void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain, const std::string& domain_type,
                           const plugin::Catalog& catalog, Problems& problems) {
   const std::vector<std::string> splits = domain.splits();
@@ -215,6 +235,8 @@ void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain
       problems.add(draft.node->find("type")->where, fmt::format("{}: {} takes samples of kind '{}', but {} gives '{}'", draft.subject,
                                                                 spec.type, entry->takes, domain_type, domain.sample_kind()));
     }
+    check_rewarded(draft, drafts, problems);
+    check_one_source(draft, problems);
     const auto* filter = dynamic_cast<const Filter*>(spec.plugin.get());
     if (filter != nullptr && filter->needs_keys() && !domain.has_canonical_keys()) {
       problems.add(draft.node->find("type")->where, fmt::format("{}: {} compares samples by their canonical keys, but {} gives none",

@@ -55,6 +55,11 @@ class CachedSamples final : public SampleSet {
 
   State states(std::int64_t steps_remaining, std::int64_t first, std::int64_t count) const override {
     if (first < 0 || count < 0 || first + count > result_.count) throw InternalError("rows beyond the view of stage '" + tag_ + "'");
+    const auto& stage = *context_.spec.find(tag_);
+    if (steps_remaining == grid().num_steps() && stage.kind->kind == "sampler" && stage.input("prior") == nullptr) {
+      throw StageError("stage '" + tag_ +
+                       "' keeps no noise, which is drawn again from the seed; name a noise_corrector stage, whose noise was found");
+    }
     std::map<std::string, std::vector<at::Tensor>> parts;
     for (std::int64_t row = first; row < first + count;) {
       const auto block = read_steps(context_, result_, static_cast<std::uint64_t>(row / block_size_), {steps_remaining});
@@ -116,8 +121,10 @@ MetricInput metric_input(Context& context, const config::StageSpec& stage) {
       } else if (port.port == "model") {
         input.model = context.model(tag);
       } else {
-        input.scores[port.port].push_back(
-            {tag, read_view_scores(context, tag), view_conditions(context, *context.spec.find(tag), context.results.at(tag).count)});
+        const auto& scored = *context.spec.find(tag);
+        input.scores[port.port].push_back({tag, read_view_scores(context, tag),
+                                           view_conditions(context, scored, context.results.at(tag).count),
+                                           context.spec.conditions(plan::samples_stage(context.spec, scored)).digest()});
       }
     }
   }

@@ -57,17 +57,19 @@ Redraw::Redraw(const std::vector<Link>& chain) : chain_(chain) {
   names_.resize(whole_.size());
   shared_.resize(whole_.size());
   const auto asks = std::find_if(chain.begin(), chain.end(), needs_keys);
-  if (asks != chain.end()) share_keys(asks->whole);
+  const bool by_condition =
+      std::all_of(chain.begin(), chain.end(), [](const Link& link) { return !needs_keys(link) || link.filter->by_condition(); });
+  if (asks != chain.end()) share_keys(asks->whole, by_condition);
 }
 
-void Redraw::share_keys(const FilterInput& whole) {
+void Redraw::share_keys(const FilterInput& whole, bool by_condition) {
   std::map<std::string, std::string> names;  // filters may only compare keys, and short ones are cheap to copy
   std::map<std::pair<std::int64_t, std::string>, std::vector<std::size_t>> copies;
   for (std::size_t row = 0; row < whole_.size(); ++row) {
     const auto& key = whole.canonical_key[whole_[row]];
     if (key.empty()) continue;
     names_[row] = names.emplace(key, "k" + std::to_string(names.size())).first->second;
-    copies[{whole.condition[whole_[row]], key}].push_back(row);
+    copies[{by_condition ? whole.condition[whole_[row]] : 0, key}].push_back(row);
   }
   for (const auto& [key, rows] : copies) {
     for (const auto row : rows) shared_[row] = rows.size() > 1;

@@ -41,7 +41,7 @@ class Redraw {
     double part, other;  // two uniform draws: where in its score's stretch, and where among those that share a score
     bool again;          // drawn before in this view
   };
-  void share_keys(const FilterInput& whole);
+  void share_keys(const FilterInput& whole, bool by_condition);
   void add(const Drawn& drawn, std::int64_t condition, View& view) const;
 
   const std::vector<Link>& chain_;
@@ -50,7 +50,7 @@ class Redraw {
   std::map<std::int64_t, std::vector<std::size_t>> conditions_;  // their rows
   std::vector<std::vector<Reach>> reach_;                        // [link][row]
   std::vector<std::string> names_;                               // of each row's key, short; "" none
-  std::vector<bool> shared_;                                     // whether others of the condition have its key
+  std::vector<bool> shared_;  // whether others have its key, of the condition or, where a filter compares across conditions, of all
 };
 
 }  // namespace espalier::exec

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <ctime>
+#include <functional>
 
+#include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
 #include "runtime/exec/context.h"
 #include "runtime/exec/device.h"
@@ -45,6 +47,19 @@ Work compute(Context& context, const plan::StagePlan& plan) {
   throw InternalError("an unknown kind of stage");
 }
 
+// Errors of a stage's work say which stage it is; a pipeline may have several of a type. A stop and the cache's own are of no stage.
+Work compute_told(Context& context, const plan::StagePlan& plan) {
+  try {
+    return compute(context, plan);
+  } catch (const Stopped&) {
+    throw;
+  } catch (const CacheError&) {
+    throw;
+  } catch (const Error& error) {
+    throw plan::told_of(*plan.stage, error);
+  }
+}
+
 // NaN and infinite rewards are never selected; too many of them mean that the reward is broken.
 void check_scores(Context& context, const config::StageSpec& stage) {
   const auto scores = read_view_scores(context, stage.tag);
@@ -81,7 +96,7 @@ StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chr
   auto record = start_record(plan, seconds_since(begun));
   const auto start = std::chrono::steady_clock::now();
   if (plan.action == plan::Action::run) {
-    const auto work = compute(context, plan);
+    const auto work = compute_told(context, plan);
     record.samples_run = work.samples;
     record.network_evaluations = work.network_evaluations;
     plan = plan_here(context, stage);
@@ -108,25 +123,63 @@ void keep_account(std::vector<StageRecord>& accounts, StageRecord record) {
   }
 }
 
-Value provenance(const Context& context, const plugin::Catalog& catalog) {
+// The libraries of the pipeline's plugins, and the bytes that ran: read before the first stage, for a long run may outlive a rebuild.
+Value libraries_of(const Context& context, const plugin::Catalog& catalog) {
   Value libraries;
   for (const auto& entry : catalog.entries()) {
     const auto used = std::any_of(context.spec.stages.begin(), context.spec.stages.end(),
                                   [&](const auto& stage) { return stage.type == entry.kind + "." + entry.name; }) ||
                       context.spec.domain_type == entry.kind + "." + entry.name;
-    if (used) libraries[entry.kind + "." + entry.name] = entry.library;
+    if (used) libraries[entry.kind + "." + entry.name] = Value::Map{{"library", entry.library}, {"sha256", digest_file(entry.library)}};
   }
+  return libraries;
+}
+
+Value provenance(const Context& context, Value libraries) {
   Value::List notes;
   for (auto& note : notes_of(*context.spec.domain)) notes.emplace_back(std::move(note));
   char host[256] = {};
   gethostname(host, sizeof host - 1);
-  return Value::Map{{"version", ESPALIER_VERSION},
-                    {"numerics_class", numerics_class(context.device, 1)},
-                    {"workers", context.workers()},
-                    {"host", std::string(host)},
-                    {"cache", context.store.root().string()},
-                    {"plugins", libraries},
-                    {"domain_notes", std::move(notes)}};
+  return Value::Map{{"version", ESPALIER_VERSION},        {"numerics_class", numerics_class(context.device, 1)},  // of sampling and scoring
+                    {"training_threads", usable_cores()}, {"workers", context.workers()},
+                    {"host", std::string(host)},          {"cache", context.store.root().string()},
+                    {"plugins", std::move(libraries)},    {"domain_notes", std::move(notes)}};
+}
+
+// A shard's part of a stage; returns the blocks computed.
+std::int64_t work_on(Context& context, const config::StageSpec& stage) {
+  context.check_stop();
+  const auto plan = plan_here(context, stage);
+  const auto gives = stage.kind->gives;
+  const bool shared = gives == ResultKind::trajectories || gives == ResultKind::scores;
+  if (!plan.pending.empty()) {
+    context.progress.say("stage '" + stage.tag + "': left for later (" + plan.because + ")");
+    return 0;
+  }
+  std::int64_t blocks = 0;
+  if (shared && plan.action == plan::Action::run) {
+    blocks = compute_told(context, plan).samples / plan::samples_stage(context.spec, stage).sampler.block_size;
+  }
+  const auto after = shared ? plan_here(context, stage) : plan;
+  if (after.action == plan::Action::reuse) {
+    context.results.insert_or_assign(stage.tag, *after.result);
+  } else {
+    context.progress.say("stage '" + stage.tag + "': " + after.because + ", left to other shards or to `run`");
+  }
+  return blocks;
+}
+
+// Repeats a pass over the plan until the cache holds: what one finds damaged is set aside, and the next computes it again.
+void until_undamaged(Context& context, const std::function<void()>& pass) {
+  for (int passes = 1;; ++passes) {
+    try {
+      return pass();
+    } catch (const SetAside& damage) {
+      if (passes == kMostPasses) throw CacheError(std::string("the cache keeps failing: ") + damage.what());
+      context.progress.say(std::string("set aside and computed again: ") + damage.what());
+      context.results.clear();
+    }
+  }
 }
 
 }  // namespace
@@ -134,34 +187,25 @@ Value provenance(const Context& context, const plugin::Catalog& catalog) {
 Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cache::Store& store, Progress& progress, const StopToken& stop,
            const RunOptions& options) {
   const auto begun = std::chrono::steady_clock::now();
-  Record record;
-  record.started = now_utc();
+  const auto started = now_utc();
   plan::make(spec, store);  // what is wrong anywhere in the plan is told before a second is spent on the first stage
   Context context{spec, store, progress, stop, options, open_device(spec.device)};
-  for (int pass = 1;; ++pass) {
-    try {
-      for (const auto& stage : spec.stages) keep_account(record.stages, run_stage(context, stage, begun));
-      describe_results(context, record);
-      break;
-    } catch (const SetAside& damage) {
-      if (pass == kMostPasses) throw CacheError(std::string("the cache keeps failing: ") + damage.what());
-      progress.say(std::string("set aside and computed again: ") + damage.what());
-      context.results.clear();
-      record.figures.clear();
-      record.curves.clear();
-      record.plots.clear();
-      record.laws.clear();
-      record.scores.clear();
-      record.galleries.clear();
-      record.samples.clear();
-    }
-  }
+  auto libraries = libraries_of(context, catalog);
+  std::vector<StageRecord> accounts;
+  Record record;
+  until_undamaged(context, [&] {
+    for (const auto& stage : spec.stages) keep_account(accounts, run_stage(context, stage, begun));
+    record = {};
+    record.stages = accounts;
+    describe_results(context, record);
+  });
+  record.started = started;
   record.name = spec.name;
   record.seed = spec.seed;
   record.pipeline_file = spec.origin;
   record.pipeline_text = spec.text;
   record.overrides = spec.overrides;
-  record.provenance = provenance(context, catalog);
+  record.provenance = provenance(context, std::move(libraries));
   record.seconds = seconds_since(begun);
   return record;
 }
@@ -170,26 +214,9 @@ std::int64_t work(const config::PipelineSpec& spec, cache::Store& store, Progres
                   const RunOptions& options) {
   Context context{spec, store, progress, stop, options, open_device(spec.device)};
   std::int64_t blocks = 0;
-  for (const auto& stage : spec.stages) {
-    context.check_stop();
-    const auto plan = plan_here(context, stage);
-    const auto gives = stage.kind->gives;
-    const bool shared = gives == ResultKind::trajectories || gives == ResultKind::scores;
-    if (!plan.pending.empty()) {
-      progress.say("stage '" + stage.tag + "': left for later (" + plan.because + ")");
-      continue;
-    }
-    if (shared && plan.action == plan::Action::run) {
-      const auto done = compute(context, plan);
-      blocks += done.samples / plan::samples_stage(spec, stage).sampler.block_size;
-    }
-    const auto after = shared ? plan_here(context, stage) : plan;
-    if (after.action == plan::Action::reuse) {
-      context.results.insert_or_assign(stage.tag, *after.result);
-    } else {
-      progress.say("stage '" + stage.tag + "': " + after.because + ", left to other shards or to `run`");
-    }
-  }
+  until_undamaged(context, [&] {
+    for (const auto& stage : spec.stages) blocks += work_on(context, stage);
+  });
   return blocks;
 }
 
@@ -198,13 +225,15 @@ std::map<std::string, double> probe(const config::PipelineSpec& spec, cache::Sto
   const RunOptions options;
   Context context{spec, store, *silent, stop, options, open_device(spec.device)};
   std::map<std::string, double> seconds;
-  for (const auto& stage : spec.stages) {
-    const auto plan = plan_here(context, stage);
-    if (stage.kind->kind == "sampler" && plan.pending.empty() && plan.action == plan::Action::run) {
-      seconds[stage.tag] = time_evaluation(context, plan) * static_cast<double>(plan.network_evaluations);
+  until_undamaged(context, [&] {
+    for (const auto& stage : spec.stages) {
+      const auto plan = plan_here(context, stage);
+      if (stage.kind->kind == "sampler" && plan.pending.empty() && plan.action == plan::Action::run) {
+        seconds[stage.tag] = time_evaluation(context, plan) * static_cast<double>(plan.network_evaluations);
+      }
+      if (plan.result) context.results.insert_or_assign(stage.tag, *plan.result);
     }
-    if (plan.result) context.results.insert_or_assign(stage.tag, *plan.result);
-  }
+  });
   return seconds;
 }
 

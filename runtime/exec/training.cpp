@@ -106,7 +106,9 @@ void compute_model(Context& context, const plan::StagePlan& plan) {
   const auto folder = context.store.new_folder();
   context.spec.domain->save_model(trained, folder);
   write_durable(folder / "espalier.json", to_json(trained.info.to_value(), 1) + "\n");
-  const Value info = Value::Map{{"model", trained.info.to_value()}, {"curves", curves_value(journal.curves())}};
+  const Value info = Value::Map{{"model", trained.info.to_value()},
+                                {"curves", curves_value(journal.curves())},
+                                {"numerics_class", numerics_class(context.device, usable_cores())}};
   context.store.publish_result("model", plan.key, plan.request, info, folder);
   context.store.remove_checkpoints(plan.key);
 }

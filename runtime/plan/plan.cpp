@@ -1,6 +1,7 @@
 #include "runtime/plan/plan.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "runtime/base/errors.h"
@@ -10,6 +11,7 @@ namespace espalier::plan {
 namespace {
 
 constexpr std::int64_t kDefaultRecordedSteps = 8;
+constexpr std::int64_t kMostBlocks = 1'000'000;  // of one view: the plan has an entry for each
 
 // What a stage reads of recorded states besides the sample itself: a trainer of its selection's trajectories, a metric of its samples.
 std::vector<Step> read_by(const config::PipelineSpec& spec, const config::StageSpec& stage, const config::StageSpec& sampler) {
@@ -44,6 +46,10 @@ std::string count_of(std::size_t count, const char* noun) { return std::to_strin
 // Which blocks of the view lack a step asked for, and what a block not yet there is to hold.
 void plan_blocks(const std::map<std::uint64_t, cache::BlockStatus>& have, const std::set<std::int64_t>& fresh, StagePlan& plan) {
   const auto block_size = plan.stage->sampler.block_size;
+  if (plan.result->count / block_size >= kMostBlocks) {
+    throw ConfigError(std::to_string(plan.result->count) + " trajectories in blocks of " + std::to_string(block_size) + " are more than " +
+                      std::to_string(kMostBlocks) + " blocks; take fewer, or a larger block_size");
+  }
   plan.blocks = (plan.result->count + block_size - 1) / block_size;
   std::size_t lacking_steps = 0;
   for (std::uint64_t block = 0; block < static_cast<std::uint64_t>(plan.blocks); ++block) {
@@ -88,7 +94,12 @@ void plan_trajectories(const config::PipelineSpec& spec, const Results& results,
   plan.phases = sampler.phases(models_of(stage, results), prior ? &results.at(prior->tags.front()).model : nullptr);
   plan.request = recipe(spec, stage, plan.phases);
   plan.key = digest(plan.request);
-  plan.result = trajectories_result(plan, spec.conditions(stage).size() * stage.sampler.samples_per_condition);
+  const auto conditions = spec.conditions(stage).size();
+  if (conditions > 0 && stage.sampler.samples_per_condition > std::numeric_limits<std::int64_t>::max() / conditions) {
+    throw ConfigError("samples_per_condition = " + std::to_string(stage.sampler.samples_per_condition) + " for " +
+                      std::to_string(conditions) + " conditions are more trajectories than can be counted; take fewer");
+  }
+  plan.result = trajectories_result(plan, conditions * stage.sampler.samples_per_condition);
   plan.samples = plan.result->count;
 
   const auto num_steps = plan.result->grid.num_steps();
@@ -205,10 +216,16 @@ StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& 
       default:
         plan_entry(spec, results, index, plan);
     }
-  } catch (const ConfigError& error) {
-    throw ConfigError(stage.where.to_string() + ": stage '" + stage.tag + "': " + error.what());
+  } catch (const Error& error) {
+    throw told_of(stage, error);
   }
   return plan;
+}
+
+Error told_of(const config::StageSpec& stage, const Error& error) {
+  const std::string message = error.what(), who = "stage '" + stage.tag + "'";
+  if (message.find(who) != std::string::npos) return error;
+  return {error.code(), stage.where.to_string() + ": " + who + ": " + message};
 }
 
 std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index& index) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/errors.h"
 #include "runtime/cache/index.h"
 #include "runtime/plan/requests.h"
 
@@ -39,6 +40,9 @@ struct StagePlan {
 
 // Plans one stage whose inputs' results are in `results`; a missing one makes it pending. Pure: asks only the index.
 StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results, const cache::Index& index);
+
+// The same error, with file, line and the stage's tag before its message where it does not name the stage.
+Error told_of(const config::StageSpec& stage, const Error& error);
 
 // The whole pipeline, in the order of the stages.
 std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index& index);

@@ -14,6 +14,7 @@ struct ScoredView {
   std::string tag;                      // of the reward stage
   std::vector<double> score;            // [N]
   std::vector<std::int64_t> condition;  // [N]
+  Hex conditions = {};                  // digest of the split's conditions, which `condition` counts
 };
 
 // The first `size()` trajectories of a stage: sampled ones, or the inverted noises of a noise corrector.

@@ -20,6 +20,8 @@ struct RewardContext {
 
 class Reward : public Plugin {
  public:
+  // A reward takes no model unless it says so: naming one in vain would make other scores of the same numbers.
+  std::map<std::string, PortUse> ports() const override { return {{"model", PortUse::refused}}; }
   // Once, before score(): loads what is needed. Throws ConfigError or DataError.
   virtual void open(const RewardContext& context) { (void)context; }
   // What the numbers depend on besides options and inputs (a digest of weights named by path); enters the key of scores. Called unopened.

@@ -112,6 +112,7 @@ std::vector<Segment> stitch(const std::vector<ModelInfo>& models, std::int64_t n
   std::vector<std::int64_t> ends;
   for (const auto& model : models) ends.push_back(range_end(model, num_steps));
   std::vector<Segment> segments;
+  std::vector<bool> used(models.size());
   std::size_t user = models.size();
   for (std::int64_t step = num_steps; step > 0; --step) {  // the transition from `step` to the one below
     std::size_t first = 0;
@@ -125,6 +126,14 @@ std::vector<Segment> stitch(const std::vector<ModelInfo>& models, std::int64_t n
     if (first != user) segments.push_back({models[first], step, step});
     user = first;
     segments.back().last = step - 1;
+    used[first] = true;
+  }
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    if (used[i] || ends[i] == 0 || ends[i] == num_steps) continue;  // for all steps, or for none
+    throw ConfigError(
+        fmt::format("the model {} is for the steps above {} of {}, but one named before it takes them all; name it first, as in "
+                    "inputs = {{ model = [\"<tuned>\", \"domain\"] }}",
+                    models[i].digest.substr(0, 12), ends[i], num_steps));
   }
   return segments;
 }

@@ -1,6 +1,7 @@
 """Damage is found, set aside and computed again; a cache that cannot be used is refused."""
 import os
 import resource
+import shutil
 import subprocess
 import unittest
 
@@ -28,6 +29,15 @@ class Damage(driver.PipelineTest):
                         for word in ("--set", f"{model}_samples.samples_per_condition=3")))
         self.assertLessEqual(set(blocks), set(self.blocks()))
         self.assertLessEqual(models.items(), self.models().items())
+        self.call("cache", "verify", "--deep", pipeline=None)
+
+    def test_a_shard_makes_a_damaged_block_again(self):
+        self.call("work")
+        self.damage(sorted(self.cache.glob("sets/*/*/data/*.h5"))[0])
+        for scores in self.cache.glob("sets/*/*/scores"):
+            shutil.rmtree(scores)
+        self.call("work")
+        self.assertIn("set aside and computed again", self.stderr)
         self.call("cache", "verify", "--deep", pipeline=None)
 
     def test_an_unknown_format_is_refused(self):

@@ -57,6 +57,21 @@ class NoiseCorrection(driver.PipelineTest):
         self.assertIn("did not converge, above max_unconverged_fraction", self.stderr)
         self.assertIn("num_inference_steps", self.stderr)
 
+    def test_what_inversions_are_not_for_is_refused(self):
+        text = PIPELINE.read_text()
+        pipeline = self.folder / "other.toml"
+        pipeline.write_text(text + '\n[[stage]]\ntag = "judged"\ntype = "reward.classifier"\n'
+                                   'inputs = { samples = "inversions", model = "features" }\n')
+        self.call("validate", pipeline=pipeline, code=2)
+        self.assertIn("stage 'judged'", self.stderr)
+        self.assertIn("a reward judges the samples of a sampler stage", self.stderr)
+        pipeline.write_text(text.replace('inputs = { samples = "inversions", model = "corrector" }',
+                                         'inputs = { samples = "base_samples" }'))
+        self.call("run", "--quiet", pipeline=pipeline, code=1)
+        self.assertIn("stage 'noise'", self.stderr)
+        self.assertIn("stage 'base_samples' keeps no noise", self.stderr)
+        self.assertNotIn("damaged", self.stderr)
+
     def test_a_model_that_is_no_flow_is_refused(self):
         text = PIPELINE.read_text()
         vp = self.folder / "vp"

@@ -79,7 +79,7 @@ TEST_F(ModelFolder, NamesEveryMissingPiece) {
   fs::remove(folder_ / "tokenizer/merges.txt");
   EXPECT_THAT([&] { read(); },
               ThrowsMessage<DataError>(AllOf(HasSubstr("tokenizer/merges.txt, scheduler/scheduler_config.json"), Not(HasSubstr("unet")))));
-  EXPECT_THAT([&] { read_model(folder_ / "none", kTrained); }, ThrowsMessage<DataError>(HasSubstr("no such model folder")));
+  EXPECT_THAT([&] { read_model(folder_ / "none", kTrained); }, ThrowsMessage<ConfigError>(HasSubstr("no such model folder")));
 }
 
 TEST_F(ModelFolder, AComponentWithoutWeightsIsDrawnOnlyWhereAllowed) {

@@ -74,7 +74,7 @@ TEST_F(ModelFolder, KeepsModelsThatAreNoDenoisers) {
 TEST_F(ModelFolder, NamesWhatIsMissing) {
   fs::remove(folder_ / kSchedulerConfig);
   EXPECT_THAT([&] { read(); }, ThrowsMessage<DataError>(HasSubstr("missing: scheduler/scheduler_config.json")));
-  EXPECT_THAT([&] { read_model(folder_ / "none", kTrained); }, ThrowsMessage<DataError>(HasSubstr("no such model folder")));
+  EXPECT_THAT([&] { read_model(folder_ / "none", kTrained); }, ThrowsMessage<ConfigError>(HasSubstr("no such model folder")));
 }
 
 TEST_F(ModelFolder, RefusesWhatDoesNotFitThePictures) {

@@ -20,7 +20,7 @@ constexpr std::int64_t kBatch = 64;
 constexpr std::int64_t kRowsPerDimension = 4;  // below, a covariance is mostly noise
 constexpr double kLeastVariance = 1e-6;
 constexpr double kNormal95 = 1.959963984540054;
-constexpr std::uint32_t kRound = 5;  // of the key; two_sample has 1 to 4
+constexpr std::uint32_t kRound = 5;  // of the key; two_sample and inversions have others
 
 TensorMap batch_of(const TensorMap& tensors, std::int64_t first, std::int64_t count, at::Device device) {
   TensorMap out;

@@ -14,7 +14,8 @@
 namespace espalier::noise_diagnostics {
 namespace {
 
-constexpr std::int64_t kRows = 512;  // read at once
+constexpr std::int64_t kRows = 512;       // read at once
+constexpr std::uint32_t kOrderRound = 6;  // of the key; two_sample and flow_loss have others
 
 at::Tensor certificate(const State& state, const char* name, const SampleSet& samples) {
   const auto found = state.find(name);
@@ -60,6 +61,40 @@ Inversions read_inversions(const SampleSet& samples, const StateSpec& spec) {
   out.contraction = at::cat(parts[inversion::kContraction]);
   out.iterations = at::cat(parts[inversion::kIterations]);
   return out;
+}
+
+FairSample fair_sample(const Inversions& inversions, const Examples& examples, const random::StreamKey& key) {
+  const bool endless = examples.size() == 0;
+  const auto end = endless ? inversions.row.end() : std::lower_bound(inversions.row.begin(), inversions.row.end(), examples.distinct());
+  const auto count = static_cast<std::uint64_t>(end - inversions.row.begin());
+  if (count == 0)
+    throw StageError("metric.noise_diagnostics: all inversions that converged are of examples shown before, as a mirror image is");
+  auto stream = key;
+  stream.round = kOrderRound;
+  FairSample fair;
+  std::vector<std::int64_t> order;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    order.push_back(static_cast<std::int64_t>(random::shuffled_index(stream, /*epoch=*/0, count, i)));
+    fair.row.push_back(inversions.row[static_cast<std::size_t>(order.back())]);
+  }
+  fair.noise = inversions.noise.index_select(0, at::tensor(order, at::kLong));
+  return fair;
+}
+
+State unflattened(const at::Tensor& noise, const StateSpec& spec) {
+  State state;
+  std::int64_t column = 0;
+  for (const auto& [name, field] : spec) {
+    std::vector<std::int64_t> shape{noise.size(0)};
+    std::int64_t width = 1;
+    for (const auto size : field.shape) {
+      shape.push_back(size);
+      width *= size;
+    }
+    state.emplace(name, noise.narrow(1, column, width).reshape(shape).to(field.dtype));
+    column += width;
+  }
+  return state;
 }
 
 std::vector<double> finite_sorted(const at::Tensor& values) {

@@ -16,6 +16,18 @@ struct Inversions {
 // Throws StageError when `samples` is no inversion or none of them converged.
 Inversions read_inversions(const SampleSet& samples, const StateSpec& spec);
 
+// The noises of the examples that are not another one over again (a mirror image), in a drawn order: any run of them is a fair sample,
+// though a data set is sorted. Noises of two images of one picture are not independent.
+struct FairSample {
+  at::Tensor noise;               // [k, D]
+  std::vector<std::int64_t> row;  // [k], as Inversions::row
+};
+// Throws StageError where no inversion of such an example converged.
+FairSample fair_sample(const Inversions& inversions, const Examples& examples, const random::StreamKey& key);
+
+// [n, D], fields side by side, as states again.
+State unflattened(const at::Tensor& noise, const StateSpec& spec);
+
 // The finite values of a tensor, ascending.
 std::vector<double> finite_sorted(const at::Tensor& values);
 

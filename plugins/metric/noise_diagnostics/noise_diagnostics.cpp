@@ -2,11 +2,11 @@
 // classifier, and what a corrector's flow makes of them against the best Gaussian.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,7 +28,7 @@ using espalier::noise_diagnostics::Inversions;
 namespace diagnostics = espalier::noise_diagnostics;
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-constexpr std::int64_t kJudgedShare = 10;  // the last tenth of the noises is what losses are judged on
+constexpr std::int64_t kJudgedShare = 10;  // a tenth of the noises is what losses are judged on
 
 Figure plain(const std::string& name, double value) { return {name, value, kNone, kNone}; }
 
@@ -59,7 +59,7 @@ std::vector<Figure> certificates(const Inversions& inversions) {
 class NoiseDiagnostics final : public espalier::Metric {
  public:
   void options(espalier::Schema& schema) override {
-    schema.text("split", split_, "With a model whose network takes conditions: the split that was inverted.");
+    schema.text("split", split_, "The split that was inverted: says which of its examples are mirror images, and their conditions.");
     schema.integer("classifier_samples", classifier_.samples, "Noises at most for the two-sample classifier; half train it, half test it.")
         .at_least(4);
     schema.integer("classifier_steps", classifier_.train_steps, "Optimizer steps of the two-sample classifier, 128 rows each.").at_least(1);
@@ -68,6 +68,10 @@ class NoiseDiagnostics final : public espalier::Metric {
 
   std::map<std::string, espalier::PortUse> ports() const override {
     return {{"samples", espalier::PortUse::needed}, {"scores", espalier::PortUse::refused}, {"baseline", espalier::PortUse::refused}};
+  }
+
+  espalier::Value identity(const espalier::Domain& domain) const override {
+    return espalier::Value::Map{{"examples", domain.examples(split_)->digest()}};
   }
 
   std::vector<espalier::Step> recorded_steps() const override { return {espalier::Step(1.0)}; }
@@ -80,51 +84,50 @@ class NoiseDiagnostics final : public espalier::Metric {
     const at::NoGradGuard no_grad;
     const auto& samples = *input.samples.front();
     const auto inversions = diagnostics::read_inversions(samples, input.domain->state_spec());
+    const auto examples = inverted_examples(input, samples, inversions.row.front());
+    const auto fair = diagnostics::fair_sample(inversions, *examples, input.key);
     auto figures = certificates(inversions);
     const auto add = [&](const std::vector<Figure>& more) { figures.insert(figures.end(), more.begin(), more.end()); };
     add(diagnostics::steps_figures(inversions));
-    add(diagnostics::moments(inversions.noise));
-    add({plain("radial_distance", diagnostics::radial_distance(inversions.noise)),
-         plain("radial_distance_expected", 1.36 / std::sqrt(static_cast<double>(inversions.noise.size(0)))),
-         diagnostics::two_sample_accuracy(inversions.noise, classifier_, input.key)});
-    add(losses(input, samples, inversions));
+    add({plain("distinct", static_cast<double>(fair.row.size()))});
+    add(diagnostics::moments(fair.noise));
+    add({plain("radial_distance", diagnostics::radial_distance(fair.noise)),
+         plain("radial_distance_expected", 1.36 / std::sqrt(static_cast<double>(fair.noise.size(0)))),
+         diagnostics::two_sample_accuracy(fair.noise, classifier_, input.key)});
+    add(losses(input, fair, *examples));
     auto plots = diagnostics::steps_plots(inversions);
-    plots.push_back(diagnostics::radial_plot(inversions.noise));
+    plots.push_back(diagnostics::radial_plot(fair.noise));
     return {figures, plots};
   }
 
  private:
-  std::vector<Figure> losses(const MetricInput& input, const espalier::SampleSet& samples, const Inversions& inversions) const {
-    const auto n = inversions.noise.size(0), judged = std::max<std::int64_t>(1, n / kJudgedShare);
-    if (n < 2) return {};
-    std::vector<Figure> figures{
-        diagnostics::gaussian_loss(inversions.noise.narrow(0, 0, n - judged), inversions.noise.narrow(0, n - judged, judged))};
-    if (!input.model) return figures;
-    const std::vector<std::int64_t> rows(inversions.row.end() - judged, inversions.row.end());
-    State states;
-    const auto all = samples.states(samples.grid().num_steps(), rows.front(), rows.back() - rows.front() + 1);
-    const auto which = at::tensor(rows, at::kLong) - rows.front();
-    for (const auto& [name, field] : input.domain->state_spec()) states.emplace(name, all.at(name).index_select(0, which));
-    figures.push_back(
-        diagnostics::corrector_loss(*input.model, states, conditions(input, samples, rows), loss_repeats_, input.key, input.device));
-    return figures;
+  // The examples of the split, which `row` was inverted of: examples were inverted in order.
+  std::unique_ptr<espalier::Examples> inverted_examples(const MetricInput& input, const espalier::SampleSet& samples,
+                                                        std::int64_t row) const {
+    auto examples = input.domain->examples(split_);
+    const bool there = examples->size() == 0 || row < examples->size();
+    if (there && is_example(samples.states(0, row, 1), examples->at({static_cast<std::uint64_t>(row)}).state)) return examples;
+    throw StageError("metric.noise_diagnostics: stage '" + samples.tag() + "' did not invert the split '" + split_ +
+                     "'; set option split to the one inverted");
   }
 
-  // Of those rows; the examples were inverted in order.
-  espalier::TensorMap conditions(const MetricInput& input, const espalier::SampleSet& samples,
-                                 const std::vector<std::int64_t>& rows) const {
-    const auto splits = input.domain->splits();
-    if (input.domain->conditions(splits.front()).tensors.empty()) return {};
-    const auto batch = input.domain->examples(split_)->at({rows.begin(), rows.end()});
-    for (const auto& [name, tensor] : batch.state) {
-      const auto first = samples.states(0, rows.front(), 1).at(name)[0], expected = tensor[0];
-      const auto difference = (first - expected).to(at::kDouble), size = expected.to(at::kDouble);
-      if (difference.square().mean().item<double>() > 0.01 * size.square().mean().item<double>()) {
-        throw StageError("metric.noise_diagnostics: stage '" + samples.tag() + "' did not invert the split '" + split_ +
-                         "', whose conditions the model would be given; set option split to the one inverted");
-      }
-    }
-    return batch.condition;
+  static bool is_example(const State& state, const State& example) {
+    return std::all_of(example.begin(), example.end(), [&](const auto& field) {
+      const auto expected = field.second.to(at::kDouble), difference = state.at(field.first).to(at::kDouble) - expected;
+      return difference.square().mean().template item<double>() <= 0.01 * expected.square().mean().template item<double>();
+    });
+  }
+
+  std::vector<Figure> losses(const MetricInput& input, const diagnostics::FairSample& fair, const espalier::Examples& examples) const {
+    const auto n = fair.noise.size(0), judged = std::max<std::int64_t>(1, n / kJudgedShare);
+    if (n < 2) return {};
+    const auto last = fair.noise.narrow(0, n - judged, judged);
+    std::vector<Figure> figures{diagnostics::gaussian_loss(fair.noise.narrow(0, 0, n - judged), last)};
+    if (!input.model) return figures;
+    const auto condition = examples.at({fair.row.end() - judged, fair.row.end()}).condition;
+    figures.push_back(diagnostics::corrector_loss(*input.model, diagnostics::unflattened(last, input.domain->state_spec()), condition,
+                                                  loss_repeats_, input.key, input.device));
+    return figures;
   }
 
   std::string split_ = "train";
@@ -135,6 +138,6 @@ class NoiseDiagnostics final : public espalier::Metric {
 }  // namespace
 
 ESPALIER_PLUGIN(plugin) {
-  plugin.metric<NoiseDiagnostics>("noise_diagnostics", /*numerics_version=*/1,
+  plugin.metric<NoiseDiagnostics>("noise_diagnostics", /*numerics_version=*/2,
                                   "Certificates of inversions, how far their noises are from N(0, I), and the corrector's loss on them.");
 }

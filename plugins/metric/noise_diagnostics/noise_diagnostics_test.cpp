@@ -23,9 +23,32 @@ constexpr const char* kType = "metric.noise_diagnostics";
 constexpr std::int64_t kCount = 240, kSteps = 4;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
+// Examples whose second half repeats the first.
+class Twice final : public Examples {
+ public:
+  explicit Twice(std::unique_ptr<Examples> examples) : examples_(std::move(examples)) {}
+  std::int64_t size() const override { return kCount; }
+  std::int64_t distinct() const override { return kCount / 2; }
+  Hex digest() const override { return examples_->digest(); }
+  Batch at(const std::vector<std::uint64_t>& positions) const override { return examples_->at(positions); }
+
+ private:
+  std::unique_ptr<Examples> examples_;
+};
+
+class TwiceDomain final : public ForwardingDomain {
+ public:
+  std::unique_ptr<Examples> examples(const std::string& split) const override {
+    return std::make_unique<Twice>(ForwardingDomain::examples(split));
+  }
+};
+
 // Inversions of the toy domain's first examples: noise of a chosen spread, certificates by formula, every eighth not converged.
 class MadeUp final : public SampleSet {
  public:
+  // The noises of the second half are those of the first.
+  void narrow_second_half() { noise_["sample"].narrow(0, kCount / 2, kCount / 2).mul_(0.7); }
+  void repeat() { noise_["sample"].narrow(0, kCount / 2, kCount / 2).copy_(noise_["sample"].narrow(0, 0, kCount / 2)); }
   explicit MadeUp(double spread = 1.0) : grid_(toy_model(1, "rectified_flow").process->grid(kSteps)) {
     std::vector<std::uint64_t> positions;
     for (std::uint64_t i = 0; i < kCount; ++i) positions.push_back(i);
@@ -116,6 +139,29 @@ TEST(NoiseDiagnostics, TellsNormalNoisesFromOthers) {
   EXPECT_LT(narrow.at("gaussian_loss").value, normal.at("gaussian_loss").value - 0.2);
 }
 
+// A classifier that has seen the other half's noises knows them again, though they are normal.
+TEST(NoiseDiagnostics, TheTwoSampleTestSeesNoExampleTwice) {
+  const auto repeated = std::make_shared<MadeUp>();
+  repeated->repeat();
+  Study study(repeated);
+  EXPECT_GT(study.figures().at("classifier_accuracy").low, 0.5);
+  study.domain = std::make_unique<TwiceDomain>();
+  study.input.domain = study.domain.get();
+  const auto figures = study.figures();
+  EXPECT_EQ(figures.at("distinct").value, 105);
+  EXPECT_LT(figures.at("classifier_accuracy").low, 0.5);
+  EXPECT_NEAR(figures.at("radial_distance_expected").value, 1.36 / std::sqrt(105), 1e-12);
+}
+
+// Of a set whose second half is another class, contiguous groups of noises differ more than groups drawn do.
+TEST(NoiseDiagnostics, TakesASortedSetInADrawnOrder) {
+  const auto sorted = std::make_shared<MadeUp>();
+  sorted->narrow_second_half();
+  const auto variance = Study(sorted).figures({{"classifier_steps", 10}}).at("noise_variance");
+  EXPECT_NEAR(variance.value, 0.5 * (1.0 + 0.49), 0.02);
+  EXPECT_NEAR(variance.high - variance.value, 1.96 * 0.255 / std::sqrt(210), 0.02);
+}
+
 TEST(NoiseDiagnostics, ShowsTheHardestStepAndTheRadialLaw) {
   const auto plots = make<Metric>(plugin(kType), {{"classifier_steps", 10}})->measure(Study(std::make_shared<MadeUp>()).input).plots;
   ASSERT_EQ(plots.size(), 4U);
@@ -128,7 +174,7 @@ TEST(NoiseDiagnostics, ShowsTheHardestStepAndTheRadialLaw) {
 }
 
 // A network that predicts 0 has the loss E (eps - z)^2 = 1 + E z^2.
-TEST(NoiseDiagnostics, GivesTheCorrectorsLossOnTheLastTenth) {
+TEST(NoiseDiagnostics, GivesTheCorrectorsLossOnATenth) {
   auto model = toy_model(1, "rectified_flow");
   for (auto& [name, tensor] : model.weights) tensor = at::zeros_like(tensor);
   Study study(std::make_shared<MadeUp>(0.7), std::make_shared<const Model>(model));

@@ -75,7 +75,7 @@ class RewardSummary final : public espalier::Metric {
 
   // Sample i against the baseline's sample i: the same prompt, and the same noise where both were sampled with one seed.
   static std::vector<double> differences(const ScoredView& view, const ScoredView& baseline) {
-    if (view.condition != baseline.condition) {
+    if (view.condition != baseline.condition || view.conditions != baseline.conditions) {
       throw StageError(
           fmt::format("metric.reward_summary: '{}' ({} scores) and the baseline '{}' ({} scores) are not of the same prompts in the "
                       "same order; sample both with the same split and samples_per_condition",

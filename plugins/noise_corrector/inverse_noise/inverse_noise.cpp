@@ -122,7 +122,8 @@ class InverseNoise final : public espalier::NoiseCorrector {
  public:
   void options(espalier::Schema& schema) override {
     schema.integer("num_inference_steps", num_inference_steps_, "Euler steps N of the sampling that is inverted; sample with as many.")
-        .at_least(1);
+        .at_least(1)
+        .at_most(1e5);
     schema.number("tolerance", solver_.tolerance, "Root mean square of a step's residual y + h v(y) - x from which on it has converged.")
         .above(0.0);
     schema.integer("max_iterations", solver_.max_iterations, "Network evaluations a step before its example counts as not converged.")

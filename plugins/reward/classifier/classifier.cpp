@@ -21,6 +21,8 @@ class ClassifierReward final : public Reward {
     schema.path("model", model_, "Folder of a classifier (config.json, model.safetensors), instead of the input `model`.").operational();
   }
 
+  std::map<std::string, PortUse> ports() const override { return {}; }  // it takes a model
+
   // The weights enter the key by their digest, not by the folder's name. A classifier made by a stage is in the key as an input.
   Value identity() const override {
     if (model_.empty()) return Value();

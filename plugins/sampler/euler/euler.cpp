@@ -64,6 +64,10 @@ class Euler final : public espalier::flow::FlowSampler {
                       "one",
                       who, weights.substr(0, 12), digests));
     }
+    if (guidance_scale() != 1.0) {
+      throw ConfigError(fmt::format("{} makes the noise of sampling without guidance, and guidance_scale is {}; set guidance_scale = 1.0",
+                                    who, guidance_scale()));
+    }
     const auto steps = prior.corrects.at("num_inference_steps").as_integer();
     if (steps != num_inference_steps()) {
       throw ConfigError(fmt::format(

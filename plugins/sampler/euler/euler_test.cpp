@@ -78,7 +78,7 @@ TEST(Euler, IsEulersMethodUnderGuidance) {
 TEST(EulerWithPrior, StartsExactlyWhereThePriorEnded) {
   const auto base = flow();
   const auto prior = corrector_of(*base, 4);
-  const auto sampler = euler({{"num_inference_steps", 4}, {"prior_num_inference_steps", 3}, {"guidance_scale", 2.5}});
+  const auto sampler = euler({{"num_inference_steps", 4}, {"prior_num_inference_steps", 3}});
   const auto phases = sampler->phases({base->info}, &prior->info);
   ASSERT_EQ(phases.size(), 2U);
   EXPECT_EQ(phases[0].start, "noise");
@@ -89,23 +89,23 @@ TEST(EulerWithPrior, StartsExactlyWhereThePriorEnded) {
 
   const auto corrected = run(*sampler, phases, {{prior}, {base}});
   EXPECT_EQ(corrected.steps, (std::vector<std::int64_t>{4, 3, 2, 1, 0})) << "the last phase alone is recorded";
-  const auto alone = euler({{"num_inference_steps", 3}});  // no guidance: a prior has none
+  const auto alone = euler({{"num_inference_steps", 3}});
   const auto prior_end = run(*alone, alone->phases({prior->info}, nullptr), {{prior}}).states.back();
   EXPECT_TRUE(corrected.states.front().equal(prior_end));
   EXPECT_TRUE(prior_end.allclose(by_hand(*prior, noise(), 3, 1.0), 1e-5, 1e-5));
-  EXPECT_TRUE(corrected.states.back().allclose(by_hand(*base, prior_end, 4, 2.5), 1e-5, 1e-5));
+  EXPECT_TRUE(corrected.states.back().allclose(by_hand(*base, prior_end, 4, 1.0), 1e-5, 1e-5));
 }
 
-TEST(EulerWithPrior, CostsItsOwnStepsWithoutGuidance) {
+TEST(EulerWithPrior, CostsItsOwnSteps) {
   const auto base = flow();
   const auto prior = corrector_of(*base, 4);
-  const auto sampler = euler({{"num_inference_steps", 4}, {"prior_num_inference_steps", 3}, {"guidance_scale", 2.5}});
+  const auto sampler = euler({{"num_inference_steps", 4}, {"prior_num_inference_steps", 3}});
   const auto phases = sampler->phases({base->info}, &prior->info);
   EXPECT_EQ(sampler->network_evaluations(phases[0].segments.front()), 3);
-  EXPECT_EQ(sampler->network_evaluations(phases[1].segments.front()), 8);
+  EXPECT_EQ(sampler->network_evaluations(phases[1].segments.front()), 4);
   run(*sampler, phases, {{prior}, {base}});
   EXPECT_EQ(dynamic_cast<const ToyNetwork&>(*prior->network).rows(), 3 * 3);
-  EXPECT_EQ(dynamic_cast<const ToyNetwork&>(*base->network).rows(), 3 * 8);
+  EXPECT_EQ(dynamic_cast<const ToyNetwork&>(*base->network).rows(), 3 * 4);
 }
 
 TEST(EulerWithPrior, GoesOnWithStitchedModels) {
@@ -134,6 +134,9 @@ TEST(EulerWithPrior, RefusesNoiseOfAnotherSampling) {
     prior.corrects = none;
     refuses(prior, HasSubstr("was not trained on inverted noises"));
   }
+  prior = corrector_of(*flow(), 4)->info;
+  EXPECT_THAT([&] { euler({{"num_inference_steps", 4}, {"guidance_scale", 2.5}})->phases({base}, &prior); },
+              ThrowsMessage<ConfigError>(AllOf(HasSubstr("sampling without guidance"), HasSubstr("guidance_scale is 2.5"))));
   prior = corrector_of(*flow(), 4)->info;
   prior.process = toy_model().info.process;
   refuses(prior, HasSubstr("is 'variance_preserving'; this stage needs 'rectified_flow'"));

@@ -10,7 +10,7 @@ namespace espalier::flow {
 bool is_corrector(const ModelInfo& model) { return model.corrects.is_map() && model.corrects.contains("weights"); }
 
 void FlowSampler::options(Schema& schema) {
-  schema.integer("num_inference_steps", num_inference_steps_, "Steps N of equal length from noise to the sample.").at_least(1);
+  schema.integer("num_inference_steps", num_inference_steps_, "Steps N of equal length from noise to the sample.").at_least(1).at_most(1e5);
   schema
       .number("guidance_scale", guidance_scale_,
               "Classifier-free guidance: uncond + scale (cond - uncond); 1 asks the network once where guidance asks it twice.")

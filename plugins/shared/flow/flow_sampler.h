@@ -36,6 +36,7 @@ class FlowSampler : public Sampler {
 
   const std::string& name() const { return name_; }
   std::int64_t num_inference_steps() const { return num_inference_steps_; }
+  double guidance_scale() const { return guidance_scale_; }
 
  private:
   State run(const SampleJob& job, std::size_t phase, State x, Recorder* recorder) const;

@@ -17,7 +17,7 @@ Value read_json(const fs::path& path) { return parse_json(read_file(path), path.
 void write_json(const Value& value, const fs::path& path) { write_durable(path, to_json(value, 2) + "\n"); }
 
 void require_files(const fs::path& folder, const std::vector<std::string>& pieces, const std::string& layout) {
-  if (!fs::is_directory(folder)) throw DataError(folder.string() + ": no such model folder");
+  if (!fs::is_directory(folder)) throw ConfigError(folder.string() + ": no such model folder");
   std::string missing;
   for (const std::string& piece : pieces) {
     if (!fs::is_regular_file(folder / piece)) missing += (missing.empty() ? "" : ", ") + piece;

@@ -26,7 +26,10 @@ class ClassifierTrainer final : public Trainer {
     schema.text("examples", examples_, "The split of the domain's examples to learn.");
     schema.choice("part", part_, {"all", "even", "odd"},
                   "Which of them: all, or those at even or odd positions; two classifiers of different halves share no picture.");
-    schema.text("validation", validation_, "A split on which to tell the finished classifier's accuracy; empty for none.").operational();
+    schema
+        .text("validation", validation_,
+              "A split on which to tell the finished classifier's accuracy once, when it is trained; empty for none.")
+        .operational();
     schema.integer("width", width_, "Channels of the first of three levels; each next one has twice as many.").at_least(1).at_most(1024);
     schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1);
     schema.integer("train_batch_size", train_batch_size_, "Pictures an optimizer step.").at_least(1);

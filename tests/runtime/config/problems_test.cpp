@@ -161,6 +161,11 @@ const std::vector<Faulty> kInputs = {
      "p.toml:8:12: stage 's': the input 'model' is a tag or a list of tags; found an empty list"},
     {"SameTagTwice", kGood.substr(0, kGood.find("inputs")) + "inputs = { model = ['domain', 'domain'] }\n",
      "p.toml:8:12: stage 's': the input 'model' names 'domain' twice"},
+    {"SelectionAndExamples",
+     kGood + kReward +
+         "[[stage]]\ntag = 'f'\ntype = 'filter.fake'\ninputs = { scores = 'r' }\n"
+         "[[stage]]\ntag = 't'\ntype = 'trainer.fake'\ninputs = { model = 'domain', selection = 'f', examples = 's' }\n",
+     "p.toml:17:1: stage 't': has both inputs `selection` and `examples`; it trains on one of them"},
     {"Itself", kHead + "[[stage]]\ntag = 't'\ntype = 'trainer.fake'\ninputs = { model = 't' }\n",
      "p.toml:5:1: stage 't': its inputs form a cycle: 't' needs 't'"},
     {"Cycle",

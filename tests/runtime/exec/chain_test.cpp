@@ -84,18 +84,25 @@ class Best final : public Simple {
   bool by_condition_;
 };
 
-// The first of each key in each condition.
+// The first of each key in each condition, or of all.
 class Distinct final : public Simple {
  public:
+  explicit Distinct(bool by_condition = true) : by_condition_(by_condition) {}
+  bool by_condition() const override { return by_condition_; }
   bool needs_keys() const override { return true; }
   std::vector<std::size_t> rows(const FilterInput& input) const override {
     std::vector<std::size_t> rows;
     std::set<std::pair<std::int64_t, std::string>> seen;
     for (std::size_t i = 0; i < input.index.size(); ++i) {
-      if (!input.canonical_key[i].empty() && seen.emplace(input.condition[i], input.canonical_key[i]).second) rows.push_back(i);
+      if (!input.canonical_key[i].empty() && seen.emplace(by_condition_ ? input.condition[i] : 0, input.canonical_key[i]).second) {
+        rows.push_back(i);
+      }
     }
     return rows;
   }
+
+ private:
+  bool by_condition_;
 };
 
 // Groups of `group_size`, all scores different.
@@ -233,6 +240,16 @@ TEST(ChainLaw, DrawsSharedKeysAgainAndOthersAfresh) {
   EXPECT_NEAR(law.acceptance_rate, 0.5 * kept / 5.0, 0.002);
   const double q = shared / kept;
   EXPECT_NEAR(law.kl_nats, q * std::log(q / 0.6) + (1.0 - q) * std::log((1.0 - q) / 0.4), 0.01);
+}
+
+// One sample of each of 20 conditions has the key of all the others': of them a redraw accepts one, of the rest all.
+TEST(ChainLaw, KeysSharedAcrossConditionsAreCopiesWhereAFilterComparesAcrossThem) {
+  const Distinct distinct(/*by_condition=*/false);
+  const Chance chance(0.5);
+  auto whole = groups(100, 5);
+  for (std::size_t i = 0; i < whole.index.size(); ++i) whole.canonical_key.push_back(i < 20 ? "shared" : "alone " + std::to_string(i));
+  const auto bare = groups(100, 5);
+  EXPECT_NEAR(chain_law({link(distinct, whole, 0), link(chance, bare, 1)}).acceptance_rate, 0.5 * (80.0 + 1.0) / 100.0, 0.002);
 }
 
 TEST(ChainLaw, LeavesOutWhatIsNotInTheBase) {

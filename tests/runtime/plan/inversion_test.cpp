@@ -85,7 +85,7 @@ TEST(Inversion, IsKnownByItsExamplesModelAndOptions) {
 }
 
 TEST(Inversion, NeedsExamplesThatEnd) {
-  EXPECT_THAT([] { plan_all(corrected({"domain.example_count=0"}), FakeIndex()); }, ThrowsMessage<ConfigError>(HasSubstr("without end")));
+  EXPECT_THAT([] { plan_all(corrected({"domain.example_count=0"}), FakeIndex()); }, ThrowsMessage<Error>(HasSubstr("without end")));
 }
 
 TEST(Corrector, DependsOnTheNoisesAndTheirNumber) {

@@ -167,7 +167,8 @@ exec::Record fixture() {
   record.provenance["numerics_class"]["libtorch"] = "2.11.0";
   record.provenance["numerics_class"]["cpu"] = "a <CPU> & model";
   record.provenance["numerics_class"]["threads"] = 2;
-  record.provenance["plugins"] = Value::List{Value("sampler.ddim " + std::string(64, '0')), Value("trainer.sft " + std::string(64, '1'))};
+  record.provenance["plugins"]["sampler.ddim"] = Value::Map{{"library", "plugins/ddim.so"}, {"sha256", std::string(64, '0')}};
+  record.provenance["plugins"]["trainer.sft"] = Value::Map{{"library", "plugins/sft.so"}, {"sha256", std::string(64, '1')}};
   add_stages(record);
   add_figures(record);
   add_plots(record);

@@ -45,6 +45,11 @@ TEST(Stitch, RefusesWhatLeavesAStepWithoutAModel) {
   EXPECT_THROW(stitch({}, 20), ConfigError);
 }
 
+TEST(Stitch, RefusesAModelForSomeStepsThatAnotherTakes) {
+  EXPECT_THAT([] { stitch({info("base"), info("tuned", Step(0.25))}, 20); },
+              ThrowsMessage<ConfigError>(AllOf(HasSubstr("the steps above 5 of 20"), HasSubstr("name it first"))));
+}
+
 TEST(Stitch, RefusesAnIndexOfAnotherSchedule) {
   EXPECT_THAT([] { stitch({info("tuned", Step(std::int64_t{6}), 25), info("base")}, 20); },
               ThrowsMessage<ConfigError>(AllOf(HasSubstr("index 6 of 25"), HasSubstr("with 20"))));

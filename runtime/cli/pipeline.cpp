@@ -15,6 +15,14 @@ class EmptyIndex final : public cache::Index {
   std::vector<Value> requests(const std::string&) const override { return {}; }
 };
 
+std::unique_ptr<cache::Store> open_cache(const std::filesystem::path& path, bool read_only) {
+  try {
+    return cache::Store::open(path, read_only);
+  } catch (const CacheError& error) {
+    throw CacheError("cache.path = \"" + path.string() + "\": " + error.what());
+  }
+}
+
 }  // namespace
 
 Pipeline load_pipeline(const CommonOptions& options) {
@@ -24,11 +32,11 @@ Pipeline load_pipeline(const CommonOptions& options) {
   return {std::move(catalog), std::move(spec)};
 }
 
-std::unique_ptr<cache::Store> open_store(const config::PipelineSpec& spec) { return cache::Store::open(spec.cache_path); }
+std::unique_ptr<cache::Store> open_store(const config::PipelineSpec& spec) { return open_cache(spec.cache_path, /*read_only=*/false); }
 
 std::unique_ptr<cache::Index> open_index(const config::PipelineSpec& spec) {
   if (!std::filesystem::exists(spec.cache_path)) return std::make_unique<EmptyIndex>();
-  return cache::Store::open(spec.cache_path, /*read_only=*/true);
+  return open_cache(spec.cache_path, /*read_only=*/true);
 }
 
 std::int64_t parse_count(const std::string& text, const std::string& option) {

@@ -65,7 +65,9 @@ std::shared_ptr<const diffusion::NoiseProcess> process_of(const ModelInfo& model
   }
   const std::string origin = sampler + ": the noise process of model " + model.digest.substr(0, 12);
   auto made = diffusion::make_process(model.process, origin);
-  if (made->name() != process) throw ConfigError(fmt::format("{} is '{}'; this stage needs '{}'", origin, made->name(), process));
+  if (made->name() != process)
+    throw ConfigError(fmt::format("{} is '{}'; this stage needs '{}' (`espalier plugins list` says which process a sampler is of)", origin,
+                                  made->name(), process));
   return made;
 }
 

@@ -46,8 +46,8 @@ class TwiceDomain final : public ForwardingDomain {
 // Inversions of the toy domain's first examples: noise of a chosen spread, certificates by formula, every eighth not converged.
 class MadeUp final : public SampleSet {
  public:
-  // The noises of the second half are those of the first.
   void narrow_second_half() { noise_["sample"].narrow(0, kCount / 2, kCount / 2).mul_(0.7); }
+  // The noises of the second half become those of the first.
   void repeat() { noise_["sample"].narrow(0, kCount / 2, kCount / 2).copy_(noise_["sample"].narrow(0, 0, kCount / 2)); }
   explicit MadeUp(double spread = 1.0) : grid_(toy_model(1, "rectified_flow").process->grid(kSteps)) {
     std::vector<std::uint64_t> positions;

@@ -22,7 +22,12 @@ namespace {
 constexpr std::int64_t kHidden = 64;
 constexpr std::uint64_t kBatch = 128;
 constexpr double kNormal95 = 1.959963984540054;
-enum Round : std::uint32_t { kHiddenWeights = 2, kOutWeights = 3, kOrder = 4, kFresh = 7 };  // no stream serves two things; 1: samplers
+enum Round : std::uint32_t {
+  kHiddenWeights = 2,
+  kOutWeights = 3,
+  kOrder = 4,
+  kFresh = 7
+};  // no stream serves two things: 0 and 1 are samplers'
 
 random::StreamKey with_round(random::StreamKey key, Round round) {
   key.round = round;

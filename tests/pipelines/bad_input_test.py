@@ -89,6 +89,21 @@ inputs = { model = "domain", selection = "best" }
         self.call("validate", pipeline=self.folder / "absent.toml", code=2)
         self.assertIn("absent.toml", self.stderr)
 
+    def test_views_too_large_to_plan(self):
+        for count, words in ((10**12, ["blocks", "block_size"]), (2**63 - 1, [str(2**63 - 1), "take fewer"])):
+            with self.subTest(count):
+                path = self.folder / "large.toml"
+                path.write_text(GOOD)
+                self.call("plan", "--set", f"samples.samples_per_condition={count}", pipeline=path, code=2)
+                for word in ["stage 'samples'", *words]:
+                    self.assertIn(word, self.stderr)
+
+    def test_a_reports_folder_that_cannot_be_made_is_told_before_the_work(self):
+        (self.folder / "runs").write_text("")
+        self.call("run", "--quiet", code=2)
+        self.assertIn("cannot make the folder of the reports", self.stderr)
+        self.assertFalse(self.cache.exists())
+
     def test_text_with_too_much_nesting_or_size(self):
         self.refuse(GOOD + "deep = " + "[" * 200 + "]" * 200 + "\n", ["bad.toml"])
         self.refuse("# " + "x" * 1_100_000 + "\n" + GOOD, ["bad.toml"])

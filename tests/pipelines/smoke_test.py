@@ -1,5 +1,6 @@
 """Every pipeline of pipelines/smoke runs; every study is valid; every plugin's example runs where it needs no data."""
 import glob
+import hashlib
 import json
 import os
 import pathlib
@@ -21,6 +22,8 @@ class Smoke(driver.PipelineTest):
         for model in ("graft", "pgraft_25", "pgraft_50"):
             self.assertIn((model + "_result", "held_out_reward"), names)
             self.assertIn((model + "_result", "held_out_gain"), names)
+        for plugin in self.report["provenance"]["plugins"].values():
+            self.assertEqual(plugin["sha256"], hashlib.sha256(pathlib.Path(plugin["library"]).read_bytes()).hexdigest())
 
     def test_fashion_pgraft(self):
         pipeline = ROOT / "pipelines/smoke/fashion_pgraft.toml"

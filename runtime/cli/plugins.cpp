@@ -15,10 +15,10 @@ namespace {
 
 std::string type_of(const PluginEntry& entry) { return entry.kind + "." + entry.name; }
 
-const char* role_name(OptionRole role) {
-  switch (role) {
+const char* role_name(const OptionInfo& option) {
+  switch (option.role) {
     case OptionRole::keyed:
-      return "keyed";
+      return option.keyed_at_default ? "keyed" : "keyed unless default";
     case OptionRole::view:
       return "view";
     case OptionRole::operational:
@@ -34,7 +34,7 @@ Value to_value(const OptionInfo& option) {
                          {"required", option.required},
                          {"bounds", option.bounds},
                          {"choices", std::move(choices)},
-                         {"role", role_name(option.role)},
+                         {"role", role_name(option)},
                          {"doc", option.doc}});
   if (!option.required) value["default"] = option.default_value;
   return value;
@@ -82,7 +82,7 @@ std::string as_text(const PluginEntry& entry) {
   text += options.empty() ? "\nno options\n" : "\noptions\n";
   for (const OptionInfo& option : options) {
     text += fmt::format("  {} ({}{}{}) = {}  [{}]\n      {}\n", option.name, option.type, option.bounds.empty() ? "" : ", ", option.bounds,
-                        default_text(option), role_name(option.role), option.doc);
+                        default_text(option), role_name(option), option.doc);
   }
   return text;
 }
@@ -109,7 +109,7 @@ std::string as_markdown(const PluginEntry& entry) {
   for (const OptionInfo& option : options) {
     text += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", option.name, option.type,
                         option.required ? "required" : "`" + cell(to_json(option.default_value)) + "`", cell(option.bounds),
-                        role_name(option.role), cell(option.doc));
+                        role_name(option), cell(option.doc));
   }
   return text;
 }

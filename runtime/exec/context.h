@@ -72,8 +72,8 @@ void publish(Context& context, const plan::StagePlan& plan, const Value& info, c
 // Steps of the blocks that hold the given indices. Throws SetAside on damage.
 cache::Block read_steps(Context& context, const plan::Result& trajectories, std::uint64_t block, const std::set<std::int64_t>& steps);
 
-// Throws StageError when more of a noise_corrector stage's examples than allowed did not converge.
-void check_inversion(Context& context, const config::StageSpec& stage);
+// Examples of a noise_corrector stage that did not converge. Throws StageError when they are more than allowed.
+std::int64_t check_inversion(Context& context, const config::StageSpec& stage);
 
 // What a sampler's randomness comes from, by its option `noise`.
 random::StreamKey noise_key(std::uint64_t seed, const std::string& noise);

@@ -46,7 +46,7 @@ struct Inversion {
     for (auto* map : {&batch.state, &batch.condition}) {
       for (auto& [name, tensor] : *map) tensor = tensor.to(context.device);
     }
-    random::Draws draws({seed, random::Purpose::sampling, 0, 0}, block.index);
+    random::Draws draws({seed, random::Purpose::sampling, 0, 1}, block.index);  // not the noise that samples start from
     KeepSteps recorder(steps);
     const at::NoGradGuard no_grad;
     evaluations = corrector.invert(
@@ -120,7 +120,7 @@ Work compute_inversion(Context& context, const plan::StagePlan& plan) {
   return {static_cast<std::int64_t>(blocks.size()) * job.view.block_size, spent};
 }
 
-void check_inversion(Context& context, const config::StageSpec& stage) {
+std::int64_t check_inversion(Context& context, const config::StageSpec& stage) {
   std::int64_t total = 0, converged = 0;
   for_each_noise(context, stage.tag, [&](const cache::Block& block, std::int64_t count) {
     total += count;
@@ -137,6 +137,7 @@ void check_inversion(Context& context, const config::StageSpec& stage) {
                      "; try more num_inference_steps (smaller steps contract better), more max_iterations, a looser tolerance, or a small "
                      "perturbation of the examples");
   }
+  return failed;
 }
 
 namespace {

@@ -102,6 +102,7 @@ struct StageRecord {
   std::int64_t samples = 0;
   std::int64_t samples_run = 0;          // computed now
   std::int64_t network_evaluations = 0;  // spent now
+  std::int64_t set_aside = 0;            // of the samples: inversions that did not converge
   std::string key;
   Value options;
   std::vector<std::string> inputs;  // tags of stages

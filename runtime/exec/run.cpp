@@ -104,7 +104,7 @@ StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chr
   }
   context.results.insert_or_assign(stage.tag, *plan.result);
   if (stage.kind->gives == ResultKind::scores) check_scores(context, stage);
-  if (stage.kind->kind == "noise_corrector") check_inversion(context, stage);
+  if (stage.kind->kind == "noise_corrector") record.set_aside = check_inversion(context, stage);
   record.seconds = seconds_since(start);
   return record;
 }
@@ -212,6 +212,7 @@ Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cac
 
 std::int64_t work(const config::PipelineSpec& spec, cache::Store& store, Progress& progress, const StopToken& stop,
                   const RunOptions& options) {
+  plan::make(spec, store);  // as in run()
   Context context{spec, store, progress, stop, options, open_device(spec.device)};
   std::int64_t blocks = 0;
   until_undamaged(context, [&] {

@@ -11,6 +11,7 @@
 #include "runtime/exec/context.h"
 #include "runtime/exec/device.h"
 #include "runtime/exec/journal.h"
+#include "runtime/plan/foresee.h"
 
 namespace espalier::exec {
 namespace {
@@ -65,12 +66,6 @@ std::unique_ptr<SelectionData> selection_data(Context& context, const config::St
   return std::make_unique<CachedSelection>(context, result, context.spec.conditions(*context.spec.find(result.samples)));
 }
 
-// What a flow trained on a set's noises is for.
-Value corrects(const config::PipelineSpec& spec, const plan::Result& noises, const plan::Results& results) {
-  const auto& base = results.at(spec.find(noises.samples)->input("model")->tags.front());
-  return Value::Map{{"weights", base.digest}, {"num_inference_steps", noises.grid.num_steps()}};
-}
-
 // Waits for another process that trains the same model.
 std::unique_ptr<cache::FolderLock> lock_training(Context& context, const plan::StagePlan& plan) {
   bool told = false;
@@ -99,7 +94,7 @@ void compute_model(Context& context, const plan::StagePlan& plan) {
   if (const auto* examples = plan.stage->input("examples")) {
     const auto& noises = context.results.at(examples->tags.front());
     input.examples = recorded_noises(context, examples->tags.front());
-    input.corrects = corrects(context.spec, noises, context.results);
+    input.corrects = plan::corrects(context.spec, noises, context.results);
   }
   auto trained = trainer.train(input);
   for (auto& [name, tensor] : trained.weights) tensor = tensor.to(at::kCPU);

@@ -6,6 +6,7 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/plan/estimate.h"
+#include "runtime/plan/foresee.h"
 
 namespace espalier::plan {
 namespace {
@@ -229,12 +230,16 @@ Error told_of(const config::StageSpec& stage, const Error& error) {
 }
 
 std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index& index) {
-  Results results;
+  Results results, foreseen;  // what is there, and beside it what will be
   std::vector<StagePlan> plans;
   for (const auto& stage : spec.stages) {
     add_folders(spec, stage, results);
     plans.push_back(plan_stage(spec, stage, results, index));
-    if (plans.back().result) results.emplace(stage.tag, *plans.back().result);
+    const auto& plan = plans.back();
+    if (plan.result) results.emplace(stage.tag, *plan.result);
+    foreseen.insert(results.begin(), results.end());
+    const auto will_be = foresee(spec, plan.pending.empty() ? plan : plan_stage(spec, stage, foreseen, index), foreseen);
+    if (will_be) foreseen.emplace(stage.tag, *will_be);
   }
   return plans;
 }

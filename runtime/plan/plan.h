@@ -44,7 +44,8 @@ StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& 
 // The same error, with file, line and the stage's tag before its message where it does not name the stage.
 Error told_of(const config::StageSpec& stage, const Error& error);
 
-// The whole pipeline, in the order of the stages.
+// The whole pipeline, in the order of the stages. Stages that wait for results are planned in part, and checked as far as what those
+// results will be is known (foresee.h). Throws ConfigError, naming the stage.
 std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index& index);
 
 // The sampler stage whose trajectories a reward or filter stage is about.

@@ -17,8 +17,10 @@ std::string count_or_dash(std::int64_t count) { return count == 0 ? "–" : coun
 
 std::string samples_text(const exec::StageRecord& stage) {
   if (stage.samples == 0) return "–";
-  if (stage.samples_run == 0 || stage.samples_run == stage.samples) return count_text(stage.samples);
-  return fmt::format("{} ({} now)", count_text(stage.samples), count_text(stage.samples_run));
+  auto text = count_text(stage.samples);
+  if (stage.samples_run != 0 && stage.samples_run != stage.samples) text += fmt::format(" ({} now)", count_text(stage.samples_run));
+  if (stage.set_aside != 0) text += fmt::format(", {} set aside", count_text(stage.set_aside));
+  return text;
 }
 
 std::string inputs_text(const exec::StageRecord& stage) {

@@ -19,6 +19,7 @@ Json stage_json(const exec::StageRecord& stage) {
           {"samples", stage.samples},
           {"samples_run", stage.samples_run},
           {"network_evaluations", stage.network_evaluations},
+          {"set_aside", stage.set_aside},
           {"key", stage.key},
           {"inputs", stage.inputs},
           {"options", plain(stage.options)}};

@@ -10,12 +10,13 @@ namespace espalier {
 // The recorded state of an inversion has the domain's fields, and beside them what certifies it (float, from step 0, where all are 0, to
 // the noise at step N, where all are known):
 namespace inversion {
-inline constexpr const char* kConverged = "converged";                // [B] 1 when every step met the tolerance, else 0
+inline constexpr const char* kConverged = "converged";  // [B] 1 when every step met the tolerance and nothing became infinite, else 0
 inline constexpr const char* kRoundTripError = "round_trip_error";    // [B] rms of example - sampled(noise)
 inline constexpr const char* kKnownNoiseError = "known_noise_error";  // [B] rms of z - inverted(sampled(z)), z fresh noise; NaN: not tried
 inline constexpr const char* kResidual = "residual";  // [B, N] by step: rms of y + h v(y) - x; column k: steps remaining k -> k + 1
-inline constexpr const char* kContraction = "contraction_ratio";  // [B, N] rms of the second Picard move over that of the first
-inline constexpr const char* kIterations = "iterations";          // [B, N] network evaluations
+inline constexpr const char* kContraction =
+    "contraction_ratio";                                  // [B, N] largest rms of a Picard move over that of the one before: at most h L
+inline constexpr const char* kIterations = "iterations";  // [B, N] network evaluations
 }  // namespace inversion
 
 // One block of examples to run back to noise.

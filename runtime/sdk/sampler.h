@@ -13,6 +13,8 @@ struct Segment {
   ModelInfo model;
   std::int64_t first = 0;
   std::int64_t last = 0;
+  // By which rule the steps are taken, of a sampler that knows several; an option says it, so it is in no recipe.
+  std::string solver{};
 };
 
 // Where a trajectory starts, its grid, and the segments that cover it.

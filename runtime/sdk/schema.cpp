@@ -188,6 +188,11 @@ Schema::Declaration& Schema::Declaration::operational() {
   return *this;
 }
 
+Schema::Declaration& Schema::Declaration::unkeyed_default() {
+  schema_.entries_[index_].info.keyed_at_default = false;
+  return *this;
+}
+
 Schema::Declaration& Schema::Declaration::required() {
   schema_.entries_[index_].info.required = true;
   return *this;
@@ -261,7 +266,9 @@ std::vector<OptionProblem> Schema::read(const Value& options) {
 Value Schema::values(OptionRole role) const {
   Value table;
   for (const auto& entry : entries_) {
-    if (entry.info.role == role) table[entry.info.name] = entry.get();
+    if (entry.info.role != role) continue;
+    auto value = entry.get();
+    if (entry.info.keyed_at_default || value != entry.info.default_value) table[entry.info.name] = std::move(value);
   }
   return table;
 }

@@ -25,6 +25,7 @@ struct OptionInfo {
   Value default_value;
   std::string doc;
   OptionRole role = OptionRole::keyed;
+  bool keyed_at_default = true;
   std::string bounds;  // as a person reads it: "> 0", "0 to 1", "a, b or c"; "" for none
   bool required = false;
   std::vector<std::string> choices;
@@ -49,6 +50,9 @@ class Schema {
     Declaration& at_most(double bound);   // <=
     Declaration& view();
     Declaration& operational();
+    // For an option added to a plugin whose results lie in caches already: at its default it is left out of the key, so that they are
+    // found again. That default then means what the plugin did before, and may never change.
+    Declaration& unkeyed_default();
     Declaration& required();
 
    private:
@@ -78,7 +82,7 @@ class Schema {
   // missing required ones. An integer is accepted where a number is meant. Members with a problem keep their default.
   std::vector<OptionProblem> read(const Value& options);
 
-  // The present values (defaults filled in) of the options of one role, as a table.
+  // The present values (defaults filled in, but those that are left out of keys) of the options of one role, as a table.
   Value values(OptionRole role) const;
 
  private:

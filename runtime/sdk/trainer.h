@@ -75,6 +75,13 @@ class Trainer : public Plugin {
     (void)domain;
     return Value();
   }
+  // What the trained model will be, all but the digest of its weights, so that a pipeline is checked to its end before anything is
+  // computed. `start`: the input `model`; `selection`: the grid of the selected trajectories, null where there is no selection;
+  // `corrects`: as in TrainerInput. Pure. None: not known before. Throws ConfigError where training would.
+  virtual std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid* selection, const Value& corrects) const {
+    (void)start, (void)selection, (void)corrects;
+    return std::nullopt;
+  }
   virtual std::int64_t max_train_steps() const = 0;
   virtual Model train(const TrainerInput& input) const = 0;
 };

@@ -21,6 +21,7 @@ class NoiseCorrection(driver.PipelineTest):
     def test_smoke_certifies_known_noise_and_a_second_run_computes_nothing(self):
         first = self.run_stages()
         self.assertEqual(first["inversions"]["samples"], 64)
+        self.assertEqual(first["inversions"]["set_aside"], 64 - self.figures["converged"]["value"])
         # Fresh noise, sampled forward by the base and inverted: found again to the solver's tolerance, amplified over five steps.
         self.assertLess(self.figures["known_noise_error_max"]["value"], 1e-3)
         self.assertLess(self.figures["round_trip_error_99"]["value"], 1e-3)
@@ -45,17 +46,32 @@ class NoiseCorrection(driver.PipelineTest):
         self.assertEqual(grown["inversions"]["samples"], 128)
         self.assertEqual(grown["inversions"]["samples_run"], 64)
 
-    def test_another_number_of_steps_than_inverted_is_refused_before_sampling(self):
-        self.run_stages()
-        self.call("run", "--quiet", "--set", "corrected.num_inference_steps=7", pipeline=PIPELINE, code=2)
-        self.assertIn("stage 'corrected'", self.stderr)
-        self.assertRegex(self.stderr, r"\b10 steps")
-        self.assertRegex(self.stderr, r"num_inference_steps is 7")
+    def test_another_number_of_steps_than_inverted_is_refused_before_anything_is_computed(self):
+        for command in ("plan", "run"):
+            self.call(command, "--set", "corrected.num_inference_steps=7", pipeline=PIPELINE, code=2)
+            self.assertIn("stage 'corrected'", self.stderr)
+            self.assertRegex(self.stderr, r"\b10 steps")
+            self.assertRegex(self.stderr, r"num_inference_steps is 7")
+            self.assertFalse(list(self.cache.glob("results/*/*")))
 
     def test_too_many_unconverged_examples_stop_the_run_and_say_what_to_try(self):
         self.call("run", "--quiet", "--set", "inversions.max_iterations=1", "--set", "inversions.tolerance=1e-7", pipeline=PIPELINE, code=1)
         self.assertIn("did not converge, above max_unconverged_fraction", self.stderr)
         self.assertIn("num_inference_steps", self.stderr)
+
+    def test_examples_set_aside_are_in_the_record(self):
+        pipeline = self.folder / "inversions.toml"
+        pipeline.write_text(PIPELINE.read_text().split('[[stage]]\ntag = "corrector"')[0])
+        settings = ("inversions.max_iterations=2", "inversions.tolerance=1e-7", "inversions.max_unconverged_fraction=1.0")
+        words = [word for setting in settings for word in ("--set", setting)]
+        for status in ("run", "reused"):
+            report = json.loads(self.call("run", "--json", "--quiet", *words, pipeline=pipeline))
+            stages = {stage["tag"]: stage for stage in report["stages"]}
+            self.assertEqual(stages["inversions"]["status"], status)
+            self.assertEqual(stages["inversions"]["set_aside"], 64)
+            self.assertEqual(stages["base"]["set_aside"], 0)
+        page = next((self.folder / "runs/inverse_noise").glob("*/report.html")).read_text()
+        self.assertIn("64 set aside", page)
 
     def test_what_inversions_are_not_for_is_refused(self):
         text = PIPELINE.read_text()

@@ -22,7 +22,8 @@ std::string lower_case_extension(const fs::path& path) {
 
 // Relative to the folder, sorted.
 std::vector<fs::path> list_pictures(const fs::path& folder) {
-  constexpr std::array kOthers = {".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"};
+  constexpr std::array kOthers = {".jpg", ".jpeg", ".jp2",  ".jxl", ".webp", ".avif", ".heic", ".heif", ".gif",
+                                  ".bmp", ".tif",  ".tiff", ".tga", ".pbm",  ".pgm",  ".ppm",  ".pnm"};
   std::vector<fs::path> files;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
     const std::string extension = lower_case_extension(entry.path());

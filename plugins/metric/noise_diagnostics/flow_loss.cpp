@@ -11,13 +11,13 @@
 #include <limits>
 #include <numbers>
 
+#include "plugins/metric/noise_diagnostics/shrunk_covariance.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::noise_diagnostics {
 namespace {
 
 constexpr std::int64_t kBatch = 64;
-constexpr std::int64_t kRowsPerDimension = 4;  // below, a covariance is mostly noise
 constexpr double kLeastVariance = 1e-6;
 constexpr double kNormal95 = 1.959963984540054;
 constexpr std::uint32_t kRound = 5;  // of the key; two_sample and inversions have others
@@ -35,8 +35,7 @@ double gaussian_value(const at::Tensor& l, const at::Tensor& q) {
 }
 
 double full_value(const at::Tensor& centred, const at::Tensor& judged) {
-  const auto covariance = centred.t().mm(centred) / static_cast<double>(centred.size(0) - 1);
-  const auto [values, vectors] = at::linalg_eigh(covariance);
+  const auto [values, vectors] = at::linalg_eigh(shrunk_covariance(centred));
   return gaussian_value(values, judged.mm(vectors).square().mean(0));
 }
 
@@ -84,9 +83,10 @@ Figure gaussian_loss(const at::Tensor& fitted, const at::Tensor& judged) {
   const auto mean = known.mean(0);
   const auto centred = known - mean, apart = other - mean;
   double best = gaussian_value(at::ones_like(mean), other.square().mean(0));
-  if (known.size(0) > 1)
+  if (known.size(0) > 1) {
     best = std::min(best, gaussian_value(centred.square().sum(0) / static_cast<double>(known.size(0) - 1), apart.square().mean(0)));
-  if (known.size(0) >= kRowsPerDimension * known.size(1)) best = std::min(best, full_value(centred, apart));
+    best = std::min(best, full_value(centred, apart));
+  }
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   return {"gaussian_loss", best, kNone, kNone};
 }

@@ -16,7 +16,7 @@ Figure corrector_loss(const Model& model, const State& states, const TensorMap& 
 // eigenvalue l, on data with mean square distance q from m, the loss is
 //   integral over t of ((1-t)^2 q + t^2 l^2) / ((1-t)^2 + t^2 l)^2 = pi/4 (q/sqrt(l) + sqrt(l)),
 // which is pi/2 for N(0, I) on itself. Gives the smallest on `judged` [k, D] of three: N(0, I); independent dimensions with the means and
-// variances of `fitted` [n, D]; and, where n >= 4 D, the mean and covariance of `fitted`.
+// variances of `fitted` [n, D]; and the mean and shrunk covariance of `fitted` (shrunk_covariance.h).
 Figure gaussian_loss(const at::Tensor& fitted, const at::Tensor& judged);
 
 }  // namespace espalier::noise_diagnostics

@@ -138,6 +138,6 @@ class NoiseDiagnostics final : public espalier::Metric {
 }  // namespace
 
 ESPALIER_PLUGIN(plugin) {
-  plugin.metric<NoiseDiagnostics>("noise_diagnostics", /*numerics_version=*/2,
+  plugin.metric<NoiseDiagnostics>("noise_diagnostics", /*numerics_version=*/3,
                                   "Certificates of inversions, how far their noises are from N(0, I), and the corrector's loss on them.");
 }

@@ -1,9 +1,12 @@
 #include "plugins/metric/noise_diagnostics/normality.h"
+#include "plugins/metric/noise_diagnostics/shrunk_covariance.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/eye.h>
 #include <ATen/ops/full.h>
 
 #include <cmath>
@@ -142,15 +145,33 @@ TEST(FlowLoss, OfTheBestGaussianIsItsClosedFormAndWhatItsFlowMeasures) {
   EXPECT_GT(loss(other, 0.0, 1.0).value, std::numbers::pi / 4 + 0.2);
 }
 
-TEST(FlowLoss, TheBestGaussianUsesCorrelationsWhereThereAreRowsEnough) {
+TEST(FlowLoss, TheBestGaussianUsesCorrelations) {
   const auto z = normals(900, 40);
   const auto shared = 0.3 * z + normals(900, 1, 2);  // one direction has nearly all the variance
   const auto fitted = shared.narrow(0, 0, 800), judged = shared.narrow(0, 800, 100);
   const double by_eigenvalues = std::numbers::pi / 2 * (39 * 0.3 + std::sqrt(0.09 + 40.0)) / 40;
   EXPECT_NEAR(gaussian_loss(fitted, judged).value, by_eigenvalues, 0.04 * by_eigenvalues);
-  EXPECT_GT(gaussian_loss(fitted.narrow(0, 0, 100), judged).value, 1.3 * by_eigenvalues) << "too few rows for a covariance";
+  EXPECT_LT(gaussian_loss(fitted.narrow(0, 0, 30), judged).value, 1.2 * by_eigenvalues) << "also of fewer rows than dimensions";
+  EXPECT_GT(gaussian_loss(normals(30, 40), judged).value, 1.3 * by_eigenvalues) << "which the others do not know";
   const auto few = gaussian_loss(normals(2, 40), normals(50, 40, 3));
   EXPECT_LT(few.value, 1.1 * std::numbers::pi / 2) << "N(0, I) is among the models";
+}
+
+// scikit-learn 1.9.1: ledoit_wolf(x, assume_centered=True) of x[i, j] = (j + 1) sin(i (j + 1) + j) less its mean, 12 rows and 8 columns,
+// has the shrinkage 0.8170747343685021.
+TEST(ShrunkCovariance, IsLedoitAndWolfs) {
+  const auto i = at::arange(12, at::kDouble).unsqueeze(1), j = at::arange(8, at::kDouble).unsqueeze(0);
+  auto x = (j + 1) * (i * (j + 1) + j).sin();
+  x = x - x.mean(0);
+  constexpr double kShare = 0.8170747343685021;
+  const auto plain = x.t().mm(x) / 12;
+  const auto expected = (1 - kShare) * plain + kShare * plain.diagonal().mean() * at::eye(8, at::kDouble);
+  EXPECT_TRUE(shrunk_covariance(x).allclose(expected, 1e-12, 1e-12));
+}
+
+TEST(ShrunkCovariance, KeepsWhatManyRowsTell) {
+  const auto x = normals(20000, 4).to(at::kDouble) * at::arange(1, 5, at::kDouble);
+  EXPECT_TRUE(shrunk_covariance(x).allclose(x.t().mm(x) / 20000, 0, 0.02));
 }
 
 TEST(FlowLoss, RefusesAModelThatIsNoFlow) {

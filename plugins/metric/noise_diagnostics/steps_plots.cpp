@@ -57,7 +57,7 @@ std::vector<Plot> steps_plots(const Inversions& inversions) {
   std::vector<Plot> plots{
       plot("inversion residual", "rms of y + h v(y) - x", true,
            {by_step(middle, inversions.residual, true), worst_by_step(inversions.residual)}),
-      plot("contraction ratio", "second over first Picard move (h L)", false, {by_step(middle, inversions.contraction, false)}),
+      plot("contraction ratio", "largest ratio of Picard moves (h L, from below)", false, {by_step(middle, inversions.contraction, false)}),
       plot("inversion iterations", "network evaluations a step", false,
            {by_step(middle, inversions.iterations, true), worst_by_step(inversions.iterations)})};
   std::erase_if(plots, [](const Plot& one) { return one.series.empty(); });

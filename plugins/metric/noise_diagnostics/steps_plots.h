@@ -4,7 +4,8 @@
 
 namespace espalier::noise_diagnostics {
 
-// Residual, contraction ratio (h L) and iterations by step, over all inversions that tried it: where along the path inversion is hardest.
+// Residual, contraction ratio (h L, from below) and iterations by step, over all inversions that tried it: where along the path inversion
+// is hardest.
 std::vector<Plot> steps_plots(const Inversions& inversions);
 
 // "contraction_ratio" (median over all steps and inversions), "contraction_ratio_worst_step" (largest of the steps' medians; both only

@@ -203,6 +203,6 @@ class InverseNoise final : public espalier::NoiseCorrector {
 
 ESPALIER_PLUGIN(plugin) {
   plugin.noise_corrector<InverseNoise>(
-      "inverse_noise", /*numerics_version=*/1, /*takes=*/kProcess,
+      "inverse_noise", /*numerics_version=*/2, /*takes=*/kProcess,
       "Inverts a flow's Euler sampling exactly, from examples to the noise that it would have made them of.");
 }

@@ -23,7 +23,7 @@ struct Slot {
   std::int64_t condition = 0;
   // Of the step being inverted:
   InverseStep step;
-  double first_move = 0.0, last_move = 0.0;
+  double last_move = 0.0;
   at::Tensor best;  // [D], a view of an iterate of the history; its residual is step.residual
   bool accelerated = false;
 };
@@ -125,8 +125,8 @@ class Pool {
   void arrive_at_next(std::size_t row, bool finite) {
     auto& slot = slots_[row];
     if (!finite) {
+      slot.trip->converged = false;
       if (slot.trip->from_noise) {  // nothing to invert
-        slot.trip->converged = false;
         slot.trip->path.copy_(slot.trip->start.unsqueeze(0).expand_as(slot.trip->path));
       }
       return leave(row);
@@ -141,8 +141,9 @@ class Pool {
     auto& slot = slots_[row];
     ++slot.step.iterations;
     if (!std::isfinite(residual)) return freeze(row);
-    if (slot.step.iterations == 1) slot.first_move = residual;
-    if (slot.step.iterations == 2) slot.step.contraction_ratio = residual / slot.first_move;
+    if (slot.step.iterations > 1 && !slot.accelerated) {
+      slot.step.contraction_ratio = std::fmax(slot.step.contraction_ratio, residual / slot.last_move);
+    }
     if (!(residual >= slot.step.residual)) {  // the first has NaN before it
       slot.step.residual = residual;
       slot.best = history_.back().y.select(0, static_cast<std::int64_t>(row));

@@ -31,7 +31,7 @@ struct SolverOptions {
 // How the inversion of one step went.
 struct InverseStep {
   double residual = std::numeric_limits<double>::quiet_NaN();           // rms of y + h v(y) - x; NaN: not tried
-  double contraction_ratio = std::numeric_limits<double>::quiet_NaN();  // of the second Picard move to the first; NaN: there was none
+  double contraction_ratio = std::numeric_limits<double>::quiet_NaN();  // the largest of a Picard move to the one before; NaN: none
   std::int64_t iterations = 0;                                          // network evaluations
 };
 
@@ -44,7 +44,7 @@ struct RoundTrip {
   // Filled by solve(); of the leg from sample to noise:
   at::Tensor path = {};                 // [N + 1, D] by steps remaining. After a step that became infinite: its last finite state
   std::vector<InverseStep> steps = {};  // [N]
-  bool converged = true;                // every step met the tolerance
+  bool converged = true;                // every step met the tolerance, and no leg became infinite
   // Of the whole trip: rms of start - end; infinite where a leg became infinite.
   double error = std::numeric_limits<double>::infinity();
 };

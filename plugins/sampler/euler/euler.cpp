@@ -15,50 +15,46 @@ namespace {
 using espalier::ConfigError;
 using espalier::ModelInfo;
 using espalier::Phase;
-using espalier::State;
+using espalier::Segment;
 
 class Euler final : public espalier::flow::FlowSampler {
  public:
-  Euler() : FlowSampler("sampler.euler") {}
+  Euler() : FlowSampler("sampler.euler", "euler") {}
 
   void options(espalier::Schema& schema) override {
     FlowSampler::options(schema);
     schema
         .integer("prior_num_inference_steps", prior_num_inference_steps_,
-                 "With a prior: Euler steps from noise to the noise that the model starts from.")
+                 "With a prior: steps from noise to the noise that the model starts from.")
         .at_least(1);
+    schema
+        .choice("prior_solver", prior_solver_, {"euler", "heun"},
+                "With a prior: the rule of its steps; heun asks the network twice in all but the last.")
+        .unkeyed_default();
   }
 
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const override {
     auto phases = FlowSampler::phases(models, nullptr);
     if (prior == nullptr) return phases;
     auto first = espalier::stitched_phase({*prior}, prior_num_inference_steps_, name(), espalier::flow::kProcess);
-    check_prior(models, *prior);
+    for (auto& segment : first.segments) segment.solver = prior_solver_;
+    check_prior(phases.front().segments, *prior);
     phases.front().start = "previous";
     phases.insert(phases.begin(), std::move(first));
     return phases;
   }
 
- protected:
-  State step(const espalier::GuidedModel& model, const espalier::diffusion::NoiseProcess& process, const State& x,
-             const espalier::diffusion::GridPoint& from, const espalier::diffusion::GridPoint& to,
-             espalier::random::Draws& draws) const override {
-    return process.step(x, model.predict(x, from.timestep), from, to, 0.0, draws);
-  }
-  std::int64_t predictions(const espalier::Segment& segment) const override { return segment.first - segment.last; }
-
  private:
   // Noise found by inverting one sampling is right for that sampling alone.
-  void check_prior(const std::vector<ModelInfo>& models, const ModelInfo& prior) const {
+  void check_prior(const std::vector<Segment>& used, const ModelInfo& prior) const {
     const auto who = fmt::format("{}: the prior {}", name(), prior.digest.substr(0, 12));
     if (!espalier::flow::is_corrector(prior)) {
       throw ConfigError(who + " was not trained on inverted noises; name a flow that trainer.sft made from a noise corrector's examples");
     }
     const auto& weights = prior.corrects.at("weights").as_string();
-    const auto base = std::find_if(models.begin(), models.end(), [&](const ModelInfo& model) { return model.digest == weights; });
-    if (base == models.end()) {
+    if (std::none_of(used.begin(), used.end(), [&](const Segment& segment) { return segment.model.digest == weights; })) {
       std::string digests;
-      for (const auto& model : models) digests += (digests.empty() ? "" : ", ") + model.digest.substr(0, 12);
+      for (const auto& segment : used) digests += (digests.empty() ? "" : ", ") + segment.model.digest.substr(0, 12);
       throw ConfigError(
           fmt::format("{} makes the noise of model {}, which is not sampled here ({} is); sample that model, or train a corrector for this "
                       "one",
@@ -77,6 +73,7 @@ class Euler final : public espalier::flow::FlowSampler {
   }
 
   std::int64_t prior_num_inference_steps_ = 10;
+  std::string prior_solver_ = "euler";
 };
 
 }  // namespace

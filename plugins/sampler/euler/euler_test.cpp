@@ -60,6 +60,21 @@ at::Tensor by_hand(const Model& model, at::Tensor x, std::int64_t steps, double 
   return x;
 }
 
+// Heun's steps written out: the trapezoid, and Euler's rule in the last.
+at::Tensor heun_by_hand(const Model& model, at::Tensor x, std::int64_t steps) {
+  const auto embedded = model.network->embed(model.weights, toy_domain()->conditions("train").rows({0, 1, 2}));
+  const double h = 1.0 / static_cast<double>(steps);
+  for (std::int64_t k = 0; k < steps; ++k) {
+    const auto velocity = [&](const at::Tensor& y, std::int64_t at_step) {
+      const auto time = at::full({3}, 1000.0 * static_cast<double>(steps - at_step) * h);
+      return -model.network->predict(model.weights, {{"sample", y}}, time, embedded).at("sample");
+    };
+    const auto here = velocity(x, k);
+    x = k + 1 == steps ? x + h * here : x + h / 2 * (here + velocity(x + h * here, k + 1));
+  }
+  return x;
+}
+
 TEST(Euler, ConformsWithAndWithoutGuidance) {
   check_sampler(plugin("sampler.euler"), {});
   check_sampler(plugin("sampler.euler"), {{"guidance_scale", 3.0}});
@@ -96,6 +111,38 @@ TEST(EulerWithPrior, StartsExactlyWhereThePriorEnded) {
   EXPECT_TRUE(corrected.states.back().allclose(by_hand(*base, prior_end, 4, 1.0), 1e-5, 1e-5));
 }
 
+// Only the prior is solved by Heun's rule: the noise found is right for Euler's steps of the base.
+TEST(EulerWithPrior, MayBeSolvedByHeunsRule) {
+  const auto base = flow();
+  const auto prior = corrector_of(*base, 4);
+  const Options options{{"num_inference_steps", 4}, {"prior_num_inference_steps", 3}, {"prior_solver", "heun"}};
+  const auto sampler = euler(options);
+  const auto phases = sampler->phases({base->info}, &prior->info);
+  EXPECT_EQ(sampler->network_evaluations(phases[0].segments.front()), 5);
+  EXPECT_EQ(sampler->network_evaluations(phases[1].segments.front()), 4);
+
+  const auto corrected = run(*sampler, phases, {{prior}, {base}});
+  EXPECT_EQ(dynamic_cast<const ToyNetwork&>(*prior->network).rows(), 3 * 5);
+  EXPECT_EQ(dynamic_cast<const ToyNetwork&>(*base->network).rows(), 3 * 4);
+  const auto& prior_end = corrected.states.front();
+  EXPECT_TRUE(prior_end.allclose(heun_by_hand(*prior, noise(), 3), 1e-5, 1e-5));
+  EXPECT_FALSE(prior_end.allclose(by_hand(*prior, noise(), 3, 1.0), 1e-5, 1e-5));
+  EXPECT_TRUE(corrected.states.back().allclose(by_hand(*base, prior_end, 4, 1.0), 1e-5, 1e-5));
+}
+
+// What was sampled before the option came is found again.
+TEST(EulerWithPrior, ItsSolverIsInNoKeyAtItsDefault) {
+  const auto keyed = [](const std::string& solver) {
+    const auto sampler = make<Sampler>(plugin("sampler.euler"), {});
+    Schema schema;
+    sampler->options(schema);
+    EXPECT_TRUE(schema.read(Value::Map{{"prior_solver", solver}}).empty());
+    return schema.values(OptionRole::keyed);
+  };
+  EXPECT_FALSE(keyed("euler").contains("prior_solver"));
+  EXPECT_EQ(keyed("heun").at("prior_solver").as_string(), "heun");
+}
+
 TEST(EulerWithPrior, CostsItsOwnSteps) {
   const auto base = flow();
   const auto prior = corrector_of(*base, 4);
@@ -130,6 +177,11 @@ TEST(EulerWithPrior, RefusesNoiseOfAnotherSampling) {
   refuses(prior, AllOf(HasSubstr("noise of 7 steps"), HasSubstr("num_inference_steps is 4")));
   prior.corrects = Value::Map{{"weights", "0123456789abcdef"}, {"num_inference_steps", 4}};
   refuses(prior, AllOf(HasSubstr("noise of model 0123456789ab"), HasSubstr(base.digest.substr(0, 12))));
+  const auto other = toy_model(3, "rectified_flow").info;
+  prior = corrector_of(*flow(), 4)->info;
+  EXPECT_THAT([&] { sampler->phases({other, base}, &prior); },
+              ThrowsMessage<ConfigError>(AllOf(HasSubstr("is not sampled here"), HasSubstr(other.digest.substr(0, 12)))))
+      << "named, but another takes all its steps";
   for (const Value& none : {Value(nullptr), Value()}) {
     prior.corrects = none;
     refuses(prior, HasSubstr("was not trained on inverted noises"));

@@ -3,6 +3,7 @@
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 
+#include "plugins/shared/flow/solver.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::flow {
@@ -26,11 +27,12 @@ std::vector<Phase> FlowSampler::phases(const std::vector<ModelInfo>& models, con
                                     model.digest.substr(0, 12), guidance_scale_));
     }
   }
+  for (auto& segment : phase.segments) segment.solver = solver_;
   return {phase};
 }
 
 std::int64_t FlowSampler::network_evaluations(const Segment& segment) const {
-  return predictions(segment) * (guidance_of(segment.model) == 1.0 ? 1 : 2);
+  return solver(segment.solver).predictions(segment) * (guidance_of(segment.model) == 1.0 ? 1 : 2);
 }
 
 void FlowSampler::sample(const SampleJob& job, Recorder& recorder) const {
@@ -50,8 +52,9 @@ State FlowSampler::run(const SampleJob& job, std::size_t phase, State x, Recorde
   for (std::size_t i = 0; i < segments.size(); ++i) {
     const auto& model = *job.models[phase][i];
     const GuidedModel guided(model, job.condition, job.null_condition, guidance_of(segments[i].model));
+    const auto& rule = solver(segments[i].solver);
     for (auto n = segments[i].first; n > segments[i].last; --n) {
-      x = step(guided, *model.process, x, grid.at(n), grid.at(n - 1), job.draws);
+      x = rule.step(guided, *model.process, x, grid.at(n), grid.at(n - 1), job.draws);
       if (recorder) recorder->record(grid.at(n - 1), x);
     }
   }

@@ -13,26 +13,20 @@ inline constexpr const char* kProcess = "rectified_flow";
 // Whether a model is a noise corrector's flow: it makes the noise of another sampling (ModelInfo::corrects), and is never guided.
 bool is_corrector(const ModelInfo& model);
 
-// What the samplers of a rectified flow share: all but how a step is taken. They are deterministic; the noise at the start is all they
-// draw.
+// What the samplers of a rectified flow share. They are deterministic; the noise at the start is all they draw.
 class FlowSampler : public Sampler {
  public:
   void options(Schema& schema) override;
 
-  // One phase, from noise. Throws ConfigError for a prior; for a model of another process, for a noise corrector's flow under guidance, and
-  // where a step has no model.
+  // One phase, from noise, by the sampler's own rule. Throws ConfigError for a prior; for a model of another process, for a noise
+  // corrector's flow under guidance, and where a step has no model.
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const override;
   std::int64_t network_evaluations(const Segment& segment) const override;
   void sample(const SampleJob& job, Recorder& recorder) const override;
 
  protected:
-  explicit FlowSampler(std::string name) : name_(std::move(name)) {}
-
-  // The state at `to` of the path that goes through x at `from`.
-  virtual State step(const GuidedModel& model, const diffusion::NoiseProcess& process, const State& x, const diffusion::GridPoint& from,
-                     const diffusion::GridPoint& to, random::Draws& draws) const = 0;
-  // What step() asks of the network in a segment, guidance not counted.
-  virtual std::int64_t predictions(const Segment& segment) const = 0;
+  // `solver`: the rule of its steps, by name (solver.h).
+  FlowSampler(std::string name, std::string solver) : name_(std::move(name)), solver_(std::move(solver)) {}
 
   const std::string& name() const { return name_; }
   std::int64_t num_inference_steps() const { return num_inference_steps_; }
@@ -43,6 +37,7 @@ class FlowSampler : public Sampler {
   double guidance_of(const ModelInfo& model) const { return is_corrector(model) ? 1.0 : guidance_scale_; }
 
   std::string name_;
+  std::string solver_;
   std::int64_t num_inference_steps_ = 50;
   double guidance_scale_ = 1.0;
 };

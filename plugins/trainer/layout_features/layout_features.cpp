@@ -30,6 +30,11 @@ class LayoutFeaturesTrainer final : public Trainer {
   }
 
   Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(examples_)->digest()}}; }
+  std::optional<ModelInfo> trained_info(const ModelInfo&, const diffusion::Grid*, const Value&) const override {
+    ModelInfo info;
+    info.role = kFeaturesRole;
+    return info;
+  }
   std::int64_t max_train_steps() const override { return max_train_steps_; }
 
   Model train(const TrainerInput& input) const override {

@@ -63,6 +63,15 @@ class Sft final : public Trainer {
 
   Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(examples_)->digest()}}; }
 
+  std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid* selection, const Value& corrects) const override {
+    auto info = start;
+    const bool at_index = selection && first_step(*selection) != 0 && intermediate_step_.is_index();
+    info.last_step = selection ? intermediate_step_ : Step();
+    info.trained_num_steps = at_index ? selection->num_steps() : 0;
+    info.corrects = selection ? start.corrects : corrects;
+    return info;
+  }
+
   std::int64_t max_train_steps() const override { return max_train_steps_; }
 
   Model train(const TrainerInput& input) const override {
@@ -169,13 +178,8 @@ class Sft final : public Trainer {
       if (ema) {
         for (const auto& [name, tensor] : ema->averaged()) trained.weights[name] = tensor;
       }
+      trained.info = *options.trained_info(input.model.info, input.selection ? &input.selection->grid() : nullptr, input.corrects);
       trained.info.digest = digest_weights(trained.weights);
-      trained.info.last_step = input.selection ? options.intermediate_step_ : Step();
-      trained.info.trained_num_steps = 0;
-      trained.info.corrects = input.selection ? input.model.info.corrects : input.corrects;
-      if (input.selection && options.intermediate_step_.is_index() && options.intermediate_step_ != Step()) {
-        trained.info.trained_num_steps = input.selection->grid().num_steps();
-      }
       input.progress.end();
       return trained;
     }

@@ -69,9 +69,15 @@ class FakeSampler final : public Sampler {
     schema.integer("num_inference_steps", steps_, "Steps.").above(0);
     schema.number("eta", eta_, "Fresh noise.");
     schema.integer("logging", logging_, "Nothing that a trajectory shows.").operational();
+    schema.integer("prior_steps", prior_steps_, "The only steps that a prior may be for; 0: any.").operational();
   }
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const override {
     if (prior == nullptr) return {whole(models)};
+    if (prior_steps_ != 0) {
+      const auto steps = prior->corrects.at("num_inference_steps").as_integer();
+      if (steps != prior_steps_) throw ConfigError("the prior is for " + std::to_string(steps) + " steps");
+      if (prior->corrects.at("weights").as_string() != models.front().digest) throw ConfigError("the prior is for another model");
+    }
     auto base = whole(models);
     base.start = "previous";
     return {whole({*prior}), base};
@@ -90,7 +96,7 @@ class FakeSampler final : public Sampler {
     phase.segments = stitch(models, steps_);
     return phase;
   }
-  std::int64_t steps_ = 20, logging_ = 1;
+  std::int64_t steps_ = 20, logging_ = 1, prior_steps_ = 0;
   double eta_ = 1.0;
 };
 
@@ -152,6 +158,13 @@ class FakeTrainer final : public Trainer {
   }
   std::vector<Step> recorded_steps() const override { return {clean_ ? Step() : step_}; }
   Value identity(const Domain& domain) const override { return Value(domain.examples("train")->digest()); }
+  std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid* selection, const Value& corrects) const override {
+    if (step_ == Step(std::int64_t{13})) throw ConfigError("step 13 is not trained");
+    auto info = start;
+    info.last_step = selection ? step_ : Step();
+    info.corrects = corrects;
+    return info;
+  }
   std::int64_t max_train_steps() const override { return 1; }
   Model train(const TrainerInput&) const override { return {}; }
 

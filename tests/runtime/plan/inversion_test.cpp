@@ -95,6 +95,37 @@ TEST(Corrector, DependsOnTheNoisesAndTheirNumber) {
   EXPECT_EQ(plain.at("corrector").request.at("model").at("weights").as_string(), sha256("small model"));
 }
 
+// Before the inversions and the corrector are there: only their weights are not known yet.
+TEST(Prior, IsCheckedBeforeItIsMade) {
+  const auto planned = [](const std::vector<std::string>& overrides) { plan_all(corrected(overrides), FakeIndex()); };
+  EXPECT_NO_THROW(planned({"corrected.prior_steps=4"}));
+  EXPECT_THAT([&] { planned({"corrected.prior_steps=7"}); },
+              ThrowsMessage<Error>(testing::AllOf(HasSubstr("stage 'corrected'"), HasSubstr("for 4 steps"))));
+}
+
+// A base that is itself still to be trained: its key stands for its weights, the same for all who ask.
+TEST(Prior, OfABaseThatIsNotYetTrained) {
+  const auto text = [](const std::string& sampled) {
+    auto stages = corrected_text();
+    const auto at = stages.find("[[stage]]");
+    stages.insert(at, "[[stage]]\ntag = \"base\"\ntype = \"trainer.fake\"\ninputs = { model = \"domain\" }\n");
+    const std::string inverted = "type = \"noise_corrector.fake\"\ninputs = { model = \"domain\" }";
+    stages.replace(stages.find(inverted), inverted.size(), "type = \"noise_corrector.fake\"\ninputs = { model = \"base\" }");
+    const std::string corrected = "inputs = { model = \"domain\", prior";
+    stages.replace(stages.find(corrected), corrected.size(), "inputs = { model = \"" + sampled + "\", prior");
+    return stages;
+  };
+  const std::vector<std::string> strict{"corrected.prior_steps=4"};
+  EXPECT_NO_THROW(plan_all(pipeline(strict, {}, text("base")), FakeIndex()));
+  EXPECT_THAT([&] { plan_all(pipeline(strict, {}, text("domain")), FakeIndex()); },
+              ThrowsMessage<Error>(testing::AllOf(HasSubstr("stage 'corrected'"), HasSubstr("another model"))));
+}
+
+TEST(Foreseen, TrainingThatWouldBeRefusedIsToldFirst) {
+  EXPECT_THAT([] { plan_all(pipeline({"tuned.intermediate_step=13"}), FakeIndex()); },
+              ThrowsMessage<Error>(testing::AllOf(HasSubstr("stage 'tuned'"), HasSubstr("13 is not trained"))));
+}
+
 TEST(Prior, ComesFirstAndItsNoiseMayBeKept) {
   const auto plans = after_a_run();
   const auto &plain = plans.at("plain"), &with_prior = plans.at("corrected");
@@ -113,15 +144,13 @@ TEST(Models, AreNamesThatInputsMayUse) {
     text.replace(text.find(from), from.size(), to);
     pipeline({}, {}, text);
   };
-  EXPECT_THAT([&] { with("model = \"small\"", "model = \"smal\""); }, ThrowsMessage<ConfigError>(HasSubstr("did you mean 'small'?")));
+  EXPECT_THAT([&] { with("model = \"small\"", "model = \"smal\""); }, ThrowsMessage<Error>(HasSubstr("did you mean 'small'?")));
   EXPECT_THAT([&] { with("tag = \"plain\"", "tag = \"small\""); },
-              ThrowsMessage<ConfigError>(HasSubstr("stage 'small': the tag is a name of [models] too")));
-  EXPECT_THAT([&] { with("small = \"small model\"", "small = 3"); },
-              ThrowsMessage<ConfigError>(HasSubstr("[models]: 'small' is a string")));
-  EXPECT_THAT([&] { with("small = \"small model\"", "domain = \"x\""); },
-              ThrowsMessage<ConfigError>(HasSubstr("'domain' is the model of")));
+              ThrowsMessage<Error>(HasSubstr("stage 'small': the tag is a name of [models] too")));
+  EXPECT_THAT([&] { with("small = \"small model\"", "small = 3"); }, ThrowsMessage<Error>(HasSubstr("[models]: 'small' is a string")));
+  EXPECT_THAT([&] { with("small = \"small model\"", "domain = \"x\""); }, ThrowsMessage<Error>(HasSubstr("'domain' is the model of")));
   EXPECT_THAT([&] { with("examples = \"inversions\"", "examples = \"small\""); },
-              ThrowsMessage<ConfigError>(HasSubstr("takes trajectories, but 'small' of [models] gives a model")));
+              ThrowsMessage<Error>(HasSubstr("takes trajectories, but 'small' of [models] gives a model")));
 }
 
 }  // namespace

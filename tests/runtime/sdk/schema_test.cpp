@@ -124,6 +124,20 @@ TEST(Schema, SeparatesRoles) {
   EXPECT_EQ(keyed.as_map().size(), 7u);
 }
 
+TEST(Schema, LeavesAnOptionThatCameLaterOutAtItsDefault) {
+  std::int64_t before = 4, added = 1;
+  Schema schema;
+  schema.integer("before", before, "Was always there.");
+  schema.integer("added", added, "Came later.").at_least(1).unkeyed_default();
+  const auto keyed = [&](Map options) {
+    EXPECT_TRUE(schema.read(Value(std::move(options))).empty());
+    return schema.values(OptionRole::keyed);
+  };
+  EXPECT_EQ(keyed({}), Value(Map{{"before", 4}}));
+  EXPECT_EQ(keyed({{"added", 1}}), Value(Map{{"before", 4}})) << "the default, written out";
+  EXPECT_EQ(keyed({{"added", 2}}), Value(Map{{"before", 4}, {"added", 2}}));
+}
+
 TEST(Schema, RefusesDeclarationsThatMakeNoSense) {
   std::int64_t a = 0;
   std::string text;

@@ -75,9 +75,10 @@ class Trainer : public Plugin {
     (void)domain;
     return Value();
   }
-  // What the trained model will be, all but the digest of its weights, so that a pipeline is checked to its end before anything is
-  // computed. `start`: the input `model`; `selection`: the grid of the selected trajectories, null where there is no selection;
-  // `corrects`: as in TrainerInput. Pure. None: not known before. Throws ConfigError where training would.
+  // What the trained model will be, all but the digest of its weights (and of one that no sampler takes, its architecture), so that a
+  // pipeline is checked to its end before anything is computed. `start`: the input `model`; `selection`: the grid of the selected
+  // trajectories, null where there is no selection; `corrects`: as in TrainerInput. Pure. None: not known before. Throws ConfigError where
+  // training would.
   virtual std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid* selection, const Value& corrects) const {
     (void)start, (void)selection, (void)corrects;
     return std::nullopt;

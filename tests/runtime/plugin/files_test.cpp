@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 #include <random>
+#include <utility>
 
 #include "plugin_folder.h"
 #include "runtime/plugin/elf.h"
@@ -54,49 +55,52 @@ std::size_t section_header(const std::string& bytes, const std::string& name) {
 struct Spoilt {
   const char* name;
   const char* message;  // part of what must be said
-  std::function<std::string(std::string)> spoil;
+  std::function<std::string(const std::string&)> spoil;
 };
 void PrintTo(const Spoilt& spoilt, std::ostream* out) { *out << spoilt.name; }
 
 constexpr std::uint64_t kFar = ~std::uint64_t{0} - 8;
 using S = std::string;
 const Spoilt kSpoilt[] = {
-    {"Text", "is not an ELF library", [](S) { return S("hello, this is no library"); }},
-    {"Empty", "is not an ELF library", [](S) { return S(); }},
-    {"TwoBytes", "is not an ELF library", [](S bytes) { return bytes.substr(0, 2); }},
-    {"HeaderCutShort", "is cut short: its ELF header", [](S bytes) { return bytes.substr(0, 40); }},
-    {"SectionsCutOff", "is cut short: its section table", [](S bytes) { return bytes.substr(0, bytes.size() / 2); }},
-    {"LastByteCutOff", "is cut short", [](S bytes) { return bytes.substr(0, bytes.size() - 1); }},
-    {"For32Bits", "is a 32-bit library", [](S bytes) { return put(bytes, EI_CLASS, char{ELFCLASS32}); }},
-    {"BigEndian", "is a big-endian library", [](S bytes) { return put(bytes, EI_DATA, char{ELFDATA2MSB}); }},
+    {"Text", "is not an ELF library", [](const S&) { return S("hello, this is no library"); }},
+    {"Empty", "is not an ELF library", [](const S&) { return S(); }},
+    {"TwoBytes", "is not an ELF library", [](const S& bytes) { return bytes.substr(0, 2); }},
+    {"HeaderCutShort", "is cut short: its ELF header", [](const S& bytes) { return bytes.substr(0, 40); }},
+    {"SectionsCutOff", "is cut short: its section table", [](const S& bytes) { return bytes.substr(0, bytes.size() / 2); }},
+    {"LastByteCutOff", "is cut short", [](const S& bytes) { return bytes.substr(0, bytes.size() - 1); }},
+    {"For32Bits", "is a 32-bit library", [](const S& bytes) { return put(bytes, EI_CLASS, char{ELFCLASS32}); }},
+    {"BigEndian", "is a big-endian library", [](const S& bytes) { return put(bytes, EI_DATA, char{ELFDATA2MSB}); }},
     {"ForAnotherProcessor", "another processor (ELF machine 243)",
-     [](S bytes) { return put(bytes, offsetof(Elf64_Ehdr, e_machine), Elf64_Half{EM_RISCV}); }},
-    {"AProgram", "not a shared library", [](S bytes) { return put(bytes, offsetof(Elf64_Ehdr, e_type), Elf64_Half{ET_EXEC}); }},
-    {"AnObjectFile", "not a shared library", [](S bytes) { return put(bytes, offsetof(Elf64_Ehdr, e_type), Elf64_Half{ET_REL}); }},
-    {"WithoutSectionTable", "has no section table", [](S bytes) { return put(bytes, offsetof(Elf64_Ehdr, e_shoff), Elf64_Off{0}); }},
-    {"SectionTableFarAway", "is cut short", [](S bytes) { return put(bytes, offsetof(Elf64_Ehdr, e_shoff), Elf64_Off{kFar}); }},
-    {"OddSectionSize", "damaged ELF header", [](S bytes) { return put(bytes, offsetof(Elf64_Ehdr, e_shentsize), Elf64_Half{8}); }},
-    {"NamesOutsideTable", "damaged ELF header", [](S bytes) { return put(bytes, offsetof(Elf64_Ehdr, e_shstrndx), Elf64_Half{999}); }},
-    {"WithoutNote", "carries no Espalier stamp", [](S bytes) { return replace(bytes, ".note.espalier", ".note.somebody"); }},
+     [](const S& bytes) { return put(bytes, offsetof(Elf64_Ehdr, e_machine), Elf64_Half{EM_RISCV}); }},
+    {"AProgram", "not a shared library", [](const S& bytes) { return put(bytes, offsetof(Elf64_Ehdr, e_type), Elf64_Half{ET_EXEC}); }},
+    {"AnObjectFile", "not a shared library", [](const S& bytes) { return put(bytes, offsetof(Elf64_Ehdr, e_type), Elf64_Half{ET_REL}); }},
+    {"WithoutSectionTable", "has no section table", [](const S& bytes) { return put(bytes, offsetof(Elf64_Ehdr, e_shoff), Elf64_Off{0}); }},
+    {"SectionTableFarAway", "is cut short", [](const S& bytes) { return put(bytes, offsetof(Elf64_Ehdr, e_shoff), Elf64_Off{kFar}); }},
+    {"OddSectionSize", "damaged ELF header", [](const S& bytes) { return put(bytes, offsetof(Elf64_Ehdr, e_shentsize), Elf64_Half{8}); }},
+    {"NamesOutsideTable", "damaged ELF header",
+     [](const S& bytes) { return put(bytes, offsetof(Elf64_Ehdr, e_shstrndx), Elf64_Half{999}); }},
+    {"WithoutNote", "carries no Espalier stamp", [](const S& bytes) { return replace(bytes, ".note.espalier", ".note.somebody"); }},
     {"NoteFarAway", "is cut short: its stamp",
-     [](S bytes) { return put(bytes, section_header(bytes, ".note.espalier") + offsetof(Elf64_Shdr, sh_offset), kFar); }},
+     [](const S& bytes) { return put(bytes, section_header(bytes, ".note.espalier") + offsetof(Elf64_Shdr, sh_offset), kFar); }},
     {"NoteTooLarge", "at most 65536",
-     [](S bytes) {
-       bytes.resize(bytes.size() + (1 << 20));
-       return put(bytes, section_header(bytes, ".note.espalier") + offsetof(Elf64_Shdr, sh_size), std::uint64_t{1 << 20});
+     [](const S& bytes) {
+       S larger = bytes;
+       larger.resize(bytes.size() + (1 << 20));
+       return put(std::move(larger), section_header(bytes, ".note.espalier") + offsetof(Elf64_Shdr, sh_size), std::uint64_t{1 << 20});
      }},
-    {"NoteOfAnotherOwner", "damaged stamp", [](S bytes) { return put(bytes, note_at(bytes) + sizeof(Elf64_Nhdr), 'E'); }},
-    {"NoteOwnerTooLong", "damaged stamp", [](S bytes) { return put(bytes, note_at(bytes), ~std::uint32_t{0}); }},
-    {"NoteTextTooLong", "damaged stamp", [](S bytes) { return put(bytes, note_at(bytes) + 4, ~std::uint32_t{0}); }},
+    {"NoteOfAnotherOwner", "damaged stamp", [](const S& bytes) { return put(bytes, note_at(bytes) + sizeof(Elf64_Nhdr), 'E'); }},
+    {"NoteOwnerTooLong", "damaged stamp", [](const S& bytes) { return put(bytes, note_at(bytes), ~std::uint32_t{0}); }},
+    {"NoteTextTooLong", "damaged stamp", [](const S& bytes) { return put(bytes, note_at(bytes) + 4, ~std::uint32_t{0}); }},
     {"OtherAbi", "abi: the plugin has '9', this program '" ESPALIER_ABI "'): rebuild the plugin with",
-     [](S bytes) { return replace(bytes, S("\0abi=" ESPALIER_ABI "\n", 7), S("\0abi=9\n", 7)); }},
-    {"OtherCompiler", "compiler: the plugin has '9", [](S bytes) { return replace(bytes, "\ncompiler=1", "\ncompiler=9"); }},
+     [](const S& bytes) { return replace(bytes, S("\0abi=" ESPALIER_ABI "\n", 7), S("\0abi=9\n", 7)); }},
+    {"OtherCompiler", "compiler: the plugin has '9", [](const S& bytes) { return replace(bytes, "\ncompiler=1", "\ncompiler=9"); }},
     {"OtherStringLayout", "cxx11_abi: the plugin has '0', this program '1'",
-     [](S bytes) { return replace(bytes, "\ncxx11_abi=1", "\ncxx11_abi=0"); }},
-    {"OtherLibTorch", "libtorch: the plugin has '1.", [](S bytes) { return replace(bytes, "\nlibtorch=2.", "\nlibtorch=1."); }},
-    {"OtherSanitizers", "sanitize: the plugin has nothing", [](S bytes) { return replace(bytes, "\nsanitize=", "\nsanitise="); }},
-    {"WithoutEntry", "does not export espalier_register", [](S bytes) { return replace(bytes, "espalier_register", "espalier_registar"); }},
-    {"LibraryItNeedsIsMissing", "cannot be loaded", [](S bytes) { return replace(bytes, "libstdc++.so.6", "libstdx++.so.6"); }},
+     [](const S& bytes) { return replace(bytes, "\ncxx11_abi=1", "\ncxx11_abi=0"); }},
+    {"OtherLibTorch", "libtorch: the plugin has '1.", [](const S& bytes) { return replace(bytes, "\nlibtorch=2.", "\nlibtorch=1."); }},
+    {"OtherSanitizers", "sanitize: the plugin has nothing", [](const S& bytes) { return replace(bytes, "\nsanitize=", "\nsanitise="); }},
+    {"WithoutEntry", "does not export espalier_register",
+     [](const S& bytes) { return replace(bytes, "espalier_register", "espalier_registar"); }},
+    {"LibraryItNeedsIsMissing", "cannot be loaded", [](const S& bytes) { return replace(bytes, "libstdc++.so.6", "libstdx++.so.6"); }},
 };
 
 class SpoiltFile : public PluginFolder, public ::testing::WithParamInterface<Spoilt> {};
@@ -181,7 +185,7 @@ TEST_F(PluginFolder, NoDamageToTheReadPartsCrashesTheReader) {
   const std::string good = read(canary_library());
   ASSERT_EQ(read_stamp(canary_library()).at("abi"), ESPALIER_ABI);
   std::mt19937 random(1);
-  const std::size_t tables = good.size() - 64 * 40;  // most of the section table lies at the end
+  const std::size_t tables = good.size() - std::size_t{64} * 40;  // most of the section table lies at the end
   int refused = 0;
   for (int round = 0; round < 400; ++round) {
     std::string bytes = good;

@@ -1,5 +1,4 @@
 #include "plugins/metric/noise_diagnostics/normality.h"
-#include "plugins/metric/noise_diagnostics/shrunk_covariance.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,6 +14,7 @@
 
 #include "plugins/metric/noise_diagnostics/flow_loss.h"
 #include "plugins/metric/noise_diagnostics/inversions.h"
+#include "plugins/metric/noise_diagnostics/shrunk_covariance.h"
 #include "plugins/metric/noise_diagnostics/two_sample.h"
 #include "runtime/base/errors.h"
 #include "tests/conformance/toy.h"

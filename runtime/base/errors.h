@@ -12,8 +12,9 @@ enum class ExitCode : int {
   usage = 2,
   plugin = 3,
   cache = 4,
-  stopped = 75,       // work saved, safe to run again
-  interrupted = 130,  // a second Ctrl-C
+  stopped = 75,         // work saved, safe to run again
+  inputs_missing = 76,  // `work`: what its blocks need has not been made yet
+  interrupted = 130,    // a second Ctrl-C
 };
 
 // Every error says where, what was found, and what would be right. The type says who must act.

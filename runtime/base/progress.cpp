@@ -19,7 +19,7 @@ constexpr std::chrono::seconds kLogEvery{30};
 
 class SilentProgress final : public Progress {
  public:
-  void begin(const std::string&, std::int64_t, const std::string&) override {}
+  void begin(const std::string&, std::int64_t, const std::string&, std::int64_t) override {}
   void advance(std::int64_t, const std::string&) override {}
   void end() override {}
   void say(const std::string&) override {}
@@ -33,9 +33,9 @@ class StderrProgress final : public Progress {
   }
   ~StderrProgress() override { end(); }
 
-  void begin(const std::string& label, std::int64_t total, const std::string& unit) override {
+  void begin(const std::string& label, std::int64_t total, const std::string& unit, std::int64_t done_before) override {
     const std::lock_guard lock(mutex_);
-    state_ = {label, 0, total, unit, "", 0.0};
+    state_ = {label, done_before, total, unit, done_before > 0 ? "resumed" : "", 0.0, done_before};
     active_ = true;
     started_ = shown_ = Clock::now();
     if (terminal_) draw();

@@ -10,8 +10,9 @@ namespace espalier {
 class Progress {
  public:
   virtual ~Progress() = default;
-  virtual void begin(const std::string& label, std::int64_t total, const std::string& unit) = 0;  // total 0: unknown
-  virtual void advance(std::int64_t count, const std::string& note = "") = 0;                     // thread-safe
+  // total 0: unknown; done_before: of the total, what an earlier run did: counted, but not in the rate.
+  virtual void begin(const std::string& label, std::int64_t total, const std::string& unit, std::int64_t done_before = 0) = 0;
+  virtual void advance(std::int64_t count, const std::string& note = "") = 0;  // thread-safe
   virtual void end() = 0;
   virtual void say(const std::string& line) = 0;  // a line of its own, above a bar
 };

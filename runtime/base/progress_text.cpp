@@ -14,7 +14,9 @@ std::string clock_text(double seconds) {
   return fmt::format("{:02}:{:02}", whole / 60, whole % 60);
 }
 
-double rate(const ProgressState& state) { return state.seconds > 0.0 ? static_cast<double>(state.done) / state.seconds : 0.0; }
+double rate(const ProgressState& state) {
+  return state.seconds > 0.0 ? static_cast<double>(state.done - state.done_before) / state.seconds : 0.0;
+}
 
 std::string rate_text(const ProgressState& state) {
   const double per_second = rate(state);

@@ -13,6 +13,7 @@ struct ProgressState {
   std::string unit;
   std::string note;
   double seconds = 0.0;
+  std::int64_t done_before = 0;  // of `done`: by an earlier run, no part of the rate
 };
 
 // "label  45%|=====>    | 90/200 samples [00:12<00:15, 7.5 samples/s] note", at most `width` columns; colour by ANSI codes.

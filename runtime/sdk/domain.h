@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/base/picture.h"
+#include "runtime/base/remembered_digests.h"
 #include "runtime/sdk/model.h"
 #include "runtime/sdk/schema.h"
 
@@ -20,6 +21,12 @@ class Plugin {
  public:
   virtual ~Plugin() = default;
   virtual void options(Schema& schema) { (void)schema; }
+  // Relations among the options, and the files that they name, as far as the pipeline file and the disk show them to be wrong. Called by
+  // every command after options() has read its values. Throws ConfigError (the options) or DataError (a file).
+  virtual void check() const {}
+  // How far the numbers of another build of this plugin, or of another machine, may lie from its own and still count as the same: the
+  // largest absolute difference over the largest absolute value. 0: equal bits.
+  virtual double probe_tolerance() const { return 0.0; }
   // Of its kind's optional inputs (kinds.h), those that this plugin cannot do without and those that mean nothing to it.
   virtual std::map<std::string, PortUse> ports() const { return {}; }
 };
@@ -61,6 +68,15 @@ class Examples {
 
 struct DomainContext {
   std::uint64_t seed = 0;
+  RememberedDigests* digests = nullptr;  // null: nothing is remembered
+};
+
+// What is known of a view of trajectories, or of their scores, before they are made.
+struct PlannedView {
+  std::string tag;                         // of the stage
+  std::int64_t size = 0;                   // trajectories
+  std::int64_t samples_per_condition = 0;  // of a sampler's; 0 of an inversion's
+  Hex conditions = {};                     // digest of the split's conditions
 };
 
 // What a sample is. Opened once, then immutable and shared by threads. All paths were checked by options().

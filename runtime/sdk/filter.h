@@ -39,6 +39,10 @@ class Filter : public Plugin {
   virtual Selection select(const FilterInput& input) const = 0;  // throws StageError when it cannot
   virtual Law law(const FilterInput& input) const = 0;           // of this filter alone; the engine estimates that of a chain
 
+  // What cannot be selected from such a view (k above the group). In a chain the view is the largest that the filter can be offered. Called
+  // before anything is sampled. Throws ConfigError.
+  virtual void check_view(const PlannedView& view) const { (void)view; }
+
   // Whether `select` reads canonical keys. A pipeline whose domain gives none is then refused before anything is sampled.
   virtual bool needs_keys() const { return false; }
   // Whether samples compete only with those of their own condition: the group in which a chain's law takes quantiles.

@@ -72,6 +72,11 @@ class Metric : public Plugin {
     (void)domain;
     return Value();
   }
+  // What cannot be measured of such inputs (by input port, in the order named): too few samples, views that do not belong together. Called
+  // before anything is sampled. Throws ConfigError or DataError.
+  virtual void check_inputs(const std::map<std::string, std::vector<PlannedView>>& inputs, const Domain& domain) const {
+    (void)inputs, (void)domain;
+  }
   virtual Findings measure(const MetricInput& input) const = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "runtime/base/digest.h"
 #include "runtime/base/state.h"
@@ -39,6 +40,8 @@ struct ModelInfo {
   std::int64_t trained_num_steps = 0;  // the N that last_step was an index of; 0 when it is a fraction or the sample
   // Of a noise corrector's flow, the sampling whose noise it makes: {"weights": the base's digest, "num_inference_steps": N}; else null.
   Value corrects = nullptr;
+  // The components that its weights are of ("text_encoder", "unet"), sorted; in no key. Empty: not known.
+  std::vector<std::string> components = {};
   Value to_value() const;
   static ModelInfo from_value(const Value& value);
 };

@@ -26,7 +26,8 @@ class Reward : public Plugin {
   virtual void open(const RewardContext& context) { (void)context; }
   // What the numbers depend on besides options and inputs (a digest of weights named by path); enters the key of scores. Called unopened.
   virtual Value identity() const { return Value(); }
-  // [B], float or double; NaN marks a sample that cannot be scored. Thread-safe, on one thread.
+  // [B], float or double; NaN marks a sample that cannot be scored. Called by several threads at once, each with one
+  // intra-op thread.
   virtual at::Tensor score(const RewardInput& input) const = 0;
 };
 

@@ -5,16 +5,24 @@
 #include <string>
 
 // What a plugin and the host must share: written into each plugin as an ELF note, compared by the host before dlopen.
-#define ESPALIER_ABI "3"
+#define ESPALIER_ABI "4"
 
 #define ESPALIER_STAMP_QUOTED(x) #x
 #define ESPALIER_STAMP_QUOTE(x) ESPALIER_STAMP_QUOTED(x)
+
+// Debugging containers have another layout.
+#ifdef _GLIBCXX_DEBUG
+#define ESPALIER_STAMP_DEBUG "1"
+#else
+#define ESPALIER_STAMP_DEBUG "0"
+#endif
 
 // One key=value line each; equal text means that objects, exceptions and tensors may cross.
 #define ESPALIER_STAMP_TEXT \
   "abi=" ESPALIER_ABI "\n"                                                \
   "compiler=" __VERSION__ "\n"                                            \
   "cxx11_abi=" ESPALIER_STAMP_QUOTE(_GLIBCXX_USE_CXX11_ABI) "\n"          \
+  "glibcxx_debug=" ESPALIER_STAMP_DEBUG "\n"                              \
   "libtorch=" ESPALIER_TORCH_VERSION "\n"                                 \
   "sanitize=" ESPALIER_SANITIZE "\n"
 

@@ -28,7 +28,7 @@ class SelectionData {
   virtual ~SelectionData() = default;
   virtual std::int64_t size() const = 0;
   virtual const diffusion::Grid& grid() const = 0;                        // of the trajectories
-  virtual SelectedStates states(std::int64_t steps_remaining) const = 0;  // the step must have been announced by recorded_steps()
+  virtual SelectedStates states(std::int64_t steps_remaining) const = 0;  // 0, or a step that recorded_steps() names
 };
 
 // All that a training run needs to go on exactly where it stopped.

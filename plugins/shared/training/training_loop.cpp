@@ -40,7 +40,7 @@ class Loop {
 
   void resume() {
     const auto checkpoint = input_.checkpoints.newest();
-    input_.progress.begin("training", settings_.max_train_steps, "step");
+    input_.progress.begin("training", settings_.max_train_steps, "step", checkpoint ? checkpoint->step : 0);
     if (!checkpoint) return;
     const at::NoGradGuard no_grad;
     for (const auto& [name, tensor] : parameters_) tensor.copy_(checkpoint->tensors.at("model").at(name));
@@ -49,7 +49,6 @@ class Loop {
     step_ = checkpoint->step;
     const auto* since = checkpoint->state.find(kSince);
     since_ = since ? since->as_integer() : step_ % settings_.logging_steps;
-    input_.progress.advance(step_, "resumed");
   }
 
   void save() const {

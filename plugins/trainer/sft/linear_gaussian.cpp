@@ -66,7 +66,7 @@ class GaussianDomain final : public Domain {
 class Engine final : public Progress, public StopToken, public Checkpoints, public CurveLog {
  public:
   explicit Engine(Training& training) : training_(training) {}
-  void begin(const std::string&, std::int64_t, const std::string&) override {}
+  void begin(const std::string&, std::int64_t, const std::string&, std::int64_t) override {}
   void advance(std::int64_t count, const std::string&) override {
     steps_ += count;
     if (steps_ == training_.die_after) throw Died();

@@ -64,6 +64,11 @@ TEST(Progress, TellsCountRateAndTimeLeft) {
   EXPECT_EQ(progress_bar(state, 20, false).size(), 20u);
 }
 
+TEST(Progress, ResumedWorkIsCountedButNoPartOfTheRate) {
+  const ProgressState state{"training", 134, 300, "step", "resumed", 34.0, 130};
+  EXPECT_EQ(progress_line(state), "training: 134/300 step, 8.50 s/step, 23:31 left; resumed");
+}
+
 TEST(Progress, KnowsNoEndWithoutATotal) {
   const ProgressState state{"reading", 3, 0, "files", "", 6.0};
   EXPECT_EQ(progress_line(state), "reading: 3 files, 2.00 s/files");

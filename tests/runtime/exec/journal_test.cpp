@@ -20,7 +20,7 @@ using testing::AllOf, testing::ElementsAre, testing::HasSubstr, testing::IsEmpty
 
 class Said final : public Progress {
  public:
-  void begin(const std::string&, std::int64_t, const std::string&) override {}
+  void begin(const std::string&, std::int64_t, const std::string&, std::int64_t) override {}
   void advance(std::int64_t, const std::string&) override {}
   void end() override {}
   void say(const std::string& line) override { lines.push_back(line); }

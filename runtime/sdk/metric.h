@@ -39,6 +39,13 @@ struct MetricInput {
   at::Device device = at::kCPU;
 };
 
+// What is known of a metric's inputs before they are made.
+struct PlannedInputs {
+  std::map<std::string, std::vector<PlannedView>> views;  // by input port, in the order named
+  const ModelInfo* model;                                 // the input `model`, as far as its trainer knows it; null: none, or not known
+  const Domain& domain;
+};
+
 struct Figure {
   std::string name;
   double value = 0.0;
@@ -72,11 +79,9 @@ class Metric : public Plugin {
     (void)domain;
     return Value();
   }
-  // What cannot be measured of such inputs (by input port, in the order named): too few samples, views that do not belong together. Called
-  // before anything is sampled. Throws ConfigError or DataError.
-  virtual void check_inputs(const std::map<std::string, std::vector<PlannedView>>& inputs, const Domain& domain) const {
-    (void)inputs, (void)domain;
-  }
+  // What cannot be measured of such inputs: too few samples, views that do not belong together. Called before anything is sampled. Throws
+  // ConfigError or DataError.
+  virtual void check_inputs(const PlannedInputs& inputs) const { (void)inputs; }
   virtual Findings measure(const MetricInput& input) const = 0;
 };
 

@@ -22,6 +22,9 @@ class Reward : public Plugin {
  public:
   // A reward takes no model unless it says so: naming one in vain would make other scores of the same numbers.
   std::map<std::string, PortUse> ports() const override { return {{"model", PortUse::refused}}; }
+  // Whether it can judge with this input `model`, as far as its trainer knows it; null: the stage names none. Called before anything is
+  // sampled. Throws ConfigError.
+  virtual void check_model(const ModelInfo* model) const { (void)model; }
   // Once, before score(): loads what is needed. Throws ConfigError or DataError.
   virtual void open(const RewardContext& context) { (void)context; }
   // What the numbers depend on besides options and inputs (a digest of weights named by path); enters the key of scores. Called unopened.

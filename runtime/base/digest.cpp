@@ -2,12 +2,10 @@
 
 #include <openssl/evp.h>
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <vector>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/regular_file.h"
 
 namespace espalier {
 
@@ -59,12 +57,10 @@ Hex sha256(std::string_view bytes) {
 Hex digest(const Value& value) { return sha256(canonical_bytes(value)); }
 
 Hex digest_file(const std::filesystem::path& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-  if (!file) throw DataError(path.string() + ": cannot be opened: " + std::strerror(errno));
+  RegularFile file(path);
   Sha256 hash;
   std::vector<char> buffer(std::size_t{1} << 20);
-  while (const auto count = std::fread(buffer.data(), 1, buffer.size(), file.get())) hash.update(buffer.data(), count);
-  if (std::ferror(file.get())) throw DataError(path.string() + ": cannot be read: " + std::strerror(errno));
+  while (const auto count = file.read(buffer.data(), buffer.size())) hash.update(buffer.data(), count);
   return hash.finish_hex();
 }
 

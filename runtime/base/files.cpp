@@ -9,15 +9,17 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <memory>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/regular_file.h"
 #include "runtime/base/system_calls.h"
 
 namespace espalier {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t kChunk = 65536;
 
 std::string room_left(const fs::path& path) {
   try {
@@ -94,14 +96,24 @@ void remove_source(const fs::path& path) {
 
 }  // namespace
 
-std::string read_file(const fs::path& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-  if (!file) throw DataError(path.string() + ": cannot be opened: " + std::strerror(errno));
+std::string read_file(const fs::path& path, std::uint64_t limit) {
+  RegularFile file(path);
+  const auto check_size = [&](std::uint64_t size) {
+    if (size > limit)
+      throw DataError(path.string() + ": has " + std::to_string(size) + " bytes or more, at most " + std::to_string(limit) +
+                      " belong there");
+  };
+  check_size(file.size());
   std::string bytes;
-  std::array<char, 65536> buffer{};
-  while (const auto count = std::fread(buffer.data(), 1, buffer.size(), file.get())) bytes.append(buffer.data(), count);
-  if (std::ferror(file.get())) throw DataError(path.string() + ": cannot be read: " + std::strerror(errno));
-  return bytes;
+  // Beyond the size too: a file may grow, and those that the kernel makes up have none.
+  for (auto part = static_cast<std::size_t>(file.size()) + 1;; part = kChunk) {
+    const auto before = bytes.size();
+    bytes.resize(before + part);
+    const auto count = file.read(bytes.data() + before, part);
+    bytes.resize(before + count);
+    check_size(bytes.size());
+    if (count < part) return bytes;
+  }
 }
 
 void make_folders(const fs::path& path) {

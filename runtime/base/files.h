@@ -10,8 +10,12 @@ namespace espalier {
 // Every system call of the publish and checkpoint paths goes through here. Failures throw CacheError with the path, the reason and, when
 // the disk is full, the free space.
 
-std::string read_file(const std::filesystem::path& path);  // throws DataError
-void make_folders(const std::filesystem::path& path);      // mkdir -p, each new level made durable
+inline constexpr std::uint64_t kAnySize = UINT64_MAX;
+
+// A regular file's bytes. Throws DataError for anything else (a pipe, a directory), and for a file of more than `limit` bytes before it is
+// read: a file that nobody vouches for is given one.
+std::string read_file(const std::filesystem::path& path, std::uint64_t limit = kAnySize);
+void make_folders(const std::filesystem::path& path);  // mkdir -p, each new level made durable
 
 // Writes and fsyncs a new file (O_EXCL) of `mode`.
 void write_durable(const std::filesystem::path& path, std::string_view bytes, unsigned mode = 0444);

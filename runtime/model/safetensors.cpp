@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/regular_file.h"
 
 // file   = size header data
 // size   = u64, little-endian, the header's bytes; at most 100,000,000
@@ -180,20 +180,19 @@ const Dtype& dtype_of(const std::string& name, const at::Tensor& tensor) {
 
 TensorMap read_safetensors(const std::filesystem::path& path) {
   const auto origin = path.string();
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) throw DataError(origin + ": cannot be opened");
-  const auto file_size = static_cast<std::uint64_t>(file.tellg());
+  RegularFile file(path);
+  const auto fill = [&](void* to, std::uint64_t size) {
+    if (file.read(static_cast<char*>(to), size) < size) throw DataError(origin + ": was cut short while it was read");
+  };
   char first8[8];
-  if (file_size < 8 || !file.seekg(0).read(first8, 8)) fail(origin, "shorter than 8 bytes");
-  std::string header(header_size(first8, file_size, origin), '\0');
-  if (!file.read(header.data(), static_cast<std::streamsize>(header.size()))) throw DataError(origin + ": reading failed");
+  if (file.size() < 8) fail(origin, "shorter than 8 bytes");
+  fill(first8, 8);
+  std::string header(header_size(first8, file.size(), origin), '\0');
+  fill(header.data(), header.size());
   TensorMap tensors;
-  for (const auto& entry : parse_entries(header, file_size - 8 - header.size(), origin)) {
+  for (const auto& entry : parse_entries(header, file.size() - 8 - header.size(), origin)) {
     auto tensor = at::empty(entry.shape, entry.dtype->type);
-    if (entry.end > entry.begin &&
-        !file.read(static_cast<char*>(tensor.mutable_data_ptr()), static_cast<std::streamsize>(entry.end - entry.begin))) {
-      throw DataError(origin + ": reading failed");
-    }
+    if (entry.end > entry.begin) fill(tensor.mutable_data_ptr(), entry.end - entry.begin);
     tensors.emplace(entry.name, std::move(tensor));
   }
   return tensors;

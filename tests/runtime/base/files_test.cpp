@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <set>
 #include <thread>
 
+#include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
 #include "tests/runtime/base/folder.h"
 
@@ -59,6 +61,22 @@ TEST(Files, ReadingWhatIsNotThereNamesIt) {
   const TemporaryFolder folder;
   EXPECT_THAT([&] { read_file(folder.path() / "absent"); }, ThrowsMessage<DataError>(HasSubstr("absent")));
   EXPECT_THAT([&] { read_file(folder.path()); }, ThrowsMessage<DataError>(HasSubstr("directory")));
+}
+
+TEST(Files, ReadingTakesRegularFilesOfALimitedSizeOnly) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "file", pipe = folder.path() / "pipe";
+  write_durable(path, "12345");
+  EXPECT_EQ(read_file(path, 5), "12345");
+  EXPECT_THAT([&] { read_file(path, 4); }, ThrowsMessage<DataError>(AllOf(HasSubstr(path.string()), HasSubstr("5 bytes"))));
+  std::ofstream(folder.path() / "hole") << "x";
+  fs::resize_file(folder.path() / "hole", std::uintmax_t{1} << 40);  // no byte of it may be asked for
+  EXPECT_THAT([&] { read_file(folder.path() / "hole", 1 << 20); }, ThrowsMessage<DataError>(HasSubstr("1099511627776 bytes")));
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);  // without a writer: opening it in the usual way would wait for one
+  EXPECT_THAT([&] { read_file(pipe); }, ThrowsMessage<DataError>(HasSubstr("is a pipe, not a regular file")));
+  EXPECT_THAT([&] { digest_file(pipe); }, ThrowsMessage<DataError>(HasSubstr("is a pipe, not a regular file")));
+  EXPECT_THAT([&] { read_file("/dev/zero"); }, ThrowsMessage<DataError>(HasSubstr("is a device")));
+  EXPECT_THAT([] { read_file("/proc/self/status", 10); }, ThrowsMessage<DataError>(HasSubstr("at most 10"))) << "its size is said to be 0";
 }
 
 TEST(Files, MakesEveryLevelOfAFolder) {

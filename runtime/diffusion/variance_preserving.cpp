@@ -46,20 +46,31 @@ double VariancePreserving::alpha_bar_at(double timestep) const {
   return alpha_bars_[static_cast<std::size_t>(timestep)];
 }
 
-Grid VariancePreserving::grid(std::int64_t num_inference_steps) const {
-  const auto timesteps = inference_timesteps(config_, num_inference_steps);
-  const std::int64_t stride = config_.num_train_timesteps / num_inference_steps;
+Grid VariancePreserving::grid_of(const std::vector<std::int64_t>& timesteps, const std::vector<std::int64_t>& reached) const {
+  const auto count = static_cast<std::int64_t>(timesteps.size());
   Grid grid;
   Level level{0.0, 1.0};  // pure noise, whatever the first timestep's level is
-  for (std::int64_t i = 0; i < num_inference_steps; ++i) {
-    const std::int64_t t = timesteps[static_cast<std::size_t>(i)];
-    grid.points.push_back({num_inference_steps - i, static_cast<double>(t), level});
-    const std::int64_t previous = t - stride;
-    level = previous >= 0 ? level_of(alpha_bars_[static_cast<std::size_t>(previous)])
-                          : level_of(config_.set_alpha_to_one ? 1.0 : alpha_bars_.front());
+  for (std::size_t i = 0; i < timesteps.size(); ++i) {
+    grid.points.push_back({count - static_cast<std::int64_t>(i), static_cast<double>(timesteps[i]), level});
+    level = reached[i] >= 0 ? level_of(alpha_bars_[static_cast<std::size_t>(reached[i])])
+                            : level_of(config_.set_alpha_to_one ? 1.0 : alpha_bars_.front());
   }
   grid.points.push_back({0, 0.0, level});
   return grid;
+}
+
+Grid VariancePreserving::grid(std::int64_t num_inference_steps) const {
+  const auto timesteps = inference_timesteps(config_, num_inference_steps);
+  std::vector<std::int64_t> reached(timesteps.begin() + 1, timesteps.end());
+  reached.push_back(-1);
+  return grid_of(timesteps, reached);
+}
+
+Grid VariancePreserving::diffusers_grid(std::int64_t num_inference_steps) const {
+  const auto timesteps = inference_timesteps(config_, num_inference_steps);
+  auto reached = timesteps;
+  for (auto& timestep : reached) timestep -= config_.num_train_timesteps / num_inference_steps;
+  return grid_of(timesteps, reached);
 }
 
 State VariancePreserving::prior(const StateSpec& spec, random::Draws& draws) const { return normal_state(spec, draws); }

@@ -20,9 +20,14 @@ class VariancePreserving final : public NoiseProcess {
   std::string name() const override { return "variance_preserving"; }
   Value config() const override { return to_value(config_); }
 
-  // The first point is pure noise, level {0, 1}. A step from timestep t reaches abar at t - T//n, which is not the next timestep's own
-  // with linspace and some trailing grids; below 0 it is 1 or abar_0 (set_alpha_to_one).
+  // The first point is pure noise, level {0, 1}. A step reaches abar at the next timestep of the grid, the last one 1 or abar_0
+  // (set_alpha_to_one): every later state has the level of its own timestep.
   Grid grid(std::int64_t num_inference_steps) const override;
+
+  // The same timesteps with the levels of diffusers' DDIMScheduler: a step from timestep t reaches abar at t - T//n, below 0 that of the
+  // last step. With linspace, and with trailing where n does not divide T, that is not the level of the timestep that the network is given
+  // next (diffusers' issues 9261 and 11347); elsewhere both grids are equal.
+  Grid diffusers_grid(std::int64_t num_inference_steps) const;
   State prior(const StateSpec& spec, random::Draws& draws) const override;
   State step(const State& x, const State& prediction, const GridPoint& from, const GridPoint& to, double eta,
              random::Draws& draws) const override;
@@ -45,6 +50,8 @@ class VariancePreserving final : public NoiseProcess {
   const std::vector<double>& alpha_bars() const { return alpha_bars_; }
 
  private:
+  // `reached[i]` is the timestep whose level the i-th step reaches; one below 0 means the last level.
+  Grid grid_of(const std::vector<std::int64_t>& timesteps, const std::vector<std::int64_t>& reached) const;
   double alpha_bar_at(double timestep) const;
   std::int64_t first_noisier(const TrainingBatch& batch) const;
   at::Tensor loss_coefficients(double reached_alpha_bar, const at::Tensor& timesteps) const;

@@ -6,9 +6,11 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/base/errors.h"
+#include "runtime/diffusion/variance_preserving.h"
 #include "runtime/sdk/plugin.h"
 
 namespace {
@@ -40,13 +42,22 @@ class Ddim final : public espalier::Sampler {
     schema.number("eta", eta_, "Fresh noise of each step: 0 is deterministic DDIM, 1 ancestral (DDPM) sampling.")
         .at_least(0.0)
         .at_most(1.0);
+    // Unkeyed at its default: that default changed the grid where the two differ, and the grid stands in every recipe.
+    schema
+        .flag("diffusers_previous_timestep", diffusers_previous_timestep_,
+              "Step to the level of t - T//N, as diffusers' DDIMScheduler does, for its very numbers. With linspace spacing, and with "
+              "trailing "
+              "where N does not divide T, that is not the level of the timestep that the network is given next.")
+        .unkeyed_default();
   }
 
   std::map<std::string, espalier::PortUse> ports() const override { return {{"prior", espalier::PortUse::refused}}; }
 
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const override {
     if (prior != nullptr) throw ConfigError("sampler.ddim takes no prior: inverse noise correction is for flows; use sampler.euler");
-    return {espalier::stitched_phase(models, num_inference_steps_, "sampler.ddim", kProcess)};
+    auto phase = espalier::stitched_phase(models, num_inference_steps_, "sampler.ddim", kProcess);
+    if (diffusers_previous_timestep_) phase.grid = process_of(phase).diffusers_grid(num_inference_steps_);
+    return {std::move(phase)};
   }
 
   std::int64_t network_evaluations(const espalier::Segment& segment) const override {
@@ -69,6 +80,10 @@ class Ddim final : public espalier::Sampler {
   }
 
  private:
+  static espalier::diffusion::VariancePreserving process_of(const Phase& phase) {
+    return espalier::diffusion::VariancePreserving(espalier::diffusion::read_scheduler_config(phase.process, "sampler.ddim"));
+  }
+
   // Steps of one segment. The step that leaves n steps remaining draws at ordinal N - n: every step of a trajectory has its own noise, the
   // same whichever model takes it.
   State run(const SampleJob& job, const espalier::Segment& segment, const Model& model, State x, espalier::Recorder& recorder) const {
@@ -87,6 +102,7 @@ class Ddim final : public espalier::Sampler {
   std::int64_t num_inference_steps_ = 50;
   double guidance_scale_ = 7.5;
   double eta_ = 0.0;
+  bool diffusers_previous_timestep_ = false;
 };
 
 }  // namespace

@@ -3,6 +3,9 @@
 
 #include <ATen/TensorOperators.h>
 
+#include <cmath>
+
+#include "runtime/diffusion/variance_preserving.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
 
@@ -58,6 +61,29 @@ TEST(Ddim, IsTheProcessesStepsUnderGuidance) {
     sampler->sample({phases, {{model}}, domain->state_spec(), conditions.rows({0, 1, 2}), conditions.null_tensors, draws, at::kCPU}, last);
     EXPECT_TRUE(last.sample.allclose(by_hand(*model, conditions, 9, 2.5, eta), 1e-5, 1e-5));
   }
+}
+
+TEST(Ddim, StepsToTheNextTimestepUnlessDiffusersNumbersAreAskedFor) {
+  auto info = toy_model().info;
+  info.process["timestep_spacing"] = "linspace";
+  const diffusion::VariancePreserving process(diffusion::read_scheduler_config(info.process, "toy"));
+  const auto alpha_bar = [&](double timestep) { return process.alpha_bars().at(static_cast<std::size_t>(timestep)); };
+  const auto grid = ddim({{"num_inference_steps", 5}})->phases({info}, nullptr).front().grid;
+  EXPECT_DOUBLE_EQ(std::pow(grid.at(4).level.alpha, 2), alpha_bar(grid.at(4).timestep));
+  const auto theirs = ddim({{"num_inference_steps", 5}, {"diffusers_previous_timestep", true}})->phases({info}, nullptr).front().grid;
+  EXPECT_EQ(theirs.at(5).timestep, 999.0);
+  EXPECT_EQ(theirs.at(4).timestep, grid.at(4).timestep);
+  EXPECT_DOUBLE_EQ(std::pow(theirs.at(4).level.alpha, 2), alpha_bar(799));
+}
+
+TEST(Ddim, KeysDiffusersNumbersWhereTheyAreAskedFor) {
+  const auto sampler = ddim();
+  Schema schema;
+  sampler->options(schema);
+  const auto keyed = [&] { return schema.values(OptionRole::keyed).find("diffusers_previous_timestep") != nullptr; };
+  EXPECT_FALSE(keyed());
+  EXPECT_TRUE(schema.read(Value::Map{{"diffusers_previous_timestep", true}}).empty());
+  EXPECT_TRUE(keyed());
 }
 
 TEST(Ddim, GuidanceDoublesTheEvaluations) {

@@ -96,10 +96,10 @@ def run_flow(count):
     return {"num_inference_steps": count, "timesteps": shortest(scheduler.timesteps, torch.float32), "states": states}
 
 
-def timesteps_digest(spacing):
+def timesteps_digest(config):
     lines = []
-    for count in range(1, 1001):
-        scheduler = diffusers.DDIMScheduler(timestep_spacing=spacing)
+    for count in range(1, config["num_train_timesteps"] + 1):
+        scheduler = diffusers.DDIMScheduler.from_config(config)
         scheduler.set_timesteps(count)
         timesteps = scheduler.timesteps.tolist()
         if len(timesteps) != count:  # numpy.arange may give one entry too many; Espalier gives exactly `count`
@@ -108,9 +108,17 @@ def timesteps_digest(spacing):
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
+def timesteps():
+    """Of every count, most of which do not divide T; 61 is prime."""
+    for spacing in SPACINGS:
+        for train in (1000, 100, 61):
+            config = {"_class_name": "DDIMScheduler", "num_train_timesteps": train, "timestep_spacing": spacing}
+            yield {"config": config, "sha256": timesteps_digest(config)}
+
+
 def golden():
     result = {"schedules": [], "chains": [], "flows": [run_flow(count) for count in COUNTS],
-              "timesteps_sha256": {s: timesteps_digest(s) for s in SPACINGS}}
+              "timesteps": list(timesteps())}
     for schedule, start, end in SCHEDULES:
         table = diffusers.DDIMScheduler(beta_schedule=schedule, beta_start=start, beta_end=end).alphas_cumprod
         result["schedules"].append({

@@ -177,7 +177,8 @@ TEST_F(ModelFolder, OpensInDiffusersWithTheSameOutput) {
   ASSERT_EQ(std::system(command.c_str()), 0) << command;
   const at::Tensor theirs = model::read_safetensors(folder_ / "out.safetensors").at("sample");
   const at::Tensor ours = model.network->predict(model.weights, {{"sample", sample}}, timestep, {}).at("sample");
-  EXPECT_LE((ours - theirs).abs().max().item<double>(), 1e-5);
+  // Two right networks sum float32 products in other orders, on every CPU another way: parity.py's tolerance, of the largest number.
+  EXPECT_LE((ours - theirs).abs().max().item<double>(), 1e-5 * std::max(1.0, theirs.abs().max().item<double>()));
   EXPECT_GT(theirs.std().item<double>(), 1e-3);
 }
 

@@ -10,8 +10,9 @@ namespace espalier::model {
 
 using MergeRanks = std::map<std::pair<std::string, std::string>, std::int64_t>;  // the lower, the earlier
 
-// The pieces that CLIP's pattern cuts a text into: 's 't 're 've 'm 'll 'd, runs of letters, single numbers, runs of anything else but
-// whitespace; lower-cased, UTF-8. Throws DataError for invalid UTF-8 and for what is not in normal form C.
+// The pieces that CLIP's pattern cuts a text into, after Unicode's normal form C and lower-casing: 's 't 're 've 'm 'll 'd, runs of
+// letters, single numbers, runs of anything else but whitespace (combining marks and joiners among them); UTF-8. Throws DataError for
+// invalid UTF-8.
 std::vector<std::string> split_text(const std::string& text);
 
 // A piece's bytes as the printable characters that byte-level vocabularies write them with, the last with "</w>".

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "runtime/base/errors.h"
@@ -87,19 +88,32 @@ std::int64_t ClipTokenizer::special(const std::string& token) const {
   return found->second;
 }
 
-std::vector<std::string> ClipTokenizer::split_word(const std::string& word) const { return merge_pairs(byte_symbols(word), rank_); }
+// The character with the first byte that no token stands for; "" where all have one.
+std::string ClipTokenizer::unknown_character(const std::string& word) const {
+  const auto symbols = byte_symbols(word);
+  const auto lacking = std::ranges::find_if(symbols, [this](const auto& symbol) { return !vocabulary_.contains(symbol); });
+  if (lacking == symbols.end()) return "";
+  const auto inside = [&word](std::size_t at) { return at < word.size() && (static_cast<unsigned char>(word[at]) & 0xc0) == 0x80; };
+  auto begin = static_cast<std::size_t>(lacking - symbols.begin()), end = begin + 1;
+  while (inside(begin)) --begin;
+  while (inside(end)) ++end;
+  return word.substr(begin, end - begin);
+}
 
-void ClipTokenizer::append_words(const std::string& text, std::vector<std::int64_t>& ids) const {
+void ClipTokenizer::append_words(const std::string& text, Encoding& encoding) const {
   for (const auto& word : split_text(text)) {
-    for (const auto& symbol : split_word(word)) {
+    for (const auto& symbol : merge_pairs(byte_symbols(word), rank_)) {
       const auto found = vocabulary_.find(symbol);
-      ids.push_back(found == vocabulary_.end() ? unknown_ : found->second);
+      encoding.ids.push_back(found == vocabulary_.end() ? unknown_ : found->second);
+      if (found == vocabulary_.end() && encoding.unknown.empty()) encoding.unknown = unknown_character(word);
     }
   }
 }
 
-std::vector<std::int64_t> ClipTokenizer::encode_unpadded(const std::string& text) const {
-  std::vector<std::int64_t> ids{start_};
+Encoding ClipTokenizer::encode(const std::string& text) const {
+  Encoding encoding;
+  auto& ids = encoding.ids;
+  ids.push_back(start_);
   // A text may spell special tokens out; what stands between them is split into words.
   for (std::size_t position = 0; position < text.size();) {
     std::size_t next = std::string::npos;
@@ -112,20 +126,16 @@ std::vector<std::int64_t> ClipTokenizer::encode_unpadded(const std::string& text
         which = &entry;
       }
     }
-    append_words(text.substr(position, next - position), ids);
+    append_words(text.substr(position, next - position), encoding);
     if (which == nullptr) break;
     ids.push_back(which->second);
     position = next + which->first.size();
   }
+  encoding.num_tokens = static_cast<std::int64_t>(ids.size()) + 1;
   ids.resize(std::min(ids.size(), static_cast<std::size_t>(max_length_ - 1)));
   ids.push_back(end_);
-  return ids;
-}
-
-std::vector<std::int64_t> ClipTokenizer::encode(const std::string& text) const {
-  auto ids = encode_unpadded(text);
   ids.resize(static_cast<std::size_t>(max_length_), pad_);
-  return ids;
+  return encoding;
 }
 
 }  // namespace espalier::model

@@ -9,22 +9,27 @@
 
 namespace espalier::model {
 
-// CLIP's byte-pair tokenizer, from a folder with vocab.json, merges.txt and tokenizer_config.json (model_max_length). Lower-cased,
-// whitespace folded; `<|startoftext|>` first, `<|endoftext|>` last, padded with the config's pad_token (CLIP: end of text) to
-// model_max_length; longer texts are cut. Gives transformers' CLIPTokenizer's ids. A text must be UTF-8 in normal form C: what that form
-// would change is a DataError.
+// What a text becomes, and what of it is lost.
+struct Encoding {
+  std::vector<std::int64_t> ids;  // max_length() of them
+  std::int64_t num_tokens = 0;    // of the whole text, with start and end; those beyond max_length() are cut
+  std::string unknown;            // the first character that the vocabulary has no tokens for; "": it has them for all
+};
+
+// CLIP's byte-pair tokenizer, from a folder with vocab.json, merges.txt and tokenizer_config.json (model_max_length). In Unicode's normal
+// form C, lower-cased, whitespace folded; `<|startoftext|>` first, `<|endoftext|>` last, padded with the config's pad_token (CLIP: end of
+// text) to model_max_length; longer texts are cut. Gives transformers' CLIPTokenizer's ids.
 class ClipTokenizer {
  public:
-  explicit ClipTokenizer(const std::filesystem::path& folder);               // throws DataError
-  std::vector<std::int64_t> encode(const std::string& text) const;           // padded ids
-  std::vector<std::int64_t> encode_unpadded(const std::string& text) const;  // with start and end
+  explicit ClipTokenizer(const std::filesystem::path& folder);  // throws DataError
+  Encoding encode(const std::string& text) const;               // throws DataError for what is not UTF-8
   std::int64_t max_length() const { return max_length_; }
   std::int64_t vocabulary_size() const { return static_cast<std::int64_t>(vocabulary_.size()); }
 
  private:
   std::int64_t special(const std::string& token) const;
-  void append_words(const std::string& text, std::vector<std::int64_t>& ids) const;
-  std::vector<std::string> split_word(const std::string& word) const;
+  void append_words(const std::string& text, Encoding& encoding) const;
+  std::string unknown_character(const std::string& word) const;
   std::map<std::string, std::int64_t> vocabulary_;
   std::map<std::pair<std::string, std::string>, std::int64_t> rank_;
   std::map<std::string, std::int64_t> special_;  // tokens that a text may spell out

@@ -50,7 +50,7 @@ std::unique_ptr<Examples> make_prompted_examples(const Conditions& conditions, s
 at::Tensor token_ids(const model::ClipTokenizer& tokenizer, const std::vector<std::string>& texts) {
   at::Tensor ids = at::empty({static_cast<std::int64_t>(texts.size()), tokenizer.max_length()}, at::kLong);
   auto* row = ids.data_ptr<std::int64_t>();
-  for (const std::string& text : texts) row = std::ranges::copy(tokenizer.encode(text), row).out;
+  for (const std::string& text : texts) row = std::ranges::copy(tokenizer.encode(text).ids, row).out;
   return ids;
 }
 

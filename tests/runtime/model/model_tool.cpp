@@ -145,7 +145,7 @@ void tokenize(const Arguments& arguments) {
   const auto texts = read_json(arguments[1]);
   for (const auto& text : texts.as_list()) {
     Value ids = Value::List{};
-    for (const auto id : tokenizer.encode(text.as_string())) ids.push_back(id);
+    for (const auto id : tokenizer.encode(text.as_string()).ids) ids.push_back(id);
     all.push_back(ids);
   }
   write(arguments[2], to_json(all));

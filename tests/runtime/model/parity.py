@@ -252,6 +252,9 @@ def expect_same_ids(tool, folder, texts, what):
 
 
 def tokenizer(tool):
+    import make_tokenizer_golden
+
+    assert json.loads(make_tokenizer_golden.GOLDEN.read_text()) == make_tokenizer_golden.golden(), "tokenizer_golden.json is not what transformers gives"
     folder = tool.folder / "clip"
     write_clip_files(folder)
     prompts = data_folder("prompts")
@@ -259,6 +262,7 @@ def tokenizer(tool):
     texts = [line for file in files for line in (prompts / file).read_text(encoding="utf-8").splitlines()]
     texts += ["", "  A\tRED\n circle  ", "it's they'RE '' '''s we'll", "2024 ½ x² Ⅷ", "naïve CAFÉ ÀÉÎ ß ẞ", "ΣΊΣΥΦΟΣ İstanbul", "日本語 中文 한국어 हिन्दी",
               "🙂👍🏽 emoji!?...", "a<|endoftext|>b <|startoftext|>", "x" * 300, "don't—stop “quoted”", " \u00a0\u3000wide\u2028spaces", "#$%^&*()_+-=[]{}"]
+    texts += make_tokenizer_golden.prompts()
     ids = expect_same_ids(tool, folder, texts, "CLIP's vocabulary")
     hello = ids[texts.index("  A\tRED\n circle  ")][:5]
     assert hello == [49406, 320, 736, 7117, 49407], hello  # "a red circle" by OpenAI's CLIP

@@ -34,6 +34,9 @@ bool check_word(const std::string& text, const SourceSpan& where, const std::str
 void read_options(Schema& schema, const Node* defaults, const Node* own, const SourceSpan& where, const std::string& subject,
                   Problems& problems);
 
+// Plugin::check(); an error becomes a problem at `where`, behind `subject`.
+void check_plugin(const Plugin& plugin, const SourceSpan& where, const std::string& subject, Problems& problems);
+
 // A stage's options as one schema: the engine's for its kind, then the plugin's own. Throws PluginError when the plugin declares a name
 // twice or one of the engine's.
 void declare_options(StageSpec& stage, Schema& schema);

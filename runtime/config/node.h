@@ -40,6 +40,7 @@ class Problems {
  public:
   void add(const SourceSpan& where, const std::string& message);
   bool empty() const { return problems_.empty(); }
+  std::size_t count() const { return problems_.size(); }
   void raise() const;  // throws ConfigError with a line each, in the file's order, those without a place last; nothing when empty
 
  private:

@@ -22,6 +22,15 @@ void read_options(Schema& schema, const Node* defaults, const Node* own, const S
   }
 }
 
+void check_plugin(const Plugin& plugin, const SourceSpan& where, const std::string& subject, Problems& problems) {
+  try {
+    plugin.check();
+  } catch (const Error& error) {
+    if (error.code() == ExitCode::stopped) throw;
+    problems.add(where, subject + error.what());
+  }
+}
+
 void declare_options(StageSpec& stage, Schema& schema) {
   if (stage.kind->kind == "sampler") stage.sampler.options(schema);
   if (stage.kind->kind == "noise_corrector") inversion_options(stage.sampler, stage.max_unconverged_fraction, schema);

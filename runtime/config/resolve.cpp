@@ -86,7 +86,9 @@ void read_domain(const Node& root, const plugin::Catalog& catalog, PipelineSpec&
   if (spec.domain == nullptr) throw PluginError(fmt::format("{}: {} is registered as a domain but is none", entry->library, *type));
   Schema schema;
   spec.domain->options(schema);
+  const auto before = problems.count();
   read_options(schema, nullptr, options, domain->where, fmt::format("[domain]: {}", *type), problems);
+  if (problems.count() == before) check_plugin(*spec.domain, domain->where, "[domain]: ", problems);
   spec.domain_options = schema.values(OptionRole::keyed);
 }
 

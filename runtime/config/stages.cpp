@@ -103,8 +103,10 @@ void read_stage_options(Draft& draft, const PluginEntry& entry, const Node* defa
   spec.plugin = entry.make();
   Schema schema;  // bound to members of `spec`, which stays where it is until the values are taken
   declare_options(spec, schema);
+  const auto before = problems.count();  // relations among values are judged where each value is right
   read_options(schema, defaults, own, spec.where, fmt::format("{}: {}", draft.subject, spec.type), problems);
   if (spec.kind->gives == ResultKind::trajectories) check_micro_batch(draft, defaults, own, problems);
+  if (problems.count() == before) check_plugin(*spec.plugin, spec.where, draft.subject + ": ", problems);
   spec.keyed = schema.values(OptionRole::keyed);
   spec.view = schema.values(OptionRole::view);
   spec.operational = schema.values(OptionRole::operational);

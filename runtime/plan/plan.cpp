@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "runtime/base/errors.h"
+#include "runtime/plan/check_views.h"
 #include "runtime/plan/estimate.h"
 #include "runtime/plan/foresee.h"
 
@@ -238,6 +239,7 @@ std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index
     const auto& plan = plans.back();
     if (plan.result) results.emplace(stage.tag, *plan.result);
     foreseen.insert(results.begin(), results.end());
+    check_views(spec, stage, foreseen);
     const auto will_be = foresee(spec, plan.pending.empty() ? plan : plan_stage(spec, stage, foreseen, index), foreseen);
     if (will_be) foreseen.emplace(stage.tag, *will_be);
   }

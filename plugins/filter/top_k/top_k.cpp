@@ -101,6 +101,17 @@ class TopK final : public espalier::Filter {
 
   bool by_condition() const override { return group_by_ == "condition"; }
 
+  void check_view(const espalier::PlannedView& view) const override {
+    const auto largest = by_condition() ? view.samples_per_condition : view.size;
+    if (k_ <= largest) return;
+    throw espalier::ConfigError(
+        by_condition()
+            ? fmt::format("filter.top_k: k = {}, but a condition has {} samples (samples_per_condition of the sampler); "
+                          "take a smaller k or more samples_per_condition",
+                          k_, largest)
+            : fmt::format("filter.top_k: k = {}, but there are {} samples in all; take a smaller k or more samples", k_, largest));
+  }
+
   Selection select(const FilterInput& input) const override {
     std::vector<std::int64_t> accepted;
     for (const auto& [condition, group] : groups(input)) {

@@ -87,13 +87,30 @@ class FrechetDistance final : public Metric {
     return identity;
   }
 
-  Findings measure(const MetricInput& input) const override {
-    if (input.samples.empty())
-      throw StageError("metric.frechet_distance: there are no samples; name sampler stages by inputs = { samples = [...] }");
-    if (!series_.empty() && series_.size() != input.samples.size()) {
-      throw StageError(fmt::format("metric.frechet_distance: series names {} lines, but there are {} samples; name one for each",
-                                   series_.size(), input.samples.size()));
+  void check() const override {
+    if (!model_.empty() && !inception_.empty()) throw ConfigError(kOneNetwork);
+    if (!model_.empty()) classifier::read_folder(model_);
+    if (!inception_.empty()) frechet_distance::inception::read(inception_);
+  }
+
+  void check_inputs(const PlannedInputs& inputs) const override {
+    const auto& samples = inputs.views.at("samples");
+    if (!series_.empty() && series_.size() != samples.size()) {
+      throw ConfigError(fmt::format("metric.frechet_distance: series names {} lines, but there are {} samples; name one for each",
+                                    series_.size(), samples.size()));
     }
+    check_one_network(inputs.model != nullptr);
+    frechet_distance::check_kinds(inputs.model, inputs.domain);
+    const auto dimensions = planned_dimensions(inputs.model);
+    const auto examples = inputs.domain.examples(split_);
+    const auto count = real_count(*examples);
+    if (dimensions == 0) return;
+    require("the real images of '" + split_ + "'", count, dimensions);
+    for (const auto& view : samples) require("the samples of '" + view.tag + "'", view.size, dimensions);
+  }
+
+  Findings measure(const MetricInput& input) const override {
+    frechet_distance::check_kinds(input.model ? &input.model->info : nullptr, *input.domain);
     const PictureFeatures features(network(input), resize_, input.domain);
     const auto examples = input.domain->examples(split_);
     const auto real = features.of(*examples, positions(*examples, features.dimensions(), input.key));
@@ -108,17 +125,28 @@ class FrechetDistance final : public Metric {
   }
 
  private:
+  static constexpr const char* kOneNetwork =
+      "metric.frechet_distance: has more than one of an input `model`, the option model and the option inception; one is enough";
+
+  void check_one_network(bool has_model) const {
+    const auto named = (has_model ? 1 : 0) + (model_.empty() ? 0 : 1) + (inception_.empty() ? 0 : 1);
+    if (named > 1) throw ConfigError(kOneNetwork);
+    if (named == 1) return;
+    throw ConfigError(
+        "metric.frechet_distance: needs inputs = { model = \"<tag of a trainer.classifier stage>\" }, the option model = \"<folder>\" or "
+        "the option inception = \"<file>\"");
+  }
+
+  // Features of the network; 0 where its trainer knows them only when it is trained.
+  std::int64_t planned_dimensions(const ModelInfo* model) const {
+    if (!inception_.empty()) return frechet_distance::inception::kFeatures;
+    const auto architecture = model ? model->architecture : classifier::read_folder(model_).info.architecture;
+    const auto* channels = architecture.is_map() ? architecture.find("channels") : nullptr;
+    return channels ? channels->as_list().back().as_integer() : 0;
+  }
+
   FeatureNetwork network(const MetricInput& input) const {
-    const auto named = (input.model ? 1 : 0) + (model_.empty() ? 0 : 1) + (inception_.empty() ? 0 : 1);
-    if (named > 1) {
-      throw ConfigError(
-          "metric.frechet_distance: has more than one of an input `model`, the option model and the option inception; one is enough");
-    }
-    if (named == 0) {
-      throw ConfigError(
-          "metric.frechet_distance: needs inputs = { model = \"<tag of a trainer.classifier stage>\" }, the option model = \"<folder>\" or "
-          "the option inception = \"<file>\"");
-    }
+    check_one_network(input.model != nullptr);
     if (input.model) return frechet_distance::classifier_network(input.model);
     if (!inception_.empty()) return frechet_distance::inception_network(on(input.device, frechet_distance::inception::read(inception_)));
     auto model = std::make_shared<Model>(classifier::read_folder(model_));
@@ -131,15 +159,22 @@ class FrechetDistance final : public Metric {
     return weights;
   }
 
+  static std::int64_t distinct(const Examples& examples) { return examples.size() == 0 ? 0 : examples.distinct(); }
+
+  // How many of the split are compared with.
+  std::int64_t real_count(const Examples& examples) const {
+    const auto size = distinct(examples);
+    if (size == 0 && count_ == 0)
+      throw ConfigError("metric.frechet_distance: the split '" + split_ + "' is generated without end; say how many by the option count");
+    if (size > 0 && count_ > size) {
+      throw ConfigError(fmt::format("metric.frechet_distance: count = {}, but the split '{}' has {} images", count_, split_, size));
+    }
+    return count_ == 0 ? size : count_;
+  }
+
   // Of the real pictures, in a drawn order, so that any run of them is a fair sample of a split that is sorted.
   std::vector<std::uint64_t> positions(const Examples& examples, std::int64_t dimensions, const random::StreamKey& key) const {
-    const auto size = examples.size() == 0 ? 0 : examples.distinct();
-    if (size == 0 && count_ == 0)
-      throw StageError("metric.frechet_distance: the split '" + split_ + "' is generated without end; say how many by the option count");
-    if (size > 0 && count_ > size) {
-      throw StageError(fmt::format("metric.frechet_distance: count = {}, but the split '{}' has {} pictures", count_, split_, size));
-    }
-    const auto count = count_ == 0 ? size : count_;
+    const auto size = distinct(examples), count = real_count(examples);
     require("the real pictures of '" + split_ + "'", count, dimensions);
     std::vector<std::uint64_t> result;
     for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(count); ++i) {
@@ -152,8 +187,8 @@ class FrechetDistance final : public Metric {
   static void require(const std::string& what, std::int64_t count, std::int64_t dimensions) {
     const auto least = std::max(dimensions + 1, frechet_distance::kLeastRows);
     if (count >= least) return;
-    throw StageError(fmt::format("metric.frechet_distance: {} are {}, but {} features need at least {}; take more, or a narrower network",
-                                 what, count, dimensions, least));
+    throw ConfigError(fmt::format("metric.frechet_distance: {} are {}, but {} features need at least {}; take more, or a narrower network",
+                                  what, count, dimensions, least));
   }
 
   // Samples go round the conditions, so that neighbours may be of few of them; in a drawn order every run of rows is a fair sample.

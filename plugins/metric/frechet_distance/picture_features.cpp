@@ -21,11 +21,16 @@ constexpr const char* kKind = "image";
 
 }  // namespace
 
-FeatureNetwork classifier_network(std::shared_ptr<const Model> classifier) {
-  if (classifier->info.role != classifier::kRole) {
-    throw StageError("metric.frechet_distance: the input `model` is a " + classifier->info.role +
-                     ", not a classifier; name a trainer.classifier stage");
+void check_kinds(const ModelInfo* model, const Domain& domain) {
+  if (model && model->role != classifier::kRole) {
+    throw ConfigError("metric.frechet_distance: the input `model` is a " + model->role +
+                      ", not a classifier; name a trainer.classifier stage");
   }
+  if (domain.sample_kind() == kKind) return;
+  throw ConfigError("metric.frechet_distance: compares samples of kind 'image'; the domain's are of kind '" + domain.sample_kind() + "'");
+}
+
+FeatureNetwork classifier_network(std::shared_ptr<const Model> classifier) {
   const auto config = classifier::Config::from_value(classifier->info.architecture, "the classifier");
   classifier::check(config, classifier->weights, "the classifier");
   FeatureNetwork network{.name = "classifier", .channels = config.in_channels, .dimensions = config.channels.back()};
@@ -46,12 +51,7 @@ FeatureNetwork inception_network(Weights weights) {
 }
 
 PictureFeatures::PictureFeatures(FeatureNetwork network, const std::string& resize, const Domain* domain)
-    : network_(std::move(network)), resize_(resize == kResizeOfNetwork ? network_.resize : resize), domain_(domain) {
-  if (domain_ == nullptr || domain_->sample_kind() != kKind) {
-    throw StageError("metric.frechet_distance: compares samples of kind 'image'; the domain's are of kind '" +
-                     (domain_ == nullptr ? "" : domain_->sample_kind()) + "'");
-  }
-}
+    : network_(std::move(network)), resize_(resize == kResizeOfNetwork ? network_.resize : resize), domain_(domain) {}
 
 at::Tensor PictureFeatures::of(const State& state) const {
   const auto image = domain_->decode(state).tensors.at("image");

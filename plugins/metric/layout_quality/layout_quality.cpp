@@ -39,13 +39,16 @@ class LayoutQuality final : public Metric {
 
   Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(split_)->digest()}}; }
 
-  Findings measure(const MetricInput& input) const override {
-    if (input.samples.empty())
-      throw StageError("metric.layout_quality: there are no samples; name sampler stages by inputs = { samples = [...] }");
-    if (input.domain == nullptr || input.domain->sample_kind() != "layout") {
-      throw StageError("metric.layout_quality: judges samples of kind 'layout'; the domain's are of kind '" +
-                       (input.domain == nullptr ? "" : input.domain->sample_kind()) + "'");
+  void check_inputs(const PlannedInputs& inputs) const override {
+    if (inputs.domain.sample_kind() != "layout") {
+      throw ConfigError("metric.layout_quality: judges samples of kind 'layout'; the domain's are of kind '" + inputs.domain.sample_kind() +
+                        "'");
     }
+    if (inputs.model) layout_quality::check_role(*inputs.model);
+    real_count(*inputs.domain.examples(split_));
+  }
+
+  Findings measure(const MetricInput& input) const override {
     std::optional<FeatureNetwork> network;
     if (input.model) network.emplace(input.model);
     const auto examples = input.domain->examples(split_);
@@ -68,17 +71,25 @@ class LayoutQuality final : public Metric {
   }
 
  private:
-  // In a drawn order, so that halves are fair samples of a split that is sorted.
-  std::vector<std::uint64_t> positions(const Examples& examples, const random::StreamKey& key) const {
-    const auto size = examples.size() == 0 ? 0 : examples.distinct();
+  static std::int64_t distinct(const Examples& examples) { return examples.size() == 0 ? 0 : examples.distinct(); }
+
+  // How many of the split are compared with.
+  std::int64_t real_count(const Examples& examples) const {
+    const auto size = distinct(examples);
     if (size == 0 && count_ == 0) {
-      throw StageError("metric.layout_quality: the split '" + split_ + "' is generated without end; say how many by the option count");
+      throw ConfigError("metric.layout_quality: the split '" + split_ + "' is generated without end; say how many by the option count");
     }
     if (size > 0 && count_ > size) {
-      throw StageError(fmt::format("metric.layout_quality: count = {}, but the split '{}' has {} pages", count_, split_, size));
+      throw ConfigError(fmt::format("metric.layout_quality: count = {}, but the split '{}' has {} pages", count_, split_, size));
     }
+    return count_ == 0 ? size : count_;
+  }
+
+  // In a drawn order, so that halves are fair samples of a split that is sorted.
+  std::vector<std::uint64_t> positions(const Examples& examples, const random::StreamKey& key) const {
+    const auto size = distinct(examples), count = real_count(examples);
     std::vector<std::uint64_t> result;
-    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(count_ == 0 ? size : count_); ++i) {
+    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(count); ++i) {
       result.push_back(size == 0 ? i : random::shuffled_index(key, /*epoch=*/0, static_cast<std::uint64_t>(size), i));
     }
     return result;

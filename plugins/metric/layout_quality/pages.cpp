@@ -63,11 +63,14 @@ Figure mean_over(const std::string& name, const Pages& pages, const std::functio
   return {name, mean, mean - half, mean + half};
 }
 
+void check_role(const ModelInfo& model) {
+  if (model.role == layout::kFeaturesRole) return;
+  throw ConfigError(std::string(kWho) + ": the input `model` is a " + model.role + ", not " + layout::kFeaturesRole +
+                    "; name a trainer.layout_features stage");
+}
+
 FeatureNetwork::FeatureNetwork(std::shared_ptr<const Model> model) : model_(std::move(model)) {
-  if (model_->info.role != layout::kFeaturesRole) {
-    throw StageError(std::string(kWho) + ": the input `model` is a " + model_->info.role + ", not " + layout::kFeaturesRole +
-                     "; name a trainer.layout_features stage");
-  }
+  check_role(model_->info);
   config_ = layout::FeatureConfig::from_value(model_->info.architecture, "the layout network");
   layout::check_features(config_, model_->weights, "the layout network");
 }

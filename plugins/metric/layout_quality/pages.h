@@ -26,10 +26,13 @@ Pages pages_of(const Examples& examples, const std::vector<std::uint64_t>& posit
 // A mean over pages with its 95 % interval, mean +- 1.96 s / sqrt(n); bounds NaN for one page. At least one page.
 Figure mean_over(const std::string& name, const Pages& pages, const std::function<double(const layout::Page&)>& measure);
 
+// Throws ConfigError for a model that is no layout network.
+void check_role(const ModelInfo& model);
+
 // The pages' features under a layout network: what trainer.layout_features makes.
 class FeatureNetwork {
  public:
-  explicit FeatureNetwork(std::shared_ptr<const Model> model);  // throws StageError for a model of another role
+  explicit FeatureNetwork(std::shared_ptr<const Model> model);  // throws ConfigError for a model of another role
   std::int64_t dimensions() const { return config_.width; }
   at::Tensor of(const Pages& pages) const;  // of the usable ones, [N, d] double, on the CPU
 

@@ -28,8 +28,12 @@ constexpr const char* kWho = "metric.molecule_quality";
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr std::int64_t kBlock = 256;
 
+void check_kind(const std::string& kind) {
+  if (kind != "molecule") throw ConfigError(fmt::format("{}: judges samples of kind 'molecule', not '{}'", kWho, kind));
+}
+
 std::vector<Molecule> judge(const Sample& sample, std::size_t count) {
-  if (sample.kind != "molecule") throw ConfigError(fmt::format("{}: judges samples of kind 'molecule', not '{}'", kWho, sample.kind));
+  check_kind(sample.kind);
   const auto& smiles = chem::smiles_of(sample, count, kWho);
   const auto stabilities = chem::stabilities_of(sample, count, kWho);
   std::vector<Molecule> molecules;
@@ -87,9 +91,12 @@ class MoleculeQuality final : public Metric {
 
   Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(split_)->digest()}}; }
 
+  void check_inputs(const PlannedInputs& inputs) const override {
+    check_kind(inputs.domain.sample_kind());
+    num_examples(*inputs.domain.examples(split_));
+  }
+
   Findings measure(const MetricInput& input) const override {
-    if (input.samples.empty())
-      throw StageError(std::string(kWho) + ": there are no samples; name sampler stages by inputs = { samples = [...] }");
     const auto data = examples(*input.domain, input.key);
     const Known known = molecule_quality::known_of(data);
     Findings findings;
@@ -106,15 +113,20 @@ class MoleculeQuality final : public Metric {
   }
 
  private:
+  std::int64_t num_examples(const Examples& examples) const {
+    const auto size = examples.distinct();  // 0: without end
+    if (size == 0 && count_ == 0)
+      throw ConfigError(fmt::format("{}: the split '{}' is generated without end; say how many by the option count", kWho, split_));
+    if (size > 0 && count_ > size)
+      throw ConfigError(fmt::format("{}: count = {}, but the split '{}' has {} molecules", kWho, count_, split_, size));
+    return count_ == 0 ? size : count_;
+  }
+
   // Of the examples, each once, in a drawn order, so that the first of them are a fair sample of a split that is sorted.
   std::vector<Molecule> examples(const Domain& domain, const random::StreamKey& key) const {
     const auto examples = domain.examples(split_);
     const auto size = examples->distinct();  // 0: without end
-    if (size == 0 && count_ == 0)
-      throw StageError(fmt::format("{}: the split '{}' is generated without end; say how many by the option count", kWho, split_));
-    if (size > 0 && count_ > size)
-      throw StageError(fmt::format("{}: count = {}, but the split '{}' has {} molecules", kWho, count_, split_, size));
-    return judge_all(domain, count_ == 0 ? size : count_, [&](std::int64_t first, std::int64_t count) {
+    return judge_all(domain, num_examples(*examples), [&](std::int64_t first, std::int64_t count) {
       std::vector<std::uint64_t> positions;
       for (auto i = static_cast<std::uint64_t>(first); i < static_cast<std::uint64_t>(first + count); ++i) {
         positions.push_back(size == 0 ? i : random::shuffled_index(key, /*epoch=*/0, static_cast<std::uint64_t>(size), i));

@@ -76,11 +76,23 @@ class NoiseDiagnostics final : public espalier::Metric {
 
   std::vector<espalier::Step> recorded_steps() const override { return {espalier::Step(1.0)}; }
 
-  espalier::Findings measure(const MetricInput& input) const override {
-    if (input.samples.size() != 1) {
-      throw StageError("metric.noise_diagnostics: it looks at one stage of inversions, not at " + std::to_string(input.samples.size()) +
-                       "; make a stage of it for each");
+  void check_inputs(const espalier::PlannedInputs& inputs) const override {
+    const auto& samples = inputs.views.at("samples");
+    if (samples.size() != 1) {
+      throw espalier::ConfigError("metric.noise_diagnostics: it looks at one stage of inversions, not at " +
+                                  std::to_string(samples.size()) + "; make a stage of it for each");
     }
+    if (samples.front().samples_per_condition > 0) {
+      throw espalier::ConfigError("metric.noise_diagnostics: '" + samples.front().tag +
+                                  "' is a sampler's stage; name a noise_corrector's, whose noises were found from examples");
+    }
+    if (!inputs.model) return;
+    const auto& process = inputs.model->process;
+    const auto name = process.is_map() ? espalier::diffusion::make_process(process, "the input `model`")->name() : "";
+    diagnostics::check_corrector(inputs.model->role, name);
+  }
+
+  espalier::Findings measure(const MetricInput& input) const override {
     const at::NoGradGuard no_grad;
     const auto& samples = *input.samples.front();
     const auto inversions = diagnostics::read_inversions(samples, input.domain->state_spec());

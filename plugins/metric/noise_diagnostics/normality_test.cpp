@@ -176,7 +176,7 @@ TEST(ShrunkCovariance, KeepsWhatManyRowsTell) {
 
 TEST(FlowLoss, RefusesAModelThatIsNoFlow) {
   EXPECT_THAT([] { corrector_loss(conformance::toy_model(), {{"sample", normals(2, 192)}}, {}, 1, kKey, at::kCPU); },
-              ThrowsMessage<StageError>(HasSubstr("'variance_preserving'")));
+              ThrowsMessage<ConfigError>(HasSubstr("'variance_preserving'")));
 }
 
 TEST(Inversions, QuantilesAreNumpysAndLeaveOutWhatIsNotFinite) {

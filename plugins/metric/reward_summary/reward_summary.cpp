@@ -33,6 +33,17 @@ class RewardSummary final : public espalier::Metric {
     return {{"scores", espalier::PortUse::needed}, {"samples", espalier::PortUse::refused}, {"model", espalier::PortUse::refused}};
   }
 
+  void check_inputs(const espalier::PlannedInputs& inputs) const override {
+    const auto baseline = inputs.views.find("baseline");
+    if (baseline == inputs.views.end()) return;
+    const auto& base = baseline->second.front();
+    for (const auto& view : inputs.views.at("scores")) {
+      if (view.size != base.size || view.conditions != base.conditions) {
+        throw espalier::ConfigError(other_prompts(view.tag, view.size, base.tag, base.size));
+      }
+    }
+  }
+
   espalier::Findings measure(const MetricInput& input) const override {
     const auto scores = input.scores.find("scores");
     if (scores == input.scores.end() || scores->second.empty()) {
@@ -73,13 +84,17 @@ class RewardSummary final : public espalier::Metric {
     return result;
   }
 
+  static std::string other_prompts(const std::string& tag, std::int64_t size, const std::string& baseline, std::int64_t baseline_size) {
+    return fmt::format(
+        "metric.reward_summary: '{}' ({} scores) and the baseline '{}' ({} scores) are not of the same prompts in the same order; sample "
+        "both with the same split, max_conditions and samples_per_condition",
+        tag, size, baseline, baseline_size);
+  }
+
   // Sample i against the baseline's sample i: the same prompt, and the same noise where both were sampled with one seed.
   static std::vector<double> differences(const ScoredView& view, const ScoredView& baseline) {
     if (view.condition != baseline.condition || view.conditions != baseline.conditions) {
-      throw StageError(
-          fmt::format("metric.reward_summary: '{}' ({} scores) and the baseline '{}' ({} scores) are not of the same prompts in the "
-                      "same order; sample both with the same split and samples_per_condition",
-                      view.tag, view.score.size(), baseline.tag, baseline.score.size()));
+      throw StageError(other_prompts(view.tag, std::ssize(view.score), baseline.tag, std::ssize(baseline.score)));
     }
     std::vector<double> result;
     for (std::size_t i = 0; i < view.score.size(); ++i) {

@@ -90,10 +90,10 @@ TEST(RewardSummary, RefusesABaselineOfOtherPromptsAndScoresWithoutAnyValue) {
   const ScoredView a{"a", {0.1, 0.2}, {0, 1}, "train"};
   const ScoredView b{"b", {0.3, 0.4}, {1, 0}, "train"};
   EXPECT_THAT([&] { figures({}, input_of({{"scores", {a}}, {"baseline", {b}}})); },
-              ThrowsMessage<StageError>(HasSubstr("same split and samples_per_condition")));
+              ThrowsMessage<StageError>(HasSubstr("same split, max_conditions and samples_per_condition")));
   const ScoredView held_out{"held_out", {0.3, 0.4}, {0, 1}, "held_out"};  // as many, of another split
   EXPECT_THAT([&] { figures({}, input_of({{"scores", {a}}, {"baseline", {held_out}}})); },
-              ThrowsMessage<StageError>(HasSubstr("same split and samples_per_condition")));
+              ThrowsMessage<StageError>(HasSubstr("same split, max_conditions and samples_per_condition")));
   EXPECT_THROW(figures({}, input_of({{"scores", {{"a", {kNan, kNan}, {0, 1}}}}})), StageError);
   EXPECT_THROW(figures({}, input_of({})), StageError);
 }

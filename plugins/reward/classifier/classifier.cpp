@@ -23,6 +23,20 @@ class ClassifierReward final : public Reward {
 
   std::map<std::string, PortUse> ports() const override { return {}; }  // it takes a model
 
+  void check() const override {
+    if (!model_.empty()) classifier::read_folder(model_);
+  }
+
+  void check_model(const ModelInfo* model) const override {
+    if (model && !model_.empty()) throw ConfigError("reward.classifier: has both an input `model` and the option model; one is enough");
+    if (!model && model_.empty()) {
+      throw ConfigError(
+          "reward.classifier: needs inputs = { model = \"<tag of a trainer.classifier stage>\" } or the option model = \"<folder>\"");
+    }
+    if (!model || model->role == classifier::kRole) return;
+    throw ConfigError("reward.classifier: the input `model` is a " + model->role + ", not a classifier");
+  }
+
   // The weights enter the key by their digest, not by the folder's name. A classifier made by a stage is in the key as an input.
   Value identity() const override {
     if (model_.empty()) return Value();
@@ -31,19 +45,8 @@ class ClassifierReward final : public Reward {
   }
 
   void open(const RewardContext& context) override {
-    if (context.model && !model_.empty())
-      throw ConfigError("reward.classifier: has both an input `model` and the option model; one is enough");
-    if (context.model) {
-      network_ = context.model;
-    } else if (!model_.empty()) {
-      network_ = std::make_shared<const Model>(classifier::read_folder(model_));
-    } else {
-      throw ConfigError(
-          "reward.classifier: needs inputs = { model = \"<tag of a trainer.classifier stage>\" } or the option model = \"<folder>\"");
-    }
-    if (network_->info.role != classifier::kRole) {
-      throw ConfigError("reward.classifier: the input `model` is a " + network_->info.role + ", not a classifier");
-    }
+    check_model(context.model ? &context.model->info : nullptr);
+    network_ = context.model ? context.model : std::make_shared<const Model>(classifier::read_folder(model_));
     config_ = classifier::Config::from_value(network_->info.architecture, "the classifier");
     classifier::check(config_, network_->weights, "the classifier");
   }

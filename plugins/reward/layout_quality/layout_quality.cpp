@@ -27,8 +27,7 @@ class LayoutQuality final : public Reward {
         .below(0.5);
   }
 
-  void open(const RewardContext& context) override {
-    (void)context;
+  void check() const override {
     if (options_.alignment_weight + options_.overlap_weight + options_.margins_weight > 0.0) return;
     throw ConfigError("reward.layout_quality: alignment_weight, overlap_weight and margins_weight are all 0; at least one must be above");
   }

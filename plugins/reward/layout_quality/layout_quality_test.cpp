@@ -84,7 +84,7 @@ TEST(LayoutQuality, SaysWhatItNeeds) {
   const auto reward = conformance::make<Reward>(conformance::plugin("reward.layout_quality"),
                                                 {{"alignment_weight", 0.0}, {"overlap_weight", 0.0}, {"margins_weight", 0.0}});
   const layout::TestDomain domain;
-  EXPECT_THAT([&] { reward->open({domain, nullptr}); }, ThrowsMessage<ConfigError>(HasSubstr("are all 0")));
+  EXPECT_THAT([&] { reward->check(); }, ThrowsMessage<ConfigError>(HasSubstr("are all 0")));
 }
 
 }  // namespace

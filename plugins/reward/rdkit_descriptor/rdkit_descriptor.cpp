@@ -20,6 +20,7 @@ class RdkitDescriptor final : public espalier::chem::SmilesReward {
     schema.number("target", target_, "The wanted value where goal = \"target\", in the descriptor's own unit.");
   }
 
+  void check() const override { espalier::chem::Descriptor{name_, who()}; }
   void open(const espalier::RewardContext&) override { descriptor_ = std::make_unique<espalier::chem::Descriptor>(name_, who()); }
 
  protected:

@@ -26,6 +26,8 @@ class SyntheticAccessibilityReward final : public chem::SmilesReward {
         .operational();
   }
 
+  void check() const override { chem::SyntheticAccessibility{file()}; }
+
   espalier::Value identity() const override {
     auto identity = SmilesReward::identity();
     identity["fragment_scores"] = espalier::digest_file(file());

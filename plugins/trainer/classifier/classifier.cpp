@@ -38,11 +38,15 @@ class ClassifierTrainer final : public Trainer {
     schema.integer("logging_steps", logging_steps_, "Optimizer steps between points of the curves.").at_least(1).operational();
   }
 
-  Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(examples_)->digest()}}; }
+  Value identity(const Domain& domain) const override {
+    class_names(domain);  // labels that cannot be learnt are refused by the plan
+    return Value::Map{{"examples", domain.examples(examples_)->digest()}};
+  }
 
   std::optional<ModelInfo> trained_info(const ModelInfo&, const diffusion::Grid*, const Value&) const override {
     ModelInfo info;
     info.role = kRole;
+    info.architecture["channels"] = Value::List{width_, 2 * width_, 4 * width_};  // its classes are known once the examples are read
     return info;
   }
   std::int64_t max_train_steps() const override { return max_train_steps_; }

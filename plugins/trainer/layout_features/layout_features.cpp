@@ -29,6 +29,11 @@ class LayoutFeaturesTrainer final : public Trainer {
     schema.integer("logging_steps", logging_steps_, "Optimizer steps between points of the curves.").at_least(1).operational();
   }
 
+  void check() const override {
+    if (width_ % kHeads != 0)
+      throw ConfigError(fmt::format("trainer.layout_features: width = {}; it must be a multiple of {}", width_, kHeads));
+  }
+
   Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(examples_)->digest()}}; }
   std::optional<ModelInfo> trained_info(const ModelInfo&, const diffusion::Grid*, const Value&) const override {
     ModelInfo info;
@@ -39,8 +44,7 @@ class LayoutFeaturesTrainer final : public Trainer {
 
   Model train(const TrainerInput& input) const override {
     if (input.selection) throw ConfigError("trainer.layout_features: learns the domain's examples; it takes no selection");
-    if (width_ % kHeads != 0)
-      throw ConfigError(fmt::format("trainer.layout_features: width = {}; it must be a multiple of {}", width_, kHeads));
+    check();
     Run run(*this, input);
     training::train(input, run.parameters, settings(), run);
     return run.finish();

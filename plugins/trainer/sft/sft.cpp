@@ -64,6 +64,7 @@ class Sft final : public Trainer {
   Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(examples_)->digest()}}; }
 
   std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid* selection, const Value& corrects) const override {
+    check_intermediate_step(selection != nullptr);
     auto info = start;
     const bool at_index = selection && first_step(*selection) != 0 && intermediate_step_.is_index();
     info.last_step = selection ? intermediate_step_ : Step();
@@ -98,10 +99,7 @@ class Sft final : public Trainer {
       if (input.selection && input.examples) {
         throw ConfigError("trainer.sft: the stage has a selection and examples; it trains on one of them");
       }
-      if (!input.selection && options.intermediate_step_ != Step()) {
-        throw ConfigError("trainer.sft: intermediate_step is " + options.intermediate_step_.to_string() +
-                          " but the stage has no selection; name one in inputs, or leave intermediate_step out");
-      }
+      options.check_intermediate_step(input.selection != nullptr);
       options.check_components(input.model.weights);
       for (const auto& [name, tensor] : input.model.weights) {
         auto own = tensor.detach().clone();
@@ -188,6 +186,12 @@ class Sft final : public Trainer {
   bool trains(const std::string& name) const {
     return std::any_of(train_components_.begin(), train_components_.end(),
                        [&](const std::string& component) { return name.rfind(component + ".", 0) == 0; });
+  }
+
+  void check_intermediate_step(bool has_selection) const {
+    if (has_selection || intermediate_step_ == Step()) return;
+    throw ConfigError("trainer.sft: intermediate_step is " + intermediate_step_.to_string() +
+                      " but the stage has no selection; name one in inputs, or leave intermediate_step out");
   }
 
   // Steps that remain where training starts.

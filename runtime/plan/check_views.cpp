@@ -1,0 +1,58 @@
+#include "runtime/plan/check_views.h"
+
+#include <algorithm>
+
+#include "runtime/plan/plan.h"
+
+namespace espalier::plan {
+namespace {
+
+PlannedView view_of(const config::PipelineSpec& spec, const std::string& tag, const Result& result) {
+  PlannedView view;
+  view.tag = tag;
+  view.size = result.count;
+  const auto& source = *spec.find(result.samples);
+  if (source.kind->kind != "sampler") return view;
+  view.samples_per_condition = source.sampler.samples_per_condition;
+  view.conditions = spec.conditions(source).digest();
+  return view;
+}
+
+const ModelInfo* model_of(const config::StageSpec& stage, const Results& foreseen) {
+  const auto* input = stage.input("model");
+  return input ? &foreseen.at(input->tags.front()).model : nullptr;
+}
+
+PlannedInputs inputs_of(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& foreseen) {
+  PlannedInputs inputs{{}, model_of(stage, foreseen), *spec.domain};
+  for (const auto& input : stage.inputs) {
+    if (input.port == "model") continue;
+    for (const auto& tag : input.tags) inputs.views[input.port].push_back(view_of(spec, tag, foreseen.at(tag)));
+  }
+  return inputs;
+}
+
+void ask(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& foreseen) {
+  if (const auto* reward = dynamic_cast<const Reward*>(stage.plugin.get())) reward->check_model(model_of(stage, foreseen));
+  if (const auto* metric = dynamic_cast<const Metric*>(stage.plugin.get())) metric->check_inputs(inputs_of(spec, stage, foreseen));
+  if (const auto* filter = dynamic_cast<const Filter*>(stage.plugin.get())) {
+    const auto& tag = stage.input("scores")->tags.front();
+    filter->check_view(view_of(spec, tag, foreseen.at(tag)));
+  }
+}
+
+}  // namespace
+
+void check_views(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& foreseen) {
+  for (const auto& input : stage.inputs) {
+    const auto known = [&](const std::string& tag) { return foreseen.contains(tag); };
+    if (!std::all_of(input.tags.begin(), input.tags.end(), known)) return;
+  }
+  try {
+    ask(spec, stage, foreseen);
+  } catch (const Error& error) {
+    throw told_of(stage, error);
+  }
+}
+
+}  // namespace espalier::plan

@@ -1,0 +1,127 @@
+"""What the file and the folders show to be wrong is refused before anything is sampled: `validate` where one stage shows it, else `plan`."""
+import driver
+
+CARDS = """name = "x"
+seed = 1
+[domain]
+type = "domain.text_to_image"
+[domain.options]
+prompts = "folder"
+data = "datasets/colour_cards"
+model = "datasets/models/shapes-blank"
+initialize_weights = true
+[defaults."sampler.ddim"]
+num_inference_steps = 2
+guidance_scale = 1.0
+"""
+MOLECULES = """name = "x"
+seed = 1
+[domain]
+type = "domain.molecule"
+[domain.options]
+source = "smiles"
+data = "list.smi"
+model = "datasets/models/molecule-blank-small"
+initialize_weights = true
+"""
+LAYOUTS = """name = "x"
+seed = 1
+[domain]
+type = "domain.layout"
+[domain.options]
+max_boxes = 8
+num_pages = 16
+num_conditions = 4
+model = "datasets/models/layout-blank-small"
+initialize_weights = true
+"""
+
+
+def stage(tag, kind, inputs, **options):
+    lines = [f'[[stage]]\ntag = "{tag}"\ntype = "{kind}"\ninputs = {{ {inputs} }}\n[stage.options]\n']
+    return "".join(lines + [f"{name} = {value}\n" for name, value in options.items()])
+
+
+SAMPLES = stage("samples", "sampler.ddim", 'model = "domain"', samples_per_condition=2)
+SCORES = SAMPLES + stage("labels", "trainer.classifier", 'model = "domain"', width=2) + stage(
+    "scores", "reward.classifier", 'samples = "samples", model = "labels"')
+DISTANCE = 'samples = "samples", model = "labels"'
+
+# name, the file, words of the message
+PLAN = [
+    ("k above the group", CARDS + SCORES + stage("best", "filter.top_k", 'scores = "scores"', k=3),
+     ["stage 'best'", "k = 3", "a condition has 2 samples"]),
+    ("k above all", CARDS + SCORES + stage("best", "filter.top_k", 'scores = "scores"', k=5, group_by='"all"'),
+     ["stage 'best'", "k = 5", "4 samples in all"]),
+    ("another length of series", CARDS + SCORES + stage("distance", "metric.frechet_distance", DISTANCE, series='["a", "b"]'),
+     ["stage 'distance'", "series names 2 lines, but there are 1 samples"]),
+    ("count above the split", CARDS + SCORES + stage("distance", "metric.frechet_distance", DISTANCE, split='"train"', count=900),
+     ["count = 900, but the split 'train' has"]),
+    ("fewer samples than features", CARDS + SAMPLES + stage("labels", "trainer.classifier", 'model = "domain"', width=64) +
+     stage("distance", "metric.frechet_distance", DISTANCE, split='"train"'), ["256 features need at least 257"]),
+    ("no network", CARDS + SAMPLES + stage("distance", "metric.frechet_distance", 'samples = "samples"', split='"train"'),
+     ["stage 'distance'", "inception"]),
+    ("a denoiser for a classifier", CARDS + SAMPLES + stage("scores", "reward.classifier", 'samples = "samples", model = "domain"'),
+     ["stage 'scores'", "denoiser, not a classifier"]),
+    ("a reward without its model", CARDS + SAMPLES + stage("scores", "reward.classifier", 'samples = "samples"'),
+     ["stage 'scores'", "needs inputs = { model"]),
+    ("a baseline of other prompts", CARDS + SCORES + stage("few", "sampler.ddim", 'model = "domain"', max_conditions=1) +
+     stage("few_scores", "reward.classifier", 'samples = "few", model = "labels"') +
+     stage("summary", "metric.reward_summary", 'scores = "scores", baseline = "few_scores"'),
+     ["stage 'summary'", "'scores' (4 scores)", "'few_scores' (1 scores)"]),
+    ("an intermediate step of examples", CARDS + stage("base", "trainer.sft", 'model = "domain"', intermediate_step=0.5),
+     ["stage 'base'", "intermediate_step is 0.5 but the stage has no selection"]),
+    ("prompts without labels", CARDS.replace('"folder"\ndata = "datasets/colour_cards"', '"shapes"') + SCORES, ["stage 'labels'", "has no fact 'label'"]),
+    ("molecules for images", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "domain"') +
+     stage("figures", "metric.molecule_quality", 'samples = "pool"'), ["stage 'figures'", "'molecule', not 'layout'"]),
+    ("pages above the split", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "domain"') +
+     stage("figures", "metric.layout_quality", 'samples = "pool"', split='"train"', count=900), ["stage 'figures'", "count = 900, but the split"]),
+]
+VALIDATE = [
+    ("a missing file of weights", CARDS + SAMPLES + stage("distance", "metric.frechet_distance", 'samples = "samples"', inception='"none.safetensors"'),
+     [":19:1: stage 'distance'", "none.safetensors"]),
+    ("an unsound file of weights", CARDS + SAMPLES + stage("distance", "metric.frechet_distance", 'samples = "samples"', inception='"list.smi"'),
+     ["stage 'distance'", "list.smi"]),
+    ("a missing folder of a classifier", CARDS + SAMPLES + stage("scores", "reward.classifier", 'samples = "samples"', model='"none"'),
+     ["stage 'scores'", "none/"]),
+    ("an unknown descriptor", MOLECULES + stage("pool", "sampler.interleaved", 'model = "domain"') +
+     stage("scores", "reward.rdkit_descriptor", 'samples = "pool"', name='"MolLogQ"'), ["stage 'scores'", "MolLogQ", "MolLogP"]),
+    ("a missing table of fragments", MOLECULES + stage("pool", "sampler.interleaved", 'model = "domain"') +
+     stage("scores", "reward.synthetic_accessibility", 'samples = "pool"', data='"none.gz"'), ["stage 'scores'", "none.gz"]),
+    ("weights that are all 0", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "domain"') +
+     stage("scores", "reward.layout_quality", 'samples = "pool"', alignment_weight=0, overlap_weight=0, margins_weight=0),
+     ["stage 'scores'", "are all 0"]),
+    ("a width that the heads do not divide", LAYOUTS + stage("features", "trainer.layout_features", 'model = "domain"', width=6),
+     ["stage 'features'", "width = 6; it must be a multiple of 4"]),
+]
+
+
+class LateRefusals(driver.PipelineTest):
+    def refuse(self, command, text, words):
+        (self.folder / "list.smi").write_text("C\nCC\nCCO\n")
+        path = self.folder / "late.toml"
+        path.write_text(text)
+        self.call(command, pipeline=path, code=2)
+        for word in words:
+            self.assertIn(word, self.stderr)
+        self.assertFalse(self.cache.exists())
+
+    def test_plan_refuses(self):
+        for name, text, words in PLAN:
+            with self.subTest(name):
+                self.refuse("plan", text, words)
+
+    def test_validate_refuses(self):
+        for name, text, words in VALIDATE:
+            with self.subTest(name):
+                self.refuse("validate", text, words)
+
+    def test_what_is_right_is_planned(self):
+        path = self.folder / "right.toml"
+        path.write_text(CARDS + SCORES + stage("best", "filter.top_k", 'scores = "scores"', k=2) +
+                        stage("summary", "metric.reward_summary", 'scores = "scores", baseline = "scores"'))
+        self.call("plan", pipeline=path)
+
+
+if __name__ == "__main__":
+    driver.main()

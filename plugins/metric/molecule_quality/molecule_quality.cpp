@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "plugins/metric/molecule_quality/intervals.h"
 #include "plugins/metric/molecule_quality/quality.h"
 #include "plugins/shared/chem/parallel.h"
 #include "plugins/shared/chem_scores/molecule_reward.h"
+#include "plugins/shared/intervals/intervals.h"
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
 
@@ -20,7 +20,6 @@ namespace {
 
 using namespace espalier;
 using molecule_quality::Counts;
-using molecule_quality::Interval;
 using molecule_quality::Known;
 using molecule_quality::Molecule;
 
@@ -59,18 +58,13 @@ std::vector<Molecule> judge_all(const Domain& domain, std::int64_t size,
 
 double ratio(std::int64_t part, std::int64_t whole) { return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole); }
 
-Figure proportion(const std::string& name, std::int64_t part, std::int64_t whole) {
-  const auto [low, high] = molecule_quality::wilson(static_cast<double>(part), static_cast<double>(whole));
-  return {name, ratio(part, whole), low, high};
-}
-
 Figure atom_stability(const std::string& name, const std::vector<Molecule>& molecules, const Counts& counts) {
   std::vector<double> stable, atoms;
   for (const auto& molecule : molecules) {
     stable.push_back(molecule.stable_atoms);
     atoms.push_back(molecule.atoms);
   }
-  const auto [low, high] = molecule_quality::wilson_of_clusters(stable, atoms);
+  const auto [low, high] = intervals::wilson_of_clusters(stable, atoms);
   const double value = ratio(counts.stable_atoms, counts.atoms);
   return {name, value, std::min(low, value), std::max(high, value)};
 }
@@ -142,11 +136,11 @@ class MoleculeQuality final : public Metric {
     const auto counts = molecule_quality::count(molecules, known ? *known : Known());
     auto& figures = findings.figures;
     figures.push_back(atom_stability(name("atom_stability"), molecules, counts));
-    figures.push_back(proportion(name("molecule_stability"), counts.stable_molecules, counts.molecules));
-    figures.push_back(proportion(name("validity"), counts.valid, counts.molecules));
+    figures.push_back(intervals::share(name("molecule_stability"), counts.stable_molecules, counts.molecules));
+    figures.push_back(intervals::share(name("validity"), counts.valid, counts.molecules));
     figures.push_back({name("uniqueness"), ratio(counts.distinct, counts.valid), kNone, kNone});
     figures.push_back({name("valid_and_unique"), ratio(counts.distinct, counts.molecules), kNone, kNone});
-    if (known) figures.push_back(proportion(name("novelty"), counts.novel, counts.distinct));
+    if (known) figures.push_back(intervals::share(name("novelty"), counts.novel, counts.distinct));
     figures.push_back({name("diversity"), molecule_quality::diversity(molecules, diversity_count_), kNone, kNone});
   }
 

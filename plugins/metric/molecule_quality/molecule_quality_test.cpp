@@ -3,10 +3,10 @@
 #include <cmath>
 #include <random>
 
-#include "plugins/metric/molecule_quality/intervals.h"
 #include "plugins/metric/molecule_quality/molecule_domain.h"
 #include "plugins/shared/chem/test_molecules.h"
 #include "plugins/shared/chem/test_samples.h"
+#include "plugins/shared/intervals/intervals.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "tests/conformance/conformance.h"
@@ -51,7 +51,7 @@ TEST(MoleculeQuality, GivesEachFigureByItsDefinition) {
   const auto found = measure(input_of(*domain, {testing::samples("base", kSamples)}));
   EXPECT_EQ(found.at("atom_stability").value, 24.0 / 27.0);
   EXPECT_EQ(found.at("molecule_stability").value, 4.0 / 7.0);
-  EXPECT_EQ(found.at("molecule_stability").low, wilson(4, 7).low);
+  EXPECT_EQ(found.at("molecule_stability").low, intervals::wilson(4, 7).low);
   EXPECT_EQ(found.at("validity").value, 5.0 / 7.0);
   EXPECT_EQ(found.at("uniqueness").value, 3.0 / 5.0);  // C three times, O, C#N
   EXPECT_EQ(found.at("valid_and_unique").value, 3.0 / 7.0);

@@ -11,7 +11,9 @@
 #include <limits>
 #include <numbers>
 
+#include "plugins/metric/noise_diagnostics/normality.h"
 #include "plugins/metric/noise_diagnostics/shrunk_covariance.h"
+#include "plugins/shared/intervals/bootstrap.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::noise_diagnostics {
@@ -19,7 +21,6 @@ namespace {
 
 constexpr std::int64_t kBatch = 64;
 constexpr double kLeastVariance = 1e-6;
-constexpr double kNormal95 = 1.959963984540054;
 constexpr std::uint32_t kRound = 5;  // of the key; two_sample and inversions have others
 
 TensorMap batch_of(const TensorMap& tensors, std::int64_t first, std::int64_t count, at::Device device) {
@@ -75,10 +76,9 @@ Figure corrector_loss(const Model& model, const State& states, const TensorMap& 
     }
     losses.push_back(sum / static_cast<double>(repeats));
   }
-  const auto loss = at::cat(losses);
-  const double mean = loss.mean().item<double>();
-  const double half = kNormal95 * std::sqrt(loss.var().item<double>() / static_cast<double>(rows));  // NaN of one
-  return {"corrector_loss", mean, mean - half, mean + half};
+  const auto loss = at::cat(losses).contiguous();
+  stream.round = kBootstrapRound;
+  return intervals::mean("corrector_loss", {loss.const_data_ptr<double>(), static_cast<std::size_t>(rows)}, stream);
 }
 
 Figure gaussian_loss(const at::Tensor& fitted, const at::Tensor& judged) {

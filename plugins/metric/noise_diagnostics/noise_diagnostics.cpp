@@ -15,6 +15,7 @@
 #include "plugins/metric/noise_diagnostics/normality.h"
 #include "plugins/metric/noise_diagnostics/steps_plots.h"
 #include "plugins/metric/noise_diagnostics/two_sample.h"
+#include "plugins/shared/intervals/intervals.h"
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
 
@@ -34,11 +35,12 @@ Figure plain(const std::string& name, double value) { return {name, value, kNone
 
 // Certificates of all inversions, and of those that converged.
 std::vector<Figure> certificates(const Inversions& inversions) {
-  const auto total = static_cast<double>(inversions.converged.size(0)), converged = static_cast<double>(inversions.row.size());
+  const auto total = inversions.converged.size(0), converged = static_cast<std::int64_t>(inversions.row.size());
   const auto kept = inversions.converged.nonzero().squeeze(1);
   const auto residual = inversions.residual.index_select(0, kept);
   const auto errors = diagnostics::finite_sorted(inversions.round_trip_error.index_select(0, kept));
-  std::vector<Figure> figures{plain("inversions", total), plain("converged", converged), plain("converged_share", converged / total),
+  std::vector<Figure> figures{plain("inversions", static_cast<double>(total)), plain("converged", static_cast<double>(converged)),
+                              espalier::intervals::share("converged_share", converged, total),
                               plain("residual_mean", residual.mean().item<double>()), plain("residual_max", residual.max().item<double>())};
   if (!errors.empty()) {
     figures.push_back(plain("round_trip_error_median", diagnostics::quantile(errors, 0.5)));
@@ -102,7 +104,7 @@ class NoiseDiagnostics final : public espalier::Metric {
     const auto add = [&](const std::vector<Figure>& more) { figures.insert(figures.end(), more.begin(), more.end()); };
     add(diagnostics::steps_figures(inversions));
     add({plain("distinct", static_cast<double>(fair.row.size()))});
-    add(diagnostics::moments(fair.noise));
+    add(diagnostics::moments(fair.noise, input.key));
     add({plain("radial_distance", diagnostics::radial_distance(fair.noise)),
          plain("radial_distance_expected", 1.36 / std::sqrt(static_cast<double>(fair.noise.size(0)))),
          diagnostics::two_sample_accuracy(fair.noise, classifier_, input.key)});
@@ -150,6 +152,6 @@ class NoiseDiagnostics final : public espalier::Metric {
 }  // namespace
 
 ESPALIER_PLUGIN(plugin) {
-  plugin.metric<NoiseDiagnostics>("noise_diagnostics", /*numerics_version=*/3,
+  plugin.metric<NoiseDiagnostics>("noise_diagnostics", /*numerics_version=*/4,
                                   "Certificates of inversions, how far their noises are from N(0, I), and the corrector's loss on them.");
 }

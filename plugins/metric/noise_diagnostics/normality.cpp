@@ -6,15 +6,15 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
+#include <numeric>
+#include <span>
 
-#include "plugins/metric/noise_diagnostics/inversions.h"
+#include "plugins/shared/intervals/bootstrap.h"
 
 namespace espalier::noise_diagnostics {
 namespace {
 
-constexpr std::int64_t kGroups = 20;
-constexpr double kNormal95 = 1.959963984540054;
+constexpr std::int64_t kFewest = 20;  // noises that have an interval
 constexpr int kBins = 40;
 
 using Powers = std::array<double, 4>;  // means of z, z^2, z^3, z^4 over elements
@@ -27,12 +27,6 @@ double excess_kurtosis_of(const Powers& m) {
   return fourth / (variance_of(m) * variance_of(m)) - 3.0;
 }
 
-Powers average(const at::Tensor& powers) {  // [n, 4]
-  const auto mean = powers.mean(0);
-  const auto* values = mean.const_data_ptr<double>();
-  return {values[0], values[1], values[2], values[3]};
-}
-
 // Means of powers over each noise's elements, [n, 4]; in parts, so that no copy of all noises in double is needed.
 at::Tensor powers_of(const at::Tensor& noise) {
   std::vector<at::Tensor> rows;
@@ -43,31 +37,15 @@ at::Tensor powers_of(const at::Tensor& noise) {
   return at::stack(rows);
 }
 
-std::vector<Powers> leaving_out_each_group(const at::Tensor& powers, const Powers& all) {
-  std::vector<Powers> out;
-  const auto n = powers.size(0);
-  for (std::int64_t g = 0; g < kGroups && n >= kGroups; ++g) {
-    const auto first = g * n / kGroups, count = (g + 1) * n / kGroups - first;
-    const auto own = average(powers.narrow(0, first, count));
-    const double share = static_cast<double>(count) / static_cast<double>(n);
-    Powers rest{};
-    for (std::size_t i = 0; i < rest.size(); ++i) rest[i] = (all[i] - share * own[i]) / (1.0 - share);
-    out.push_back(rest);
+// Of the rows drawn of [n, 4].
+Powers average(const at::Tensor& powers, std::span<const std::int64_t> drawn) {
+  const auto* values = powers.const_data_ptr<double>();
+  Powers sum{};
+  for (const auto row : drawn) {
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += values[4 * row + static_cast<std::int64_t>(i)];
   }
-  return out;
-}
-
-Figure with_interval(const std::string& name, const std::function<double(const Powers&)>& statistic, const Powers& all,
-                     const std::vector<Powers>& parts) {
-  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  const double value = statistic(all);
-  if (parts.empty()) return {name, value, kNone, kNone};
-  const auto groups = static_cast<double>(parts.size());
-  double mean = 0, squares = 0;
-  for (const auto& part : parts) mean += statistic(part) / groups;
-  for (const auto& part : parts) squares += std::pow(statistic(part) - mean, 2);
-  const double half = kNormal95 * std::sqrt(squares * (groups - 1) / groups);
-  return {name, value, value - half, value + half};
+  for (double& one : sum) one /= static_cast<double>(drawn.size());
+  return sum;
 }
 
 std::vector<double> squared_radii(const at::Tensor& noise) {
@@ -79,13 +57,24 @@ std::vector<double> squared_radii(const at::Tensor& noise) {
 
 }  // namespace
 
-std::vector<Figure> moments(const at::Tensor& noise) {
-  const auto powers = powers_of(noise);
-  const auto all = average(powers);
-  const auto parts = leaving_out_each_group(powers, all);
-  return {with_interval("noise_mean", mean_of, all, parts), with_interval("noise_variance", variance_of, all, parts),
-          with_interval("noise_excess_kurtosis", excess_kurtosis_of, all, parts),
-          with_interval("noise_squared_radius", square_of, all, parts)};
+std::vector<Figure> moments(const at::Tensor& noise, const random::StreamKey& key) {
+  const auto powers = powers_of(noise).contiguous();
+  const auto of = [&](std::span<const std::int64_t> drawn) {
+    const auto m = average(powers, drawn);
+    return std::vector<double>{mean_of(m), variance_of(m), excess_kurtosis_of(m), square_of(m)};
+  };
+  std::vector<std::int64_t> all(static_cast<std::size_t>(noise.size(0)));
+  std::iota(all.begin(), all.end(), 0);
+  const auto values = of(all);
+  auto stream = key;
+  stream.round = kBootstrapRound;
+  const auto intervals = intervals::bootstrap(noise.size(0) < kFewest ? 0 : noise.size(0), values, of, stream);
+  std::vector<Figure> figures;
+  for (const char* name : {"noise_mean", "noise_variance", "noise_excess_kurtosis", "noise_squared_radius"}) {
+    const auto i = figures.size();
+    figures.push_back({name, values[i], intervals[i].low, intervals[i].high});
+  }
+  return figures;
 }
 
 double chi_square_law(double squared_radius, std::int64_t dimensions) {

@@ -57,13 +57,13 @@ TEST(Normality, TheRadialLawIsChiSquaresWithinTheStatedError) {
 
 TEST(Normality, MomentsOfKnownLawsAndTheirIntervals) {
   const auto z = normals(2000, 50);
-  for (const auto& figure : moments(z)) {
+  for (const auto& figure : moments(z, kKey)) {
     const double expected = figure.name == "noise_variance" || figure.name == "noise_squared_radius" ? 1.0 : 0.0;
     EXPECT_NEAR(figure.value, expected, 0.03) << figure.name;
     EXPECT_LT(figure.high - figure.low, 0.1) << figure.name;
   }
   const auto uniform = random::Draws({1, random::Purpose::data}, {0, 1, 2, 3}).uniforms({20000}) * 2.0 + 1.0;  // on (1, 3)
-  const auto figures = moments(uniform);
+  const auto figures = moments(uniform, kKey);
   EXPECT_NEAR(value(figures, "noise_mean"), 2.0, 0.01);
   EXPECT_NEAR(value(figures, "noise_variance"), 1.0 / 3, 0.01);
   EXPECT_NEAR(value(figures, "noise_excess_kurtosis"), -1.2, 0.02);
@@ -74,10 +74,23 @@ TEST(Normality, MomentsOfKnownLawsAndTheirIntervals) {
 TEST(Normality, IntervalsOfTheMeanAreThoseOfTheNormalLaw) {
   double width = 0;
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
-    const auto figure = moments(normals(400, 4, seed + 1)).front();
+    const auto figure = moments(normals(400, 4, seed + 1), kKey).front();
     width += (figure.high - figure.low) / 20;
   }
-  EXPECT_NEAR(width, 2 * 1.96 / std::sqrt(1600.0), 0.12 * width);  // 20 groups of each of 20 seeds: 4 standard errors
+  EXPECT_NEAR(width, 2 * 1.96 / std::sqrt(1600.0), 0.05 * width);
+}
+
+// One noise of forty holds nearly all the variance: a normal interval of it goes below 0.
+TEST(Normality, IntervalsOfAVarianceHoldVariances) {
+  auto z = 0.01 * normals(40, 8);
+  z[5].mul_(3000.0);
+  const auto figures = moments(z, kKey);
+  for (const auto& figure : figures) {
+    if (figure.name == "noise_mean") continue;
+    EXPECT_GT(figure.low, figure.name == "noise_excess_kurtosis" ? -2.0 : 0.0) << figure.name;
+    EXPECT_LT(figure.low, figure.value) << figure.name;
+    EXPECT_GT(figure.high, figure.value) << figure.name;
+  }
 }
 
 TEST(Normality, TheRadialDistanceTellsAWrongRadiusAndAWrongSpreadOfIt) {

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "plugins/shared/intervals/intervals.h"
 #include "runtime/base/errors.h"
 #include "runtime/model/optimizer.h"
 
@@ -21,7 +22,6 @@ namespace {
 
 constexpr std::int64_t kHidden = 64;
 constexpr std::uint64_t kBatch = 128;
-constexpr double kNormal95 = 1.959963984540054;
 enum Round : std::uint32_t {
   kHiddenWeights = 2,
   kOutWeights = 3,
@@ -98,10 +98,8 @@ Figure two_sample_accuracy(const at::Tensor& noise, const ClassifierOptions& opt
   classifier.train(labelled(noise.narrow(0, 0, half), fresh.narrow(0, 0, half)), options.train_steps, key);
   const auto test = labelled(noise.narrow(0, half, half), fresh.narrow(0, half, half));
   const at::NoGradGuard no_grad;
-  const double p = classifier.logits(test.z).gt(0).eq(test.label.gt(0)).to(at::kDouble).mean().item<double>();
-  const double n = static_cast<double>(2 * half), z2 = kNormal95 * kNormal95;
-  const double centre = (p + z2 / (2 * n)) / (1 + z2 / n), width = kNormal95 * std::sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n);
-  return {"classifier_accuracy", p, std::min(p, centre - width), std::max(p, centre + width)};
+  const auto right = classifier.logits(test.z).gt(0).eq(test.label.gt(0)).sum().item<std::int64_t>();
+  return intervals::share("classifier_accuracy", right, 2 * half);
 }
 
 }  // namespace espalier::noise_diagnostics

@@ -1,12 +1,14 @@
-// Mean reward, share of perfect scores and the paired gain over a baseline, each with a 95 % interval by bootstrap over prompts.
+// Mean reward, share of perfect scores and the paired gain over a baseline, each with a 95 % interval over prompts.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
-#include "plugins/metric/reward_summary/bootstrap.h"
+#include "plugins/shared/intervals/bootstrap.h"
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
 
@@ -17,6 +19,7 @@ using espalier::MetricInput;
 using espalier::ScoredView;
 using espalier::StageError;
 
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr double kRounding = 1e-6;  // a perfect score may be a float32 sum of parts
 
 class RewardSummary final : public espalier::Metric {
@@ -57,7 +60,7 @@ class RewardSummary final : public espalier::Metric {
     for (const auto& view : scores->second) {
       const std::string suffix = scores->second.size() == 1 ? "" : "." + view.tag;
       result.push_back(figure(reward_name_ + suffix, view, view.score, input.key));
-      result.push_back(figure(perfect_name_ + suffix, view, perfect(view), input.key));
+      result.push_back(perfect_share(perfect_name_ + suffix, view));
       if (baseline != nullptr && baseline->tag != view.tag) {
         result.push_back(figure(gain_name_ + suffix, view, differences(view, *baseline), input.key));
       }
@@ -68,20 +71,29 @@ class RewardSummary final : public espalier::Metric {
  private:
   Figure figure(const std::string& name, const ScoredView& view, const std::vector<double>& value,
                 const espalier::random::StreamKey& key) const {
-    const auto grouped = espalier::reward_summary::group(value, view.condition);
-    if (grouped.sum.empty()) {
-      throw StageError(fmt::format("metric.reward_summary: '{}' of '{}' has no finite value among {}", name, view.tag, value.size()));
-    }
-    const auto [low, high] = espalier::reward_summary::bootstrap(grouped, resamples_, key);
+    const auto grouped = by_prompt(name, view, value);
+    const auto [low, high] = espalier::intervals::bootstrap(grouped, key, resamples_);
     return {name, grouped.mean(), low, high};
   }
 
-  std::vector<double> perfect(const ScoredView& view) const {
-    std::vector<double> result;
-    for (const double score : view.score) {
-      result.push_back(std::isfinite(score) ? (score >= perfect_score_ - kRounding ? 1.0 : 0.0) : score);
+  static espalier::intervals::ByCondition by_prompt(const std::string& name, const ScoredView& view, const std::vector<double>& value) {
+    auto grouped = espalier::intervals::group(value, view.condition);
+    if (grouped.sum.empty()) {
+      throw StageError(fmt::format("metric.reward_summary: '{}' of '{}' has no finite value among {}", name, view.tag, value.size()));
     }
-    return result;
+    return grouped;
+  }
+
+  Figure perfect_share(const std::string& name, const ScoredView& view) const {
+    std::vector<double> perfect;
+    for (const double score : view.score) {
+      perfect.push_back(std::isfinite(score) ? (score >= perfect_score_ - kRounding ? 1.0 : 0.0) : score);
+    }
+    const auto grouped = by_prompt(name, view, perfect);
+    const double value = grouped.mean();
+    if (grouped.sum.size() < 2) return {name, value, kNone, kNone};
+    const auto [low, high] = espalier::intervals::wilson_of_clusters(grouped.sum, grouped.count);
+    return {name, value, std::min(low, value), std::max(high, value)};
   }
 
   static std::string other_prompts(const std::string& tag, std::int64_t size, const std::string& baseline, std::int64_t baseline_size) {
@@ -113,7 +125,6 @@ class RewardSummary final : public espalier::Metric {
 }  // namespace
 
 ESPALIER_PLUGIN(plugin) {
-  plugin.metric<RewardSummary>(
-      "reward_summary", /*numerics_version=*/1,
-      "Mean reward, share of perfect scores and paired gain over a baseline, with bootstrap intervals over prompts.");
+  plugin.metric<RewardSummary>("reward_summary", /*numerics_version=*/2,
+                               "Mean reward, share of perfect scores and paired gain over a baseline, with 95 % intervals over prompts.");
 }

@@ -3,16 +3,13 @@
 
 #include <cmath>
 #include <limits>
-#include <numeric>
 
-#include "plugins/metric/reward_summary/bootstrap.h"
+#include "plugins/shared/intervals/intervals.h"
 #include "tests/conformance/conformance.h"
 
 namespace espalier::conformance {
 namespace {
 
-using reward_summary::bootstrap;
-using reward_summary::group;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
@@ -67,6 +64,23 @@ TEST(RewardSummary, GivesMeanPerfectShareAndPairedGain) {
   EXPECT_NEAR(found[2].value, 1.0 / 4, 1e-6);
 }
 
+// No sample is perfect, or all are: neither is proof of a share of exactly 0 or 1.
+TEST(RewardSummary, ASharesIntervalHasAWidthWhereAllScoresAgree) {
+  ScoredView view{"tuned", {}, {}};
+  for (std::int64_t i = 0; i < 64; ++i) {
+    view.score.push_back(0.25);
+    view.condition.push_back(i % 16);
+  }
+  const auto none = figures({}, input_of({{"scores", {view}}})).at(1);
+  EXPECT_EQ(none.value, 0.0);
+  EXPECT_EQ(none.low, 0.0);
+  EXPECT_NEAR(none.high, intervals::wilson(0, 16).high, 1e-12) << "sixteen prompts, not 64 samples";
+  EXPECT_NEAR(none.high, 0.19361, 1e-5);  // z^2 / (16 + z^2)
+  const auto all = figures({{"perfect_score", 0.25}}, input_of({{"scores", {view}}})).at(1);
+  EXPECT_EQ(all.high, 1.0);
+  EXPECT_NEAR(all.low, 1.0 - none.high, 1e-12);
+}
+
 TEST(RewardSummary, NamesManyScoresByTheirTagsAndGivesABaselineNoGain) {
   const ScoredView a{"a", {0.1, 0.2}, {0, 1}};
   const ScoredView b{"b", {0.3, 0.4}, {0, 1}};
@@ -96,60 +110,6 @@ TEST(RewardSummary, RefusesABaselineOfOtherPromptsAndScoresWithoutAnyValue) {
               ThrowsMessage<StageError>(HasSubstr("same split, max_conditions and samples_per_condition")));
   EXPECT_THROW(figures({}, input_of({{"scores", {{"a", {kNan, kNan}, {0, 1}}}}})), StageError);
   EXPECT_THROW(figures({}, input_of({})), StageError);
-}
-
-// The half width of the normal interval over prompts; and, wrongly, over samples.
-double normal_half_width(const std::vector<double>& values) {
-  const auto n = static_cast<double>(values.size());
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
-  double square = 0.0;
-  for (const double value : values) {
-    square += (value - mean) * (value - mean);
-  }
-  return 1.959964 * std::sqrt(square / n / n);
-}
-
-TEST(Bootstrap, AgreesWithTheNormalIntervalOverPromptsNotOverSamples) {
-  const auto view = study(9, 400, 4);
-  const auto grouped = group(view.score, view.condition);
-  std::vector<double> prompt_means;
-  for (std::size_t c = 0; c < grouped.sum.size(); ++c) {
-    prompt_means.push_back(grouped.sum[c] / grouped.count[c]);
-  }
-  const auto [low, high] = bootstrap(grouped, 20000, {1});
-  const double expected = normal_half_width(prompt_means);
-  EXPECT_NEAR(high - grouped.mean(), expected, 0.04 * expected);
-  EXPECT_NEAR(grouped.mean() - low, expected, 0.04 * expected);
-  EXPECT_GT(expected, 1.5 * normal_half_width(view.score));  // what an interval over samples would claim
-}
-
-TEST(Bootstrap, IntervalsHoldTheTrueMeanAsOftenAsTheySay) {
-  constexpr int kStudies = 600;
-  int held = 0;
-  for (int i = 0; i < kStudies; ++i) {
-    const auto view = study(100 + static_cast<std::uint64_t>(i), 100, 4);
-    const auto [low, high] = bootstrap(group(view.score, view.condition), 400, {static_cast<std::uint64_t>(i)});
-    held += low <= 0.0 && 0.0 <= high ? 1 : 0;
-  }
-  RecordProperty("held", held);
-  // 0.95 less what a percentile interval of 100 prompts loses; four standard errors are 0.036.
-  EXPECT_GT(held, 0.91 * kStudies);
-  EXPECT_LT(held, 0.98 * kStudies);
-}
-
-TEST(Bootstrap, WeighsPromptsByTheirSamples) {
-  const auto grouped = group({1.0, 1.0, 1.0, 0.0}, {0, 0, 0, 1});
-  EXPECT_EQ(grouped.mean(), 0.75);
-  const auto [low, high] = bootstrap(grouped, 2000, {1});
-  EXPECT_EQ(low, 0.0);  // both draws are prompt 1 in a quarter of the resamples
-  EXPECT_EQ(high, 1.0);
-}
-
-TEST(Bootstrap, OfOnePromptHasNoInterval) {
-  EXPECT_TRUE(std::isnan(bootstrap(group({0.1, 0.9}, {0, 0}), 200, {1}).low));
-  const auto [low, high] = bootstrap(group({0.3, 0.3, 0.3}, {0, 1, 2}), 200, {1});
-  EXPECT_NEAR(low, 0.3, 1e-12);
-  EXPECT_NEAR(high, 0.3, 1e-12);
 }
 
 }  // namespace

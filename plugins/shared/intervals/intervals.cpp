@@ -1,10 +1,10 @@
-#include "plugins/metric/molecule_quality/intervals.h"
+#include "plugins/shared/intervals/intervals.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-namespace espalier::molecule_quality {
+namespace espalier::intervals {
 namespace {
 
 constexpr double kZ = 1.959963984540054;  // the 0.975 quantile of the normal law
@@ -20,6 +20,12 @@ Interval wilson(double successes, double trials) {
   return {std::clamp(centre - half, 0.0, p), std::clamp(centre + half, p, 1.0)};
 }
 
+Figure share(const std::string& name, std::int64_t part, std::int64_t whole) {
+  const auto successes = static_cast<double>(part), trials = static_cast<double>(whole);
+  const auto [low, high] = wilson(successes, trials);
+  return {name, whole == 0 ? 0.0 : successes / trials, low, high};
+}
+
 Interval wilson_of_clusters(std::span<const double> successes, std::span<const double> trials) {
   const double total = std::accumulate(trials.begin(), trials.end(), 0.0);
   if (!(total > 0.0)) return {};
@@ -28,8 +34,9 @@ Interval wilson_of_clusters(std::span<const double> successes, std::span<const d
   double squares = 0.0;
   for (std::size_t i = 0; i < trials.size(); ++i) squares += (successes[i] - p * trials[i]) * (successes[i] - p * trials[i]);
   const double variance = clusters > 1.0 ? squares / (clusters - 1.0) * clusters / (total * total) : 0.0;
-  const double independent = variance > 0.0 && p > 0.0 && p < 1.0 ? p * (1.0 - p) / variance : clusters;
+  // A few clusters that chance made alike are no proof of more trials than there are.
+  const double independent = variance > 0.0 && p > 0.0 && p < 1.0 ? std::min(p * (1.0 - p) / variance, total) : clusters;
   return wilson(p * independent, independent);
 }
 
-}  // namespace espalier::molecule_quality
+}  // namespace espalier::intervals

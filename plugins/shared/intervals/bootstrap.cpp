@@ -1,0 +1,88 @@
+#include "plugins/shared/intervals/bootstrap.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <numeric>
+#include <utility>
+
+namespace espalier::intervals {
+namespace {
+
+// Linear between order statistics, as numpy.quantile.
+double quantile(const std::vector<double>& ascending, double q) {
+  const double place = q * static_cast<double>(ascending.size() - 1);
+  const auto left = std::min(ascending.size() - 1, static_cast<std::size_t>(place));
+  const auto right = std::min(ascending.size() - 1, left + 1);
+  return ascending[left] + (place - static_cast<double>(left)) * (ascending[right] - ascending[left]);
+}
+
+}  // namespace
+
+std::vector<Interval> bootstrap(std::int64_t rows, const std::vector<double>& values, const Statistics& statistics,
+                                const random::StreamKey& key, std::int64_t resamples) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  if (rows < 2) return std::vector<Interval>(values.size(), {kNone, kNone});
+  std::vector<std::vector<double>> found(values.size());
+  for (std::int64_t resample = 0; resample < resamples; ++resample) {
+    random::Draws draws(key, {static_cast<std::uint64_t>(resample)});
+    draws.begin(0);
+    const auto drawn = draws.integers({rows}, rows);  // [1, rows]
+    const auto numbers = statistics({drawn.const_data_ptr<std::int64_t>(), static_cast<std::size_t>(rows)});
+    for (std::size_t i = 0; i < found.size(); ++i) found[i].push_back(numbers.at(i));
+  }
+  std::vector<Interval> intervals;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    std::sort(found[i].begin(), found[i].end());
+    // The value itself is always inside: with few resamples or equal rows rounding could leave it out.
+    intervals.push_back({std::min(quantile(found[i], 0.025), values[i]), std::max(quantile(found[i], 0.975), values[i])});
+  }
+  return intervals;
+}
+
+Figure mean(const std::string& name, std::span<const double> values, const random::StreamKey& key) {
+  const auto count = static_cast<double>(values.size());
+  const double value = std::accumulate(values.begin(), values.end(), 0.0) / count;
+  const auto of = [&](std::span<const std::int64_t> drawn) {
+    double sum = 0.0;
+    for (const auto row : drawn) sum += values[static_cast<std::size_t>(row)];
+    return std::vector<double>{sum / count};
+  };
+  const auto [low, high] = bootstrap(static_cast<std::int64_t>(values.size()), {value}, of, key).front();
+  return {name, value, low, high};
+}
+
+double ByCondition::mean() const { return std::accumulate(sum.begin(), sum.end(), 0.0) / std::accumulate(count.begin(), count.end(), 0.0); }
+
+ByCondition group(const std::vector<double>& value, const std::vector<std::int64_t>& condition) {
+  std::map<std::int64_t, std::pair<double, double>> totals;
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    if (std::isfinite(value[i])) {
+      auto& [sum, count] = totals[condition[i]];
+      sum += value[i];
+      count += 1.0;
+    }
+  }
+  ByCondition result;
+  for (const auto& [key, total] : totals) {
+    result.sum.push_back(total.first);
+    result.count.push_back(total.second);
+  }
+  return result;
+}
+
+Interval bootstrap(const ByCondition& data, const random::StreamKey& key, std::int64_t resamples) {
+  const auto of = [&](std::span<const std::int64_t> drawn) {
+    double sum = 0.0;
+    double count = 0.0;
+    for (const auto row : drawn) {
+      sum += data.sum[static_cast<std::size_t>(row)];
+      count += data.count[static_cast<std::size_t>(row)];
+    }
+    return std::vector<double>{sum / count};
+  };
+  return bootstrap(static_cast<std::int64_t>(data.sum.size()), {data.mean()}, of, key, resamples).front();
+}
+
+}  // namespace espalier::intervals

@@ -1,4 +1,4 @@
-// Stability, validity, uniqueness, novelty and diversity of sampled molecules, and of the examples they are to resemble.
+// Stability, validity, connectedness, uniqueness, novelty and diversity of sampled molecules, and of the examples they are to resemble.
 #include <ATen/core/Tensor.h>
 #include <fmt/format.h>
 
@@ -38,7 +38,7 @@ std::vector<Molecule> judge(const Sample& sample, std::size_t count) {
   std::vector<Molecule> molecules;
   for (std::size_t i = 0; i < count; ++i) {
     const auto& stability = stabilities[i].stability;
-    molecules.push_back({smiles[i], stability.atoms, stability.stable_atoms, stability.molecule_stable});
+    molecules.push_back({smiles[i], stability.atoms, stability.stable_atoms, stability.molecule_stable, stability.fragments == 1});
   }
   return molecules;
 }
@@ -138,6 +138,8 @@ class MoleculeQuality final : public Metric {
     figures.push_back(atom_stability(name("atom_stability"), molecules, counts));
     figures.push_back(intervals::share(name("molecule_stability"), counts.stable_molecules, counts.molecules));
     figures.push_back(intervals::share(name("validity"), counts.valid, counts.molecules));
+    figures.push_back(intervals::share(name("connected"), counts.connected, counts.molecules));
+    figures.push_back(intervals::share(name("connected_and_valid"), counts.connected_and_valid, counts.molecules));
     figures.push_back({name("uniqueness"), ratio(counts.distinct, counts.valid), kNone, kNone});
     figures.push_back({name("valid_and_unique"), ratio(counts.distinct, counts.molecules), kNone, kNone});
     if (known) figures.push_back(intervals::share(name("novelty"), counts.novel, counts.distinct));
@@ -153,6 +155,7 @@ class MoleculeQuality final : public Metric {
 }  // namespace
 
 ESPALIER_PLUGIN(plugin) {
-  plugin.metric<MoleculeQuality>("molecule_quality", /*numerics_version=*/1,
-                                 "Stability, validity, uniqueness, novelty and diversity of molecules, and of the examples themselves.");
+  plugin.metric<MoleculeQuality>("molecule_quality", /*numerics_version=*/2,
+                                 "Stability, validity (EDM's, of molecules in pieces too), connectedness, uniqueness, novelty and "
+                                 "diversity of molecules and of the examples.");
 }

@@ -53,6 +53,10 @@ TEST(MoleculeQuality, GivesEachFigureByItsDefinition) {
   EXPECT_EQ(found.at("molecule_stability").value, 4.0 / 7.0);
   EXPECT_EQ(found.at("molecule_stability").low, intervals::wilson(4, 7).low);
   EXPECT_EQ(found.at("validity").value, 5.0 / 7.0);
+  EXPECT_EQ(found.at("connected").value, 5.0 / 7.0);            // all but the torn one and the one without atoms
+  EXPECT_EQ(found.at("connected_and_valid").value, 4.0 / 7.0);  // of these, the crowded one is invalid
+  EXPECT_EQ(found.at("connected_and_valid").low, intervals::wilson(4, 7).low);
+  EXPECT_EQ(found.at("data_connected_and_valid").value, 2.0 / 3.0);
   EXPECT_EQ(found.at("uniqueness").value, 3.0 / 5.0);  // C three times, O, C#N
   EXPECT_EQ(found.at("valid_and_unique").value, 3.0 / 7.0);
   EXPECT_EQ(found.at("novelty").value, 2.0 / 3.0);  // C is among the examples
@@ -71,6 +75,24 @@ TEST(MoleculeQuality, NamesManySamplesByTheirTags) {
   EXPECT_EQ(found.at("uniqueness.b").value, 0.0);  // of no valid molecule
   EXPECT_EQ(found.at("novelty.b").value, 0.0);
   EXPECT_EQ(found.at("data_validity").value, 1.0);
+}
+
+// What an untrained network makes: atoms thousands of angstrom apart. EDM's validity calls each of them a molecule.
+TEST(MoleculeQuality, DustIsValidButNotConnected) {
+  std::mt19937 engine(3);
+  std::normal_distribution<double> normal(0.0, 3000.0);
+  std::vector<Atoms> dust(16);
+  for (auto& atoms : dust) {
+    atoms.atomic_number = {6, 7, 8, 1, 1, 9};
+    for (std::size_t a = 0; a < 6; ++a) atoms.position.push_back({normal(engine), normal(engine), normal(engine)});
+  }
+  const auto domain = testing::molecule_domain({methane()});
+  const auto found = measure(input_of(*domain, {testing::samples("base", dust)}));
+  EXPECT_EQ(found.at("atom_stability").value, 0.0);
+  EXPECT_EQ(found.at("validity").value, 1.0);
+  EXPECT_EQ(found.at("connected").value, 0.0);
+  EXPECT_EQ(found.at("connected_and_valid").value, 0.0);
+  EXPECT_NEAR(found.at("connected_and_valid").high, 0.19361, 1e-5);  // none of 16
 }
 
 TEST(MoleculeQuality, CountsANanPositionAsUnstableAtoms) {
@@ -151,6 +173,8 @@ void expect_counts(const std::map<std::string, Figure>& found, const std::string
     EXPECT_EQ(value("novelty"), python[6] / python[5]);
   }
   EXPECT_NEAR(value("diversity"), python[7], 1e-12);
+  EXPECT_EQ(value("connected"), python[8] / python[0]);
+  EXPECT_EQ(value("connected_and_valid"), python[9] / python[0]);
 }
 
 TEST(MoleculeQuality, IsCountForCountWhatPythonDerives) {
@@ -176,6 +200,7 @@ TEST(MoleculeQuality, IsCountForCountWhatPythonDerives) {
   EXPECT_THAT(found.at("molecule_stability").value, ::testing::AllOf(::testing::Gt(0.2), ::testing::Lt(0.9)));
   EXPECT_LT(found.at("validity").value, 0.99);
   EXPECT_GT(found.at("validity").value, found.at("molecule_stability").value);
+  EXPECT_LT(found.at("connected_and_valid").value, std::min(found.at("connected").value, found.at("validity").value));
   EXPECT_THAT(found.at("novelty").value, ::testing::AllOf(::testing::Gt(0.1), ::testing::Lt(0.99)));
   RecordProperty("molecules", static_cast<int>(sampled.size()));
   for (const auto& [name, figure] : found) RecordProperty(name, std::to_string(figure.value));

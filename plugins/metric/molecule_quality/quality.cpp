@@ -22,7 +22,10 @@ Counts count(const std::vector<Molecule>& molecules, const Known& known) {
     counts.atoms += molecule.atoms;
     counts.stable_atoms += molecule.stable_atoms;
     counts.stable_molecules += molecule.stable ? 1 : 0;
-    counts.valid += molecule.smiles.empty() ? 0 : 1;
+    const bool valid = !molecule.smiles.empty();
+    counts.valid += valid ? 1 : 0;
+    counts.connected += molecule.connected ? 1 : 0;
+    counts.connected_and_valid += valid && molecule.connected ? 1 : 0;
   }
   const Known distinct = known_of(molecules);
   counts.distinct = static_cast<std::int64_t>(distinct.size());

@@ -13,6 +13,7 @@ struct Molecule {
   int atoms = 0;
   int stable_atoms = 0;
   bool stable = false;
+  bool connected = false;  // its bonds leave one piece; of an invalid molecule too
 };
 
 struct Counts {
@@ -20,6 +21,7 @@ struct Counts {
   std::int64_t atoms = 0, stable_atoms = 0;
   std::int64_t stable_molecules = 0;
   std::int64_t valid = 0;
+  std::int64_t connected = 0, connected_and_valid = 0;
   std::int64_t distinct = 0;  // SMILES among the valid ones
   std::int64_t novel = 0;     // of the distinct ones, those not in `known`
 };

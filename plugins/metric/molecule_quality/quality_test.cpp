@@ -9,13 +9,15 @@ namespace {
 
 TEST(Quality, CountsWhatItSays) {
   const std::vector<Molecule> molecules = {
-      {"CCO", 9, 9, true}, {"CCO", 9, 8, false}, {"", 5, 4, false}, {"C", 5, 5, true}, {"O", 3, 3, true}};
+      {"CCO", 9, 9, true, true}, {"CCO", 9, 8, false}, {"", 5, 4, false, true}, {"C", 5, 5, true, true}, {"O", 3, 3, true}};
   const auto counts = count(molecules, {"C", "N"});
   EXPECT_EQ(counts.molecules, 5);
   EXPECT_EQ(counts.atoms, 31);
   EXPECT_EQ(counts.stable_atoms, 29);
   EXPECT_EQ(counts.stable_molecules, 3);
   EXPECT_EQ(counts.valid, 4);
+  EXPECT_EQ(counts.connected, 3);
+  EXPECT_EQ(counts.connected_and_valid, 2);
   EXPECT_EQ(counts.distinct, 3);
   EXPECT_EQ(counts.novel, 2);
   EXPECT_EQ(count({}, {}).distinct, 0);

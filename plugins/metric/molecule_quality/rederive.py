@@ -2,7 +2,7 @@
 
 usage: rederive.py edm_bond_tables.json < molecules     a line a molecule: "train" or "sample", then symbol x y z of each atom
 Prints a line for the samples and one for the training molecules:
-    molecules atoms stable_atoms stable_molecules valid distinct novel diversity
+    molecules atoms stable_atoms stable_molecules valid distinct novel diversity connected connected_and_valid
 """
 import json
 import sys
@@ -28,7 +28,7 @@ def order(a, b, distance):
 
 
 def judge(symbols, positions):
-    """(stable atoms, SMILES or None)."""
+    """(stable atoms, whether the bonds leave one piece, SMILES or None)."""
     mol = Chem.RWMol()
     for symbol in symbols:
         mol.AddAtom(Chem.Atom(symbol))
@@ -42,16 +42,17 @@ def judge(symbols, positions):
             if found:
                 mol.AddBond(i, j, [None, Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE][found])
     stable = sum(VALENCE[symbol] == count for symbol, count in zip(symbols, bonds))
+    connected = len(Chem.GetMolFrags(mol)) == 1
     if not symbols:
-        return stable, None
+        return stable, connected, None
     try:
         Chem.SanitizeMol(mol)
         largest = max(Chem.GetMolFrags(mol, asMols=True), key=lambda piece: piece.GetNumAtoms())
         largest = Chem.RemoveHs(largest)
     except ValueError:
-        return stable, None
+        return stable, connected, None
     Chem.RemoveStereochemistry(largest)
-    return stable, Chem.MolToSmiles(largest)
+    return stable, connected, Chem.MolToSmiles(largest)
 
 
 def diversity(smiles):
@@ -62,10 +63,12 @@ def diversity(smiles):
 
 def figures(molecules, known):
     judged = [(len(symbols), *judge(symbols, positions)) for symbols, positions in molecules]
-    valid = [smiles for _, _, smiles in judged if smiles is not None]
-    stable = sum(n == s and n > 0 for n, s, _ in judged)
-    atoms = [sum(n for n, _, _ in judged), sum(s for _, s, _ in judged)]
-    return [len(judged), *atoms, stable, len(valid), len(set(valid)), len(set(valid) - known), repr(diversity(valid))], valid
+    valid = [smiles for *_, smiles in judged if smiles is not None]
+    stable = sum(n == s and n > 0 for n, s, *_ in judged)
+    atoms = [sum(n for n, *_ in judged), sum(s for _, s, *_ in judged)]
+    connected = [sum(c for _, _, c, _ in judged), sum(c and smiles is not None for _, _, c, smiles in judged)]
+    counts = [len(judged), *atoms, stable, len(valid), len(set(valid)), len(set(valid) - known), repr(diversity(valid)), *connected]
+    return counts, valid
 
 
 sets = {"train": [], "sample": []}

@@ -62,9 +62,15 @@ void for_each_bond(std::size_t count, Class class_at, Coordinate coordinate, Vis
   }
 }
 
-Stability judge(std::span<const std::size_t> classes, std::span<const int> orders) {
+Stability judge(std::span<const std::size_t> classes, std::span<const Bond> bonds) {
+  std::vector<int> orders(classes.size(), 0);
+  for (const Bond& bond : bonds) {
+    orders[static_cast<std::size_t>(bond.first)] += bond.order;
+    orders[static_cast<std::size_t>(bond.second)] += bond.order;
+  }
   Stability result;
   result.atoms = static_cast<int>(classes.size());
+  result.fragments = count_fragments(result.atoms, bonds);
   for (std::size_t i = 0; i < classes.size(); ++i) result.stable_atoms += orders[i] == kValence[classes[i]] ? 1 : 0;
   result.molecule_stable = result.atoms > 0 && result.stable_atoms == result.atoms;
   return result;
@@ -105,17 +111,9 @@ int count_fragments(int atoms, std::span<const Bond> bonds) {
 }
 
 Stability measure_stability(const Atoms& atoms) {
-  const std::size_t count = atoms.atomic_number.size();
-  std::vector<std::size_t> classes(count);
-  std::vector<int> orders(count, 0);
-  for (std::size_t i = 0; i < count; ++i) classes[i] = class_of(atoms.atomic_number[i]);
-  for_each_bond(
-      count, [&](std::size_t i) { return classes[i]; }, [&](std::size_t i, std::size_t k) { return atoms.position[i][k]; },
-      [&](std::size_t i, std::size_t j, int order) {
-        orders[i] += order;
-        orders[j] += order;
-      });
-  return judge(classes, orders);
+  std::vector<std::size_t> classes;
+  for (const int number : atoms.atomic_number) classes.push_back(class_of(number));
+  return judge(classes, find_bonds(atoms));
 }
 
 Stability measure_stability(std::span<const std::int64_t> atomic_numbers, std::span<const float> positions) {
@@ -128,15 +126,12 @@ Stability measure_stability(std::span<const std::int64_t> atomic_numbers, std::s
     rows.push_back(i);
     classes.push_back(class_of(atomic_numbers[i]));
   }
-  std::vector<int> orders(rows.size(), 0);
+  std::vector<Bond> bonds;
   for_each_bond(
       rows.size(), [&](std::size_t i) { return classes[i]; },
       [&](std::size_t i, std::size_t k) { return static_cast<double>(positions[3 * rows[i] + k]); },
-      [&](std::size_t i, std::size_t j, int order) {
-        orders[i] += order;
-        orders[j] += order;
-      });
-  return judge(classes, orders);
+      [&](std::size_t i, std::size_t j, int order) { bonds.push_back({static_cast<int>(i), static_cast<int>(j), order}); });
+  return judge(classes, bonds);
 }
 
 }  // namespace espalier::chem

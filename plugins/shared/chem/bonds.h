@@ -30,6 +30,7 @@ int count_fragments(int atoms, std::span<const Bond> bonds);
 struct Stability {
   int stable_atoms = 0;
   int atoms = 0;
+  int fragments = 0;             // pieces that the bonds leave of the atoms
   bool molecule_stable = false;  // all atoms are. No atoms: not stable (EDM's code says stable, and never asks)
 };
 

@@ -9,6 +9,7 @@
 
 #include "plugins/metric/layout_quality/pages.h"
 #include "plugins/shared/frechet/distances.h"
+#include "plugins/shared/intervals/intervals.h"
 #include "plugins/shared/layout/max_iou.h"
 #include "plugins/shared/layout/measures.h"
 #include "runtime/base/errors.h"
@@ -53,20 +54,20 @@ class LayoutQuality final : public Metric {
     if (input.model) network.emplace(input.model);
     const auto examples = input.domain->examples(split_);
     const auto real = layout_quality::pages_of(*examples, positions(*examples, input.key), *input.domain);
-    if (real.usable.empty()) throw StageError("metric.layout_quality: the split '" + split_ + "' has no page with boxes");
+    if (real.usable.empty()) throw StageError("metric.layout_quality: the split '" + split_ + "' has no page with boxes that have an area");
     at::Tensor real_features;
     if (network) real_features = features(*network, real, "the real pages of '" + split_ + "'");
     Findings findings;
     for (const auto& samples : input.samples) {
       const auto pages = layout_quality::pages_of(*samples, *input.domain);
-      compare(pages, real, samples->tag(), findings.figures);
+      compare(pages, real, samples->tag(), input.key, findings.figures);
       if (network && !pages.usable.empty()) {
         const auto found = features(*network, pages, "the pages of '" + samples->tag() + "'");
         findings.figures.push_back(
             plain(std::string(kFrechet) + "." + samples->tag(), frechet_distance::frechet_distance(found, real_features)));
       }
     }
-    describe_real(real, real_features, findings.figures);
+    describe_real(real, real_features, input.key, findings.figures);
     return findings;
   }
 
@@ -106,11 +107,12 @@ class LayoutQuality final : public Metric {
     return network.of(pages);
   }
 
-  void add_measures(const Pages& pages, const std::string& prefix, const std::string& suffix, std::vector<Figure>& figures) const {
+  void add_measures(const Pages& pages, const std::string& prefix, const std::string& suffix, const random::StreamKey& key,
+                    std::vector<Figure>& figures) const {
     const auto add = [&](const std::string& name, double (*of_page)(const layout::Page&)) {
       std::string full = prefix;
       full += name + suffix;
-      figures.push_back(layout_quality::mean_over(full, pages, of_page));
+      figures.push_back(layout_quality::mean_over(full, pages, of_page, key));
     };
     add("alignment", layout::alignment);
     add("overlap", layout::overlap);
@@ -122,12 +124,14 @@ class LayoutQuality final : public Metric {
     add("boxes_per_page", [](const layout::Page& page) { return static_cast<double>(page.size()); });
   }
 
-  // Where a value has nothing to be taken of (no page with boxes, no page of the same labels) its figure is left out.
-  void compare(const Pages& pages, const Pages& real, const std::string& tag, std::vector<Figure>& figures) const {
+  // Where a value has nothing to be taken of (no usable page, no page of the same labels) its figure is left out.
+  void compare(const Pages& pages, const Pages& real, const std::string& tag, const random::StreamKey& key,
+               std::vector<Figure>& figures) const {
     const std::string suffix = "." + tag;
-    figures.push_back(plain("usable_share" + suffix, pages.usable_share()));
+    figures.push_back(intervals::share("usable_share" + suffix, static_cast<std::int64_t>(pages.usable.size()), pages.count));
+    figures.push_back(layout_quality::share_without_area("boxes_without_area" + suffix, pages));
     if (pages.usable.empty()) return;
-    add_measures(pages, "", suffix, figures);
+    add_measures(pages, "", suffix, key, figures);
     add_max_iou(layout::max_iou(pages.usable, real.usable), pages.usable.size(), "max_iou" + suffix, "max_iou_share" + suffix, figures);
   }
 
@@ -137,8 +141,8 @@ class LayoutQuality final : public Metric {
     figures.push_back(plain(share, static_cast<double>(found.pairs) / static_cast<double>(pages)));
   }
 
-  void describe_real(const Pages& real, const at::Tensor& features, std::vector<Figure>& figures) const {
-    add_measures(real, "data_", "", figures);
+  void describe_real(const Pages& real, const at::Tensor& features, const random::StreamKey& key, std::vector<Figure>& figures) const {
+    add_measures(real, "data_", "", key, figures);
     const auto half = real.usable.size() / 2;
     if (half == 0) return;
     const auto found = layout::max_iou(real.part(0, half).usable, real.part(half, 2 * half).usable);
@@ -157,6 +161,6 @@ class LayoutQuality final : public Metric {
 }  // namespace
 
 ESPALIER_PLUGIN(plugin) {
-  plugin.metric<LayoutQuality>("layout_quality", /*numerics_version=*/1,
+  plugin.metric<LayoutQuality>("layout_quality", /*numerics_version=*/2,
                                "Alignment, overlap, maximum IoU and a Frechet distance of generated pages, beside the real ones.");
 }

@@ -159,6 +159,40 @@ TEST_F(LayoutQualityMetric, LeavesOutPagesWithoutBoxes) {
   EXPECT_EQ(unlike.at("max_iou_share.odd"), 0.0);
 }
 
+// As in layouts.jsonl of a little trained run.
+TEST_F(LayoutQualityMetric, PagesWhoseBoxesHaveNoAreaAreNotUsable) {
+  const Page lines{{0, 1}, {{0.5, 0.5, 0.4, 0.0}, {0.5, 0.7, 0.0, 0.4}}};
+  Page partly{{0, 1, 2}, {{0.3, 0.3, 0.2, 0.2}, {0.7, 0.7, 0.2, 0.2}, {0.5, 0.5, 0.0, 0.2}}}, whole = partly;
+  whole.class_index.pop_back();
+  whole.box.pop_back();
+  const auto findings = measure(input({{"lines", {lines, lines, lines, lines}}, {"partly", {lines, partly}}, {"whole", {whole}}}, nullptr));
+  const auto found = values(findings);
+  EXPECT_EQ(found.at("usable_share.lines"), 0.0);
+  EXPECT_THAT(found, Not(Contains(Key("overlap.lines"))));
+  EXPECT_EQ(found.at("boxes_without_area.lines"), 1.0);
+  EXPECT_EQ(found.at("usable_share.partly"), 0.5);
+  EXPECT_NEAR(found.at("boxes_without_area.partly"), 3.0 / 5.0, 1e-12);
+  EXPECT_EQ(found.at("boxes_without_area.whole"), 0.0);
+  for (const char* name : {"alignment", "overlap", "boxes_per_page"}) {
+    EXPECT_NEAR(found.at(std::string(name) + ".partly"), found.at(std::string(name) + ".whole"), 1e-12) << name;
+  }
+  for (const Figure& figure : findings.figures) {
+    if (figure.name != "usable_share.lines") continue;
+    EXPECT_NEAR(figure.high, 0.48989, 1e-5);  // Wilson's of 0 of 4
+  }
+}
+
+// Of pages of which nearly all have no overlap, a normal interval goes below 0.
+TEST_F(LayoutQualityMetric, IntervalsHoldValuesThatTheFigureCanHave) {
+  auto pages = generated(3, 40);
+  pages[7] = shaken({pages[7]}, 0.3).front();
+  for (const Figure& figure : measure(input({{"drawn", pages}}, nullptr)).figures) {
+    EXPECT_FALSE(figure.low < 0.0) << figure.name << " " << figure.low;
+    if (figure.name != "overlap.drawn") continue;
+    EXPECT_LT(figure.low, 0.1 * figure.value);
+  }
+}
+
 TEST_F(LayoutQualityMetric, DependsOnTheRealPages) {
   const auto of = [&](const std::string& split) {
     return conformance::make<Metric>(conformance::plugin("metric.layout_quality"), {{"split", split}})->identity(domain_);

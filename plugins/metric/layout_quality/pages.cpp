@@ -4,9 +4,9 @@
 #include <ATen/ops/cat.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
+#include <numeric>
 
+#include "plugins/shared/intervals/bootstrap.h"
 #include "plugins/shared/layout/measures.h"
 #include "runtime/base/errors.h"
 
@@ -15,13 +15,15 @@ namespace {
 
 constexpr const char* kWho = "metric.layout_quality";
 constexpr std::int64_t kBatch = 256;
-constexpr double kNormal = 1.959963984540054;  // its 0.975 quantile
-constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+constexpr std::uint32_t kBootstrapRound = 1;  // of the key; the order of the real pages has 0
 
 void add(const Sample& sample, Pages& pages) {
-  for (layout::Page& page : layout::pages_of(sample, kWho)) {
+  for (const layout::Page& page : layout::pages_of(sample, kWho)) {
+    layout::Page real = layout::with_area(page);
     ++pages.count;
-    if (layout::usable(page)) pages.usable.push_back(std::move(page));
+    pages.boxes.push_back(static_cast<double>(page.size()));
+    pages.without_area.push_back(static_cast<double>(page.size() - real.size()));
+    if (layout::usable(real)) pages.usable.push_back(std::move(real));
   }
 }
 
@@ -50,17 +52,21 @@ Pages pages_of(const Examples& examples, const std::vector<std::uint64_t>& posit
   return pages;
 }
 
-Figure mean_over(const std::string& name, const Pages& pages, const std::function<double(const layout::Page&)>& measure) {
-  const auto n = static_cast<double>(pages.usable.size());
+Figure mean_over(const std::string& name, const Pages& pages, const std::function<double(const layout::Page&)>& measure,
+                 const random::StreamKey& key) {
   std::vector<double> values;
-  double mean = 0.0, squares = 0.0;
-  for (const layout::Page& page : pages.usable) {
-    values.push_back(measure(page));
-    mean += values.back() / n;
-  }
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  const double half = n > 1.0 ? kNormal * std::sqrt(squares / (n - 1.0) / n) : kNone;
-  return {name, mean, mean - half, mean + half};
+  for (const layout::Page& page : pages.usable) values.push_back(measure(page));
+  auto stream = key;
+  stream.round = kBootstrapRound;
+  return intervals::mean(name, values, stream);
+}
+
+Figure share_without_area(const std::string& name, const Pages& pages) {
+  const double boxes = std::accumulate(pages.boxes.begin(), pages.boxes.end(), 0.0);
+  const double without = std::accumulate(pages.without_area.begin(), pages.without_area.end(), 0.0);
+  const double value = boxes > 0.0 ? without / boxes : 0.0;
+  const auto [low, high] = intervals::wilson_of_clusters(pages.without_area, pages.boxes);
+  return {name, value, std::min(low, value), std::max(high, value)};
 }
 
 void check_role(const ModelInfo& model) {

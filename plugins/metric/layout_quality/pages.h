@@ -14,17 +14,21 @@ namespace espalier::layout_quality {
 
 // The pages of a stage or of a split.
 struct Pages {
-  std::vector<layout::Page> usable;  // at least one box, every number finite
-  std::int64_t count = 0;            // usable or not
-  double usable_share() const { return count == 0 ? 0.0 : static_cast<double>(usable.size()) / static_cast<double>(count); }
+  std::vector<layout::Page> usable;                       // at least one box that has an area, every number finite
+  std::int64_t count = 0;                                 // usable or not
+  std::vector<double> boxes = {}, without_area = {};      // of each page, usable or not; of its boxes, those that have no area
   Pages part(std::size_t first, std::size_t last) const;  // of the usable ones
 };
 
 Pages pages_of(const SampleSet& samples, const Domain& domain);
 Pages pages_of(const Examples& examples, const std::vector<std::uint64_t>& positions, const Domain& domain);
 
-// A mean over pages with its 95 % interval, mean +- 1.96 s / sqrt(n); bounds NaN for one page. At least one page.
-Figure mean_over(const std::string& name, const Pages& pages, const std::function<double(const layout::Page&)>& measure);
+// A mean over pages with its 95 % interval, a bootstrap over pages; bounds NaN for one page. At least one page.
+Figure mean_over(const std::string& name, const Pages& pages, const std::function<double(const layout::Page&)>& measure,
+                 const random::StreamKey& key);
+
+// The share of all boxes that have no area, with Wilson's interval over pages.
+Figure share_without_area(const std::string& name, const Pages& pages);
 
 // Throws ConfigError for a model that is no layout network.
 void check_role(const ModelInfo& model);

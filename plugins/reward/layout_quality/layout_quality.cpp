@@ -32,23 +32,26 @@ class LayoutQuality final : public Reward {
     throw ConfigError("reward.layout_quality: alignment_weight, overlap_weight and margins_weight are all 0; at least one must be above");
   }
 
-  // sample: kind "layout"; a page without boxes, or with a number that is not finite, scores NaN.
+  // sample: kind "layout"; a page without a box that has an area, or with a number that is not finite, scores NaN.
   at::Tensor score(const RewardInput& input) const override {
     const auto pages = layout::pages_of(input.sample, "reward.layout_quality");
     at::Tensor scores = at::empty({static_cast<std::int64_t>(pages.size())}, at::kDouble);
     auto* out = scores.mutable_data_ptr<double>();
     for (const layout::Page& page : pages) {
-      *out++ = layout::usable(page) ? score(page) : std::numeric_limits<double>::quiet_NaN();
+      const layout::Page real = layout::with_area(page);
+      const double share = static_cast<double>(real.size()) / static_cast<double>(page.size());
+      *out++ = layout::usable(real) ? score(real, share) : std::numeric_limits<double>::quiet_NaN();
     }
     return scores;
   }
 
  private:
-  double score(const layout::Page& page) const {
+  // share: of the page's boxes, those that have an area. A box is not made good by shrinking it to nothing.
+  double score(const layout::Page& page, double share) const {
     if (term_ == "alignment") return -layout::alignment(page);
     if (term_ == "overlap") return -layout::overlap(page);
-    if (term_ == "margins") return layout::margins(page, options_.border);
-    return layout::readability(page, options_);
+    if (term_ == "margins") return share * layout::margins(page, options_.border);
+    return share * layout::readability(page, options_);
   }
 
   std::string term_ = "readability";
@@ -58,6 +61,6 @@ class LayoutQuality final : public Reward {
 }  // namespace
 
 ESPALIER_PLUGIN(registrar) {
-  registrar.reward<LayoutQuality>("layout_quality", /*numerics_version=*/1, /*takes=*/"layout",
+  registrar.reward<LayoutQuality>("layout_quality", /*numerics_version=*/2, /*takes=*/"layout",
                                   "How aligned, free of overlap and framed by margins a page's boxes are.");
 }

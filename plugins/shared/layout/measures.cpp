@@ -23,18 +23,31 @@ double count(const Page& page) { return static_cast<double>(page.size()); }
 
 double share_within(const Box& box, double border) {
   const Edges e = edges_of(box), frame{border, border, 1.0 - border, 1.0 - border};
-  if (e.area() > 0.0) return intersection(e, frame) / e.area();
-  const bool inside = box[0] >= frame.left && box[0] <= frame.right && box[1] >= frame.top && box[1] <= frame.bottom;
-  return inside ? 1.0 : 0.0;
+  return intersection(e, frame) / e.area();
+}
+
+// By its edges, which may be one number though the size is not 0.
+bool has_area(const Box& box) {
+  const Edges e = edges_of(box);
+  return e.right > e.left && e.bottom > e.top && std::isfinite(e.area()) && e.area() > 0.0;
+}
+
+bool is_flat(const Box& box) {
+  return std::isfinite(box[0] + box[1] + box[2] + box[3]) && box[2] >= 0.0 && box[3] >= 0.0 && !has_area(box);
 }
 
 }  // namespace
 
-bool usable(const Page& page) {
-  return page.size() > 0 && std::all_of(page.box.begin(), page.box.end(), [](const Box& box) {
-           return std::isfinite(box[0]) && std::isfinite(box[1]) && std::isfinite(box[2]) && std::isfinite(box[3]) && box[2] >= 0.0 &&
-                  box[3] >= 0.0;
-         });
+bool usable(const Page& page) { return page.size() > 0 && std::all_of(page.box.begin(), page.box.end(), has_area); }
+
+Page with_area(const Page& page) {
+  Page result;
+  for (std::size_t i = 0; i < page.size(); ++i) {
+    if (is_flat(page.box[i])) continue;
+    result.class_index.push_back(page.class_index[i]);
+    result.box.push_back(page.box[i]);
+  }
+  return result;
 }
 
 double alignment_sum(const Page& page) {
@@ -57,7 +70,6 @@ double overlap_sum(const Page& page) {
   double sum = 0.0;
   for (std::size_t i = 0; i < page.size(); ++i) {
     const Edges own = edges_of(page.box[i]);
-    if (!(own.area() > 0.0)) continue;
     for (std::size_t j = 0; j < page.size(); ++j) {
       if (j != i) sum += intersection(own, edges_of(page.box[j])) / own.area();
     }

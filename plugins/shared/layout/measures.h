@@ -4,10 +4,14 @@
 
 namespace espalier::layout {
 
-// Measures of one page. Pages have at least one box and finite numbers (usable()); what is said for fewer boxes is the literature's.
+// Measures of one page. Pages have at least one box, and all boxes an area (usable()); what is said for fewer boxes is the literature's.
 
-// At least one box, all numbers finite, no width or height below 0.
+// At least one box, each with an area, and all numbers finite.
 bool usable(const Page& page);
+
+// The page less its boxes whose width or height is 0, which no reader takes: what is measured of a page that a network made. What is not
+// finite, or has a size below 0, stays: usable() refuses its page.
+Page with_area(const Page& page);
 
 // Attribute-conditioned LayoutGAN's alignment loss (Li et al. 2020, arXiv 2009.05284, 3.6.4), the smaller the better, at least 0:
 //   sum over boxes i of -log(1 - d_i),  d_i = min over other boxes j and the six coordinates (left, x-centre, right, top, y-centre, bottom)
@@ -21,7 +25,7 @@ double alignment_sum(const Page& page);
 double alignment(const Page& page);
 
 // Attribute-conditioned LayoutGAN's overlap loss (3.6.3), the smaller the better, at least 0:
-//   sum over ordered pairs i != j of area(i and j) / area(i); a box without area counts 0.
+//   sum over ordered pairs i != j of area(i and j) / area(i).
 double overlap_sum(const Page& page);
 
 // LayoutGAN++'s overlap: the same, divided by the number of boxes. May exceed 1.
@@ -32,8 +36,7 @@ double overlap_area(const Page& page);
 
 // Our own, in [0, 1], the larger the better (margins as a design goal: O'Donovan et al. 2014, whose energy this is not):
 //   inside x balance.  inside = the mean over boxes of the share of a box within the page without a border of width `border` (a share of
-//   the page) on each side, a box without area counting by its centre; balance = 1 - |left margin - right margin|, the margins of all
-//   boxes' bounding box, at least 0 each.
+//   the page) on each side; balance = 1 - |left margin - right margin|, the margins of all boxes' bounding box, at least 0 each.
 double margins(const Page& page, double border);
 
 // Intersection over union of two boxes; 0 where the union has no area.

@@ -43,9 +43,8 @@ TEST(Overlap, OfTwoBoxesByHand) {
   EXPECT_NEAR(overlap_area(page), 0.02, 1e-12);
 }
 
-TEST(Overlap, IsNoneForNeighboursAndBoxesWithoutArea) {
+TEST(Overlap, IsNoneForNeighbours) {
   EXPECT_EQ(overlap(page_at({{0.25, 0.5, 0.5, 0.5}, {0.75, 0.5, 0.5, 0.5}})), 0.0);
-  EXPECT_EQ(overlap(page_at({{0.5, 0.5, 0.5, 0.5}, {0.5, 0.5, 0.0, 0.25}})), 0.0);
   EXPECT_EQ(overlap(page_at({{0.5, 0.5, 0.5, 0.5}, {0.5, 0.5, 0.5, 0.5}})), 1.0);
 }
 
@@ -54,7 +53,6 @@ TEST(Margins, PreferBoxesWithinEqualMargins) {
   EXPECT_NEAR(margins(page_at({{0.5, 0.5, 1.0, 1.0}}), 0.05), 0.81, 1e-12);                      // all but the border is inside
   EXPECT_NEAR(margins(page_at({{0.3, 0.5, 0.4, 0.5}}), 0.05), 1.0 - 0.4, 1e-12);                 // 0.1 on the left, 0.5 on the right
   EXPECT_NEAR(margins(page_at({{0.0, 0.5, 0.5, 0.5}, {1.0, 0.5, 0.5, 0.5}}), 0.0), 0.5, 1e-12);  // half of each is off the page
-  EXPECT_DOUBLE_EQ(margins(page_at({{0.5, 0.5, 0.0, 0.5}}), 0.05), 1.0);
 }
 
 TEST(Readability, IsTheWeightedMean) {
@@ -64,11 +62,26 @@ TEST(Readability, IsTheWeightedMean) {
   EXPECT_NEAR(readability(page, options), (aligned + 2.0 + 3.0 * inside * balance) / 6.0, 1e-12);
 }
 
-TEST(Usable, PagesHaveFiniteBoxes) {
+TEST(Usable, PagesHaveFiniteBoxesWithAnArea) {
   EXPECT_FALSE(usable({}));
-  EXPECT_TRUE(usable(page_at({{0.5, 0.5, 0.0, 0.5}})));
+  EXPECT_TRUE(usable(page_at({{0.5, 0.5, 0.1, 0.5}})));
+  EXPECT_FALSE(usable(page_at({{0.5, 0.5, 0.0, 0.5}})));
+  EXPECT_FALSE(usable(page_at({{0.5, 0.5, 0.5, 1e-17}}))) << "its edges are one number";
+  EXPECT_FALSE(usable(page_at({{0.5, 0.5, -0.1, -0.5}})));
   EXPECT_FALSE(usable(page_at({{0.5, 0.5, 0.1, 0.5}, {0.5, kNan, 0.1, 0.1}})));
   EXPECT_FALSE(usable(page_at({{0.5, 0.5, -0.1, 0.5}})));
+}
+
+TEST(PagesWithArea, AreLessTheirFlatBoxes) {
+  const auto found = with_area({{0, 1, 2}, {{0.5, 0.5, 0.2, 0.0}, {0.3, 0.4, 0.2, 0.4}, {0.5, 0.5, 1e-17, 0.5}}});
+  EXPECT_EQ(found.class_index, (std::vector<int>{1}));
+  EXPECT_EQ(found.box, (std::vector<Box>{{0.3, 0.4, 0.2, 0.4}}));
+  EXPECT_TRUE(usable(found));
+  EXPECT_FALSE(usable(with_area({{3}, {{0.5, 0.5, 0.0, 0.0}}})));
+  for (const Box& box : {Box{0.5, 0.5, -0.1, 0.5}, Box{0.5, kNan, 0.0, 0.5}}) {
+    EXPECT_EQ(with_area({{4}, {box}}).size(), 1U) << "no box at all, and its page is refused";
+    EXPECT_FALSE(usable(with_area({{4}, {box}})));
+  }
 }
 
 TEST(IntersectionOverUnion, ByHand) {

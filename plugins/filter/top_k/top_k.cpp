@@ -74,14 +74,16 @@ struct Totals {
   double kl = 0.0;
   double continuous_kl = 0.0;
   double quantile = 0.0;
+  bool tied = false;
 
   void add(const Curve& curve, const std::vector<Stretch>& group, double count, double size) {
     accepted += count;
     valid += size;
     continuous_kl += count * curve.kl();
-    for (const auto& [from, to, tied] : group) {
+    for (const auto& [from, to, shared] : group) {
       const double mass = curve.accepted(from, to);
-      if (!tied) {
+      tied = tied || shared;
+      if (!shared) {
         kl += count * curve.kl(from, to);
         quantile += count * curve.quantile_sum(from, to);
       } else if (mass > 0.0) {
@@ -138,7 +140,11 @@ class TopK final : public espalier::Filter {
     law.expected_quantile = totals.quantile / totals.accepted;
     law.quantile = curves.rbegin()->second.points();
     law.density = mean_densities(all, curves, law.quantile, totals.accepted);
-    law.formula = formula(curves.begin()->first, curves.rbegin()->first, totals.continuous_kl / totals.accepted);
+    law.formula = formula(curves.begin()->first, curves.rbegin()->first);
+    if (totals.tied) {
+      law.formula += fmt::format(", averaged over tied scores; without ties the KL would be {:.3f} nats, an upper bound",
+                                 totals.continuous_kl / totals.accepted);
+    }
     return law;
   }
 
@@ -190,12 +196,9 @@ class TopK final : public espalier::Filter {
     return result;
   }
 
-  std::string formula(std::size_t smallest, std::size_t largest, double continuous_kl) const {
+  std::string formula(std::size_t smallest, std::size_t largest) const {
     const std::string sizes = smallest == largest ? fmt::format("{}", largest) : fmt::format("{} to {}", smallest, largest);
-    return fmt::format(
-        "w(u) = (M/k) sum_(j<k) C(M-1,j) u^(M-1-j) (1-u)^j, k = {}, M = {}, averaged over tied scores; "
-        "without ties the KL would be {:.3f} nats, an upper bound",
-        k_, sizes, continuous_kl);
+    return fmt::format("w(u) = (M/k) sum_(j<k) C(M-1,j) u^(M-1-j) (1-u)^j, k = {}, M = {}", k_, sizes);
   }
 
   std::int64_t k_ = 1;

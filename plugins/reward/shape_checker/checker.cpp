@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <optional>
 #include <vector>
 
@@ -46,18 +47,23 @@ bool stands(shapes::Relation relation, double right, double down) {
 
 double overlap(const SoftMask& mask, shapes::Shape shape) {
   const double radius = std::sqrt(mask.area / shapes::unit_area(shape));
-  std::vector<float> form(mask.covered.size());
-  shapes::coverage(shape, mask.x - static_cast<double>(mask.left),
-                   mask.y - static_cast<double>(mask.top) - radius * shapes::unit_centroid_y(shape), radius, mask.width, mask.height,
-                   form.data());
-  double common = 0.0, in_window = 0.0;
-  for (std::size_t p = 0; p < form.size(); ++p) {
-    common += std::min(form[p], mask.covered[p]);
-    in_window += form[p];
+  const double x = mask.x - static_cast<double>(mask.left);
+  const double y = mask.y - static_cast<double>(mask.top) - radius * shapes::unit_centroid_y(shape);
+  // A window around both, relative to the mask's: drawn forms have only nearly the area they should, so that what lies outside the mask's
+  // window must be drawn and counted too.
+  const auto left = std::min<std::int64_t>(0, std::llround(std::floor(x - radius)));
+  const auto top = std::min<std::int64_t>(0, std::llround(std::floor(y - radius)));
+  const auto width = std::max<std::int64_t>(mask.width, std::llround(std::ceil(x + radius))) - left;
+  const auto height = std::max<std::int64_t>(mask.height, std::llround(std::ceil(y + radius))) - top;
+  std::vector<float> form(static_cast<std::size_t>(width * height));
+  shapes::coverage(shape, x - static_cast<double>(left), y - static_cast<double>(top), radius, width, height, form.data());
+  double common = 0.0;
+  for (std::int64_t row = 0; row < mask.height; ++row) {
+    for (std::int64_t column = 0; column < mask.width; ++column) {
+      common += std::min(form[(row - top) * width + column - left], mask.covered[row * mask.width + column]);
+    }
   }
-  // What of the form lies outside the window is covered by the form alone.
-  const double outside = std::max(0.0, mask.area - in_window);
-  return common / (mask.area + in_window + outside - common);
+  return common / (mask.area + std::accumulate(form.begin(), form.end(), 0.0) - common);
 }
 
 Findings inspect(const float* planes, std::int64_t height, std::int64_t width, const shapes::Prompt& prompt) {

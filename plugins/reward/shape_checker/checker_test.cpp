@@ -139,6 +139,43 @@ TEST(ShapeChecker, KnowsColoursByTheirBlendWithTheBackground) {
   }
 }
 
+// sum(min) / sum(max) of the mask and the form on one canvas that holds all of both.
+double overlap_on_a_canvas(const SoftMask& mask, Shape shape) {
+  constexpr std::int64_t kSide = 96, kMiddle = 32;
+  const double radius = std::sqrt(mask.area / shapes::unit_area(shape));
+  std::vector<float> form(static_cast<std::size_t>(kSide * kSide)), covered(form.size());
+  shapes::coverage(shape, mask.x + kMiddle, mask.y + kMiddle - radius * shapes::unit_centroid_y(shape), radius, kSide, kSide, form.data());
+  for (std::int64_t y = 0; y < mask.height; ++y) {
+    for (std::int64_t x = 0; x < mask.width; ++x) {
+      covered[(kMiddle + mask.top + y) * kSide + kMiddle + mask.left + x] = mask.covered[y * mask.width + x];
+    }
+  }
+  double least = 0.0, most = 0.0;
+  for (std::size_t p = 0; p < form.size(); ++p) {
+    least += std::min(form[p], covered[p]);
+    most += std::max(form[p], covered[p]);
+  }
+  return least / most;
+}
+
+// A drawn form's area is not quite the one it should have; what it lacks must not be taken for a part outside the window.
+TEST(ShapeChecker, OverlapIsWhatBothCoverWhereverTheyLie) {
+  Source source(11);
+  int compared = 0;
+  for (int i = 0; i < 200; ++i) {
+    const at::Tensor picture = source.picture(source.prompt(), 16, i % 2 == 0 ? 0.0 : 0.1);
+    const auto segmentation = segment(picture.const_data_ptr<float>(), 16, 16);
+    for (const Blob& blob : blobs(segmentation)) {
+      const auto mask = soft_mask(segmentation, blob);
+      for (const Shape shape : {Shape::circle, Shape::square, Shape::triangle}) {
+        EXPECT_NEAR(overlap(mask, shape), overlap_on_a_canvas(mask, shape), 1e-6);
+        ++compared;
+      }
+    }
+  }
+  EXPECT_GT(compared, 1000);
+}
+
 TEST(ShapeChecker, JudgesThousandsOfPicturesASecond) {
   Source source(5);
   std::vector<at::Tensor> pictures;

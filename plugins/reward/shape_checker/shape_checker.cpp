@@ -72,6 +72,6 @@ class ShapeChecker final : public espalier::Reward {
 }  // namespace
 
 ESPALIER_PLUGIN(registrar) {
-  registrar.reward<ShapeChecker>("shape_checker", /*numerics_version=*/1, /*takes=*/"image",
+  registrar.reward<ShapeChecker>("shape_checker", /*numerics_version=*/2, /*takes=*/"image",
                                  "Share of a shapes prompt's colours, shapes and relation that the picture shows.");
 }

@@ -1,5 +1,6 @@
 // Draws every chart of the page from the JSON beside its canvas, in the colours of the light or dark scheme in force.
-// A drawn canvas says so (data-drawn: how many points, bars or lines it shows), and the document counts them (data-charts="7/7").
+// A drawn canvas says so (data-drawn: how many points, bars or lines it shows; data-values: the numbers along its y axis), and the document
+// counts them (data-charts="7/7").
 (() => {
   "use strict";
   const root = document.documentElement;
@@ -44,7 +45,7 @@
     borderColor: theme.stage(series.colour),
     backgroundColor: theme.stage(series.colour),
     borderWidth: series.points.length > 200 ? 1.25 : 1.75,
-    pointRadius: 0,
+    pointRadius: series.points.length > 1 ? 0 : 3.5,  // one point makes no line
     pointHitRadius: 6,
   });
 
@@ -90,18 +91,6 @@
       { plugins: { legend: legend(theme) }, interaction: { mode: "nearest", axis: "x", intersect: false } }),
   });
 
-  const curve = (data, theme) => ({
-    type: "line",
-    data: { datasets: data.series.map((series) => line(theme, series)) },
-    options: options(theme,
-      axis(theme, "optimizer step", { min: Math.min(...data.series.map((series) => series.points[0][0])) }),
-      axis(theme, "", { ticks: { color: theme.quiet, maxTicksLimit: 6, callback: (v) => Number(v.toPrecision(3)).toString() } }), {
-        parsing: false,
-        interaction: { mode: "nearest", axis: "x", intersect: false },
-        plugins: { legend: legend(theme), decimation: { enabled: true, algorithm: "lttb", samples: 400 } },
-      }),
-  });
-
   const superscript = (integer) => String(integer).replace(/./g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
 
   // 0.05, 1,200, 2×10⁹
@@ -131,8 +120,8 @@
   const scaled = (theme, title, values, log) => {
     const shown = values.filter((value) => Number.isFinite(value) && (!log || value > 0));
     if (shown.length === 0) return axis(theme, title);
-    const low = Math.min(...shown);
-    const high = Math.max(...shown);
+    const low = shown.reduce((least, value) => Math.min(least, value));
+    const high = shown.reduce((most, value) => Math.max(most, value));
     const ticks = { color: theme.quiet, maxRotation: 0, includeBounds: false, maxTicksLimit: 8, callback: short };
     if (!log) {
       const room = 0.05 * (high - low) || 0.5 * Math.abs(high) || 1;
@@ -143,6 +132,25 @@
       type: "logarithmic", min: low / room, max: high * room, ticks,
       afterBuildTicks: (scale) => { scale.ticks = logTicks(low / room, high * room).map((value) => ({ value })); },
     });
+  };
+
+  const curve = (data, theme) => {
+    const all = (place) => data.series.flatMap(({ points }) => points.map((point) => point[place] ?? NaN));
+    return {
+      type: "line",
+      data: { datasets: data.series.map((series) => line(theme, series)) },
+      options: options(theme, scaled(theme, "optimizer step", all(0)), scaled(theme, "", all(1)), {
+        parsing: false,
+        interaction: { mode: "nearest", axis: "x", intersect: false },
+        plugins: {
+          legend: legend(theme), decimation: { enabled: true, algorithm: "lttb", samples: 400 },
+          tooltip: { callbacks: {
+            title: (items) => `step ${items[0].parsed.x.toLocaleString("en")}`,
+            label: ({ dataset, parsed }) => `${dataset.label}: ${short(parsed.y)}`,
+          } },
+        },
+      }),
+    };
   };
 
   const kManyPoints = 24;
@@ -269,12 +277,15 @@
   const builders = { histogram, law, curve, lines, timeline };
   const charts = [];
 
-  const shown = (chart) => chart.getSortedVisibleDatasetMetas().reduce((sum, meta) => sum + meta.data.length, 0);
+  // A lone point without a mark cannot be seen.
+  const visible = ({ type, data }) => (type === "line" && data.length === 1 && data[0].options.radius === 0 ? 0 : data.length);
+  const shown = (chart) => chart.getSortedVisibleDatasetMetas().reduce((sum, meta) => sum + visible(meta), 0);
 
   const tell = {
     id: "tell",
     afterDraw(chart) {
       chart.canvas.dataset.drawn = shown(chart);
+      if (chart.scales.y) chart.canvas.dataset.values = chart.scales.y.ticks.map(({ label }) => label).join(" ");
       const all = document.querySelectorAll("canvas[data-chart]");
       const drawn = [...all].filter((canvas) => Number(canvas.dataset.drawn) > 0);
       root.dataset.charts = `${drawn.length}/${all.length}`;

@@ -47,7 +47,36 @@ TEST(Browser, DrawsEveryChartWithoutAConsoleMessage) {
   EXPECT_EQ(std::distance(std::sregex_iterator(opened.dom.begin(), opened.dom.end(), canvas), std::sregex_iterator()), 10);
 }
 
-// What the test above relies on: a script error, and a script the policy does not name, show as console messages.
+// The numbers along the y axis of the chart of that kind whose data mention `name`.
+std::string values_of(const std::string& dom, const std::string& name) {
+  const auto title = dom.find("</span>" + name + "</figcaption>");
+  const std::regex values("data-values=\"([^\"]*)\"");
+  std::smatch found;
+  const std::string rest = title == std::string::npos ? "" : dom.substr(title, 2000);
+  return std::regex_search(rest, found, values) ? found[1].str() : "no chart";
+}
+
+// A constant was a line at 0 on an axis from -1 to 1, a curve of one point an empty chart.
+TEST(Browser, ShowsAConstantAtItsValueAndALonePoint) {
+  const TempFolder temp;
+  exec::Record record;
+  record.started = "2026-01-31T12:00:00Z";
+  exec::CurveRecord rate{"graft", "learning_rate", {}, {}};
+  for (int step = 1; step <= 40; ++step) {
+    rate.step.push_back(step);
+    rate.value.push_back(1e-4);
+  }
+  record.curves = {rate, {"classifier", "validation_accuracy", {300}, {0.9375}}};
+  const auto opened = open_page(write(record, temp.path() / "run"), temp.path());
+  EXPECT_THAT(opened.console, ::testing::IsEmpty());
+  EXPECT_THAT(opened.dom, ::testing::HasSubstr("data-charts=\"2/2\""));
+  const auto rates = values_of(opened.dom, "learning rate"), accuracies = values_of(opened.dom, "validation accuracy");
+  EXPECT_THAT(rates, ::testing::HasSubstr("10⁻⁴")) << "the value has a tick";
+  EXPECT_THAT(rates, ::testing::Not(::testing::HasSubstr("-1"))) << rates;
+  EXPECT_THAT(accuracies, ::testing::MatchesRegex("0\\.[0-9 .]+")) << accuracies;
+}
+
+// What the tests above rely on: a script error, and a script the policy does not name, show as console messages.
 TEST(Browser, WouldSeeAScriptErrorAndAForeignScript) {
   const TempFolder temp;
   auto html = read_file(write(fixture(), temp.path() / "run"));

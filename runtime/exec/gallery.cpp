@@ -17,7 +17,9 @@ struct Shown {
   const config::StageSpec* stage;
   std::vector<Picture> pictures;  // of the view's part of the first block
   std::vector<std::int64_t> condition;
-  std::vector<double> reward;  // NaN where nobody scored
+  std::vector<double> reward;           // NaN where nobody scored
+  const config::StageSpec* baseline{};  // whose scores a metric compares these with, or nullptr
+  std::vector<double> baseline_reward{};
 };
 
 std::vector<double> doubles(const Value& list) {
@@ -26,10 +28,40 @@ std::vector<double> doubles(const Value& list) {
   return numbers;
 }
 
-// The first reward stage that scored these samples.
+bool names(const config::StageSpec& stage, const char* port, const std::string& tag) {
+  const auto* input = stage.input(port);
+  return input != nullptr && std::find(input->tags.begin(), input->tags.end(), tag) != input->tags.end();
+}
+
+// The reward stage that scored these samples: the first that takes part in a metric's comparison, or else the first.
 const config::StageSpec* judge_of(const config::PipelineSpec& spec, const std::string& samples) {
+  const config::StageSpec* judge = nullptr;
   for (const auto& stage : spec.stages) {
-    if (stage.kind->kind == "reward" && stage.input("samples")->tags.front() == samples) return &stage;
+    if (stage.kind->kind != "reward" || stage.input("samples")->tags.front() != samples) continue;
+    const bool compared = std::any_of(spec.stages.begin(), spec.stages.end(), [&](const auto& metric) {
+      return metric.input("baseline") != nullptr && (names(metric, "scores", stage.tag) || names(metric, "baseline", stage.tag));
+    });
+    if (compared) return &stage;
+    if (judge == nullptr) judge = &stage;
+  }
+  return judge;
+}
+
+// A reward with its options and its model, whatever it scores.
+Hex reward_identity(const Context& context, const config::StageSpec& stage) {
+  auto request = plan::scores_request(context.spec, stage, context.results).as_map();
+  request.erase("set");
+  return digest(Value(std::move(request)));
+}
+
+// The reward stage that the first metric with a baseline compares these scores with. Only scores of one reward are compared: nullptr where
+// the baseline's have other options or another model, and where no metric has a baseline.
+const config::StageSpec* baseline_of(const Context& context, const config::StageSpec& scores) {
+  for (const auto& stage : context.spec.stages) {
+    const auto* input = stage.input("baseline");
+    if (input == nullptr || !names(stage, "scores", scores.tag) || input->tags.front() == scores.tag) continue;
+    const auto* baseline = context.spec.find(input->tags.front());
+    if (reward_identity(context, scores) == reward_identity(context, *baseline)) return baseline;
   }
   return nullptr;
 }
@@ -45,8 +77,18 @@ Shown show(Context& context, const config::StageSpec& stage) {
   if (const auto* judge = judge_of(context.spec, stage.tag)) {
     const auto scores = read_view_scores(context, judge->tag);
     std::copy_n(scores.begin(), count, shown.reward.begin());
+    shown.baseline = baseline_of(context, *judge);
+    if (shown.baseline != nullptr) shown.baseline_reward = read_view_scores(context, shown.baseline->tag);
   }
   return shown;
+}
+
+// The samples that a column is compared with, where they stand in the same gallery: of the same conditions and noise.
+std::string baseline_column(const Context& context, const Shown& column, const std::vector<const Shown*>& columns) {
+  if (column.baseline == nullptr) return "";
+  const auto& samples = context.results.at(column.baseline->tag).samples;
+  const auto found = std::find_if(columns.begin(), columns.end(), [&](const Shown* other) { return other->stage->tag == samples; });
+  return found == columns.end() ? "" : samples;
 }
 
 // Side by side: sampler stages on the same conditions and the same noise.
@@ -63,12 +105,17 @@ void add_galleries(const Context& context, const std::vector<Shown>& all, Record
     std::size_t rows = kGalleryRows;
     for (const auto* column : columns) {
       gallery.columns.push_back(column->stage->tag);
+      gallery.baselines.push_back(baseline_column(context, *column, columns));
       rows = std::min(rows, column->pictures.size());
     }
     for (std::size_t i = 0; i < rows; ++i) {
       auto& row = gallery.rows.emplace_back();
       row.text = conditions.text.at(static_cast<std::size_t>(columns.front()->condition[i]));
-      for (const auto* column : columns) row.cells.push_back({column->pictures[i], column->reward[i]});
+      for (std::size_t c = 0; c < columns.size(); ++c) {
+        row.cells.push_back({columns[c]->pictures[i], columns[c]->reward[i]});
+        const bool compared = !gallery.baselines[c].empty() && i < columns[c]->baseline_reward.size();
+        if (compared) row.cells.back().baseline = columns[c]->baseline_reward[i];
+      }
     }
     record.galleries.push_back(std::move(gallery));
   }
@@ -112,7 +159,9 @@ void add_files(Context& context, const config::StageSpec& stage, Record& record)
 }
 
 void add_scores(Context& context, const config::StageSpec& stage, Record& record) {
-  record.scores.push_back({stage.tag, context.results.at(stage.tag).samples, read_view_scores(context, stage.tag)});
+  const auto* baseline = baseline_of(context, stage);
+  record.scores.push_back({stage.tag, context.results.at(stage.tag).samples, read_view_scores(context, stage.tag),
+                           reward_identity(context, stage), baseline == nullptr ? "" : baseline->tag});
 }
 
 void add_law(const Context& context, const config::StageSpec& stage, Record& record) {
@@ -126,12 +175,14 @@ void add_law(const Context& context, const config::StageSpec& stage, Record& rec
 
 void add_figures(const Context& context, const config::StageSpec& stage, Record& record) {
   const auto info = context.store.result("figures", context.results.at(stage.tag).key)->info;
+  const auto* recorded = info.find("time");  // an older result has none
+  const double time = recorded == nullptr ? std::numeric_limits<double>::quiet_NaN() : recorded->as_number();
   for (const auto& figure : info.at("figures").as_list()) {
     const auto number = [&](const char* name) {
       const auto& value = figure.at(name);
       return value.is_number() ? value.as_number() : std::numeric_limits<double>::quiet_NaN();  // JSON has no NaN
     };
-    record.figures.push_back({stage.tag, figure.at("name").as_string(), number("value"), number("low"), number("high")});
+    record.figures.push_back({stage.tag, figure.at("name").as_string(), number("value"), number("low"), number("high"), time});
   }
 }
 

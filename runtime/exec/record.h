@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct FigureRecord {
   double value = 0.0;
   double low = 0.0;  // NaN: no interval
   double high = 0.0;
+  double time = std::numeric_limits<double>::quiet_NaN();  // seconds since 1970 when it was computed; NaN: not recorded
 };
 
 struct PlotRecord {  // of a metric stage
@@ -37,6 +39,7 @@ struct CurveRecord {
   std::string name;  // "loss", "learning_rate"
   std::vector<std::int64_t> step;
   std::vector<double> value;
+  std::vector<double> time = {};  // seconds since 1970 when each was computed; NaN: not recorded
 };
 
 struct LawRecord {  // of a filter stage
@@ -57,11 +60,14 @@ struct ScoresRecord {  // of a reward stage: the histogram's raw values
   std::string stage;
   std::string samples;  // the sampler stage scored
   std::vector<double> score;
+  std::string reward = {};    // equal where one reward with the same options and model scored
+  std::string baseline = {};  // the reward stage that a metric compares these scores with, of the same reward; "": none does
 };
 
 struct GalleryCell {
   Picture picture;
-  double reward = 0.0;  // NaN: not scored
+  double reward = 0.0;                                         // NaN: not scored
+  double baseline = std::numeric_limits<double>::quiet_NaN();  // the reward of the column's baseline in this row; NaN: none
 };
 struct GalleryRow {
   std::string text;                // the prompt
@@ -72,6 +78,7 @@ struct Gallery {
   std::string split;
   std::vector<std::string> columns;  // sampler stage tags
   std::vector<GalleryRow> rows;
+  std::vector<std::string> baselines = {};  // of each column, the column that a metric compares its scores with; "": none
 };
 
 // One sample written to samples/<stage>/<index>.png and named in metadata.jsonl, accepted.jsonl or rejected.jsonl.

@@ -17,7 +17,8 @@ struct Chart {
   std::string data;         // JSON
 };
 
-// One a reward stage, with the same bins and height for all stages of one reward, and the base's histogram as an outline in the others.
+// One a reward stage, with the same bins and height for all stages of one reward with the same options. The scores that a metric compares
+// them with, its baseline, are drawn as an outline.
 // Scores that are not finite have no bin; the title counts them.
 std::vector<Chart> histogram_charts(const exec::Record& record, const Colours& colours);
 std::vector<Chart> law_charts(const exec::Record& record, const Colours& colours);    // one with all filters' w(u), or none

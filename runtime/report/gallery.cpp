@@ -10,12 +10,13 @@ namespace {
 
 constexpr std::int64_t kSmallPicture = 160;  // narrower ones are enlarged pixel by pixel
 
-// The reward, and whether it is above or below the first column's (which has the same prompt and noise).
-std::string reward_text(double reward, double first, bool is_first) {
-  auto text = number_text(reward);
-  if (is_first || std::isnan(reward) || std::isnan(first) || std::abs(reward - first) < 5e-4) return text;
-  return reward > first ? text + " <span class=\"up\" title=\"above the first column\">▲</span>"
-                        : text + " <span class=\"down\" title=\"below the first column\">▼</span>";
+// The reward, and whether it is above or below the baseline's of the same prompt and noise, if a metric has compared the two.
+std::string reward_text(const exec::GalleryCell& cell, const std::string& baseline) {
+  const auto text = number_text(cell.reward);
+  if (std::isnan(cell.reward) || std::isnan(cell.baseline) || std::abs(cell.reward - cell.baseline) < 5e-4) return text;
+  const bool above = cell.reward > cell.baseline;
+  return fmt::format("{} <span class=\"{}\" title=\"{} {}: {}\">{}</span>", text, above ? "up" : "down", above ? "above" : "below",
+                     escape(baseline), number_text(cell.baseline), above ? "▲" : "▼");
 }
 
 std::string gallery_card(const exec::Gallery& gallery, const exec::GalleryRow& row, const Colours& colours) {
@@ -24,7 +25,8 @@ std::string gallery_card(const exec::Gallery& gallery, const exec::GalleryRow& r
     const auto& cell = row.cells[i];
     const auto score = std::isnan(cell.reward) ? std::string("not scored") : "reward " + number_text(cell.reward);
     const auto alt = fmt::format("{}: {}, {}", gallery.columns[i], row.text, score);
-    cells += picture_cell(cell.picture, alt, reward_text(cell.reward, row.cells.front().reward, i == 0), colours.of(gallery.columns[i]));
+    const auto baseline = i < gallery.baselines.size() ? gallery.baselines[i] : std::string();
+    cells += picture_cell(cell.picture, alt, reward_text(cell, baseline), colours.of(gallery.columns[i]));
   }
   return fmt::format("<figure class=\"card\"><div class=\"strip\">\n{}</div><figcaption><bdi>{}</bdi></figcaption></figure>\n", cells,
                      escape(row.text));
@@ -61,8 +63,11 @@ std::string picture_cell(const Picture& picture, const std::string& alt, const s
 std::string gallery_section(const exec::Record& record, const Colours& colours) {
   std::string grids;
   for (const auto& gallery : record.galleries) grids += gallery_grid(gallery, colours);
-  return section("samples", "Samples",
-                 "Each strip is one prompt and one noise through every model, left to right; the number is the reward.", grids);
+  return section(
+      "samples", "Samples",
+      "Each strip is one prompt and one noise through every model, left to right; the number is the reward. An arrow says whether it is "
+      "above or below that of the baseline which a metric stage compares the column with; the baseline has none.",
+      grids);
 }
 
 }  // namespace espalier::report

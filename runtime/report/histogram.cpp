@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "runtime/report/chart.h"
@@ -18,12 +17,18 @@ struct Range {
   double high = 1.0;  // rewards in [0, 1] are drawn over all of it
 };
 
-std::string reward_type(const exec::Record& record, const std::string& tag) {
-  const auto stage = std::find_if(record.stages.begin(), record.stages.end(), [&](const auto& s) { return s.tag == tag; });
-  return stage == record.stages.end() ? tag : stage->type;
+// The scores of one reward with its options, in the order of the record.
+using Group = std::vector<const exec::ScoresRecord*>;
+std::vector<Group> groups_of(const exec::Record& record) {
+  std::vector<Group> groups;
+  for (const auto& scores : record.scores) {
+    const auto group = std::find_if(groups.begin(), groups.end(), [&](const Group& one) { return one.front()->reward == scores.reward; });
+    (group == groups.end() ? groups.emplace_back() : *group).push_back(&scores);
+  }
+  return groups;
 }
 
-Range range_of(const std::vector<const exec::ScoresRecord*>& group) {
+Range range_of(const Group& group) {
   bool seen = false;
   Range range{};
   for (const auto* scores : group) {
@@ -55,14 +60,10 @@ std::vector<double> shares(const exec::ScoresRecord& scores, const Range& range)
   return share;
 }
 
-// What the others are compared with: the scores of the gallery's first column (the base), or else the first ones.
-const exec::ScoresRecord& reference_of(const exec::Record& record, const std::vector<const exec::ScoresRecord*>& group) {
-  for (const auto* scores : group) {
-    const bool base =
-        !record.galleries.empty() && !record.galleries[0].columns.empty() && record.galleries[0].columns[0] == scores->samples;
-    if (base) return *scores;
-  }
-  return *group.front();
+// What a metric compares the scores with, or nullptr.
+const exec::ScoresRecord* baseline_of(const exec::ScoresRecord& scores, const Group& group) {
+  const auto found = std::find_if(group.begin(), group.end(), [&](const auto* one) { return one->stage == scores.baseline; });
+  return found == group.end() ? nullptr : *found;
 }
 
 std::string counts_text(const std::vector<double>& scores) {
@@ -71,16 +72,16 @@ std::string counts_text(const std::vector<double>& scores) {
   return invalid == 0 ? count_text(finite) : fmt::format("{} + {} invalid", count_text(finite), count_text(invalid));
 }
 
-std::string histogram_data(const exec::ScoresRecord& scores, const exec::ScoresRecord& reference, const Range& range, double top,
+std::string histogram_data(const exec::ScoresRecord& scores, const exec::ScoresRecord* reference, const Range& range, double top,
                            int colour) {
   nlohmann::ordered_json data = {{"label", scores.samples}, {"colour", colour}, {"low", range.low},
                                  {"high", range.high},      {"top", top},       {"share", shares(scores, range)},
                                  {"reference", nullptr}};
-  if (&scores != &reference) data["reference"] = {{"label", reference.samples}, {"share", shares(reference, range)}};
+  if (reference != nullptr) data["reference"] = {{"label", reference->samples}, {"share", shares(*reference, range)}};
   return data.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace);
 }
 
-double top_share(const std::vector<const exec::ScoresRecord*>& group, const Range& range) {
+double top_share(const Group& group, const Range& range) {
   double top = 0.0;
   for (const auto* scores : group) {
     const auto share = shares(*scores, range);
@@ -92,20 +93,18 @@ double top_share(const std::vector<const exec::ScoresRecord*>& group, const Rang
 }  // namespace
 
 std::vector<Chart> histogram_charts(const exec::Record& record, const Colours& colours) {
-  std::map<std::string, std::vector<const exec::ScoresRecord*>> groups;
-  for (const auto& scores : record.scores) groups[reward_type(record, scores.stage)].push_back(&scores);
+  const auto groups = groups_of(record);
   std::vector<Chart> charts;
-  for (const auto& [type, group] : groups) {
+  for (const auto& group : groups) {
     const auto range = range_of(group);
     const double top = top_share(group, range);
-    const auto& reference = reference_of(record, group);
     for (const auto* scores : group) {
       const auto counts = counts_text(scores->score);
       const auto by = groups.size() > 1 ? " by " + scores->stage : std::string();
       const int colour = colours.of(scores->samples);
       charts.push_back({"histogram", fmt::format("{}{} ({})", scores->samples, by, counts),
                         fmt::format("Histogram of {} rewards of {} by {}.", counts, scores->samples, scores->stage), colour,
-                        histogram_data(*scores, reference, range, top, colour)});
+                        histogram_data(*scores, baseline_of(*scores, group), range, top, colour)});
     }
   }
   return charts;

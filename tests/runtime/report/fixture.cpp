@@ -11,6 +11,7 @@
 namespace espalier::report {
 namespace {
 
+constexpr double kStarted = 1769860800.0;  // 2026-01-31T12:00:00Z
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 const std::array<std::string, 4> kColours = {"red", "green", "blue", "yellow"};
 const std::array<std::array<int, 3>, 4> kRgb = {{{220, 60, 50}, {60, 170, 80}, {60, 100, 220}, {235, 200, 50}}};
@@ -71,9 +72,10 @@ void add_stages(exec::Record& record) {
 }
 
 void add_figures(exec::Record& record) {
-  record.figures = {{"base_figures", "held_out_reward", 0.780, 0.764, 0.797},   {"graft_figures", "held_out_reward", 0.808, 0.791, 0.824},
-                    {"pgraft_figures", "held_out_reward", 0.836, 0.820, 0.851}, {"graft_figures", "held_out_gain", 0.028, -0.001, 0.056},
-                    {"pgraft_figures", "held_out_gain", 0.056, 0.037, 0.075},   {"base_figures", "invalid_fraction", 0.0, kNaN, kNaN}};
+  record.figures = {
+      {"base_figures", "held_out_reward", 0.780, 0.764, 0.797},   {"graft_figures", "held_out_reward", 0.808, 0.791, 0.824},
+      {"pgraft_figures", "held_out_reward", 0.836, 0.820, 0.851}, {"graft_figures", "held_out_gain", 0.028, -0.001, 0.056},
+      {"pgraft_figures", "held_out_gain", 0.056, 0.037, 0.075},   {"base_figures", "invalid_fraction", 0.0, kNaN, kNaN, kStarted + 398.5}};
   exec::LawRecord law{"best", 0.25, 0.636, true, 0.8, 480, 1920, 3, {}, {}, "w(u) = M u^(M-1), M = 4"};
   for (int i = 0; i <= 50; ++i) {
     law.quantile.push_back(i / 50.0);
@@ -101,10 +103,11 @@ void add_plots(exec::Record& record) {
 void add_curves(exec::Record& record, std::mt19937& random) {
   std::normal_distribution<double> noise(0.0, 0.02);
   for (const std::string trainer : {"graft", "pgraft"}) {
-    exec::CurveRecord loss{trainer, "loss", {}, {}};
-    exec::CurveRecord rate{trainer, "learning_rate", {}, {}};
+    exec::CurveRecord loss{trainer, "loss", {}, {}, {}};
+    exec::CurveRecord rate{trainer, "learning_rate", {}, {}, {}};
     for (int step = 1; step <= 800; ++step) {
       loss.step.push_back(step);
+      loss.time.push_back(kStarted + (trainer == "graft" ? 0.2 : 201.6) + 0.25 * step);
       loss.value.push_back((trainer == "graft" ? 0.2 : 0.15) + 0.3 * std::exp(-step / 120.0) + noise(random));
       rate.step.push_back(step);
       rate.value.push_back(5e-4 * std::min(step / 40.0, 0.5 * (1.0 + std::cos(3.14159 * step / 800))));
@@ -123,15 +126,15 @@ void add_scores(exec::Record& record, std::mt19937& random) {
     }
     return scores;
   };
-  record.scores = {{"alignment", "samples", draw(1920, 0.78)},
-                   {"base_reward", "base_samples", draw(512, 0.78)},
-                   {"graft_reward", "graft_samples", draw(512, 0.81)},
-                   {"pgraft_reward", "pgraft_samples", draw(512, 0.84)}};
+  record.scores = {{"alignment", "samples", draw(1920, 0.78), "checker"},
+                   {"base_reward", "base_samples", draw(512, 0.78), "checker"},
+                   {"graft_reward", "graft_samples", draw(512, 0.81), "checker", "base_reward"},
+                   {"pgraft_reward", "pgraft_samples", draw(512, 0.84), "checker", "base_reward"}};
   record.scores[0].score[7] = kNaN;
 }
 
 void add_pictures(exec::Record& record) {
-  exec::Gallery gallery{"held_out", {"base_samples", "graft_samples", "pgraft_samples"}, {}};
+  exec::Gallery gallery{"held_out", {"base_samples", "graft_samples", "pgraft_samples"}, {}, {"", "base_samples", "base_samples"}};
   for (std::size_t i = 0; i < 12; ++i) {
     const std::size_t first = i % 4;
     const std::size_t second = (i + 1 + i / 4) % 4;
@@ -140,8 +143,8 @@ void add_pictures(exec::Record& record) {
     if (i == 4) text = kHostile;
     gallery.rows.push_back({text,
                             {{shapes_picture(second, first, (relation + i) % 4), 0.5},
-                             {shapes_picture(first, second, (relation + i % 2) % 4), i % 2 == 0 ? 1.0 : 0.75},
-                             {shapes_picture(first, second, relation), i == 5 ? kNaN : 1.0}}});
+                             {shapes_picture(first, second, (relation + i % 2) % 4), i % 2 == 0 ? 1.0 : 0.25, 0.5},
+                             {shapes_picture(first, second, relation), i == 5 ? kNaN : 1.0, 0.5}}});
     record.samples.push_back(
         {"samples", static_cast<std::int64_t>(2 * i), text, shapes_picture(first, second, relation), 1.0, "best", true});
     record.samples.push_back(

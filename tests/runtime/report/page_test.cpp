@@ -92,16 +92,46 @@ TEST(Page, BinsRewardsAsSharesThatSumToAHundred) {
   EXPECT_EQ(histograms, 4);
 }
 
-TEST(Page, OutlinesTheBaseInTheOtherHistogramsOfAReward) {
+// What each histogram is outlined with.
+std::map<std::string, std::string> outlines(const exec::Record& record) {
   std::map<std::string, std::string> outline;
-  for (const auto& block : chart_blocks(page(fixture()))) {
+  for (const auto& block : chart_blocks(page(record))) {
     if (!block.contains("share")) continue;
     const auto& reference = block.at("reference");
     outline[block.at("label")] = reference.is_null() ? "none" : reference.at("label").get<std::string>();
   }
+  return outline;
+}
+
+TEST(Page, OutlinesTheMetricsBaselineInTheHistogramsComparedWithIt) {
   const std::map<std::string, std::string> expected = {
-      {"samples", "base_samples"}, {"base_samples", "none"}, {"graft_samples", "base_samples"}, {"pgraft_samples", "base_samples"}};
-  EXPECT_EQ(outline, expected);
+      {"samples", "none"}, {"base_samples", "none"}, {"graft_samples", "base_samples"}, {"pgraft_samples", "base_samples"}};
+  EXPECT_EQ(outlines(fixture()), expected);
+}
+
+// As where the tuned model's stages stand before the base's in the file.
+TEST(Page, ComparesWithTheBaselineWhereverItStands) {
+  exec::Record record;
+  record.scores = {{"tuned", "tuned_samples", {0.5, 0.9}, "checker", "base"}, {"base", "base_samples", {0.4, 0.6}, "checker"}};
+  record.galleries = {{"held_out", {"tuned_samples", "base_samples"}, {{"a prompt", {{{}, 0.5, 0.75}, {{}, 0.75}}}}, {"base_samples", ""}}};
+  for (auto& cell : record.galleries[0].rows[0].cells) cell.picture = {1, 1, {0, 0, 0}};
+  const std::map<std::string, std::string> expected = {{"tuned_samples", "base_samples"}, {"base_samples", "none"}};
+  EXPECT_EQ(outlines(record), expected);
+  const auto html = page(record);
+  EXPECT_THAT(html, HasSubstr("0.500 <span class=\"down\" title=\"below base_samples: 0.750\">▼</span>"));
+  EXPECT_EQ(count_of(html, "class=\"down\""), 1U);
+  EXPECT_EQ(count_of(html, "class=\"up\""), 0U);
+}
+
+// A reward of other options is another scale: neither its bins nor its outline are shared.
+TEST(Page, ComparesNoScoresOfDifferentRewards) {
+  exec::Record record;
+  record.scores = {{"r1", "a", {0.1, 0.9}, "lenient"}, {"r2", "b", {-4.0, 2.0}, "strict"}};
+  const std::map<std::string, std::string> none = {{"a", "none"}, {"b", "none"}};
+  EXPECT_EQ(outlines(record), none);
+  const auto blocks = chart_blocks(page(record));
+  EXPECT_EQ(blocks.at(0).at("low"), 0.0);
+  EXPECT_EQ(blocks.at(1).at("low"), -4.0);
 }
 
 // By hand: bins of 0.5 over [-5, 5].
@@ -171,6 +201,9 @@ TEST(Colours, GiveAModelOneColourFromItsLossToItsGain) {
     EXPECT_EQ(colours.of(stage), colours.of("pgraft")) << stage;
   EXPECT_NE(colours.of("pgraft"), colours.of("graft"));
   EXPECT_NE(colours.of("base_samples"), colours.of("graft_samples"));
+  auto turned = record;  // the base's stages after the tuned ones
+  std::rotate(turned.stages.begin() + 5, turned.stages.begin() + 8, turned.stages.end());
+  EXPECT_EQ(Colours(turned).of("pgraft_figures"), Colours(turned).of("pgraft"));
   EXPECT_EQ(colours.of("alignment"), colours.of("samples"));
 }
 

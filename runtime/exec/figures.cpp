@@ -10,6 +10,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/exec/context.h"
 #include "runtime/exec/device.h"
+#include "runtime/exec/journal.h"
 #include "runtime/model/flops.h"
 
 namespace espalier::exec {
@@ -146,7 +147,9 @@ void compute_figures(Context& context, const plan::StagePlan& plan) {
   }
   for (const auto& plot : findings.plots) plots.push_back(plot_value(plot));
   const Value content = Value::Map{{"figures", figures}, {"plots", plots}};
-  publish(context, plan, content, "figures.json", content);
+  Value info = content;
+  info["time"] = seconds_since_1970();
+  publish(context, plan, info, "figures.json", content);
 }
 
 }  // namespace espalier::exec

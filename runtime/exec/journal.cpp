@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <limits>
 
 #include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
@@ -50,12 +52,15 @@ Checkpoint read_checkpoint(const std::filesystem::path& folder) {
 
 }  // namespace
 
+double seconds_since_1970() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
 Value curves_value(const std::vector<CurveRecord>& curves) {
   Value::List list;
   for (const auto& curve : curves) {
     list.push_back(Value::Map{{"name", curve.name},
                               {"step", Value::List(curve.step.begin(), curve.step.end())},
-                              {"value", Value::List(curve.value.begin(), curve.value.end())}});
+                              {"value", Value::List(curve.value.begin(), curve.value.end())},
+                              {"time", Value::List(curve.time.begin(), curve.time.end())}});
   }
   return list;
 }
@@ -68,6 +73,11 @@ std::vector<CurveRecord> curves_from(const Value& value, const std::string& stag
     curve.name = entry.at("name").as_string();
     for (const auto& step : entry.at("step").as_list()) curve.step.push_back(step.as_integer());
     for (const auto& point : entry.at("value").as_list()) curve.value.push_back(point.as_number());
+    if (const auto* times = entry.find("time")) {
+      for (const auto& time : times->as_list()) curve.time.push_back(time.as_number());
+    } else {  // an older result
+      curve.time.assign(curve.step.size(), std::numeric_limits<double>::quiet_NaN());
+    }
   }
   return curves;
 }
@@ -112,9 +122,10 @@ void TrainingJournal::save(const Checkpoint& checkpoint) {
 
 void TrainingJournal::scalar(const std::string& name, std::int64_t step, double value) {
   auto found = std::find_if(curves_.begin(), curves_.end(), [&](const CurveRecord& curve) { return curve.name == name; });
-  if (found == curves_.end()) found = curves_.insert(curves_.end(), CurveRecord{"", name, {}, {}});
+  if (found == curves_.end()) found = curves_.insert(curves_.end(), CurveRecord{"", name, {}, {}, {}});
   found->step.push_back(step);
   found->value.push_back(value);
+  found->time.push_back(seconds_since_1970());
 }
 
 }  // namespace espalier::exec

@@ -9,7 +9,8 @@ namespace espalier::exec {
 
 // A training run's checkpoints and curves on disk:
 //   <folder>/checkpoint-<step>/{model,optimizer,ema}.safetensors, state.json, manifest.json (linked last: it makes the checkpoint exist)
-// The newest two are kept, so that a damaged one falls back. Curves travel in state.json: a resumed run's curves have no hole and no twin.
+// The newest two are kept, so that a damaged one falls back. Curves travel in state.json, each point with
+// the time at which it was computed: a resumed run's curves have no hole and no twin.
 class TrainingJournal final : public Checkpoints, public CurveLog {
  public:
   TrainingJournal(std::filesystem::path folder, Progress& progress) : folder_(std::move(folder)), progress_(progress) {}
@@ -24,6 +25,8 @@ class TrainingJournal final : public Checkpoints, public CurveLog {
   Progress& progress_;
   std::vector<CurveRecord> curves_;
 };
+
+double seconds_since_1970();  // by the system's clock
 
 Value curves_value(const std::vector<CurveRecord>& curves);
 std::vector<CurveRecord> curves_from(const Value& value, const std::string& stage);

@@ -26,7 +26,8 @@ Json stage_json(const exec::StageRecord& stage) {
 }
 
 Json figure_json(const exec::FigureRecord& figure) {
-  return {{"stage", figure.stage}, {"name", figure.name}, {"value", figure.value}, {"low", figure.low}, {"high", figure.high}};
+  return {{"stage", figure.stage}, {"name", figure.name}, {"value", figure.value},
+          {"low", figure.low},     {"high", figure.high}, {"time", figure.time}};
 }
 
 Json law_json(const exec::LawRecord& law) {
@@ -53,7 +54,7 @@ Json plot_json(const exec::PlotRecord& plot) {
 }
 
 Json curve_json(const exec::CurveRecord& curve) {
-  return {{"stage", curve.stage}, {"name", curve.name}, {"step", curve.step}, {"value", curve.value}};
+  return {{"stage", curve.stage}, {"name", curve.name}, {"step", curve.step}, {"value", curve.value}, {"time", curve.time}};
 }
 
 template <typename Item>

@@ -82,14 +82,16 @@ void write_tensorboard(const exec::Record& record, const std::filesystem::path& 
   std::map<std::string, double> wall_time;
   for (const auto& stage : record.stages) wall_time[stage.tag] = began + stage.start_seconds;
   const auto at = [&](const std::string& stage) { return wall_time.contains(stage) ? wall_time.at(stage) : began; };
+  const auto recorded = [&](double time, const std::string& stage) { return std::isnan(time) ? at(stage) : time; };
 
   std::map<std::string, std::string> events;  // by stage
   for (const auto& curve : record.curves) {
     for (std::size_t i = 0; i < curve.step.size(); ++i) {
-      events[curve.stage] += tfrecord(scalar_event(at(curve.stage), curve.step[i], curve.name, curve.value.at(i)));
+      const double time = recorded(i < curve.time.size() ? curve.time[i] : std::nan(""), curve.stage);
+      events[curve.stage] += tfrecord(scalar_event(time, curve.step[i], curve.name, curve.value.at(i)));
     }
   }
-  for (const auto& figure : record.figures) events[figure.stage] += figure_events(figure, at(figure.stage));
+  for (const auto& figure : record.figures) events[figure.stage] += figure_events(figure, recorded(figure.time, figure.stage));
 
   make_folder(folder);
   for (const auto& [stage, bytes] : events) {

@@ -20,7 +20,8 @@ std::string scalar_event(double wall_time, std::int64_t step, const std::string&
 std::string version_event(double wall_time);
 
 // A subfolder a stage, with its curves (a scalar a step) and its figures (one scalar each, and <name>/low and <name>/high where there is
-// an interval). A curve's wall time is its stage's start; a stage with neither has no folder.
+// an interval), each with the wall time at which it was computed, or its stage's start where an older result does not record it. A stage
+// with neither has no folder.
 void write_tensorboard(const exec::Record& record, const std::filesystem::path& folder);
 
 }  // namespace espalier::report

@@ -181,6 +181,31 @@ TEST_F(Journal, CurvesSurviveWithoutHoleOrTwin) {
   EXPECT_EQ(again[0].value, journal.curves()[0].value);
 }
 
+TEST_F(Journal, PointsKeepTheTimesAtWhichTheyWereComputed) {
+  const double began = seconds_since_1970();
+  {
+    auto journal = open();
+    journal.scalar("loss", 1, 0.5);
+    journal.scalar("loss", 2, 0.25);
+    journal.save(checkpoint_at(2));
+  }
+  const double stopped = seconds_since_1970();
+  auto journal = open();
+  newest_of(journal);
+  journal.scalar("loss", 3, 0.125);
+  const auto times = journal.curves().front().time;
+  ASSERT_EQ(times.size(), 3u);
+  EXPECT_THAT(times[0], testing::AllOf(testing::Ge(began), testing::Le(times[1])));
+  EXPECT_LE(times[1], stopped);
+  EXPECT_GE(times[2], stopped);
+  EXPECT_THAT(curves_from(curves_value(journal.curves()), "")[0].time, testing::ContainerEq(times));
+}
+
+TEST_F(Journal, CurvesOfAnOlderResultHaveNoTimes) {
+  const auto old = parse_json(R"([{"name": "loss", "step": [1, 2], "value": [0.5, 0.25]}])", "old");
+  EXPECT_THAT(curves_from(old, "tuned").front().time, ElementsAre(testing::IsNan(), testing::IsNan()));
+}
+
 TEST_F(Journal, CurvesGoBackWithADamagedCheckpoint) {
   auto journal = open();
   journal.scalar("loss", 1, 0.5);

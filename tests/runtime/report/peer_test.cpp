@@ -47,7 +47,11 @@ TEST(TensorBoardPackage, ReadsBackEveryCurveAndFigure) {
   EXPECT_EQ(stages.at("pgraft_figures").at("held_out_gain")[0].at("value").get<float>(), 0.056F);
   EXPECT_EQ(stages.at("pgraft_figures").at("held_out_gain/low")[0].at("value").get<float>(), 0.037F);
   EXPECT_FALSE(stages.at("base_figures").contains("invalid_fraction/low"));
-  EXPECT_EQ(stages.at("pgraft").at("loss")[0].at("wall_time"), 1769860800.0 + 201.6);  // 2026-01-31T12:00:00Z + the stage's start
+  // 2026-01-31T12:00:00Z, and when each step was made; where that is not recorded, the stage's start.
+  EXPECT_EQ(stages.at("pgraft").at("loss")[0].at("wall_time"), 1769860800.0 + 201.6 + 0.25);
+  EXPECT_EQ(stages.at("pgraft").at("loss")[799].at("wall_time"), 1769860800.0 + 201.6 + 200.0);
+  EXPECT_EQ(stages.at("pgraft").at("learning_rate")[799].at("wall_time"), 1769860800.0 + 201.6);
+  EXPECT_EQ(stages.at("base_figures").at("invalid_fraction")[0].at("wall_time"), 1769860800.0 + 398.5);
 }
 
 }  // namespace

@@ -6,7 +6,7 @@ namespace espalier::config {
 
 void SamplerView::options(Schema& schema) {
   schema.text("split", split, "Which of the domain's conditions to sample.");
-  schema.integer("max_conditions", max_conditions, "Only the first so many of the split's conditions; 0: all.").at_least(0);
+  schema.integer("max_conditions", max_conditions, "Only the first so many of the split's conditions; 0: all.").at_least(0).at_most(1e9);
   schema.integer("samples_per_condition", samples_per_condition, "Trajectories used for each condition; more of them only grow the set.")
       .at_least(1)
       .view();
@@ -16,8 +16,12 @@ void SamplerView::options(Schema& schema) {
       .steps("record_steps", record_steps,
              "Steps to keep besides the spaced ones and those that later stages read: an index or a fraction of N.")
       .view();
-  schema.integer("block_size", block_size, "Trajectories computed, stored and verified together; a multiple of micro_batch.").at_least(1);
-  schema.integer("micro_batch", micro_batch, "Trajectories in one forward pass; a network's last bits depend on it.").at_least(1);
+  schema.integer("block_size", block_size, "Trajectories computed, stored and verified together; a multiple of micro_batch.")
+      .at_least(1)
+      .at_most(65536);
+  schema.integer("micro_batch", micro_batch, "Trajectories in one forward pass; a network's last bits depend on it.")
+      .at_least(1)
+      .at_most(65536);
 }
 
 void RewardView::options(Schema& schema) {
@@ -33,10 +37,15 @@ void inversion_options(SamplerView& view, double& max_unconverged_fraction, Sche
   schema.text("split", view.split, "Which of the domain's examples to invert.");
   schema.integer("max_examples", view.max_conditions, "Only the first so many examples; 0: all. More only grow the set.")
       .at_least(0)
+      .at_most(1e9)
       .view();
   schema.steps("record_steps", view.record_steps, "Steps to keep besides the example and its noise: an index or a fraction of N.").view();
-  schema.integer("block_size", view.block_size, "Examples inverted, stored and verified together; a multiple of micro_batch.").at_least(1);
-  schema.integer("micro_batch", view.micro_batch, "Rows of one forward pass; a network's last bits depend on it.").at_least(1);
+  schema.integer("block_size", view.block_size, "Examples inverted, stored and verified together; a multiple of micro_batch.")
+      .at_least(1)
+      .at_most(65536);
+  schema.integer("micro_batch", view.micro_batch, "Rows of one forward pass; a network's last bits depend on it.")
+      .at_least(1)
+      .at_most(65536);
   schema
       .number("max_unconverged_fraction", max_unconverged_fraction,
               "Share of examples that may fail to converge (set aside, counted) before the run stops.")

@@ -12,6 +12,10 @@
 namespace espalier::diffusion {
 namespace {
 
+// Far above what is used; a schedule is a table of its steps, a state has a row for each element.
+constexpr std::int64_t kMostSteps = 1'000'000;
+constexpr std::int64_t kMostElements = 65536;
+
 template <class E, std::size_t N = 3>
 using Names = std::array<std::pair<const char*, E>, N>;
 
@@ -63,11 +67,11 @@ class Reader {
  public:
   Reader(const Value& table, const std::string& origin) : table_(table), origin_(origin) {}
 
-  void integer(const char* key, std::int64_t& target, std::int64_t least) const {
+  void integer(const char* key, std::int64_t& target, std::int64_t least, std::int64_t most) const {
     if (const Value* value = table_.find(key)) {
       check_type(key, value->is_integer(), *value, "an integer");
       target = value->as_integer();
-      check(key, target >= least, fmt::format("{}; it must be at least {}", target, least));
+      check(key, target >= least && target <= most, fmt::format("{}; it must be from {} to {}", target, least, most));
     }
   }
   void number(const char* key, double& target) const {
@@ -156,13 +160,13 @@ SchedulerConfig read_scheduler_config(const Value& table, const std::string& ori
   const Reader reader(table, origin);
   refuse_unimplemented(reader, table);
   SchedulerConfig config;
-  reader.integer("num_train_timesteps", config.num_train_timesteps, 1);
+  reader.integer("num_train_timesteps", config.num_train_timesteps, 1, kMostSteps);
   reader.choice("beta_schedule", config.beta_schedule, kBetaSchedules);
   reader.number("beta_start", config.beta_start);
   reader.number("beta_end", config.beta_end);
   reader.choice("prediction_type", config.prediction, kPredictions);
   reader.choice("timestep_spacing", config.spacing, kSpacings);
-  reader.integer("steps_offset", config.steps_offset, 0);
+  reader.integer("steps_offset", config.steps_offset, 0, kMostSteps);
   reader.flag("set_alpha_to_one", config.set_alpha_to_one);
   reader.flag("clip_sample", config.clip_sample);
   reader.number("clip_sample_range", config.clip_sample_range);
@@ -195,7 +199,7 @@ FlowConfig read_flow_config(const Value& table, const std::string& origin) {
   refuse_unknown(table, origin, "a rectified flow", kFlowFeatures, kFlowOthers);
   const Reader reader(table, origin);
   FlowConfig config;
-  reader.integer("num_train_timesteps", config.num_train_timesteps, 1);
+  reader.integer("num_train_timesteps", config.num_train_timesteps, 1, kMostSteps);
   for (const auto& feature : kFlowFeatures) {
     bool used = false;
     reader.flag(feature.c_str(), used);
@@ -216,9 +220,9 @@ InterleavedConfig read_interleaved_config(const Value& table, const std::string&
   for (const char* key : {"num_elements", "num_classes"}) {
     reader.check(key, table.find(key) != nullptr, "missing; it is the model's own");
   }
-  reader.integer("num_elements", config.num_elements, 1);
-  reader.integer("num_classes", config.num_classes, 2);
-  reader.integer("num_rounds", config.num_rounds, 1);
+  reader.integer("num_elements", config.num_elements, 1, kMostElements);
+  reader.integer("num_classes", config.num_classes, 2, kMostElements);
+  reader.integer("num_rounds", config.num_rounds, 1, kMostSteps);
   reader.choice("order", config.order, kOrders);
   reader.choice("token_reversal", config.token_reversal, kReversals);
   reader.choice("beta_schedule", config.beta_schedule, kBetaSchedules);

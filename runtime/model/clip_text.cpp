@@ -53,7 +53,7 @@ struct Structure {
 Structure read_structure(const Value& config, const std::string& origin) {
   const ConfigReader reader(config, origin);
   Structure text{};
-  text.vocabulary = reader.natural("vocab_size");
+  text.vocabulary = reader.natural("vocab_size", 1 << 24);
   text.positions = reader.natural("max_position_embeddings");
   text.width = reader.natural("hidden_size");
   text.inner = reader.natural("intermediate_size");

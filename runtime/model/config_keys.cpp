@@ -45,9 +45,9 @@ void ConfigReader::refuse(std::string_view key, const std::string& right) const 
   throw DataError(fmt::format("{}: {} = {}; it must be {}", origin_, key, to_json(config_.at(key)), right));
 }
 
-std::int64_t ConfigReader::natural(std::string_view key) const {
+std::int64_t ConfigReader::natural(std::string_view key, std::int64_t most) const {
   const auto& value = config_.at(key);
-  if (!value.is_integer() || value.as_integer() < 1 || value.as_integer() > (1 << 24)) refuse(key, "an integer from 1 to 2^24");
+  if (!value.is_integer() || value.as_integer() < 1 || value.as_integer() > most) refuse(key, fmt::format("an integer from 1 to {}", most));
   return value.as_integer();
 }
 
@@ -85,7 +85,9 @@ std::vector<std::int64_t> ConfigReader::naturals(std::string_view key) const {
   std::vector<std::int64_t> result;
   if (!config_.at(key).is_list() || config_.at(key).as_list().empty()) refuse(key, "a list of integers above 0");
   for (const auto& value : config_.at(key).as_list()) {
-    if (!value.is_integer() || value.as_integer() < 1 || value.as_integer() > (1 << 24)) refuse(key, "a list of integers from 1 to 2^24");
+    if (!value.is_integer() || value.as_integer() < 1 || value.as_integer() > kMostExtent) {
+      refuse(key, fmt::format("a list of integers from 1 to {}", kMostExtent));
+    }
     result.push_back(value.as_integer());
   }
   return result;

@@ -17,6 +17,17 @@ std::string joined(const std::vector<std::string>& names) {
   return out;
 }
 
+bool is_infinite(const Value& value) { return value.is_float() && std::isinf(value.as_number()); }
+
+// As to_json() writes an infinity, which JSON has no number for.
+Value spelled(Value value) {
+  if (is_infinite(value)) return value.as_number() > 0 ? "inf" : "-inf";
+  if (!value.is_list()) return value;
+  Value::List list = value.as_list();
+  for (auto& element : list) element = spelled(std::move(element));
+  return list;
+}
+
 std::string found(const Value& value) {
   std::string text = to_json(value);
   if (text.size() > 60) text = text.substr(0, 57) + "...";
@@ -177,6 +188,9 @@ Schema::Declaration& Schema::Declaration::below(double bound) {
 Schema::Declaration& Schema::Declaration::at_most(double bound) {
   return bind([bound](Entry& entry) { entry.at_most = bound; });
 }
+Schema::Declaration& Schema::Declaration::may_be_infinite() {
+  return bind([](Entry& entry) { entry.infinite = true; });
+}
 
 Schema::Declaration& Schema::Declaration::view() {
   schema_.entries_[index_].info.role = OptionRole::view;
@@ -206,20 +220,24 @@ Schema::Declaration& Schema::Declaration::bind(Change change) {
     throw InternalError("the option '" + entry.info.name + "' of type " + type + " cannot have numeric bounds");
   }
   change(entry);
-  if (entry.at_least && entry.at_most && !entry.above && !entry.below) {
-    entry.info.bounds = fmt::format("{} to {}", *entry.at_least, *entry.at_most);
-    return *this;
-  }
+  entry.info.bounds = entry.bounds_text();
+  return *this;
+}
+
+std::string Schema::Entry::bounds_text() const {
   std::string text;
   const auto say = [&text](const char* relation, const std::optional<double>& bound) {
     if (bound) text += fmt::format("{}{} {}", text.empty() ? "" : " and ", relation, *bound);
   };
-  say(">", entry.above);
-  say(">=", entry.at_least);
-  say("<", entry.below);
-  say("<=", entry.at_most);
-  entry.info.bounds = text;
-  return *this;
+  if (at_least && at_most && !above && !below) {
+    text = fmt::format("{} to {}", *at_least, *at_most);
+  } else {
+    say(">", above);
+    say(">=", at_least);
+    say("<", below);
+    say("<=", at_most);
+  }
+  return infinite ? text + (text.empty() ? "inf too" : ", inf too") : text;
 }
 
 bool Schema::Entry::in_bounds(const Value& value) const {
@@ -233,6 +251,12 @@ bool Schema::Entry::in_bounds(const Value& value) const {
   const double number = value.as_number();
   return !(above && number <= *above) && !(at_least && number < *at_least) && !(below && number >= *below) &&
          !(at_most && number > *at_most);
+}
+
+bool Schema::Entry::finite_where_it_must(const Value& value) const {
+  if (infinite || (info.type != "number" && info.type != "numbers")) return true;
+  if (!value.is_list()) return !is_infinite(value);
+  return std::none_of(value.as_list().begin(), value.as_list().end(), is_infinite);
 }
 
 std::vector<OptionInfo> Schema::infos() const {
@@ -250,6 +274,8 @@ std::vector<OptionProblem> Schema::read(const Value& options) {
     const Value* value = options.find(name);
     if (!value) {
       if (entry.info.required) problems.push_back({name, "needs the option '" + name + "' (" + entry.info.type + "): " + entry.info.doc});
+    } else if (!entry.finite_where_it_must(*value)) {
+      problems.push_back({name, "takes the option '" + name + "' as finite numbers" + found(*value)});
     } else if (!entry.in_bounds(*value)) {
       problems.push_back({name, "takes the option '" + name + "' " + entry.info.bounds + found(*value)});
     } else if (const auto wrong = entry.set(*value); !wrong.empty()) {
@@ -268,7 +294,7 @@ Value Schema::values(OptionRole role) const {
   for (const auto& entry : entries_) {
     if (entry.info.role != role) continue;
     auto value = entry.get();
-    if (entry.info.keyed_at_default || value != entry.info.default_value) table[entry.info.name] = std::move(value);
+    if (entry.info.keyed_at_default || value != entry.info.default_value) table[entry.info.name] = spelled(std::move(value));
   }
   return table;
 }

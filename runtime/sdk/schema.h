@@ -48,6 +48,7 @@ class Schema {
     Declaration& at_least(double bound);  // >=
     Declaration& below(double bound);     // <
     Declaration& at_most(double bound);   // <=
+    Declaration& may_be_infinite();       // of numbers, which are finite otherwise
     Declaration& view();
     Declaration& operational();
     // For an option added to a plugin whose results lie in caches already: at its default it is left out of the key, so that they are
@@ -78,20 +79,24 @@ class Schema {
 
   std::vector<OptionInfo> infos() const;
 
-  // Sets the bound members from a table. Returns every problem: unknown names (with the nearest), wrong types, values out of bounds,
-  // missing required ones. An integer is accepted where a number is meant. Members with a problem keep their default.
+  // Sets the bound members from a table. Returns every problem: unknown names (with the nearest), wrong types, values out of bounds or not
+  // finite, missing required ones. An integer is accepted where a number is meant. Members with a problem keep their default.
   std::vector<OptionProblem> read(const Value& options);
 
-  // The present values (defaults filled in, but those that are left out of keys) of the options of one role, as a table.
+  // The present values (defaults filled in, but those that are left out of keys) of the options of one role, as a table. Infinities are
+  // spelled as JSON spells them, so that a key made of the table is the same once it was written and read.
   Value values(OptionRole role) const;
 
  private:
   struct Entry {
     OptionInfo info;
     std::optional<double> above, at_least, below, at_most;
+    bool infinite = false;
     std::function<std::string(const Value&)> set;  // "" or what is wrong with the type
     std::function<Value()> get;
     bool in_bounds(const Value& value) const;
+    bool finite_where_it_must(const Value& value) const;
+    std::string bounds_text() const;
   };
   Declaration add(const std::string& name, const std::string& type, const std::string& doc, std::function<std::string(const Value&)> set,
                   std::function<Value()> get);

@@ -20,7 +20,7 @@ class Picard final : public NoiseCorrector {
  public:
   explicit Picard(std::string flaw) : flaw_(std::move(flaw)) {}
   void options(Schema& schema) override {
-    schema.integer("num_inference_steps", num_inference_steps_, "Steps from noise to the sample.").at_least(1);
+    schema.integer("num_inference_steps", num_inference_steps_, "Steps from noise to the sample.").at_least(1).at_most(1e5);
   }
   Phase phase(const ModelInfo& model) const override {
     const auto* process = flaw_ == "foreign" && model.process.contains("beta_end") ? "variance_preserving" : "rectified_flow";

@@ -17,7 +17,7 @@ class Ddim final : public Sampler {
  public:
   explicit Ddim(std::string flaw) : flaw_(std::move(flaw)) {}
   void options(Schema& schema) override {
-    schema.integer("num_inference_steps", num_inference_steps_, "Steps from noise to the sample.").at_least(1);
+    schema.integer("num_inference_steps", num_inference_steps_, "Steps from noise to the sample.").at_least(1).at_most(1e5);
   }
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo*) const override {
     const auto process = flaw_ == "foreign"   ? toy_model().process
@@ -59,7 +59,9 @@ class Ddim final : public Sampler {
 class Sgd final : public Trainer {
  public:
   explicit Sgd(std::string flaw) : flaw_(std::move(flaw)) {}
-  void options(Schema& schema) override { schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1); }
+  void options(Schema& schema) override {
+    schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1).at_most(1e9);
+  }
   std::int64_t max_train_steps() const override { return max_train_steps_; }
   std::vector<Step> recorded_steps() const override { return {Step()}; }
 

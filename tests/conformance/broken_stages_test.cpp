@@ -81,6 +81,7 @@ class Brightness final : public Reward {
   explicit Brightness(std::string flaw) : flaw_(std::move(flaw)) {}
   void options(Schema& schema) override {
     schema.number("gain", gain_, flaw_ == "doc" ? "" : "Multiplies the score.").above(flaw_ == "default" ? 1.0 : 0.0);
+    if (flaw_ == "unbounded") schema.integer("repeats", repeats_, "How often it looks.").at_least(1);
   }
   Value identity() const override { return flaw_ == "identity" ? Value(++count_) : Value("brightness"); }
   at::Tensor score(const RewardInput& input) const override {
@@ -96,6 +97,7 @@ class Brightness final : public Reward {
  private:
   std::string flaw_;
   double gain_ = 1.0;
+  std::int64_t repeats_ = 1;
   mutable std::int64_t count_ = 0;
 };
 

@@ -76,9 +76,10 @@ TEST(Conformance, OfFiltersThatNeedKeys) {
 
 TEST(Conformance, OfRewardsAndOptions) {
   check_reward(reward_with(""), {{"gain", 2.0}}, pictures());
-  for (const auto& [flaw, found] : {Case{"identity", "changed the identity"}, Case{"changes", "changed the samples"},
-                                    Case{"batch", "in a batch of 1"}, Case{"twice", "scored twice"}, Case{"shape", "score is [B]"},
-                                    Case{"doc", "doc is a sentence"}, Case{"default", "default breaks"}}) {
+  for (const auto& [flaw, found] :
+       {Case{"identity", "changed the identity"}, Case{"changes", "changed the samples"}, Case{"batch", "in a batch of 1"},
+        Case{"twice", "scored twice"}, Case{"shape", "score is [B]"}, Case{"doc", "doc is a sentence"}, Case{"default", "default breaks"},
+        Case{"unbounded", "has no upper bound"}}) {
     EXPECT_THAT(failures([&] { check_reward(reward_with(flaw), {{"gain", 2.0}}, pictures()); }), HasSubstr(found)) << flaw;
   }
 }

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <limits>
 #include <regex>
 #include <set>
 
@@ -61,6 +63,18 @@ void check_misspelt(const PluginEntry& entry) {
   EXPECT_TRUE(refused) << "the unknown option '" << wrong << "' was accepted";
 }
 
+// Whatever an integer sizes, the largest one is refused before it is tried. Any number is a seed.
+void check_upper_bounds(const PluginEntry& entry) {
+  const auto declared = declare(entry);
+  for (const auto& info : declared->schema.infos()) {
+    if (info.type != "integer" || info.name.ends_with("seed")) continue;
+    const auto problems = declared->schema.read(Value(Options{{info.name, Value(std::numeric_limits<std::int64_t>::max())}}));
+    const auto refused = [&](const OptionProblem& problem) { return problem.option == info.name; };
+    EXPECT_TRUE(std::any_of(problems.begin(), problems.end(), refused))
+        << "the integer option '" << info.name << "' has no upper bound: state a generous one, .at_most(...)";
+  }
+}
+
 }  // namespace
 
 PluginEntry find_entry(const Registrar& registrar, const std::string& type) {
@@ -94,6 +108,7 @@ void check_options(const PluginEntry& entry) {
   }
   check_defaults(entry);
   check_misspelt(entry);
+  check_upper_bounds(entry);
 }
 
 }  // namespace espalier::conformance

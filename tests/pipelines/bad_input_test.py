@@ -20,6 +20,27 @@ type = "reward.shape_checker"
 inputs = { samples = "samples" }
 """
 
+HEAD, _ = GOOD.split("[[stage]]", 1)
+TRAINING = HEAD + """[[stage]]
+tag = "tuned"
+type = "trainer.sft"
+inputs = { model = "domain" }
+[stage.options]
+max_train_steps = 1
+"""
+MOLECULES = """name = "x"
+[domain]
+type = "domain.molecule"
+[domain.options]
+source = "enumerated"
+num_conditions = 2
+model = "datasets/models/molecule-blank-small"
+[[stage]]
+tag = "samples"
+type = "sampler.interleaved"
+inputs = { model = "domain" }
+"""
+
 # what to change, into what, words of the message
 CASES = [
     ("unknown key", "seed = 1", "sede = 1", [":2:1", "sede", "seed"]),
@@ -28,6 +49,8 @@ CASES = [
     ("unknown option", "num_inference_steps = 4", "num_inference_step = 4", [":13:", "num_inference_step", "num_inference_steps"]),
     ("wrong type", "num_inference_steps = 4", 'num_inference_steps = "four"', [":13:", "num_inference_steps", "integer"]),
     ("out of range", "num_inference_steps = 4", "num_inference_steps = 0", [":13:", "num_inference_steps"]),
+    ("an infinite scale", "num_inference_steps = 4", "guidance_scale = inf", [":13:", "guidance_scale", "finite"]),
+    ("a micro-batch without end", "num_inference_steps = 4", "micro_batch = 10_000_000_000", [":13:", "micro_batch", "1 to 65536"]),
     ("missing input", "inputs = { samples = \"samples\" }", "", ["alignment", "samples"]),
     ("unknown input tag", '{ samples = "samples" }', '{ samples = "sample" }', ["sample", "samples"]),
     ("wrong kind of input", '{ samples = "samples" }', '{ samples = "alignment" }', ["alignment"]),
@@ -58,6 +81,19 @@ class BadInput(driver.PipelineTest):
             with self.subTest(name):
                 self.assertIn(before, GOOD)
                 self.refuse(GOOD.replace(before, after, 1), words)
+
+    def test_sizes_are_bounded_before_anything_is_allocated(self):
+        for text, option in ((TRAINING.replace("max_train_steps = 1", "train_batch_size = 1_000_000_000"), "train_batch_size"),
+                             (MOLECULES.replace("num_conditions = 2", "num_conditions = 10_000_000_000"), "num_conditions")):
+            with self.subTest(option):
+                self.refuse(text, [option, "to"])
+
+    def test_clipping_at_infinity_is_no_clipping(self):
+        path = self.folder / "good.toml"
+        path.write_text(TRAINING.replace("max_train_steps = 1", "max_train_steps = 1\nmax_grad_norm = inf"))
+        self.call("run", "--quiet", pipeline=path)
+        self.assertIn("reuse", self.call("plan", pipeline=path))
+        self.call("cache", "verify", "--deep", pipeline=None)
 
     def test_a_cycle(self):
         cycle = GOOD + """[[stage]]

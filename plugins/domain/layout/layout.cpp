@@ -35,8 +35,10 @@ class LayoutDomain final : public elements::SetDomain {
     schema.strings("class_names", read_.class_names, "The classes in order; empty: those of the file (generated: PubLayNet's five).");
     schema.flag("top_level_only", read_.top_level_only, "Of rico: leave out elements inside others.");
     schema.choice("on_error", on_error_, {"fail", "skip"}, "Pages and boxes that are wrong: stop, or leave them out and count them.");
-    schema.integer("max_boxes", max_boxes_, "The most boxes of a page: the M of the model. Pages with more are wrong.").at_least(1);
-    schema.integer("num_pages", num_pages_, "Of generated: pages, held-out ones among them.").at_least(2);
+    schema.integer("max_boxes", max_boxes_, "The most boxes of a page: the M of the model. Pages with more are wrong.")
+        .at_least(1)
+        .at_most(4096);
+    schema.integer("num_pages", num_pages_, "Of generated: pages, held-out ones among them.").at_least(2).at_most(1e6);
     schema.number("held_out_fraction", held_out_.fraction, "Share of pages kept out of training, without held_out_data.")
         .at_least(0)
         .below(1);
@@ -45,7 +47,7 @@ class LayoutDomain final : public elements::SetDomain {
                   "What a condition gives: the number of boxes, their classes too, or some whole boxes of a page to be completed.");
     schema.strings("train_tasks", train_tasks_, "The tasks to train for, each on every page; empty: `task`.");
     schema.number("given_share", given_share_, "Of completion: the share of a page's boxes that is given.").at_least(0).below(1);
-    schema.integer("num_conditions", num_conditions_, "Conditions of a split; samples go round them.").at_least(1);
+    schema.integer("num_conditions", num_conditions_, "Conditions of a split; samples go round them.").at_least(1).at_most(1e6);
     model_options(schema);
   }
 

@@ -53,19 +53,24 @@ class MoleculeDomain final : public elements::SetDomain {
                   "Where molecules come from: all small ones, enumerated; a list of SMILES; or files with positions.");
     schema.path("data", data_, "A file, a folder of them, or what ESPALIER_DATA holds by that name.").operational();
     schema.integer("max_heavy_atoms", max_heavy_atoms_, "Leave out molecules with more atoms other than hydrogen; 0: none (enumerated: 4).")
-        .at_least(0);
+        .at_least(0)
+        .at_most(1e6);
     schema.integer("max_atoms", encoding_.max_atoms, "The most atoms of a molecule, hydrogens counted: the M of the model. Of QM9 29.")
-        .at_least(1);
+        .at_least(1)
+        .at_most(4096);
     schema.choice("on_error", on_error_, {"fail", "skip"},
                   "Records that are wrong or too large: stop, or leave them out and say how many.");
-    schema.integer("max_molecules", max_molecules_, "Take so many, drawn by split_seed; 0: all.").at_least(0);
+    schema.integer("max_molecules", max_molecules_, "Take so many, drawn by split_seed; 0: all.").at_least(0).at_most(1e9);
     schema.number("held_out_fraction", held_out_.fraction, "Share of the molecules kept out of training.").at_least(0).below(1);
     schema.integer("split_seed", held_out_.seed, "Another number holds out other molecules, and takes others by max_molecules.")
         .at_least(0);
-    schema.integer("rotations", encoding_.rotations, "Follow the training molecules by so many turned copies of each.").at_least(0);
+    schema.integer("rotations", encoding_.rotations, "Follow the training molecules by so many turned copies of each.")
+        .at_least(0)
+        .at_most(1e6);
     schema.number("position_scale", encoding_.position_scale, "Angstrom that one unit of a state's vectors is.").above(0);
     schema.integer("num_conditions", num_conditions_, "Conditions of a split: numbers of atoms, spread like the training molecules'.")
-        .at_least(1);
+        .at_least(1)
+        .at_most(1e6);
     schema.path("conformer_cache", conformer_cache_, "Folder of the positions made for SMILES; empty: ESPALIER_HOME/conformers.")
         .operational();
     model_options(schema);

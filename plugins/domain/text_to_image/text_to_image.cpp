@@ -34,7 +34,9 @@ class TextToImage final : public Domain {
     schema.text("train_labels", files_.train_labels, "Of idx: file in `data`, with or without .gz.").operational();
     schema.text("test_images", files_.test_images, "Of idx: file of the held-out pictures; empty for none.").operational();
     schema.text("test_labels", files_.test_labels, "Of idx: file of the held-out labels; empty for none.").operational();
-    schema.integer("resolution", resolution_, "Width and height of a state in pixels; 0 keeps the pictures' own (shapes: 16).").at_least(0);
+    schema.integer("resolution", resolution_, "Width and height of a state in pixels; 0 keeps the pictures' own (shapes: 16).")
+        .at_least(0)
+        .at_most(8192);
     schema.number("held_out_fraction", held_out_fraction_, "Of folder: the share of captions kept out of training.").at_least(0).below(1);
     schema.number("caption_relation_noise", noise_.relation, "Of shapes: share of training pictures that show another relation.")
         .at_least(0)

@@ -34,7 +34,8 @@ class Unconditional final : public Domain {
     schema.text("train_labels", files_.train_labels, "Of idx with class_names: file in `data`, with or without .gz.").operational();
     schema.text("test_labels", files_.test_labels, "Of idx with class_names: file of the held-out labels.").operational();
     schema.integer("resolution", resolution_, "Width and height of a state in pixels; 0 keeps the pictures' own (generated: 16).")
-        .at_least(0);
+        .at_least(0)
+        .at_most(8192);
     schema
         .number("held_out_fraction", held_out_.fraction,
                 "Of folder, and of idx without test_images: share of pictures kept out of training.")

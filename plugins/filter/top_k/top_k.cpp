@@ -97,7 +97,7 @@ struct Totals {
 class TopK final : public espalier::Filter {
  public:
   void options(espalier::Schema& schema) override {
-    schema.integer("k", k_, "Samples accepted of each group; 1 is best of n.").at_least(1);
+    schema.integer("k", k_, "Samples accepted of each group; 1 is best of n.").at_least(1).at_most(1e9);
     schema.choice("group_by", group_by_, {"condition", "all"}, "What competes: the samples of one condition, or all of them.");
   }
 

@@ -56,7 +56,7 @@ class FrechetDistance final : public Metric {
  public:
   void options(Schema& schema) override {
     schema.text("split", split_, "The split of the domain's examples that holds the real pictures.");
-    schema.integer("count", count_, "Real pictures, drawn without replacement; 0: all of the split.").at_least(0);
+    schema.integer("count", count_, "Real pictures, drawn without replacement; 0: all of the split.").at_least(0).at_most(1e9);
     schema.path("model", model_, "Folder of a classifier (config.json, model.safetensors), instead of the input `model`.").operational();
     schema
         .path("inception", inception_,

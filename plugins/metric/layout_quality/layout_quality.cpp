@@ -30,7 +30,7 @@ class LayoutQuality final : public Metric {
  public:
   void options(Schema& schema) override {
     schema.text("split", split_, "The split of the domain's examples that holds the real pages.");
-    schema.integer("count", count_, "Real pages, drawn without replacement; 0: all of the split.").at_least(0);
+    schema.integer("count", count_, "Real pages, drawn without replacement; 0: all of the split.").at_least(0).at_most(1e9);
     schema.flag("all_conventions", all_conventions_, "Also alignment_sum, overlap_sum and overlap_area, as other papers have them.");
   }
 

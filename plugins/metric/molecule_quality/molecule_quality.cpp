@@ -73,10 +73,11 @@ class MoleculeQuality final : public Metric {
  public:
   void options(Schema& schema) override {
     schema.text("split", split_, "The split of the domain's examples that novelty is judged against.");
-    schema.integer("count", count_, "Examples, drawn without replacement; 0: all of the split.").at_least(0);
+    schema.integer("count", count_, "Examples, drawn without replacement; 0: all of the split.").at_least(0).at_most(1e9);
     schema
         .integer("diversity_count", diversity_count_, "Diversity is of the first so many valid molecules: its cost grows with the square.")
-        .at_least(2);
+        .at_least(2)
+        .at_most(1e6);
   }
 
   std::map<std::string, PortUse> ports() const override {

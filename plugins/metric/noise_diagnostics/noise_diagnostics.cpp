@@ -63,9 +63,14 @@ class NoiseDiagnostics final : public espalier::Metric {
   void options(espalier::Schema& schema) override {
     schema.text("split", split_, "The split that was inverted: says which of its examples are mirror images, and their conditions.");
     schema.integer("classifier_samples", classifier_.samples, "Noises at most for the two-sample classifier; half train it, half test it.")
-        .at_least(4);
-    schema.integer("classifier_steps", classifier_.train_steps, "Optimizer steps of the two-sample classifier, 128 rows each.").at_least(1);
-    schema.integer("loss_repeats", loss_repeats_, "Times and noises drawn for each judged noise in the corrector's loss.").at_least(1);
+        .at_least(4)
+        .at_most(1e7);
+    schema.integer("classifier_steps", classifier_.train_steps, "Optimizer steps of the two-sample classifier, 128 rows each.")
+        .at_least(1)
+        .at_most(1e6);
+    schema.integer("loss_repeats", loss_repeats_, "Times and noises drawn for each judged noise in the corrector's loss.")
+        .at_least(1)
+        .at_most(1e4);
   }
 
   std::map<std::string, espalier::PortUse> ports() const override {

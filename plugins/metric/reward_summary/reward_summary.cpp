@@ -29,7 +29,7 @@ class RewardSummary final : public espalier::Metric {
     schema.text("gain_name", gain_name_, "Name of the figure that holds the mean paired difference to the baseline.");
     schema.text("perfect_name", perfect_name_, "Name of the figure that holds the share of perfect scores.");
     schema.number("perfect_score", perfect_score_, "The least score that counts as perfect.");
-    schema.integer("resamples", resamples_, "Bootstrap resamples of the prompts.").at_least(100);
+    schema.integer("resamples", resamples_, "Bootstrap resamples of the prompts.").at_least(100).at_most(1e6);
   }
 
   std::map<std::string, espalier::PortUse> ports() const override {

@@ -127,17 +127,20 @@ class InverseNoise final : public espalier::NoiseCorrector {
     schema.number("tolerance", solver_.tolerance, "Root mean square of a step's residual y + h v(y) - x from which on it has converged.")
         .above(0.0);
     schema.integer("max_iterations", solver_.max_iterations, "Network evaluations a step before its example counts as not converged.")
-        .at_least(1);
+        .at_least(1)
+        .at_most(1e5);
     schema
         .number("anderson_from_ratio", solver_.anderson_from_ratio,
                 "Contraction ratio of Picard iteration above which a step goes on by Anderson acceleration.")
         .at_least(0.0);
     schema.integer("anderson_memory", solver_.anderson_memory, "Moves that Anderson acceleration combines; 0 never accelerates.")
-        .at_least(0);
+        .at_least(0)
+        .at_most(1000);
     schema
         .integer("known_noise_per_block", known_noise_per_block_,
                  "Fresh noises a block that are sampled forward and inverted again, to certify the inversion.")
-        .at_least(0);
+        .at_least(0)
+        .at_most(65536);
     schema.number("perturbation", perturbation_, "Standard deviation of Gaussian noise added to examples before they are inverted.")
         .at_least(0.0);
   }

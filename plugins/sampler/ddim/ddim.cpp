@@ -34,7 +34,9 @@ State to_device(State state, const at::Device& device) {
 class Ddim final : public espalier::Sampler {
  public:
   void options(espalier::Schema& schema) override {
-    schema.integer("num_inference_steps", num_inference_steps_, "Denoising steps N; at most the model's num_train_timesteps.").at_least(1);
+    schema.integer("num_inference_steps", num_inference_steps_, "Denoising steps N; at most the model's num_train_timesteps.")
+        .at_least(1)
+        .at_most(1e5);
     schema
         .number("guidance_scale", guidance_scale_,
                 "Classifier-free guidance: uncond + scale (cond - uncond); 1 runs the network once a step.")

@@ -26,7 +26,8 @@ class Euler final : public espalier::flow::FlowSampler {
     schema
         .integer("prior_num_inference_steps", prior_num_inference_steps_,
                  "With a prior: steps from noise to the noise that the model starts from.")
-        .at_least(1);
+        .at_least(1)
+        .at_most(1e5);
     schema
         .choice("prior_solver", prior_solver_, {"euler", "heun"},
                 "With a prior: the rule of its steps; heun asks the network twice in all but the last.")

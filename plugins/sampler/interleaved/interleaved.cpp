@@ -48,7 +48,7 @@ class InterleavedSampler final : public espalier::Sampler {
   void options(espalier::Schema& schema) override {
     schema.step("redenoise_from", redenoise_from_,
                 "ReDeNoise: steps that the finished sample is noised again, and denoised; an index or a fraction of all steps. 0: none.");
-    schema.integer("redenoise_repeats", redenoise_repeats_, "How often, each time with fresh noise.").at_least(1);
+    schema.integer("redenoise_repeats", redenoise_repeats_, "How often, each time with fresh noise.").at_least(1).at_most(1e5);
   }
 
   std::map<std::string, espalier::PortUse> ports() const override { return {{"prior", espalier::PortUse::refused}}; }

@@ -13,9 +13,11 @@
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <numbers>
 
 #include "runtime/base/errors.h"
+#include "runtime/model/config_keys.h"
 #include "runtime/model/layers.h"
 
 namespace espalier::layout {
@@ -84,8 +86,10 @@ FeatureConfig FeatureConfig::from_value(const Value& value, const std::string& o
       throw DataError("type is '" + value.at("type").as_string() + "', not '" + kType + "'");
     }
     FeatureConfig config{value.at("classes").as_integer(), value.at("width").as_integer(), value.at("layers").as_integer()};
-    if (config.classes < 1 || config.layers < 1 || config.width < kHeads || config.width % kHeads != 0) {
-      throw DataError(fmt::format("needs at least one class and one layer, and a width that is a multiple of {}", kHeads));
+    const auto most = std::max({config.classes, config.layers, config.width});
+    if (config.classes < 1 || config.layers < 1 || config.width < kHeads || config.width % kHeads != 0 || most > model::kMostExtent) {
+      throw DataError(fmt::format("needs at least one class and one layer, a width that is a multiple of {}, and at most {} of each",
+                                  kHeads, model::kMostExtent));
     }
     return config;
   } catch (const DataError& error) {

@@ -85,6 +85,8 @@ TEST(LayoutNetwork, IsKeptWithItsConfig) {
   EXPECT_THAT([] { FeatureConfig::from_value(Value::Map{{"type", "unet"}}, "test"); }, ThrowsMessage<DataError>(HasSubstr("'unet'")));
   EXPECT_THAT([] { FeatureConfig::from_value(FeatureConfig{5, 18, 2}.to_value(), "test"); },
               ThrowsMessage<DataError>(HasSubstr("multiple of 4")));
+  EXPECT_THAT([] { FeatureConfig::from_value(FeatureConfig{5, 16, 1'000'000'000'000}.to_value(), "test"); },
+              ThrowsMessage<DataError>(HasSubstr("at most 65536")));
   Sample sample = four_pages();
   sample.tensors["class"][0][0] = 5;
   EXPECT_THAT([&] { features(sample); }, ThrowsMessage<StageError>(HasSubstr("has class 5")));

@@ -31,11 +31,14 @@ class ClassifierTrainer final : public Trainer {
               "A split on which to tell the finished classifier's accuracy once, when it is trained; empty for none.")
         .operational();
     schema.integer("width", width_, "Channels of the first of three levels; each next one has twice as many.").at_least(1).at_most(1024);
-    schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1);
-    schema.integer("train_batch_size", train_batch_size_, "Pictures an optimizer step.").at_least(1);
+    schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1).at_most(1e9);
+    schema.integer("train_batch_size", train_batch_size_, "Pictures an optimizer step.").at_least(1).at_most(65536);
     optimization_.options(schema);
-    schema.integer("checkpointing_steps", checkpointing_steps_, "Optimizer steps between checkpoints.").at_least(1).operational();
-    schema.integer("logging_steps", logging_steps_, "Optimizer steps between points of the curves.").at_least(1).operational();
+    schema.integer("checkpointing_steps", checkpointing_steps_, "Optimizer steps between checkpoints.")
+        .at_least(1)
+        .at_most(1e9)
+        .operational();
+    schema.integer("logging_steps", logging_steps_, "Optimizer steps between points of the curves.").at_least(1).at_most(1e9).operational();
   }
 
   Value identity(const Domain& domain) const override {

@@ -22,11 +22,14 @@ class LayoutFeaturesTrainer final : public Trainer {
     schema.integer("layers", layers_, "Layers of the transformer.").at_least(1).at_most(64);
     schema.number("perturbation", perturbation_, "Standard deviation of the noise on a perturbed page's boxes, as a share of the page.")
         .above(0.0);
-    schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1);
-    schema.integer("train_batch_size", train_batch_size_, "Pages an optimizer step, half of them perturbed.").at_least(2);
+    schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1).at_most(1e9);
+    schema.integer("train_batch_size", train_batch_size_, "Pages an optimizer step, half of them perturbed.").at_least(2).at_most(65536);
     optimization_.options(schema);
-    schema.integer("checkpointing_steps", checkpointing_steps_, "Optimizer steps between checkpoints.").at_least(1).operational();
-    schema.integer("logging_steps", logging_steps_, "Optimizer steps between points of the curves.").at_least(1).operational();
+    schema.integer("checkpointing_steps", checkpointing_steps_, "Optimizer steps between checkpoints.")
+        .at_least(1)
+        .at_most(1e9)
+        .operational();
+    schema.integer("logging_steps", logging_steps_, "Optimizer steps between points of the curves.").at_least(1).at_most(1e9).operational();
   }
 
   void check() const override {

@@ -43,9 +43,11 @@ class Sft final : public Trainer {
         "With an intermediate step: noise the trajectory's X_0 to noisier levels only (clean), or go on noising its X_t (forward).");
     schema.text("examples", examples_,
                 "The split of the domain's examples to train on where the stage has neither a selection nor examples.");
-    schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1);
-    schema.integer("train_batch_size", train_batch_size_, "Samples a forward pass.").at_least(1);
-    schema.integer("gradient_accumulation_steps", gradient_accumulation_steps_, "Forward passes an optimizer step.").at_least(1);
+    schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1).at_most(1e9);
+    schema.integer("train_batch_size", train_batch_size_, "Samples a forward pass.").at_least(1).at_most(65536);
+    schema.integer("gradient_accumulation_steps", gradient_accumulation_steps_, "Forward passes an optimizer step.")
+        .at_least(1)
+        .at_most(1e6);
     optimization_.options(schema);
     schema.flag("use_ema", use_ema_, "Give the exponential moving average of the weights instead of the last ones.");
     schema.number("ema_decay", ema_decay_, "Decay of the moving average.").at_least(0).below(1);
@@ -55,8 +57,14 @@ class Sft final : public Trainer {
     schema.strings("train_components", train_components_,
                    "Components whose weights are trained: of pictures \"unet\" and \"text_encoder\", of element sets \"transformer\". The "
                    "others stay.");
-    schema.integer("checkpointing_steps", checkpointing_steps_, "Optimizer steps between checkpoints.").at_least(1).operational();
-    schema.integer("logging_steps", logging_steps_, "Optimizer steps between points of the loss curve.").at_least(1).operational();
+    schema.integer("checkpointing_steps", checkpointing_steps_, "Optimizer steps between checkpoints.")
+        .at_least(1)
+        .at_most(1e9)
+        .operational();
+    schema.integer("logging_steps", logging_steps_, "Optimizer steps between points of the loss curve.")
+        .at_least(1)
+        .at_most(1e9)
+        .operational();
   }
 
   std::vector<Step> recorded_steps() const override { return {loss_ == "forward" ? intermediate_step_ : Step()}; }

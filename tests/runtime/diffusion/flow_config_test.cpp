@@ -52,7 +52,7 @@ TEST(FlowConfig, RefusesWhatItWouldComputeWrongly) {
       {R"("use_exponential_sigmas": true)", "'use_exponential_sigmas' is true"},
       {R"("use_beta_sigmas": true)", "'use_beta_sigmas' is true"},
       {R"("stochastic_sampling": true)", "'stochastic_sampling' is true"},
-      {R"("num_train_timesteps": 0)", "at least 1"}};
+      {R"("num_train_timesteps": 0)", "from 1 to"}};
   for (const auto& [entry, expected] : cases) {
     EXPECT_THAT(reading(entry), ThrowsMessage<DataError>(AllOf(HasSubstr(kFile), HasSubstr(expected)))) << entry;
   }

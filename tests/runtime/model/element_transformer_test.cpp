@@ -325,6 +325,7 @@ TEST(ElementTransformer, RefusesConfigsByNameAndKey) {
   EXPECT_THAT(refusal("num_heads", 3), HasSubstr("num_heads = 3; it must be a divisor of hidden_size"));
   EXPECT_THAT(refusal("num_pair_heads", 3), HasSubstr("a divisor of hidden_size"));
   EXPECT_THAT(refusal("hidden_size", 15), HasSubstr("even"));
+  EXPECT_THAT(refusal("hidden_size", 1'000'000), HasSubstr("from 1 to 65536"));
   EXPECT_THAT(refusal("num_layers", 0), HasSubstr("num_layers = 0"));
   EXPECT_THAT(refusal("num_classes", nullptr), HasSubstr("num_classes = null"));
   EXPECT_THAT(refusal("num_distance_features", 1), HasSubstr("at least 2"));

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <limits>
 
 #include "runtime/base/errors.h"
 
@@ -91,6 +92,33 @@ TEST(Schema, RefusesFloatsForIntegersAndNaN) {
   EXPECT_THAT(o.problems({{"scale", std::nan("")}}), ElementsAre(HasSubstr("nan")));
   EXPECT_THAT(o.problems({{"shared", 1}}), ElementsAre(HasSubstr("true or false")));
   EXPECT_THAT(o.problems({{"scale", 0.0}}), ElementsAre(HasSubstr("> 0")));
+}
+
+TEST(Schema, RefusesInfinitiesWhereNoneIsDeclared) {
+  const double inf = std::numeric_limits<double>::infinity();
+  Options o;
+  EXPECT_THAT(o.problems({{"scale", inf}}), ElementsAre("scale: takes the option 'scale' as finite numbers; found the float \"inf\""));
+  EXPECT_THAT(o.problems({{"scale", -inf}}), ElementsAre(HasSubstr("finite numbers; found the float \"-inf\"")));
+  EXPECT_THAT(o.problems({{"levels", List{0.5, inf}}}), ElementsAre(HasSubstr("finite numbers; found the list [0.5, \"inf\"]")));
+  EXPECT_THAT(o.problems({{"k", inf}}), ElementsAre(HasSubstr("'k' 1 to 100")));
+  EXPECT_EQ(o.scale, 2.0);
+}
+
+TEST(Schema, AnInfinityThatIsDeclaredKeepsItsBoundsAndItsKey) {
+  const double inf = std::numeric_limits<double>::infinity();
+  double norm = 1.0;
+  std::vector<double> levels;
+  Schema schema;
+  schema.number("norm", norm, "The largest norm.").at_least(0).may_be_infinite();
+  schema.numbers("levels", levels, "Levels.").may_be_infinite();
+  EXPECT_EQ(schema.infos()[0].bounds, ">= 0, inf too");
+  EXPECT_EQ(schema.infos()[1].bounds, "inf too");
+  EXPECT_EQ(schema.read(Value(Map{{"norm", -inf}})).size(), 1u);
+  EXPECT_TRUE(schema.read(Value(Map{{"norm", inf}, {"levels", List{1.0, -inf}}})).empty());
+  EXPECT_EQ(norm, inf);
+  const auto keyed = schema.values(OptionRole::keyed);
+  EXPECT_EQ(canonical_bytes(parse_json(to_json(keyed), "the key")), canonical_bytes(keyed)) << "a key is read back as it was";
+  EXPECT_EQ(keyed.at("norm").as_number(), inf);
 }
 
 TEST(Schema, ARequiredOptionIsAskedFor) {

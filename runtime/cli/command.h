@@ -62,6 +62,7 @@ struct CommonOptions {
   std::string pipeline;                  // positional, required
   std::vector<std::string> overrides;    // --set path=value, repeatable
   std::vector<std::string> plugin_dirs;  // --plugin-dir DIR, repeatable
+  std::string threads;                   // --threads N
   bool json = false;                     // --json
   bool quiet = false;                    // --quiet: no progress
 

@@ -1,11 +1,16 @@
 #include "runtime/cli/pipeline.h"
 
+#include <ATen/Parallel.h>
+
 #include <charconv>
 
 #include "runtime/base/errors.h"
+#include "runtime/exec/cores.h"
 
 namespace espalier::cli {
 namespace {
+
+constexpr std::int64_t kMostCount = 1'000'000;  // of threads and shards
 
 class EmptyIndex final : public cache::Index {
  public:
@@ -26,10 +31,19 @@ std::unique_ptr<cache::Store> open_cache(const std::filesystem::path& path, bool
 }  // namespace
 
 Pipeline load_pipeline(const CommonOptions& options) {
+  const auto threads = run_options(options, "").threads;
+  at::set_num_threads(static_cast<int>(threads > 0 ? threads : exec::usable_cores()));  // opening a domain may compute
   const auto document = config::Document::parse_file(options.pipeline, options.overrides);
   auto catalog = plugin::load_catalog(options.plugin_folders());
   auto spec = config::resolve(document, catalog);
   return {std::move(catalog), std::move(spec)};
+}
+
+exec::RunOptions run_options(const CommonOptions& options, const std::string& workers) {
+  exec::RunOptions run;
+  if (!options.threads.empty()) run.threads = parse_count(options.threads, "threads");
+  if (!workers.empty()) run.workers = parse_count(workers, "workers");
+  return run;
 }
 
 std::unique_ptr<cache::Store> open_store(const config::PipelineSpec& spec) { return open_cache(spec.cache_path, /*read_only=*/false); }
@@ -42,8 +56,8 @@ std::unique_ptr<cache::Index> open_index(const config::PipelineSpec& spec) {
 std::int64_t parse_count(const std::string& text, const std::string& option) {
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number < 1) {
-    throw ConfigError("--" + option + ": found '" + text + "', a whole number from 1 is wanted");
+  if (error != std::errc() || end != text.data() + text.size() || number < 1 || number > kMostCount) {
+    throw ConfigError("--" + option + ": found '" + text + "', a whole number from 1 to " + std::to_string(kMostCount) + " is wanted");
   }
   return number;
 }

@@ -5,6 +5,7 @@
 #include "runtime/cache/store.h"
 #include "runtime/cli/command.h"
 #include "runtime/config/resolve.h"
+#include "runtime/exec/run.h"
 #include "runtime/plugin/catalog.h"
 
 namespace espalier::cli {
@@ -14,7 +15,10 @@ struct Pipeline {
   plugin::Catalog catalog;
   config::PipelineSpec spec;
 };
-Pipeline load_pipeline(const CommonOptions& options);
+Pipeline load_pipeline(const CommonOptions& options);  // also sets how many threads LibTorch uses
+
+// --threads, and --workers as it was given ("": not).
+exec::RunOptions run_options(const CommonOptions& options, const std::string& workers);
 
 // The pipeline's cache. For commands that only look: a cache that is not there yet is an empty one.
 std::unique_ptr<cache::Store> open_store(const config::PipelineSpec& spec);

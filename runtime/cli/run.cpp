@@ -56,11 +56,10 @@ int run(const Args& args) {
   std::string workers;
   Arguments arguments("run <pipeline.toml>", "Runs a pipeline; what the cache holds is reused. Run again, it goes on where it stopped.");
   add_pipeline_options(arguments, common);
-  arguments.text("workers", workers, "threads of sampling and scoring (default: one a core)");
+  arguments.text("workers", workers, "N: threads of sampling and scoring (default: --threads)");
   if (!arguments.parse(args)) return 0;
 
-  exec::RunOptions options;
-  if (!workers.empty()) options.workers = parse_count(workers, "workers");
+  const auto options = run_options(common, workers);
   const SignalStop stop;
   const auto progress = common.progress();
   const auto pipeline = load_pipeline(common);

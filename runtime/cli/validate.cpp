@@ -1,9 +1,7 @@
 #include <fmt/format.h>
 
 #include "runtime/base/value.h"
-#include "runtime/cli/command.h"
-#include "runtime/config/resolve.h"
-#include "runtime/plugin/catalog.h"
+#include "runtime/cli/pipeline.h"
 #include "runtime/sdk/notes.h"
 
 namespace espalier::cli {
@@ -15,9 +13,7 @@ int validate(const Args& args) {
   add_pipeline_options(arguments, common);
   if (!arguments.parse(args)) return 0;
 
-  const auto document = config::Document::parse_file(common.pipeline, common.overrides);
-  const auto catalog = plugin::load_catalog(common.plugin_folders());
-  const auto spec = config::resolve(document, catalog);
+  const auto [catalog, spec] = load_pipeline(common);
   if (!common.json) {
     print(fmt::format("{}: ok: '{}', {}, {} stage{}\n", common.pipeline, spec.name, spec.domain_type, spec.stages.size(),
                       spec.stages.size() == 1 ? "" : "s"));

@@ -25,12 +25,11 @@ int work(const Args& args) {
   Arguments arguments("work <pipeline.toml>", "Computes a shard's blocks of sampling and scoring, for any launcher to share the work.");
   add_pipeline_options(arguments, common);
   arguments.text("shard", shard, "i/n: every n-th block, from the i-th (default 1/1)");
-  arguments.text("workers", workers, "threads (default: one a core)");
+  arguments.text("workers", workers, "N: threads of sampling and scoring (default: --threads)");
   if (!arguments.parse(args)) return 0;
 
-  exec::RunOptions options;
+  auto options = run_options(common, workers);
   if (!shard.empty()) options.shard = parse_shard(shard);
-  if (!workers.empty()) options.workers = parse_count(workers, "workers");
   const SignalStop stop;
   const auto progress = common.progress();
   const auto pipeline = load_pipeline(common);

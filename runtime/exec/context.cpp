@@ -7,15 +7,18 @@
 #include <thread>
 
 #include "runtime/base/errors.h"
-#include "runtime/exec/device.h"
+#include "runtime/base/floating_point.h"
+#include "runtime/exec/cores.h"
 
 namespace espalier::exec {
+
+int Context::threads() const { return options.threads > 0 ? static_cast<int>(options.threads) : usable_cores(); }
 
 int Context::workers() const {
   if (options.workers > 0) return static_cast<int>(options.workers);
   // One GPU is fed by one worker; on the CPU a worker is one thread, so that bits do not depend on the number of cores.
   if (device.is_cuda()) return 1;
-  return usable_cores();
+  return threads();
 }
 
 std::filesystem::path Context::model_folder(const std::string& tag) {
@@ -51,6 +54,11 @@ void throw_set_aside(const std::vector<cache::Damage>& damage, const std::string
   throw SetAside(message);
 }
 
+void default_floating_point_of_all_threads() {
+  set_default_floating_point();
+  at::parallel_for(0, at::get_num_threads(), 1, [](std::int64_t, std::int64_t) { set_default_floating_point(); });
+}
+
 void for_each_parallel(std::size_t count, int workers, const std::function<void(std::size_t)>& work) {
   std::atomic<std::size_t> next{0};
   std::atomic<bool> failed{false};
@@ -59,6 +67,7 @@ void for_each_parallel(std::size_t count, int workers, const std::function<void(
   const auto loop = [&] {
     at::set_num_threads(1);
     for (std::size_t i = next++; i < count && !failed; i = next++) {
+      set_default_floating_point();  // what the last one left, or its library when it was loaded, changes no number of this one
       try {
         work(i);
       } catch (...) {

@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <stdexcept>
 #include <string>
 
+#include "runtime/base/errors.h"
 #include "runtime/exec/run.h"
 #include "runtime/plan/plan.h"
 
@@ -22,7 +22,8 @@ struct Context {
   at::Device device;
   plan::Results results{};  // of the stages done so far
 
-  int workers() const;
+  int threads() const;  // of training and of metrics
+  int workers() const;  // of sampling and scoring
   // The model a tag stands for, loaded on the device; kept for the next stage that names it.
   std::shared_ptr<const Model> model(const std::string& tag);
   std::filesystem::path model_folder(const std::string& tag);
@@ -35,12 +36,16 @@ struct Context {
 Hex model_identity(const ModelInfo& info);
 
 // Damaged entries were set aside: the plan must be made again.
-struct SetAside : std::runtime_error {
-  using std::runtime_error::runtime_error;
+struct SetAside : CacheError {
+  using CacheError::CacheError;
 };
 [[noreturn]] void throw_set_aside(const std::vector<cache::Damage>& damage, const std::string& what);
 
-// Calls work(i) for i = 0..count-1 on `workers` threads of one intra-op thread each. The first exception stops the others and is rethrown.
+// As set_default_floating_point(), of this thread and of those that LibTorch's parallel loops of this one run on.
+void default_floating_point_of_all_threads();
+
+// Calls work(i) for i = 0..count-1 on `workers` threads of one intra-op thread each, each call in C's default
+// floating-point environment. The first exception stops the others and is rethrown.
 void for_each_parallel(std::size_t count, int workers, const std::function<void(std::size_t)>& work);
 
 double seconds_since(std::chrono::steady_clock::time_point start);

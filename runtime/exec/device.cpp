@@ -2,9 +2,7 @@
 
 #include <ATen/Context.h>
 #include <dlfcn.h>
-#include <sched.h>
 
-#include <algorithm>
 #include <fstream>
 #include <string>
 
@@ -45,13 +43,6 @@ at::Device open_device(const std::string& name) {
 }
 
 bool cuda_available() { return load_cuda().empty(); }
-
-int usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return std::max(1, CPU_COUNT(&set));
-}
 
 Value numerics_class(at::Device device, int threads) {
   return Value::Map{{"cpu", cpu_model()}, {"libtorch", ESPALIER_TORCH_VERSION}, {"device", device.str()}, {"threads", threads}};

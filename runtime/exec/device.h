@@ -15,9 +15,6 @@ at::Device open_device(const std::string& name);
 // True when a CUDA device can be used here; loads the libraries. Never throws.
 bool cuda_available();
 
-// Cores this process may use (its affinity: a Slurm allocation or taskset narrows it), at least 1.
-int usable_cores();
-
 // What numbers may depend on besides keys: CPU, LibTorch, device, threads a worker.
 Value numerics_class(at::Device device, int threads);
 

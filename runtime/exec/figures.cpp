@@ -9,7 +9,6 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/exec/context.h"
-#include "runtime/exec/device.h"
 #include "runtime/exec/journal.h"
 #include "runtime/model/flops.h"
 
@@ -139,7 +138,7 @@ std::shared_ptr<const SampleSet> sample_set(Context& context, const std::string&
 }
 
 void compute_figures(Context& context, const plan::StagePlan& plan) {
-  at::set_num_threads(usable_cores());
+  at::set_num_threads(context.threads());
   const auto findings = dynamic_cast<const Metric&>(*plan.stage->plugin).measure(metric_input(context, *plan.stage));
   Value::List figures, plots;
   for (const auto& figure : findings.figures) {

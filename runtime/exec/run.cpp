@@ -140,10 +140,14 @@ Value provenance(const Context& context, Value libraries) {
   for (auto& note : notes_of(*context.spec.domain)) notes.emplace_back(std::move(note));
   char host[256] = {};
   gethostname(host, sizeof host - 1);
-  return Value::Map{{"version", ESPALIER_VERSION},        {"numerics_class", numerics_class(context.device, 1)},  // of sampling and scoring
-                    {"training_threads", usable_cores()}, {"workers", context.workers()},
-                    {"host", std::string(host)},          {"cache", context.store.root().string()},
-                    {"plugins", std::move(libraries)},    {"domain_notes", std::move(notes)}};
+  return Value::Map{{"version", ESPALIER_VERSION},
+                    {"numerics_class", numerics_class(context.device, 1)},  // of sampling and scoring
+                    {"training_threads", context.threads()},
+                    {"workers", context.workers()},
+                    {"host", std::string(host)},
+                    {"cache", context.store.root().string()},
+                    {"plugins", std::move(libraries)},
+                    {"domain_notes", std::move(notes)}};
 }
 
 // A shard's part of a stage; returns the blocks computed.

@@ -18,7 +18,8 @@ struct Shard {
 };
 
 struct RunOptions {
-  std::int64_t workers = 0;  // threads of sampling and scoring; 0: one a core
+  std::int64_t threads = 0;  // of training and of metrics; 0: as many as the cores this process may use
+  std::int64_t workers = 0;  // threads of sampling and scoring; 0: `threads`
   Shard shard;
 };
 

@@ -86,7 +86,7 @@ void compute_model(Context& context, const plan::StagePlan& plan) {
   const auto& trainer = dynamic_cast<const Trainer&>(*plan.stage->plugin);
   const auto model = context.model(plan.stage->input("model")->tags.front());
   const auto selection = selection_data(context, *plan.stage);
-  at::set_num_threads(usable_cores());
+  at::set_num_threads(context.threads());
   TrainingJournal journal(context.store.checkpoint_folder(plan.key), context.progress);
   context.progress.say("stage '" + plan.stage->tag + "': training");
   TrainerInput input{*context.spec.domain, *model,      selection.get(), context.spec.seed, context.device, journal, journal,
@@ -103,7 +103,7 @@ void compute_model(Context& context, const plan::StagePlan& plan) {
   write_durable(folder / "espalier.json", to_json(trained.info.to_value(), 1) + "\n");
   const Value info = Value::Map{{"model", trained.info.to_value()},
                                 {"curves", curves_value(journal.curves())},
-                                {"numerics_class", numerics_class(context.device, usable_cores())}};
+                                {"numerics_class", numerics_class(context.device, context.threads())}};
   context.store.publish_result("model", plan.key, plan.request, info, folder);
   context.store.remove_checkpoints(plan.key);
 }

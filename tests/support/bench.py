@@ -11,6 +11,7 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextModel
 
+import bench_contention
 import bench_elements
 from bench_program import ROOT, alternate, cores, folder_after, run
 
@@ -232,7 +233,7 @@ def measure(what, compiled):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["sampler", "trainer", "inversion", *bench_elements.KINDS, "scoring"])
+    parser.add_argument("what", choices=["sampler", "trainer", "inversion", *bench_elements.KINDS, "scoring", "contention"])
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -240,6 +241,8 @@ def main():
         results = [bench_elements.measure(arguments.what, arguments.compile)]
     elif arguments.what == "scoring":
         results = [bench_elements.measure_scoring()]
+    elif arguments.what == "contention":
+        results = [bench_contention.measure(TRAINER.format(count=60))]
     else:
         results = [measure(arguments.what, compiled) for compiled in ([False, True] if arguments.compile else [False])]
     for result in results:

@@ -18,14 +18,21 @@ def cores():
     return len(os.sched_getaffinity(0))
 
 
-def run(pipeline, folder):
-    """Seconds of one run of the pipeline's text with its cache in `folder`/cache."""
+def start(pipeline, folder, environment=None):
+    """Starts a run of the pipeline's text with its cache in `folder`/cache."""
     file = pathlib.Path(folder) / "bench.toml"
     file.write_text(pipeline)
-    start = time.perf_counter()
-    subprocess.run([PROGRAM, "run", str(file), "--quiet", "--set", f"cache.path={folder}/cache"], cwd=folder, check=True,
-                   stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
+    return subprocess.Popen([PROGRAM, "run", str(file), "--quiet", "--set", f"cache.path={folder}/cache"], cwd=folder, env=environment,
+                            stdout=subprocess.DEVNULL)
+
+
+def run(pipeline, folder, environment=None):
+    """Seconds of one run of the pipeline's text with its cache in `folder`/cache."""
+    begun = time.perf_counter()
+    process = start(pipeline, folder, environment)
+    if process.wait() != 0:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    return time.perf_counter() - begun
 
 
 def stages(folder):

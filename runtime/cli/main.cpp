@@ -6,9 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "runtime/base/errors.h"
+#include "runtime/base/failure.h"
+#include "runtime/base/floating_point.h"
 #include "runtime/base/suggest.h"
 #include "runtime/cli/command.h"
+#include "runtime/cli/last_words.h"
 #include "runtime/sdk/stamp.h"
 
 namespace {
@@ -52,6 +54,8 @@ int fail(ExitCode code, const char* message) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const cli::LastWords last_words;
+  espalier::set_default_floating_point();
   std::signal(SIGPIPE, SIG_IGN);  // a closed stdout is print()'s to notice; a run whose reader left still finishes its work
   std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is a failed write, with its message and exit code, not a death
   try {
@@ -61,7 +65,7 @@ int main(int argc, char** argv) {
     return static_cast<int>(stopped.code());
   } catch (const espalier::Error& error) {
     return fail(error.code(), error.what());
-  } catch (const std::exception& error) {
-    return fail(ExitCode::stage_failed, error.what());
+  } catch (...) {
+    return fail(ExitCode::stage_failed, espalier::failure_text(std::current_exception()).c_str());
   }
 }

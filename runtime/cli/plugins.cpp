@@ -44,7 +44,7 @@ Value inputs_of(const PluginEntry& entry) {
   Value::List inputs;
   const KindInfo* kind = find_kind(entry.kind);
   if (kind == nullptr) return inputs;
-  for (const Port& port : ports_of(*kind, *entry.make())) {
+  for (const Port& port : ports_of(*kind, *plugin::make(entry))) {
     inputs.push_back(Value::Map{{"name", port.name}, {"takes", result_name(port.takes)}, {"required", port.required}, {"many", port.many}});
   }
   return inputs;
@@ -74,7 +74,7 @@ std::string as_text(const PluginEntry& entry) {
   std::string text = fmt::format("{}\n{}\n\n", type_of(entry), entry.doc);
   if (!entry.takes.empty()) text += fmt::format("takes    {}\n", entry.takes);
   if (const KindInfo* kind = find_kind(entry.kind)) {
-    for (const Port& port : ports_of(*kind, *entry.make())) text += fmt::format("input    {}\n", input_text(port));
+    for (const Port& port : ports_of(*kind, *plugin::make(entry))) text += fmt::format("input    {}\n", input_text(port));
     text += fmt::format("gives    {}\n", result_name(kind->gives));
   }
   text += fmt::format("numerics version {}\nlibrary  {}\n", entry.numerics_version, entry.library);
@@ -97,7 +97,7 @@ std::string as_markdown(const PluginEntry& entry) {
   if (!entry.takes.empty()) text += fmt::format("Takes `{}`. ", entry.takes);
   if (const KindInfo* kind = find_kind(entry.kind)) {
     text += fmt::format("Gives {}.\n\n| input | takes | required |\n|---|---|---|\n", result_name(kind->gives));
-    for (const Port& port : ports_of(*kind, *entry.make())) {
+    for (const Port& port : ports_of(*kind, *plugin::make(entry))) {
       text += fmt::format("| `{}` | {}{} | {} |\n", port.name, result_name(port.takes), port.many ? ", one or more" : "",
                           port.required ? "yes" : "no");
     }
@@ -117,6 +117,7 @@ std::string as_markdown(const PluginEntry& entry) {
 const PluginEntry& find_entry(const plugin::Catalog& catalog, const std::string& type) {
   const auto& entries = catalog.entries();
   const auto found = std::find_if(entries.begin(), entries.end(), [&](const PluginEntry& entry) { return type_of(entry) == type; });
+  if (found == entries.end()) catalog.expect_not_refused(type);
   if (found == entries.end()) throw ConfigError(fmt::format("no plugin '{}'{}", type, did_you_mean(type, catalog.types())));
   return *found;
 }
@@ -133,6 +134,10 @@ int list(const plugin::Catalog& catalog, bool json) {
                                    {"library", entry.library}});
     text += fmt::format("{:<28} {}\n", type, entry.doc);
   }
+  for (const plugin::Refusal& refusal : catalog.refusals()) {
+    described.push_back(Value::Map{{"type", refusal.type}, {"library", refusal.library}, {"refused", refusal.reason}});
+    text += fmt::format("{:<28} {}\n", "refused", refusal.reason);
+  }
   print(json ? to_json(described, 2) + "\n" : text);
   return 0;
 }
@@ -144,7 +149,8 @@ int plugins(const Args& args) {
   std::string action;
   std::string type;
   bool markdown = false;
-  Arguments arguments("plugins list | plugins info <kind.name> [options]", "Lists the plugins, or tells one's inputs and options.");
+  Arguments arguments("plugins list | plugins info <kind.name> [options]",
+                      "Lists the plugins, and what was refused and why; or one's inputs and options.");
   arguments.positional("list or info", action);
   arguments.positional("kind.name", type, false);
   add_plugin_options(arguments, common);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/failure.h"
 #include "runtime/base/suggest.h"
 #include "runtime/config/checks.h"
 
@@ -134,6 +135,11 @@ bool is_ready(const Draft& draft, const std::vector<Draft>& drafts, const std::s
   return true;
 }
 
+std::vector<Port> ports_of_draft(const Draft& draft) {
+  if (draft.spec.plugin == nullptr) return draft.spec.kind->ports;
+  return named<PluginError>(draft.spec.type + ": its ports cannot be read", [&] { return ports_of(*draft.spec.kind, *draft.spec.plugin); });
+}
+
 }  // namespace
 
 void read_inputs(std::vector<Draft>& drafts, const Folders& folders, Problems& problems) {
@@ -147,7 +153,7 @@ void read_inputs(std::vector<Draft>& drafts, const Folders& folders, Problems& p
     }
     const Node* inputs = field == nullptr ? nullptr : &field->value;
     std::vector<std::string> names;
-    for (const Port& port : draft.spec.plugin ? ports_of(*draft.spec.kind, *draft.spec.plugin) : draft.spec.kind->ports) {
+    for (const Port& port : ports_of_draft(draft)) {
       names.push_back(port.name);
       read_port(drafts, folders, draft, port, inputs, problems);
     }

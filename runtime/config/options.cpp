@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/failure.h"
 #include "runtime/base/suggest.h"
 #include "runtime/config/checks.h"
 
@@ -24,10 +25,19 @@ void read_options(Schema& schema, const Node* defaults, const Node* own, const S
 
 void check_plugin(const Plugin& plugin, const SourceSpan& where, const std::string& subject, Problems& problems) {
   try {
-    plugin.check();
+    named<PluginError>(subject + "its check failed", [&] { plugin.check(); });
   } catch (const Error& error) {
-    if (error.code() == ExitCode::stopped) throw;
+    if (error.code() == ExitCode::stopped || error.code() == ExitCode::plugin) throw;
     problems.add(where, subject + error.what());
+  }
+}
+
+void declare_own_options(Plugin& plugin, const std::string& type, Schema& schema) {
+  const std::string who = type + ": its options cannot be read";
+  try {
+    named<PluginError>(who, [&] { plugin.options(schema); });
+  } catch (const InternalError& error) {
+    throw PluginError(who + ": " + error.what());
   }
 }
 
@@ -36,28 +46,24 @@ void declare_options(StageSpec& stage, Schema& schema) {
   if (stage.kind->kind == "noise_corrector") inversion_options(stage.sampler, stage.max_unconverged_fraction, schema);
   if (stage.kind->kind == "reward") stage.reward.options(schema);
   Schema own;
-  try {
-    stage.plugin->options(own);
-  } catch (const InternalError& error) {
-    throw PluginError(fmt::format("{}: its options cannot be read: {}", stage.type, error.what()));
-  }
+  declare_own_options(*stage.plugin, stage.type, own);
   const std::vector<OptionInfo> engine = schema.infos();
   for (const OptionInfo& info : own.infos()) {
     const bool taken = std::any_of(engine.begin(), engine.end(), [&](const OptionInfo& other) { return other.name == info.name; });
     if (taken)
       throw PluginError(fmt::format("{} declares the option '{}', which every {} has; rename it", stage.type, info.name, stage.kind->kind));
   }
-  stage.plugin->options(schema);
+  declare_own_options(*stage.plugin, stage.type, schema);
 }
 
 std::vector<OptionInfo> describe_options(const PluginEntry& entry) {
   StageSpec stage;
   stage.type = entry.kind + "." + entry.name;
   stage.kind = find_kind(entry.kind);
-  stage.plugin = entry.make();
+  stage.plugin = plugin::make(entry);
   Schema schema;
   if (stage.kind == nullptr) {
-    stage.plugin->options(schema);  // a domain
+    declare_own_options(*stage.plugin, stage.type, schema);  // a domain
   } else {
     declare_options(stage, schema);
   }
@@ -82,6 +88,7 @@ std::map<std::string, const Node*> check_defaults(const Node& root, const plugin
     } else if (field.key == "domain" || type.kind == "domain") {
       problems.add(field.where, "defaults are for stages; the domain's options stand in [domain.options]");
     } else if (kind == nullptr || entry == nullptr) {
+      catalog.expect_not_refused(field.key);
       problems.add(field.where, fmt::format("defaults: unknown type '{}'{}", field.key, did_you_mean(field.key, catalog.types())));
     } else if (!field.value.is_table()) {
       problems.add(field.where, fmt::format("defaults of '{}' are a table of options; found {}", field.key, field.value.found()));
@@ -89,7 +96,7 @@ std::map<std::string, const Node*> check_defaults(const Node& root, const plugin
       StageSpec stage;
       stage.type = field.key;
       stage.kind = kind;
-      stage.plugin = entry->make();
+      stage.plugin = plugin::make(*entry);
       Schema schema;
       declare_options(stage, schema);
       for (const OptionProblem& problem : schema.read(field.value.to_value())) {

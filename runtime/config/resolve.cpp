@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/failure.h"
+#include "runtime/base/floating_point.h"
 #include "runtime/base/suggest.h"
 #include "runtime/config/checks.h"
 #include "runtime/config/document.h"
@@ -72,6 +74,7 @@ void read_domain(const Node& root, const plugin::Catalog& catalog, PipelineSpec&
   const TypeName name(*type);
   const PluginEntry* entry = name.kind == "domain" ? catalog.find("domain", name.name) : nullptr;
   if (entry == nullptr) {
+    if (name.kind == "domain") catalog.expect_not_refused(*type);
     std::vector<std::string> known;
     for (const std::string& other : catalog.types()) {
       if (TypeName(other).kind == "domain") known.push_back(other);
@@ -82,10 +85,10 @@ void read_domain(const Node& root, const plugin::Catalog& catalog, PipelineSpec&
   }
   spec.domain_type = *type;
   spec.domain_numerics_version = entry->numerics_version;
-  spec.domain = std::dynamic_pointer_cast<Domain>(std::shared_ptr<Plugin>(entry->make()));
+  spec.domain = std::dynamic_pointer_cast<Domain>(plugin::make(*entry));
   if (spec.domain == nullptr) throw PluginError(fmt::format("{}: {} is registered as a domain but is none", entry->library, *type));
   Schema schema;
-  spec.domain->options(schema);
+  declare_own_options(*spec.domain, *type, schema);
   const auto before = problems.count();
   read_options(schema, nullptr, options, domain->where, fmt::format("[domain]: {}", *type), problems);
   if (problems.count() == before) check_plugin(*spec.domain, domain->where, "[domain]: ", problems);
@@ -107,13 +110,23 @@ void read_models(const Node& root, PipelineSpec& spec, Problems& problems) {
 }
 
 void open_domain_of(const Node& root, PipelineSpec& spec, Problems& problems) {
+  const Doing doing("[domain]: " + spec.domain_type);
+  const auto refuse = [&](const std::string& reason) {
+    problems.add(root.find("domain")->value.where, fmt::format("[domain]: {} cannot be opened: {}", spec.domain_type, reason));
+    problems.raise();
+  };
   try {
     spec.domain->open(DomainContext{spec.seed});
+  } catch (const Stopped&) {
+    throw;
   } catch (const Error& error) {
-    if (error.code() == ExitCode::stopped) throw;
-    problems.add(root.find("domain")->value.where, fmt::format("[domain]: {} cannot be opened: {}", spec.domain_type, error.what()));
-    problems.raise();
+    refuse(error.what());
+  } catch (...) {
+    const auto failure = std::current_exception();
+    if (is_out_of_memory(failure)) refuse(failure_text(failure) + largest_of(spec.domain_options));
+    throw PluginError(fmt::format("[domain]: {} cannot be opened: {}", spec.domain_type, failure_text(failure)));
   }
+  set_default_floating_point();
 }
 
 }  // namespace
@@ -141,7 +154,7 @@ PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, b
   problems.raise();
   if (open_domain) {
     open_domain_of(root, spec, problems);
-    check_against_domain(drafts, *spec.domain, spec.domain_type, catalog, problems);
+    named<PluginError>(spec.domain_type, [&] { check_against_domain(drafts, *spec.domain, spec.domain_type, catalog, problems); });
     problems.raise();
   }
   return spec;

@@ -68,6 +68,7 @@ const PluginEntry* read_type(Draft& draft, const plugin::Catalog& catalog, Probl
   }
   const PluginEntry* entry = catalog.find(name.kind, name.name);
   if (entry == nullptr) {
+    catalog.expect_not_refused(*type);
     const std::vector<std::string> types = stage_types(catalog, name.kind);
     problems.add(where, fmt::format("{}: no plugin '{}'{}", draft.subject, *type,
                                     types.empty() ? "; no " + name.kind + " is loaded" : did_you_mean(*type, types)));
@@ -100,7 +101,7 @@ void read_stage_options(Draft& draft, const PluginEntry& entry, const Node* defa
   }
   StageSpec& spec = draft.spec;
   spec.numerics_version = entry.numerics_version;
-  spec.plugin = entry.make();
+  spec.plugin = plugin::make(entry);
   Schema schema;  // bound to members of `spec`, which stays where it is until the values are taken
   declare_options(spec, schema);
   const auto before = problems.count();  // relations among values are judged where each value is right

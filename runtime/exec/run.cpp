@@ -9,6 +9,7 @@
 
 #include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
+#include "runtime/base/failure.h"
 #include "runtime/exec/context.h"
 #include "runtime/exec/device.h"
 #include "runtime/exec/gallery.h"
@@ -47,17 +48,25 @@ Work compute(Context& context, const plan::StagePlan& plan) {
   throw InternalError("an unknown kind of stage");
 }
 
-// Errors of a stage's work say which stage it is; a pipeline may have several of a type. A stop and the cache's own are of no stage.
-Work compute_told(Context& context, const plan::StagePlan& plan) {
+// Errors of a stage's work say which stage it is; a pipeline may have several of a type. A stop and the cache's own (SetAside too) are of
+// no stage.
+template <class Part>
+auto told(const config::StageSpec& stage, const Part& part) {
+  const Doing doing("stage '" + stage.tag + "' (" + stage.type + ")");
+  default_floating_point_of_all_threads();
   try {
-    return compute(context, plan);
+    return part();
   } catch (const Stopped&) {
     throw;
   } catch (const CacheError&) {
     throw;
-  } catch (const Error& error) {
-    throw plan::told_of(*plan.stage, error);
+  } catch (...) {
+    throw plan::told_of(stage, std::current_exception());
   }
+}
+
+Work compute_told(Context& context, const plan::StagePlan& plan) {
+  return told(*plan.stage, [&] { return compute(context, plan); });
 }
 
 // NaN and infinite rewards are never selected; too many of them mean that the reward is broken.
@@ -103,8 +112,10 @@ StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chr
     if (plan.action == plan::Action::run) throw SetAside("stage '" + stage.tag + "' (" + plan.because + ")");
   }
   context.results.insert_or_assign(stage.tag, *plan.result);
-  if (stage.kind->gives == ResultKind::scores) check_scores(context, stage);
-  if (stage.kind->kind == "noise_corrector") record.set_aside = check_inversion(context, stage);
+  told(stage, [&] {
+    if (stage.kind->gives == ResultKind::scores) check_scores(context, stage);
+    if (stage.kind->kind == "noise_corrector") record.set_aside = check_inversion(context, stage);
+  });
   record.seconds = seconds_since(start);
   return record;
 }
@@ -201,7 +212,7 @@ Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cac
     for (const auto& stage : spec.stages) keep_account(accounts, run_stage(context, stage, begun));
     record = {};
     record.stages = accounts;
-    describe_results(context, record);
+    named<StageError>("the report's samples and curves", [&] { describe_results(context, record); });
   });
   record.started = started;
   record.name = spec.name;
@@ -234,7 +245,8 @@ std::map<std::string, double> probe(const config::PipelineSpec& spec, cache::Sto
     for (const auto& stage : spec.stages) {
       const auto plan = plan_here(context, stage);
       if (stage.kind->kind == "sampler" && plan.pending.empty() && plan.action == plan::Action::run) {
-        seconds[stage.tag] = time_evaluation(context, plan) * static_cast<double>(plan.network_evaluations);
+        const auto evaluation = told(stage, [&] { return time_evaluation(context, plan); });
+        seconds[stage.tag] = evaluation * static_cast<double>(plan.network_evaluations);
       }
       if (plan.result) context.results.insert_or_assign(stage.tag, *plan.result);
     }

@@ -50,8 +50,8 @@ void check_views(const config::PipelineSpec& spec, const config::StageSpec& stag
   }
   try {
     ask(spec, stage, foreseen);
-  } catch (const Error& error) {
-    throw told_of(stage, error);
+  } catch (...) {
+    throw told_of(stage, std::current_exception());
   }
 }
 

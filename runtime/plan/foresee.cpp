@@ -14,8 +14,8 @@ std::optional<ModelInfo> foresee_model(const config::PipelineSpec& spec, const c
   try {
     return dynamic_cast<const Trainer&>(*stage.plugin)
         .trained_info(result_of("model")->model, selection ? &selection->grid : nullptr, for_what);
-  } catch (const Error& error) {
-    throw told_of(stage, error);
+  } catch (...) {
+    throw told_of(stage, std::current_exception());
   }
 }
 

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/failure.h"
 #include "runtime/plan/check_views.h"
 #include "runtime/plan/estimate.h"
 #include "runtime/plan/foresee.h"
@@ -207,6 +208,7 @@ StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& 
     for (std::size_t i = 0; i < plan.pending.size(); ++i) plan.because += (i ? ", " : "") + plan.pending[i];
     return plan;
   }
+  const Doing doing("stage '" + stage.tag + "' (" + stage.type + ")");
   try {
     switch (stage.kind->gives) {
       case ResultKind::trajectories:
@@ -218,16 +220,26 @@ StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& 
       default:
         plan_entry(spec, results, index, plan);
     }
-  } catch (const Error& error) {
-    throw told_of(stage, error);
+  } catch (...) {
+    throw told_of(stage, std::current_exception());
   }
   return plan;
 }
 
-Error told_of(const config::StageSpec& stage, const Error& error) {
-  const std::string message = error.what(), who = "stage '" + stage.tag + "'";
-  if (message.find(who) != std::string::npos) return error;
-  return {error.code(), stage.where.to_string() + ": " + who + ": " + message};
+Error told_of(const config::StageSpec& stage, const std::exception_ptr& failure) {
+  const std::string who = "stage '" + stage.tag + "'", where = stage.where.to_string() + ": " + who;
+  try {
+    std::rethrow_exception(failure);
+  } catch (const Error& error) {
+    const std::string message = error.what();
+    return message.find(who) != std::string::npos ? error : Error(error.code(), where + ": " + message);
+  } catch (...) {
+    auto message = where + " (" + stage.type + "): " + failure_text(failure);
+    if (!is_out_of_memory(failure)) return StageError(message);
+    auto options = stage.keyed.as_map();
+    options.insert(stage.view.as_map().begin(), stage.view.as_map().end());
+    return StageError(message + largest_of(options));
+  }
 }
 
 std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index& index) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <optional>
 #include <set>
 #include <string>
@@ -41,8 +42,9 @@ struct StagePlan {
 // Plans one stage whose inputs' results are in `results`; a missing one makes it pending. Pure: asks only the index.
 StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results, const cache::Index& index);
 
-// The same error, with file, line and the stage's tag before its message where it does not name the stage.
-Error told_of(const config::StageSpec& stage, const Error& error);
+// What a stage's work threw as an error, with file, line and the stage's tag before its message where it does not name the stage. What is
+// no Error of ours becomes a StageError that names the plugin too.
+Error told_of(const config::StageSpec& stage, const std::exception_ptr& failure);
 
 // The whole pipeline, in the order of the stages. Stages that wait for results are planned in part, and checked as far as what those
 // results will be is known (foresee.h). Throws ConfigError, naming the stage.

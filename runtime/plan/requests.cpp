@@ -1,6 +1,6 @@
 #include "runtime/plan/requests.h"
 
-#include "runtime/base/errors.h"
+#include "runtime/base/failure.h"
 
 namespace espalier::plan {
 namespace {
@@ -34,7 +34,8 @@ Result folder_result(const config::PipelineSpec& spec, const std::string& tag) {
   }
   Result result;
   result.kind = ResultKind::model;
-  result.model = spec.domain->model_info(folder);
+  result.model = named<PluginError>(spec.domain_type + ": the model folder '" + folder.string() + "'",
+                                    [&] { return spec.domain->model_info(folder); });
   result.digest = result.model.digest;
   return result;
 }

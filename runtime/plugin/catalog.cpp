@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/failure.h"
+#include "runtime/base/suggest.h"
 #include "runtime/sdk/kinds.h"
 
 namespace espalier::plugin {
 namespace {
+
+std::string type_of(const PluginEntry& entry) { return entry.kind + "." + entry.name; }
 
 bool is_identifier(const std::string& name) {
   constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyz0123456789_";
@@ -30,18 +33,42 @@ void check(const PluginEntry& entry) {
 }  // namespace
 
 void Catalog::add(const std::vector<PluginEntry>& entries) {
-  std::vector<PluginEntry> merged = entries_;
+  for (const PluginEntry& entry : entries) check(entry);
   for (const PluginEntry& entry : entries) {
-    check(entry);
-    const auto other = std::find_if(merged.begin(), merged.end(),
-                                    [&](const PluginEntry& known) { return known.kind == entry.kind && known.name == entry.name; });
-    if (other != merged.end()) {
-      throw PluginError(fmt::format("{}.{} is registered twice: by {} and by {}; remove one of the two", entry.kind, entry.name,
-                                    other->library, entry.library));
+    const std::string type = type_of(entry);
+    const auto other = std::find_if(entries_.begin(), entries_.end(), [&](const PluginEntry& known) { return type_of(known) == type; });
+    const auto before = std::find_if(refusals_.begin(), refusals_.end(), [&](const Refusal& refusal) { return refusal.type == type; });
+    if (other == entries_.end() && before == refusals_.end()) {
+      entries_.push_back(entry);
+      continue;
     }
-    merged.push_back(entry);
+    const std::string first = other == entries_.end() ? before->library : other->library;
+    refuse(
+        {entry.library, type, fmt::format("{} is registered twice: by {} and by {}; remove one of the two", type, first, entry.library)});
+    if (other != entries_.end()) entries_.erase(other);
   }
-  entries_ = std::move(merged);
+}
+
+void Catalog::expect_not_refused(const std::string& type) const {
+  std::string reasons, all;
+  for (const Refusal& refusal : refusals_) {
+    all += "\n" + refusal.reason;
+    const bool called_so = refusal.type.empty() && std::filesystem::path(refusal.library).stem() == type;
+    if (refusal.type == type || called_so) reasons += "\n" + refusal.reason;
+  }
+  if (!reasons.empty()) throw PluginError(fmt::format("{} cannot be used:{}", type, reasons));
+  if (all.empty() || !nearest_name(type, types()).empty()) return;
+  throw PluginError(fmt::format("no plugin '{}' is loaded; it may be one of these, which were refused:{}", type, all));
+}
+
+std::shared_ptr<Plugin> make(const PluginEntry& entry) {
+  const std::string who = fmt::format("{} ({})", type_of(entry), entry.library);
+  auto made = named<PluginError>(who + ": its constructor failed", [&] { return entry.make(); });
+  if (made == nullptr) throw PluginError(who + ": its constructor gives nothing");
+  return {made.release(), [who](Plugin* plugin) {
+            const Doing doing(who + ": its destructor failed");  // one that throws ends the process
+            delete plugin;
+          }};
 }
 
 const PluginEntry* Catalog::find(const std::string& kind, const std::string& name) const {
@@ -54,7 +81,7 @@ const PluginEntry* Catalog::find(const std::string& kind, const std::string& nam
 std::vector<std::string> Catalog::types() const {
   std::vector<std::string> names;
   names.reserve(entries_.size());
-  for (const PluginEntry& entry : entries_) names.push_back(entry.kind + "." + entry.name);
+  for (const PluginEntry& entry : entries_) names.push_back(type_of(entry));
   std::sort(names.begin(), names.end());
   return names;
 }

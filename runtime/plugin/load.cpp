@@ -1,3 +1,4 @@
+#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,6 +13,8 @@
 #include <boost/dll/shared_library.hpp>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/failure.h"
+#include "runtime/base/floating_point.h"
 #include "runtime/plugin/catalog.h"
 #include "runtime/plugin/elf.h"
 #include "runtime/plugin/trust.h"
@@ -86,19 +89,24 @@ fs::path checked(const fs::path& library, const Stamp& host) {
   }
 }
 
+// Runs the library's static initialisers. One that throws cannot be caught: dlopen holds its lock and has half a library.
+boost::dll::shared_library& open_library(const fs::path& library) {
+  const Doing doing(fmt::format("{}: a static initialiser of it failed", library.string()));
+  boost::dll::shared_library opened;
+  boost::dll::fs::error_code failure;
+  [&]() noexcept { opened.load(library, failure, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local); }();
+  if (failure) {
+    const char* const reason = ::dlerror();
+    throw PluginError(fmt::format("{}: cannot be loaded: {}", library.string(), reason == nullptr ? failure.message() : reason));
+  }
+  return keep(std::move(opened));
+}
+
 std::vector<PluginEntry> register_all(const fs::path& library) {
   Registrar registrar;
-  try {
-    boost::dll::shared_library opened;
-    opened.load(library, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
-    keep(std::move(opened)).get<void(Registrar&)>("espalier_register")(registrar);
-  } catch (const std::system_error& error) {
-    throw PluginError(fmt::format("{}: cannot be loaded: {}", library.string(), error.what()));
-  } catch (const std::exception& error) {
-    throw PluginError(fmt::format("{}: its registration failed: {}", library.string(), error.what()));
-  } catch (...) {
-    throw PluginError(fmt::format("{}: its registration threw something that is not a std::exception", library.string()));
-  }
+  auto& opened = open_library(library);
+  named<PluginError>(fmt::format("{}: its registration failed", library.string()),
+                     [&] { opened.get<void(Registrar&)>("espalier_register")(registrar); });
   std::vector<PluginEntry> entries = registrar.entries();
   if (entries.empty()) throw PluginError(fmt::format("{}: registers no plugin", library.string()));
   for (PluginEntry& entry : entries) entry.library = library.string();
@@ -125,21 +133,26 @@ std::vector<fs::path> search_path(const std::vector<fs::path>& folders) {
 Catalog load_catalog(const std::vector<fs::path>& folders) {
   const Stamp host = parse_stamp(host_stamp());
   std::vector<fs::path> libraries;
-  std::string refusals;
+  Catalog catalog;
+  const auto unless_refused = [&catalog](const fs::path& library, const auto& work) {
+    try {
+      work();
+    } catch (const Error& error) {
+      catalog.refuse({library.string(), "", error.what()});
+    }
+  };
   for (const fs::path& folder : search_path(folders)) {
     for (const fs::path& library : libraries_of(folder)) {
-      try {
+      unless_refused(library, [&] {
         const fs::path canonical = checked(library, host);
         if (std::find(libraries.begin(), libraries.end(), canonical) == libraries.end()) libraries.push_back(canonical);
-      } catch (const PluginError& error) {
-        refusals += (refusals.empty() ? "" : "\n") + std::string(error.what());
-      }
+      });
     }
   }
-  if (!refusals.empty()) throw PluginError(refusals);  // all at once, and before the code of any library has run
-
-  Catalog catalog;
-  for (const fs::path& library : libraries) catalog.add(register_all(library));
+  for (const fs::path& library : libraries) {
+    unless_refused(library, [&] { catalog.add(register_all(library)); });
+    set_default_floating_point();
+  }
   return catalog;
 }
 

@@ -35,9 +35,11 @@ file(WRITE "${WORK}/bad.toml" "name = \"x\"\nsede = 3\n[domain]\ntype = \"domain
 expect(2 "^$" "^espalier: error:\nbad.toml:2:1: [^\n]*'seed'\\?\nbad.toml:4:1: [^\n]*'domain.text_to_image'\\?\nbad.toml:5:1: [^\n]*\nbad.toml:7:1: [^\n]*'sampler.ddim'\\?\n$"
   "${PROGRAM}" validate bad.toml)
 
-# A plugin that is none: exit code 3.
+# A library that is no plugin fails who asks for a plugin that it may have, with exit code 3; others are as they were.
 file(WRITE "${WORK}/folder/odd.so" "text")
-expect(3 "^$" "odd.so: is not an ELF library\n$" "${PROGRAM}" plugins list --plugin-dir folder)
+expect(0 "filter.top_k.*\nrefused +[^\n]*/odd.so: is not an ELF library\n$" "^$" "${PROGRAM}" plugins list --plugin-dir folder)
+expect(3 "^$" "filter.odd' is loaded; it may be one of these, which were refused:\n[^\n]*/odd.so: is not an ELF library\n$"
+  "${PROGRAM}" plugins info filter.odd --plugin-dir folder)
 expect(3 "^$" "plugin folder nowhere: No such file or directory\n$" "${PROGRAM}" plugins list --plugin-dir nowhere)
 
 # The reader of stdout is gone before anything is written.

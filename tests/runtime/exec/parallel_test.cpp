@@ -1,8 +1,10 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
+#include <xmmintrin.h>
 
 #include <atomic>
 #include <barrier>
+#include <limits>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -44,6 +46,30 @@ TEST(ForEachParallel, GivesEachWorkerOneIntraOpThread) {
   });
   EXPECT_EQ(most, 1);
   at::set_num_threads(before);
+}
+
+TEST(ForEachParallel, BeginsEachCallWithTheDefaultArithmetic) {
+  volatile double small = std::numeric_limits<double>::min() / 4.0;
+  std::atomic<int> flushed{0};
+  for_each_parallel(8, 2, [&](std::size_t) {
+    if (small * 1.0 == 0.0) ++flushed;
+    _mm_setcsr(_mm_getcsr() | 0x8040U);  // what a library linked with -ffast-math does when it is loaded
+  });
+  EXPECT_EQ(flushed, 0);
+}
+
+TEST(DefaultFloatingPoint, ReachesTheThreadsOfParallelLoops) {
+  const int before = at::get_num_threads();
+  at::set_num_threads(3);
+  at::parallel_for(0, 3, 1, [](std::int64_t, std::int64_t) { _mm_setcsr(_mm_getcsr() | 0x8040U); });
+  default_floating_point_of_all_threads();
+  volatile double small = std::numeric_limits<double>::min() / 4.0;
+  std::atomic<int> flushed{0};
+  at::parallel_for(0, 3, 1, [&](std::int64_t, std::int64_t) {
+    if (small * 1.0 == 0.0) ++flushed;
+  });
+  at::set_num_threads(before);
+  EXPECT_EQ(flushed, 0);
 }
 
 TEST(ForEachParallel, RethrowsTheFirstExceptionAsItWas) {

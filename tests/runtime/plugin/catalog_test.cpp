@@ -38,12 +38,26 @@ TEST(Catalog, FindsByKindAndNameAndSortsTypes) {
   EXPECT_THAT(catalog.types(), ::testing::ElementsAre("domain.a", "filter.b", "reward.b"));
 }
 
-TEST(Catalog, NamesBothLibrariesOfADuplicateAndAddsNothing) {
+TEST(Catalog, RefusesAllOfAName) {
   Catalog catalog;
   catalog.add({entry("reward", "a", "one.so")});
-  EXPECT_EQ(refusal(catalog, {entry("reward", "b", "two.so"), entry("reward", "a", "two.so")}),
-            "reward.a is registered twice: by one.so and by two.so; remove one of the two");
-  EXPECT_THAT(catalog.types(), ::testing::ElementsAre("reward.a"));
+  catalog.add({entry("reward", "b", "two.so"), entry("reward", "a", "two.so")});
+  catalog.add({entry("reward", "a", "three.so")});
+  EXPECT_THAT(catalog.types(), ::testing::ElementsAre("reward.b"));
+  ASSERT_EQ(catalog.refusals().size(), 2U);
+  EXPECT_EQ(catalog.refusals()[0].reason, "reward.a is registered twice: by one.so and by two.so; remove one of the two");
+  EXPECT_EQ(catalog.refusals()[1].reason, "reward.a is registered twice: by two.so and by three.so; remove one of the two");
+}
+
+TEST(Catalog, NamesThePluginWhoseConstructorThrows) {
+  auto broken = entry("reward", "a", "one.so");
+  broken.make = []() -> std::unique_ptr<Plugin> { throw std::out_of_range("map::at"); };
+  try {
+    make(broken);
+    FAIL() << "nothing was thrown";
+  } catch (const PluginError& error) {
+    EXPECT_STREQ(error.what(), "reward.a (one.so): its constructor failed: std::out_of_range: map::at");
+  }
 }
 
 TEST(Catalog, RefusesUnknownKindsAndOddNames) {

@@ -97,6 +97,8 @@ const Spoilt kSpoilt[] = {
     {"OtherStringLayout", "cxx11_abi: the plugin has '0', this program '1'",
      [](const S& bytes) { return replace(bytes, "\ncxx11_abi=1", "\ncxx11_abi=0"); }},
     {"OtherLibTorch", "libtorch: the plugin has '1.", [](const S& bytes) { return replace(bytes, "\nlibtorch=2.", "\nlibtorch=1."); }},
+    {"OtherContainers", "glibcxx_debug: the plugin has '1', this program '0'",
+     [](const S& bytes) { return replace(bytes, "\nglibcxx_debug=0", "\nglibcxx_debug=1"); }},
     {"OtherSanitizers", "sanitize: the plugin has nothing", [](const S& bytes) { return replace(bytes, "\nsanitize=", "\nsanitise="); }},
     {"WithoutEntry", "does not export espalier_register",
      [](const S& bytes) { return replace(bytes, "espalier_register", "espalier_registar"); }},
@@ -180,6 +182,11 @@ TEST_P(UntrustedPlace, IsRefusedBeforeItsCodeRuns) {
   EXPECT_FALSE(sang());
 }
 INSTANTIATE_TEST_SUITE_P(Table, UntrustedPlace, ::testing::ValuesIn(kPlaces), [](const auto& param) { return param.param.name; });
+
+TEST_F(PluginFolder, RefusesALibraryCompiledWithDebuggingContainers) {
+  add(built("debug_stamp"), "debug.so");
+  EXPECT_THAT(refusal(), HasSubstr("glibcxx_debug: the plugin has '1', this program '0'"));
+}
 
 TEST_F(PluginFolder, NoDamageToTheReadPartsCrashesTheReader) {
   const std::string good = read(canary_library());

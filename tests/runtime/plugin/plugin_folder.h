@@ -29,23 +29,29 @@ class PluginFolder : public ::testing::Test {
   }
   ~PluginFolder() override { std::filesystem::remove_all(root_); }
 
-  std::filesystem::path add_canary(const std::string& name = "metric.canary.so") const {
-    std::filesystem::copy_file(canary_library(), folder_ / name);
+  std::filesystem::path add_canary(const std::string& name = "metric.canary.so") const { return add(canary_library(), name); }
+  std::filesystem::path add(const std::filesystem::path& library, const std::string& name) const {
+    std::filesystem::copy_file(library, folder_ / name);
     return folder_ / name;
   }
   bool sang() const { return std::filesystem::exists(root_ / "canary"); }
 
-  // What load_catalog says; "" when it loads.
+  // Why the folder, or the libraries in it, are refused, a line each; "" when all load.
   std::string refusal() const {
+    std::string reasons;
     try {
-      load_catalog({folder_});
-      return "";
+      for (const auto& refusal : load_catalog({folder_}).refusals()) reasons += (reasons.empty() ? "" : "\n") + refusal.reason;
     } catch (const PluginError& error) {
       return error.what();
     }
+    return reasons;
   }
 
-  static std::filesystem::path canary_library() { return std::string(ESPALIER_BINARY_DIR) + "/tests/canary/canary_plugin.so"; }
+  // A library that the build made for these tests.
+  static std::filesystem::path built(const std::string& name) {
+    return std::string(ESPALIER_BINARY_DIR) + "/tests/" + name + "/" + name + ".so";
+  }
+  static std::filesystem::path canary_library() { return built("canary_plugin"); }
   static std::string read(const std::filesystem::path& path) {
     std::ifstream file(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};

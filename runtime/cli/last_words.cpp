@@ -1,0 +1,46 @@
+#include "runtime/cli/last_words.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string>
+
+#include "runtime/base/failure.h"
+
+namespace espalier::cli {
+namespace {
+
+std::atomic<pid_t> main_runs = 0;  // the process whose main() has not returned; its handlers cannot belong to an object
+
+[[noreturn]] void end(const std::string& what) {
+  const auto doing = Doing::now();
+  std::fprintf(stderr, "espalier: error: %s%s%s\n", doing.c_str(), doing.empty() ? "" : ": ", what.c_str());
+  std::_Exit(static_cast<int>(ExitCode::plugin));
+}
+
+void at_exit() {
+  if (main_runs != ::getpid()) return;  // a child that a plugin forked
+  end("a library ended the program by exit(), and the work is not done; a plugin throws an exception instead");
+}
+
+[[noreturn]] void at_terminate() {
+  const auto failure = std::current_exception();
+  end((failure == nullptr ? "std::terminate was called" : failure_text(failure)) +
+      "; nothing can catch it: an exception left a destructor, a static initialiser, a noexcept function or a thread of its own");
+}
+
+}  // namespace
+
+LastWords::LastWords() {
+  main_runs = ::getpid();
+  std::set_terminate(at_terminate);
+  if (std::atexit(at_exit) != 0 || std::at_quick_exit(at_exit) != 0) throw InternalError("no exit handler can be installed");
+}
+
+LastWords::~LastWords() { main_runs = 0; }
+
+}  // namespace espalier::cli

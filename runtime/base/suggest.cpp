@@ -37,10 +37,11 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
 }
 
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates) {
-  if (candidates.empty()) return "";
   if (const auto near = nearest_name(name, candidates); !near.empty()) return "; did you mean '" + near + "'?";
-  std::string known = "; known: ";
-  for (std::size_t i = 0; i < candidates.size(); ++i) known += (i ? ", " : "") + candidates[i];
+  std::string known;
+  for (const auto& candidate : candidates) {
+    if (!candidate.empty()) known += (known.empty() ? "; known: " : ", ") + candidate;
+  }
   return known;
 }
 

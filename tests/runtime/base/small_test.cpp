@@ -44,6 +44,7 @@ TEST(Suggest, FindsTheNearestName) {
   EXPECT_EQ(nearest_name("x", {"k"}), "");
   EXPECT_EQ(did_you_mean("palete", {"palette"}), "; did you mean 'palette'?");
   EXPECT_EQ(did_you_mean("banana", {"a", "k"}), "; known: a, k");
+  EXPECT_EQ(did_you_mean("banana", {""}), "") << "no list without names";
   EXPECT_EQ(did_you_mean("banana", {}), "");
 }
 

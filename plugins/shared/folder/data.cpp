@@ -35,6 +35,7 @@ fs::path find_data(const std::string& data, const std::string& plugin, DataKind 
 
 std::vector<std::int64_t> places_of(const std::string& split, const std::vector<std::string>& names, const HeldOut& held_out,
                                     const std::string& plugin) {
+  if (names.empty()) throw DataError(plugin + ": the data holds no examples");
   const auto count = static_cast<std::size_t>(std::ceil(held_out.fraction * static_cast<double>(names.size())));
   if (count == names.size()) {
     throw ConfigError(fmt::format("{}: held_out_fraction {} holds out all {} examples; none is left to train on", plugin, held_out.fraction,

@@ -21,8 +21,8 @@ struct HeldOut {
   std::int64_t seed = 0;
 };
 
-// The places of the names that `split` ("train" or "held_out") has, in order. Throws ConfigError, naming `plugin`, when none is left to
-// train on.
+// The places of the names that `split` ("train" or "held_out") has, in order. Throws, naming `plugin`, DataError when there
+// are no names, ConfigError when none is left to train on.
 std::vector<std::int64_t> places_of(const std::string& split, const std::vector<std::string>& names, const HeldOut& held_out,
                                     const std::string& plugin);
 

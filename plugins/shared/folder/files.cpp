@@ -1,0 +1,119 @@
+#include "plugins/shared/folder/files.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "runtime/base/errors.h"
+
+namespace espalier::folder {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Identity = std::pair<dev_t, ino_t>;
+
+Identity identity_of(const fs::path& folder) {
+  struct stat status{};
+  if (::stat(folder.c_str(), &status) != 0) throw DataError(folder.string() + ": cannot be read");
+  return {status.st_dev, status.st_ino};
+}
+
+std::string what_it_is(const fs::file_status& status) {
+  switch (status.type()) {
+    case fs::file_type::fifo:
+      return "a pipe";
+    case fs::file_type::socket:
+      return "a socket";
+    case fs::file_type::block:
+    case fs::file_type::character:
+      return "a device";
+    default:
+      return "no file";
+  }
+}
+
+class Lister {
+ public:
+  explicit Lister(const fs::path& folder) { list_.folder = folder; }
+
+  FileList list() {
+    enter("");
+    // Links wait until every folder that really lies here is known: a link to one of them is the repetition, not the folder.
+    for (std::size_t k = 0; k < links_.size(); ++k) {
+      const fs::path link = links_[k];  // enter() appends to links_
+      if (!enter(link)) list_.repeated.push_back(link);
+    }
+    for (auto* paths : {&list_.files, &list_.hidden, &list_.repeated}) std::ranges::sort(*paths);
+    return std::move(list_);
+  }
+
+ private:
+  // False for a folder that was entered before.
+  bool enter(const fs::path& below) {
+    const fs::path folder = below.empty() ? list_.folder : list_.folder / below;
+    if (!entered_.insert(identity_of(folder)).second) return false;
+    std::error_code error;
+    std::vector<fs::directory_entry> entries;
+    for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) entries.push_back(*at);
+    if (error) throw DataError(folder.string() + ": cannot be read: " + error.message());
+    std::ranges::sort(entries);
+    for (const fs::directory_entry& entry : entries) take(entry, below / entry.path().filename());
+    return true;
+  }
+
+  void take(const fs::directory_entry& entry, const fs::path& relative) {
+    if (relative.filename().string().starts_with('.')) {
+      list_.hidden.push_back(relative);
+      return;
+    }
+    std::error_code error;
+    const fs::file_status status = entry.status(error);  // of a link's target
+    if (entry.is_symlink() && (error || status.type() == fs::file_type::not_found)) {
+      throw DataError(fmt::format("{}: a link to '{}', which is not there; mend it or remove it", entry.path().string(),
+                                  fs::read_symlink(entry.path(), error).string()));
+    }
+    if (fs::is_regular_file(status)) {
+      list_.files.push_back(relative);
+    } else if (!fs::is_directory(status)) {
+      throw DataError(fmt::format("{}: is {}; a folder of data holds files and folders alone", entry.path().string(), what_it_is(status)));
+    } else if (entry.is_symlink()) {
+      links_.push_back(relative);
+    } else {
+      enter(relative);
+    }
+  }
+
+  FileList list_;
+  std::set<Identity> entered_;
+  std::vector<fs::path> links_;
+};
+
+void append(std::string& text, const std::vector<fs::path>& paths, const char* one, const char* several) {
+  constexpr std::size_t kShown = 3;
+  if (paths.empty()) return;
+  text += fmt::format("{}{} {} (", text.empty() ? "" : " and ", paths.size(), paths.size() == 1 ? one : several);
+  for (std::size_t i = 0; i < std::min(kShown, paths.size()); ++i) text += (i == 0 ? "" : "; ") + paths[i].string();
+  text += paths.size() > kShown ? "; ...)" : ")";
+}
+
+}  // namespace
+
+std::string FileList::note() const {
+  std::string text;
+  append(text, hidden, "hidden file or folder", "hidden files or folders");
+  append(text, repeated, "link to a folder that is read already", "links to folders that are read already");
+  return text.empty() ? "" : fmt::format("{}: passed over {}", folder.string(), text);
+}
+
+FileList list_files(const fs::path& folder) { return Lister(folder).list(); }
+
+std::string lower_case(std::string text) {
+  std::ranges::transform(text, text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return text;
+}
+
+}  // namespace espalier::folder

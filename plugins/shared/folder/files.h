@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+// Which files of a folder are data: one rule for every reader of folders.
+namespace espalier::folder {
+
+// The files below a folder, its subfolders' included. Links to files and to folders are followed. A folder is read once: a link to one that
+// is read already (an ancestor, or another link's) is passed over and counted; folders that really lie there go before links to them. Names
+// that begin with '.' are passed over and counted, a hidden folder as one.
+struct FileList {
+  std::vector<std::filesystem::path> files;  // relative to the folder, sorted
+  std::vector<std::filesystem::path> hidden;
+  std::vector<std::filesystem::path> repeated;  // links to folders that were read already
+  std::string note() const;                     // "<folder>: passed over 2 hidden files or folders (.thumbs; .a.png)", "" when nothing was
+  std::filesystem::path folder;
+};
+
+// Throws DataError naming a link whose target is not there, what is neither file nor folder, or a folder that cannot be read.
+FileList list_files(const std::filesystem::path& folder);
+
+std::string lower_case(std::string text);  // ASCII
+
+}  // namespace espalier::folder

@@ -40,8 +40,13 @@ bool settled(const struct stat& status) {
 }  // namespace
 
 Hex DigestMemo::digest(const std::filesystem::path& path) {
+  return of(path, "", [&path] { return digest_file(path); });
+}
+
+Hex DigestMemo::of(const std::filesystem::path& path, const std::string& what, const std::function<Hex()>& compute) {
   const auto before = status_of(path);
-  const auto key = key_of(before);
+  const auto identity = key_of(before);
+  const auto key = what.empty() ? identity : identity + " " + what;
   const bool keep = settled(before);
   {
     const std::lock_guard lock(mutex_);
@@ -49,8 +54,8 @@ Hex DigestMemo::digest(const std::filesystem::path& path) {
     loaded_ = true;
     if (const auto found = known_.find(key); found != known_.end()) return found->second;
   }
-  auto hash = digest_file(path);
-  if (keep && key_of(status_of(path)) == key) {
+  auto hash = compute();
+  if (keep && key_of(status_of(path)) == identity) {
     const std::lock_guard lock(mutex_);
     known_[key] = hash;
     learned_[key] = hash;

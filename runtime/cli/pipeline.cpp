@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "runtime/base/errors.h"
+#include "runtime/cache/paths.h"
 #include "runtime/exec/cores.h"
 
 namespace espalier::cli {
@@ -35,8 +36,17 @@ Pipeline load_pipeline(const CommonOptions& options) {
   at::set_num_threads(static_cast<int>(threads > 0 ? threads : exec::usable_cores()));  // opening a domain may compute
   const auto document = config::Document::parse_file(options.pipeline, options.overrides);
   auto catalog = plugin::load_catalog(options.plugin_folders());
-  auto spec = config::resolve(document, catalog);
-  return {std::move(catalog), std::move(spec)};
+  std::unique_ptr<cache::DigestMemo> digests;
+  auto spec = config::resolve(document, catalog, /*open_domain=*/true, [&digests](const std::filesystem::path& cache) {
+    digests = std::make_unique<cache::DigestMemo>(cache::Paths(cache).digests());
+    return digests.get();
+  });
+  return {std::move(digests), std::move(catalog), std::move(spec)};
+}
+
+Pipeline::~Pipeline() {
+  std::error_code error;
+  if (digests && std::filesystem::exists(cache::Paths(spec.cache_path).format(), error)) digests->save();
 }
 
 exec::RunOptions run_options(const CommonOptions& options, const std::string& workers) {

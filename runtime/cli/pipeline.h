@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "runtime/cache/digest_memo.h"
 #include "runtime/cache/store.h"
 #include "runtime/cli/command.h"
 #include "runtime/config/resolve.h"
@@ -10,10 +11,13 @@
 
 namespace espalier::cli {
 
-// A pipeline read and checked, with the catalog its plugins came from.
+// A pipeline read and checked, with the catalog its plugins came from. What was learned of its data's digests goes into its cache at the
+// end, if there is one by then.
 struct Pipeline {
+  std::unique_ptr<cache::DigestMemo> digests;  // outlives the domain
   plugin::Catalog catalog;
   config::PipelineSpec spec;
+  ~Pipeline();
 };
 Pipeline load_pipeline(const CommonOptions& options);  // also sets how many threads LibTorch uses
 

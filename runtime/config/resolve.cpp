@@ -109,14 +109,14 @@ void read_models(const Node& root, PipelineSpec& spec, Problems& problems) {
   }
 }
 
-void open_domain_of(const Node& root, PipelineSpec& spec, Problems& problems) {
+void open_domain_of(const Node& root, PipelineSpec& spec, RememberedDigests* digests, Problems& problems) {
   const Doing doing("[domain]: " + spec.domain_type);
   const auto refuse = [&](const std::string& reason) {
     problems.add(root.find("domain")->value.where, fmt::format("[domain]: {} cannot be opened: {}", spec.domain_type, reason));
     problems.raise();
   };
   try {
-    spec.domain->open(DomainContext{spec.seed});
+    spec.domain->open(DomainContext{spec.seed, digests});
   } catch (const Stopped&) {
     throw;
   } catch (const Error& error) {
@@ -131,7 +131,7 @@ void open_domain_of(const Node& root, PipelineSpec& spec, Problems& problems) {
 
 }  // namespace
 
-PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, bool open_domain) {
+PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, bool open_domain, const DigestsOf& digests_of) {
   const Document::Impl& impl = document.impl();
   const Node& root = impl.root;
   Problems problems = impl.problems;
@@ -153,7 +153,7 @@ PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, b
   spec.stages = in_order(drafts, problems);
   problems.raise();
   if (open_domain) {
-    open_domain_of(root, spec, problems);
+    open_domain_of(root, spec, digests_of ? digests_of(spec.cache_path) : nullptr, problems);
     named<PluginError>(spec.domain_type, [&] { check_against_domain(drafts, *spec.domain, spec.domain_type, catalog, problems); });
     problems.raise();
   }

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "runtime/base/remembered_digests.h"
 #include "runtime/config/spec.h"
 #include "runtime/plugin/catalog.h"
 
@@ -29,9 +31,12 @@ class Document {
   std::unique_ptr<Impl> impl_;
 };
 
+// Where the digests of the domain's data are remembered, by the path of the pipeline's cache; null: nowhere. It outlives the domain.
+using DigestsOf = std::function<RememberedDigests*(const std::filesystem::path& cache)>;
+
 // Checks everything and opens the domain. Throws ConfigError with one line a problem, all of them, each file:line:col, what was found, what
 // is allowed and the nearest name. With open_domain = false (used where only the cache is asked for) the domain stays closed.
-PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, bool open_domain = true);
+PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, bool open_domain = true, const DigestsOf& digests_of = {});
 
 // The options of a plugin in a pipeline: those of every stage of its kind, then its own. What `plugins info` and docs/reference show.
 std::vector<OptionInfo> describe_options(const PluginEntry& entry);

@@ -33,6 +33,29 @@ TEST(DigestMemo, RemembersAcrossProcesses) {
   EXPECT_EQ(DigestMemo(folder / "memo").digest(folder / "model"), Hex(64, 'f'));
 }
 
+TEST(DigestMemo, RemembersSeveralDigestsOfOneFile) {
+  const testing::TempFolder folder;
+  testing::overwrite(folder / "image", "bytes");
+  learn(folder / "memo", folder / "image");
+  int computed = 0;
+  const auto pixels = [&] {
+    ++computed;
+    return sha256("pixels");
+  };
+  {
+    DigestMemo memo(folder / "memo");
+    EXPECT_EQ(memo.of(folder / "image", "pixels", pixels), sha256("pixels"));
+    EXPECT_EQ(memo.digest(folder / "image"), sha256("bytes"));
+    memo.save();
+  }
+  DigestMemo later(folder / "memo");
+  EXPECT_EQ(later.of(folder / "image", "pixels", pixels), sha256("pixels"));
+  EXPECT_EQ(computed, 1);
+  testing::overwrite(folder / "image", "other");
+  later.of(folder / "image", "pixels", pixels);
+  EXPECT_EQ(computed, 2);
+}
+
 TEST(DigestMemo, NoticesAChangeThatKeepsSizeAndTime) {
   const testing::TempFolder folder;
   testing::overwrite(folder / "model", "weights");

@@ -140,7 +140,7 @@ TensorMap make(const std::vector<std::string>& smiles, const fs::path& path, con
 void report_failures(const std::vector<chem::Atoms>& molecules, const std::vector<std::string>& smiles) {
   chem::Skipped failed;
   for (std::size_t i = 0; i < molecules.size(); ++i) {
-    if (molecules[i].atomic_number.empty()) failed.add(smiles[i]);
+    if (molecules[i].atomic_number.empty()) failed.add(smiles[i], "");
   }
   if (failed.count > 0)
     say(fmt::format("of {} molecules without a geometry that ETKDG and MMFF find, {}", molecules.size(), failed.summary()));

@@ -11,7 +11,9 @@
 #include "plugins/shared/chem/enumerate.h"
 #include "plugins/shared/chem/graph.h"
 #include "plugins/shared/chem/parallel.h"
+#include "plugins/shared/chem_io/lines.h"
 #include "plugins/shared/chem_io/readers.h"
+#include "plugins/shared/folder/files.h"
 #include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
 
@@ -31,19 +33,22 @@ struct Listed {
 class LeftOut {
  public:
   explicit LeftOut(chem::OnError on_error) : on_error_(on_error) {}
-  void add_read(const chem::Skipped& skipped) {
-    if (skipped.count > 0) lines_.push_back(skipped.summary());
+  void note(const std::string& line) {
+    if (!line.empty()) notes_.push_back(line);
   }
+  void add_read(const chem::Skipped& skipped) { read_.add(skipped); }
   void too_large(const Listed& molecule, std::int64_t max_atoms) {
-    const std::string message = fmt::format("{}: {}: {} atoms with its hydrogens, over max_atoms = {}", molecule.origin,
-                                            molecule.smiles.empty() ? "no valid molecule" : molecule.smiles, molecule.num_atoms, max_atoms);
-    if (on_error_ == chem::OnError::fail) throw DataError(message + "; raise it, lower max_heavy_atoms, or set on_error = \"skip\"");
-    large_.add(message);
+    const std::string name = molecule.smiles.empty() ? "'no valid molecule'" : chem::quote(molecule.smiles);
+    const std::string reason = fmt::format("{}: {} atoms with its hydrogens, over max_atoms = {}", name, molecule.num_atoms, max_atoms);
+    if (on_error_ == chem::OnError::fail) {
+      throw DataError(molecule.origin + ": " + reason + "; raise it, lower max_heavy_atoms, or set on_error = \"skip\"");
+    }
+    large_.add(molecule.origin, reason);
   }
-  void repeated(const Listed& molecule) { repeated_.add(molecule.origin + ": " + molecule.smiles + " is there already"); }
+  void repeated(const Listed& molecule) { repeated_.add(molecule.origin, chem::quote(molecule.smiles) + " is there already"); }
   std::vector<std::string> lines() const {
-    std::vector<std::string> all = lines_;
-    for (const auto* skipped : {&large_, &repeated_}) {
+    std::vector<std::string> all = notes_;
+    for (const auto* skipped : {&read_, &large_, &repeated_}) {
       if (skipped->count > 0) all.push_back(skipped->summary());
     }
     return all;
@@ -51,8 +56,8 @@ class LeftOut {
 
  private:
   chem::OnError on_error_;
-  std::vector<std::string> lines_;
-  chem::Skipped large_, repeated_;
+  std::vector<std::string> notes_;
+  chem::Skipped read_, large_, repeated_;
 };
 
 chem::ReadOptions read_options(const ListOptions& options) {
@@ -101,29 +106,30 @@ std::vector<Listed> enumerate(const ListOptions& options) {
 bool has_ending(const fs::path& path, const std::string& source) {
   static const std::map<std::string, std::vector<std::string>> kEndings = {
       {"smiles", {".csv", ".smi", ".smiles"}}, {"xyz", {".xyz"}}, {"sdf", {".sdf", ".mol"}}};
-  std::string name = path.filename().string();
+  std::string name = folder::lower_case(path.filename().string());
   if (name.ends_with(".gz")) name.resize(name.size() - 3);
   return std::ranges::any_of(kEndings.at(source), [&](const std::string& ending) { return name.ends_with(ending); });
 }
 
-std::vector<fs::path> files_of(const ListOptions& options) {
+std::vector<fs::path> files_of(const ListOptions& options, LeftOut& left_out) {
   if (!fs::is_directory(options.data)) return {options.data};
+  const folder::FileList list = folder::list_files(options.data);
+  left_out.note(list.note());
   std::vector<fs::path> files;
-  for (const auto& entry : fs::recursive_directory_iterator(options.data)) {
-    if (entry.is_regular_file() && has_ending(entry.path(), options.source)) files.push_back(entry.path());
+  for (const auto& file : list.files) {
+    if (has_ending(file, options.source)) files.push_back(options.data / file);
   }
   if (files.empty()) {
-    throw DataError(fmt::format("{}: holds no file for source = \"{}\", by its name's end; name the file itself", options.data.string(),
-                                options.source));
+    throw DataError(fmt::format("{}: holds no file for source = \"{}\", by its name's end; name the file itself{}", options.data.string(),
+                                options.source, list.note().empty() ? "" : " (" + list.note() + ")"));
   }
-  std::ranges::sort(files);
   return files;
 }
 
 std::vector<Listed> read_all(const ListOptions& options, LeftOut& left_out) {
   if (options.source == "enumerated") return enumerate(options);
   std::vector<Listed> all;
-  for (const auto& file : files_of(options)) {
+  for (const auto& file : files_of(options, left_out)) {
     auto some = options.source == "smiles" ? read_list(file, options, left_out) : read_geometries(file, options, left_out);
     std::ranges::move(some, std::back_inserter(all));
   }

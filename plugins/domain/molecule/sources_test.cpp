@@ -53,7 +53,7 @@ TEST_F(Sources, AMoleculeCountsOnce) {
   const auto list = smiles("OCC\nC\nCCO\n");
   EXPECT_THAT(list.smiles, ElementsAre("CCO", "C"));
   ASSERT_EQ(list.left_out.size(), 1U);
-  EXPECT_THAT(list.left_out[0], ::testing::AllOf(::testing::HasSubstr("1 skipped"), ::testing::HasSubstr("record 3: CCO")));
+  EXPECT_THAT(list.left_out[0], ::testing::AllOf(::testing::HasSubstr("1 skipped"), ::testing::HasSubstr("record 3: 'CCO'")));
 }
 
 TEST_F(Sources, HeavyAtomsAreLimitedBeforeAllAtoms) {
@@ -81,6 +81,27 @@ TEST_F(Sources, FilesOfAFolderAreReadByTheirPaths) {
   write_file(folder_ / "a.csv", "id,smiles\n1,C\n");
   write_file(folder_ / "notes.txt", "not a molecule\n");
   EXPECT_THAT(list_molecules({.source = "smiles", .data = folder_.path()}).smiles, ElementsAre("C", "CC"));
+}
+
+TEST_F(Sources, FilesAreFoundBehindLinksAndByAnyCase) {
+  const TempFolder store;
+  write_file(store / "b.SMI", "CC\n");
+  write_file(folder_ / "a.CSV", "id,smiles\n1,C\n");
+  write_file(folder_ / ".old.smi", "N\n");
+  std::filesystem::create_directory_symlink(store.path(), folder_ / "more");
+  const auto list = list_molecules({.source = "smiles", .data = folder_.path()});
+  EXPECT_THAT(list.smiles, ElementsAre("C", "CC"));
+  EXPECT_THAT(list.left_out, ElementsAre(::testing::HasSubstr("passed over 1 hidden file or folder (.old.smi)")));
+}
+
+// One line for all files, not one for each.
+TEST_F(Sources, WhatManyFilesLackIsOneLine) {
+  const std::string water = "3\nwater\nO 0 0 0\nH 0.96 0 0\nH -0.24 0.93 0\n";
+  for (int i = 0; i < 20; ++i) write_file(folder_ / (std::to_string(i) + ".xyz"), water + "1\n\nXe 0 0 0\n");
+  const auto list = list_molecules({.source = "xyz", .data = folder_.path(), .on_error = chem::OnError::skip});
+  EXPECT_EQ(list.size(), 20U);
+  ASSERT_EQ(list.left_out.size(), 1U);
+  EXPECT_THAT(list.left_out[0], ::testing::AllOf(::testing::HasSubstr("20 skipped: "), ::testing::HasSubstr("0.xyz:6: record 2")));
 }
 
 TEST_F(Sources, GeometriesOfOneMoleculeAreAllTaken) {

@@ -43,6 +43,7 @@ void count_atoms(const RDKit::ROMol& mol, Graph& graph) {
   for (const RDKit::Atom* atom : mol.atoms()) {
     graph.atoms += 1 + static_cast<int>(atom->getTotalNumHs());
     graph.heavy_atoms += atom->getAtomicNum() > 1 ? 1 : 0;
+    graph.charge += atom->getFormalCharge();
     if (graph.foreign_element.empty() && element_class(atom->getAtomicNum()) < 0) graph.foreign_element = atom->getSymbol();
   }
 }

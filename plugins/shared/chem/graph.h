@@ -26,6 +26,7 @@ struct Graph {
   int fragments = 0;  // connected pieces, of an invalid graph too
   // Of the whole molecule, implicit hydrogens of a SMILES counted; 0 when RDKit could not tell.
   int atoms = 0, heavy_atoms = 0;
+  int charge = 0;               // of the whole molecule, the sum of its formal charges
   std::string foreign_element;  // symbol of the first element that is not H C N O F; "" when there is none, or when RDKit could not tell
   std::shared_ptr<const RdkitMolecule> molecule;  // the largest fragment, hydrogens implicit, sanitised; null when invalid
 };

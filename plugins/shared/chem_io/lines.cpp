@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/regular_file.h"
 
 namespace espalier::chem {
 namespace {
@@ -19,7 +20,7 @@ std::string_view strip_plus(std::string_view text) { return text.starts_with('+'
 }  // namespace
 
 Lines::Lines(const std::filesystem::path& path) : path_(path), file_(nullptr, gzclose) {
-  if (std::filesystem::is_directory(path)) throw DataError(path.string() + ": is a folder, not a file");
+  const RegularFile regular(path);  // gzopen would wait for a pipe's writer
   file_.reset(gzopen(path.c_str(), "rb"));
   if (!file_) throw DataError(path.string() + ": cannot be opened: " + std::strerror(errno));
 }
@@ -83,8 +84,9 @@ std::vector<std::string_view> split_blanks(std::string_view line) {
 
 bool parse_number(std::string_view text, double& value) {
   std::string rewritten;
-  if (const std::size_t power = text.find("*^"); power != std::string_view::npos) {
-    rewritten = fmt::format("{}e{}", text.substr(0, power), text.substr(power + 2));
+  const std::size_t star = text.find("*^"), power = star != std::string_view::npos ? star : text.find_first_of("Dd");
+  if (power != std::string_view::npos) {
+    rewritten = fmt::format("{}e{}", text.substr(0, power), text.substr(power + (power == star ? 2 : 1)));
     text = rewritten;
   }
   text = strip_plus(text);

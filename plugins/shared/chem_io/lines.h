@@ -35,7 +35,8 @@ class Lines {
 // The fields between blanks (spaces and tabs); none of a blank line.
 std::vector<std::string_view> split_blanks(std::string_view line);
 
-// A whole text that is a number; false otherwise. "nan" and "inf" are numbers. QM9's own files write "1.5*^-6" for 1.5e-6.
+// A whole text that is a number; false otherwise. "nan" and "inf" are numbers. 1.5e-6 may be written "1.5*^-6", as QM9's own files do, or
+// "1.5D-6", as Fortran does.
 bool parse_number(std::string_view text, double& value);
 bool parse_count(std::string_view text, std::int64_t& value);
 

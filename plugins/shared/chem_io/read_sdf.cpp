@@ -10,6 +10,7 @@
 #include "plugins/shared/chem/rdkit_molecule.h"
 #include "plugins/shared/chem_io/lines.h"
 #include "plugins/shared/chem_io/readers.h"
+#include "plugins/shared/folder/files.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::chem {
@@ -51,8 +52,14 @@ int count_pieces(const RDKit::RWMol& mol, const Atoms& atoms) {
   return static_cast<int>(RDKit::MolOps::getMolFrags(mol, mapping));
 }
 
-// What speaks against the molecule, in words; "" when nothing does, then `atoms` is set.
-std::string read_block(const std::string& block, const ReadOptions& options, Atoms& atoms) {
+int total_charge(const RDKit::ROMol& mol) {
+  int charge = 0;
+  for (const RDKit::Atom* atom : mol.atoms()) charge += atom->getFormalCharge();
+  return charge;
+}
+
+// What speaks against the molecule, in words; "" when nothing does, then `atoms` and `charge` are set.
+std::string read_block(const std::string& block, const ReadOptions& options, Atoms& atoms, int& charge) {
   std::string reason;
   const auto mol = parse_block(block, reason);
   if (mol == nullptr) return reason;
@@ -62,6 +69,7 @@ std::string read_block(const std::string& block, const ReadOptions& options, Ato
   }
   if (mol->getNumConformers() == 0) return "no coordinates";
   atoms = atoms_of(*mol);
+  charge = total_charge(*mol);
   if (std::string defect = find_defect(atoms); !defect.empty()) return defect;
   if (mol->getNumAtoms() > 1 && !mol->getConformer().is3D()) {
     return "two-dimensional coordinates: the header does not say 3D, and every z is 0";
@@ -86,14 +94,16 @@ Molecules read_sdf(const std::filesystem::path& path, const ReadOptions& options
   const auto finish = [&] {
     Atoms atoms;
     std::string reason;
+    int charge = 0;
     ++record;
     try {
-      reason = read_block(block, options, atoms);
+      reason = read_block(block, options, atoms, charge);
     } catch (const std::exception& e) {  // RDKit, after parsing
       reason = e.what();
     }
     if (!reason.empty()) return defects.add(record, first_line, reason);
     if (options.leaves_out(atoms)) return;
+    if (charge != 0) return defects.exclude(record, first_line, ion_reason(charge));
     result.atoms.push_back(std::move(atoms));
     result.record.push_back(record);
   };
@@ -112,7 +122,7 @@ Molecules read_sdf(const std::filesystem::path& path, const ReadOptions& options
 }
 
 Molecules read_molecules(const std::filesystem::path& path, const ReadOptions& options) {
-  const auto ends = [name = path.filename().string()](const std::string& end) {
+  const auto ends = [name = folder::lower_case(path.filename().string())](const std::string& end) {
     return name.ends_with(end) || name.ends_with(end + ".gz");
   };
   if (ends(".xyz")) return read_xyz(path, options);

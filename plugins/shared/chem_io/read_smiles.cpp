@@ -16,8 +16,15 @@ namespace {
 struct Line {
   std::int64_t number = 0;
   std::string smiles;
-  std::string reason;  // why there is none
+  std::string reason;    // why there is none
+  std::string excluded;  // why a sound one is none for us
   bool left_out = false;
+};
+
+// Where a line's SMILES is: in one column of a file whose first line names them.
+struct Columns {
+  char separator = ' ';  // ',' (RFC 4180), a tab, or ' ' for blanks of any kind
+  int smiles = -1;       // -1: no column is named; the SMILES is what stands before the first blank
 };
 
 std::string lower(std::string_view text) {
@@ -52,21 +59,40 @@ std::vector<std::string> split_csv(std::string_view line) {
   return fields;
 }
 
-// The column called `smiles`, or -1.
-int smiles_column(const std::string& header) {
-  const auto fields = split_csv(header);
-  const auto found = std::find_if(fields.begin(), fields.end(), [](const std::string& field) { return lower(field) == "smiles"; });
-  return found == fields.end() ? -1 : static_cast<int>(found - fields.begin());
+std::vector<std::string> split_fields(std::string_view line, char separator) {
+  if (separator == ',') return split_csv(line);
+  std::vector<std::string> fields;
+  if (separator == ' ') {
+    for (const std::string_view field : split_blanks(line)) fields.emplace_back(field);
+    return fields;
+  }
+  for (std::size_t at = 0; at <= line.size();) {
+    const std::size_t end = std::min(line.find(separator, at), line.size());
+    fields.emplace_back(trim(line.substr(at, end - at)));
+    at = end + 1;
+  }
+  return fields;
 }
 
-Line take_field(const std::string& line, int column, std::int64_t number) {
-  if (column < 0) return {number, std::string(split_blanks(line).front()), ""};
-  const auto fields = split_csv(line);
-  const auto at = static_cast<std::size_t>(column);
-  if (at >= fields.size())
-    return {number, "", fmt::format("{} columns, none of them `smiles`, which is column {}", fields.size(), column + 1)};
-  if (fields[at].empty()) return {number, "", fmt::format("column {}, `smiles`, is empty", column + 1)};
-  return {number, fields[at], ""};
+// The columns that a first line names, by commas, tabs or blanks; without a column called `smiles` it names none.
+Columns read_header(const std::string& line) {
+  for (const char separator : {',', '\t', ' '}) {
+    const auto fields = split_fields(line, separator);
+    const auto found = std::ranges::find(fields, "smiles", [](const std::string& field) { return lower(field); });
+    if (found != fields.end()) return {separator, static_cast<int>(found - fields.begin())};
+  }
+  return {};
+}
+
+Line take_field(const std::string& line, const Columns& columns, std::int64_t number) {
+  if (columns.smiles < 0) return {number, std::string(split_blanks(line).front()), "", ""};
+  const auto fields = split_fields(line, columns.separator);
+  const auto at = static_cast<std::size_t>(columns.smiles);
+  if (at >= fields.size()) {
+    return {number, "", fmt::format("{} columns, none of them `smiles`, which is column {}", fields.size(), at + 1), ""};
+  }
+  if (fields[at].empty()) return {number, "", fmt::format("column {}, `smiles`, is empty", at + 1), ""};
+  return {number, fields[at], "", ""};
 }
 
 std::vector<Line> read_lines(const std::filesystem::path& path) {
@@ -74,17 +100,17 @@ std::vector<Line> read_lines(const std::filesystem::path& path) {
   std::vector<Line> result;
   const std::string name = lower(path.filename().string());
   const bool named_csv = name.ends_with(".csv") || name.ends_with(".csv.gz");
-  int column = -1;
+  Columns columns;
   bool first = true;
   for (std::string line; lines.next(line);) {
-    if (trim(line).empty() || (column < 0 && (line == "#" || line.starts_with("# ")))) continue;
+    if (trim(line).empty() || (columns.smiles < 0 && (line == "#" || line.starts_with("# ")))) continue;
     if (first) {
       first = false;
-      column = smiles_column(line);
-      if (column >= 0) continue;
+      columns = read_header(line);
+      if (columns.smiles >= 0) continue;
       if (named_csv) throw DataError(fmt::format("{}:{}: a CSV file whose header has no column `smiles`", path.string(), lines.number()));
     }
-    result.push_back(take_field(line, column, lines.number()));
+    result.push_back(take_field(line, columns, lines.number()));
   }
   return result;
 }
@@ -106,12 +132,13 @@ bool is_left_out(const std::string& smiles, const ReadOptions& options) {
   return size && options.leaves_out(size->heavy_atoms) && size->atoms <= options.max_atoms;
 }
 
-// Sets the line's reason, or that it is left out, or `record`.
+// Sets the line's reason, or that it is left out or excluded, or `record`.
 void judge(Line& line, const ReadOptions& options, SmilesRecord& record) {
   const Graph graph = parse_smiles(line.smiles);
   const std::string fault = find_fault(graph, options);
   if (!fault.empty()) line.reason = quote(line.smiles) + ": " + fault;
   line.left_out = fault.empty() && options.leaves_out(graph.heavy_atoms);
+  if (fault.empty() && graph.charge != 0) line.excluded = quote(line.smiles) + ": " + ion_reason(graph.charge);
   record.smiles = graph.smiles;
   record.atoms = graph.atoms;
 }
@@ -133,7 +160,11 @@ SmilesList read_smiles(const std::filesystem::path& path, const ReadOptions& opt
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (!lines[i].reason.empty()) {
       defects.add(static_cast<std::int64_t>(i) + 1, lines[i].number, lines[i].reason);
-    } else if (!lines[i].left_out) {
+    } else if (lines[i].left_out) {
+      continue;
+    } else if (!lines[i].excluded.empty()) {
+      defects.exclude(static_cast<std::int64_t>(i) + 1, lines[i].number, lines[i].excluded);
+    } else {
       result.records.push_back(std::move(records[i]));
     }
   }

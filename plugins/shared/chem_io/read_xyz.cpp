@@ -45,6 +45,15 @@ class XyzReader {
     }
   }
 
+  // QM9's frequencies, SMILES and InChI, as far as the file still has them: the next record's number of atoms is none of them.
+  void skip_tail() {
+    constexpr int kTail = 3;
+    std::string line;
+    for (int taken = 0; taken < kTail && lines_.next(line); ++taken) {
+      if (is_integer(line)) return lines_.put_back(line);
+    }
+  }
+
   // Takes all of the record's lines, also when it is refused, so that the next record is found.
   void read_record(std::int64_t count) {
     std::string comment, reason, line;
@@ -69,9 +78,7 @@ class XyzReader {
       }
     }
     if (reason.empty() && taken < count) reason = fmt::format("the file ends after {} of the {} atoms promised", taken, count);
-    if (taken == count && comment.starts_with("gdb ")) {
-      for (int extra = 0; extra < 3 && lines_.next(line); ++extra) continue;  // frequencies, SMILES, InChI
-    }
+    if (taken == count && comment.starts_with("gdb ")) skip_tail();
     if (reason.empty()) reason = judge(atoms);
     if (!reason.empty()) return defects_.add(record_, line_of_reason, reason);
     if (options_.leaves_out(atoms)) return;

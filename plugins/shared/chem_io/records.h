@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,13 +24,21 @@ struct ReadOptions {
   bool leaves_out(const Atoms& atoms) const;
 };
 
-// Records that were left out: how many, and the reasons of the first five.
-struct Skipped {
-  std::int64_t count = 0;
-  std::vector<std::string> first_reasons;
+// Why an ion is excluded: the states of molecules have no charge. "" for a charge of 0.
+std::string ion_reason(int charge);
 
-  void add(const std::string& reason);
-  std::string summary() const;  // "3 skipped: <reason>; ...", "" when none
+// Records that were left out: how many, and for each kind of reason how many, with its first three records.
+struct Skipped {
+  struct Cause {
+    std::int64_t count = 0;
+    std::vector<std::string> examples;  // "<where>: <reason>"
+  };
+  std::int64_t count = 0;
+  std::map<std::string, Cause> causes;  // by the reason without its numbers and quoted words
+
+  void add(const std::string& where, const std::string& reason);
+  void add(const Skipped& others);
+  std::string summary() const;  // "3 skipped: <example>; ...", of several causes "3 skipped: 2 like <example>; 1 like ..."; "" when none
 };
 
 // Collects the defects of one file's records: the first one throws DataError (OnError::fail), or all are counted.
@@ -38,9 +47,12 @@ class Defects {
   Defects(std::filesystem::path path, OnError on_error) : path_(std::move(path)), on_error_(on_error) {}
   // `record` counts from 1, `line` (of the file) too. The message is "<file>:<line>: record <record>: <reason>".
   void add(std::int64_t record, std::int64_t line, const std::string& reason);
+  // A sound record that is none for this program: counted whatever OnError says.
+  void exclude(std::int64_t record, std::int64_t line, const std::string& reason);
   const Skipped& skipped() const { return skipped_; }
 
  private:
+  std::string place(std::int64_t record, std::int64_t line) const;
   std::filesystem::path path_;
   OnError on_error_;
   Skipped skipped_;

@@ -103,6 +103,18 @@ TEST(Layout, WritesPagesThatItReadsAgain) {
   }
 }
 
+// A network with little training draws boxes without area, in pages of nothing else too: a run's file of them is read again.
+TEST(Layout, ReadsAgainWhatItWroteOfBoxesWithoutArea) {
+  const auto domain = opened(small());
+  const Page some{{0, 1, 2}, {{0.5, 0.5, 0.4, 0.2}, {0.5, 0.5, -0.3, 0.2}, {1.4, 0.5, 0.2, 0.2}}}, none{{3}, {{0.2, 0.2, 0.0, 0.0}}};
+  const auto sample = domain->decode(elements::pack({to_set(some), to_set(none)}, 8, 4));
+  const Lines lines(domain->records(sample).at("layouts.jsonl"));
+  const auto again = opened({{"source", "lines"}, {"data", lines.path()}, {"max_boxes", 8}, {"held_out_fraction", 0.0}});
+  ASSERT_EQ(again->examples("train")->size(), 1);
+  EXPECT_EQ(again->examples("train")->at({0}).state.at("present").sum().item<std::int64_t>(), 1);
+  EXPECT_THAT(notes_of(*again), ::testing::ElementsAre(HasSubstr("skipped 1 pages (1 only excluded boxes), 3 boxes (3 no area)")));
+}
+
 TEST(Layout, CutsBoxesAtThePagesEdge) {
   const auto sample = opened(small())->decode(elements::pack({to_set({{0, 1}, {{0.9, 0.5, 0.4, 0.2}, {0.5, 0.5, -0.3, 0.2}}})}, 8, 4));
   const auto page = pages_of(sample, "test").front();

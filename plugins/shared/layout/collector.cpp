@@ -16,6 +16,10 @@ std::string text_of(const Edges& e) {
   return fmt::format("left {:.4g}, top {:.4g}, right {:.4g}, bottom {:.4g} of the page", e.left, e.top, e.right, e.bottom);
 }
 
+bool is_near_page(const Edges& e) { return std::min(e.left, e.top) >= -kSlack && std::max(e.right, e.bottom) <= 1.0 + kSlack; }
+
+Edges cut_at_page(const Edges& e) { return {std::max(e.left, 0.0), std::max(e.top, 0.0), std::min(e.right, 1.0), std::min(e.bottom, 1.0)}; }
+
 }  // namespace
 
 Collector::Collector(std::string file, std::string box_noun, const ReadOptions& options)
@@ -38,45 +42,70 @@ int Collector::class_of(const std::string& name) {
   return found == index_.end() ? -1 : found->second;
 }
 
+void Collector::keep_example(const std::string& message) {
+  constexpr std::size_t kKept = 3;
+  if (set_.examples.size() < kKept) set_.examples.push_back(message);
+}
+
 void Collector::bad_page(const std::string& name, const std::string& reason, const std::string& detail) {
-  if (options_.on_error == OnError::fail) throw DataError(fmt::format("{}: {}: {}: {}", file_, name, reason, detail));
+  const std::string message = fmt::format("{}: {}: {}", name, reason, detail);
+  if (options_.on_error == OnError::fail) throw DataError(file_ + ": " + message);
   ++set_.records;
   ++set_.skipped_pages[reason];
+  keep_example(message);
 }
 
 void Collector::bad_box(const std::string& name, const std::string& reason, const std::string& detail) {
-  if (options_.on_error == OnError::fail) throw DataError(fmt::format("{}: {}: {}: {}", file_, name, reason, detail));
+  const std::string message = fmt::format("{}: {}: {}", name, reason, detail);
+  if (options_.on_error == OnError::fail) throw DataError(file_ + ": " + message);
   ++set_.skipped_boxes[reason];
+  keep_example(message);
 }
 
-bool Collector::accept(const std::string& page_name, const NamedBox& box, Page& page) {
+bool Collector::exclude(const std::string& page_name, const NamedBox& box) {
+  const Edges& e = box.edges;
+  const Edges cut = cut_at_page(e);
+  const bool flat = is_near_page(e) && e.right >= e.left && e.bottom >= e.top && (cut.right <= cut.left || cut.bottom <= cut.top);
+  if (!box.crowd && !flat) return false;
+  const std::string reason = box.crowd ? "crowd" : "no area";
+  ++set_.skipped_boxes[reason];
+  keep_example(fmt::format("{}, {} {}: {}: {}", page_name, box_noun_, box.number, reason, text_of(e)));
+  return true;
+}
+
+void Collector::accept(const std::string& page_name, const NamedBox& box, Page& page) {
   const Edges& e = box.edges;
   const auto refuse = [&](const std::string& reason, const std::string& detail) {
     bad_box(fmt::format("{}, {} {}", page_name, box_noun_, box.number), reason, detail);
-    return false;
   };
   if (!std::isfinite(e.left + e.top + e.right + e.bottom)) return refuse("not finite", text_of(e));
-  if (e.right <= e.left || e.bottom <= e.top) return refuse("no area", text_of(e));
-  if (std::min(e.left, e.top) < -kSlack || std::max(e.right, e.bottom) > 1.0 + kSlack) return refuse("outside the page", text_of(e));
-  const Edges cut = {std::max(e.left, 0.0), std::max(e.top, 0.0), std::min(e.right, 1.0), std::min(e.bottom, 1.0)};
-  if (cut.right <= cut.left || cut.bottom <= cut.top) return refuse("outside the page", text_of(e));
+  if (e.right <= e.left || e.bottom <= e.top) return refuse("negative size", text_of(e));
+  if (!is_near_page(e)) return refuse("outside the page", text_of(e));
+  const Edges cut = cut_at_page(e);
   const int index = class_of(box.class_name);
   if (index < 0) return refuse("unknown class", "'" + box.class_name + "'" + did_you_mean(box.class_name, set_.class_names));
   page.class_index.push_back(index);
   page.box.push_back(box_of(cut));
-  return true;
 }
 
-void Collector::page(const std::string& name, const std::vector<NamedBox>& boxes) {
+void Collector::page(const std::string& name, const std::vector<NamedBox>& all) {
+  std::vector<NamedBox> boxes;
+  for (const NamedBox& box : all) {
+    if (!exclude(name, box)) boxes.push_back(box);
+  }
+  if (boxes.empty() && !all.empty()) {  // nothing is wrong with it, and nothing is left of it
+    ++set_.records;
+    ++set_.skipped_pages["only excluded boxes"];
+    return;
+  }
   if (options_.max_boxes > 0 && static_cast<std::int64_t>(boxes.size()) > options_.max_boxes) {
     bad_page(name, "too many boxes", fmt::format("{}, but at most {} are read", boxes.size(), options_.max_boxes));
     return;
   }
   Page page;
-  std::size_t refused = 0;
-  for (const NamedBox& box : boxes) refused += accept(name, box, page) ? 0 : 1;
+  for (const NamedBox& box : boxes) accept(name, box, page);
   if (page.size() == 0) {
-    bad_page(name, "no boxes", refused == 0 ? "the page is empty" : "none of the page's boxes can be used");
+    bad_page(name, "no boxes", boxes.empty() ? "the page is empty" : "none of the page's boxes can be used");
     return;
   }
   ++set_.records;
@@ -98,6 +127,11 @@ PageSet Collector::finish() {
     }
   }
   return std::move(set_);
+}
+
+PageSet require_pages(PageSet set, const std::filesystem::path& path) {
+  if (set.pages.empty()) throw DataError(fmt::format("{}: holds no pages; skipped {}", path.string(), set.skipped()));
+  return set;
 }
 
 }  // namespace espalier::layout

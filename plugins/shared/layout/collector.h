@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -12,9 +13,10 @@ struct NamedBox {
   std::string class_name;
   Edges edges;              // as shares of the page
   std::int64_t number = 0;  // in the file's own count, from 1
+  bool crowd = false;       // round a crowd, not round one thing
 };
 
-// Puts a reader's pages together: checks each box, fails or counts as ReadOptions says.
+// Puts a reader's pages together: excludes boxes, checks the others, fails or counts as ReadOptions says.
 class Collector {
  public:
   // Boxes are called "<file>: <page's name>, <box_noun> <number>" in messages.
@@ -28,7 +30,9 @@ class Collector {
 
  private:
   int class_of(const std::string& name);  // -1: unknown
-  bool accept(const std::string& page_name, const NamedBox& box, Page& page);
+  void keep_example(const std::string& message);
+  bool exclude(const std::string& page_name, const NamedBox& box);  // true for a box that is no box of the page, which it counts
+  void accept(const std::string& page_name, const NamedBox& box, Page& page);
 
   std::string file_, box_noun_;
   ReadOptions options_;
@@ -36,5 +40,8 @@ class Collector {
   std::map<std::string, int> index_;
   PageSet set_;
 };
+
+// Returns `set`; throws DataError naming the file and what was left out when it has no page.
+PageSet require_pages(PageSet set, const std::filesystem::path& path);
 
 }  // namespace espalier::layout

@@ -41,7 +41,13 @@ Box box_of(const Edges& edges) {
 std::string PageSet::skipped() const {
   const std::string of_pages = listed(skipped_pages, "pages"), of_boxes = listed(skipped_boxes, "boxes");
   if (of_pages.empty() && of_boxes.empty()) return "nothing";
-  return of_pages + (of_pages.empty() || of_boxes.empty() ? "" : ", ") + of_boxes;
+  std::string text = of_pages + (of_pages.empty() || of_boxes.empty() ? "" : ", ") + of_boxes;
+  for (std::size_t i = 0; i < examples.size(); ++i) text += (i == 0 ? ": " : "; ") + examples[i];
+  std::int64_t count = 0;
+  for (const auto* counts : {&skipped_pages, &skipped_boxes}) {
+    for (const auto& [reason, times] : *counts) count += times;
+  }
+  return text + (static_cast<std::size_t>(count) > examples.size() && !examples.empty() ? "; ..." : "");
 }
 
 Hex PageSet::digest() const {

@@ -34,8 +34,9 @@ struct PageSet {
   std::int64_t records = 0;                           // pages the file has, kept or not
   std::map<std::string, std::int64_t> skipped_pages;  // by reason
   std::map<std::string, std::int64_t> skipped_boxes;  // left out, by reason, of pages kept or not
-  std::string skipped() const;                        // "3 pages (2 no boxes, 1 too many boxes), 4 boxes (4 no area)", or "nothing"
-  Hex digest() const;                                 // of the class names and the pages
+  std::vector<std::string> examples = {};             // of what was left out, the first three: "line 3: no boxes: the page is empty"
+  std::string skipped() const;  // "3 pages (2 no boxes, 1 too many boxes), 4 boxes (4 no area): line 3: no boxes: ...; ...", or "nothing"
+  Hex digest() const;           // of the class names and the pages
 };
 
 // A sample of kind "layout" (tensors "class" [B, M], "box" [B, M, 4]) row by row, elements of class -1 left out. Throws StageError naming

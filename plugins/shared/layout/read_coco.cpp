@@ -23,6 +23,7 @@ struct Image {
 struct Annotation {
   std::int64_t image = 0, category = 0, number = 0;
   std::array<double, 4> box = {};  // left, top, width, height in pixels
+  bool crowd = false;
 };
 
 std::optional<double> number_of(const json& record, const char* name) {
@@ -35,6 +36,12 @@ std::optional<std::int64_t> id_of(const json& record, const char* name) {
   const auto found = record.find(name);
   if (found == record.end() || !found->is_number_integer()) return std::nullopt;
   return found->get<std::int64_t>();
+}
+
+// iscrowd is 0 or 1; some write false and true.
+bool is_crowd(const json& record) {
+  const auto found = record.find("iscrowd");
+  return found != record.end() && (*found == true || (found->is_number() && found->get<double>() != 0.0));
 }
 
 // Takes the records of the three lists one at a time; the parser forgets each when it has been taken.
@@ -102,7 +109,7 @@ class Coco {
     const auto image = id_of(record, "image_id"), category = id_of(record, "category_id");
     const auto box = record.find("bbox");
     bool good = image && category && box != record.end() && box->is_array() && box->size() == 4;
-    Annotation annotation{image.value_or(0), category.value_or(0), number, {}};
+    Annotation annotation{image.value_or(0), category.value_or(0), number, {}, is_crowd(record)};
     for (std::size_t k = 0; good && k < 4; ++k) {
       good = (*box)[k].is_number();
       if (good) annotation.box[k] = (*box)[k].get<double>();
@@ -142,7 +149,8 @@ class Coco {
       const auto& [left, top, width, height] = annotation->box;
       boxes.push_back({category->second,
                        {left / image.width, top / image.height, (left + width) / image.width, (top + height) / image.height},
-                       annotation->number});
+                       annotation->number,
+                       annotation->crowd});
     }
     collector_.page(name, boxes);
   }
@@ -161,6 +169,8 @@ class Coco {
 
 }  // namespace
 
-PageSet read_coco(const std::filesystem::path& path, const ReadOptions& options) { return Coco(path, options).pages(); }
+PageSet read_coco(const std::filesystem::path& path, const ReadOptions& options) {
+  return require_pages(Coco(path, options).pages(), path);
+}
 
 }  // namespace espalier::layout

@@ -56,9 +56,14 @@ PageSet read(const std::filesystem::path& path, const ReadOptions& options, cons
   Collector collector(path.string(), "element", options);
   const auto stream = open_text(path);
   std::string line;
+  bool first = true;
   for (std::int64_t number = 1; std::getline(*stream, line); ++number) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     const std::string name = fmt::format("line {}", number);
+    if (first && line[line.find_first_not_of(" \t\r")] == '[') {
+      throw DataError(fmt::format("{}: {} begins a JSON array; a page a line is wanted, each a JSON object", path.string(), name));
+    }
+    first = false;
     try {
       collector.page(name, boxes_of(json::parse(line), read_edges));
     } catch (const json::exception& error) {
@@ -68,7 +73,7 @@ PageSet read(const std::filesystem::path& path, const ReadOptions& options, cons
       collector.bad_page(name, "malformed record", error.what);
     }
   }
-  return collector.finish();
+  return require_pages(collector.finish(), path);
 }
 
 }  // namespace

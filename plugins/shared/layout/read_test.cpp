@@ -99,13 +99,47 @@ TEST_F(Read, CocoNamesWhatIsWrongWithABox) {
   };
   says(annotation("[150, 0, 60, 10]"), "outside the page");
   says(annotation("[-1, 0, 60, 10]"), "outside the page");
-  says(annotation("[10, 0, 0, 10]"), "no area");
-  says(annotation("[10, 0, 20, -10]"), "no area");
+  says(annotation("[10, 0, 20, -10]"), "negative size");
   says(annotation("[1e308, 1e308, 1e308, 1e308]"), "not finite");
   says(annotation("[10, 0, 20]"), "malformed record");
   says(annotation("[10, 0, null, 10]"), "malformed record");
   says(annotation("[10, 0, 20, 10]", 2), "unknown class");
   says(annotation("[10, 0, 20, 10]", 1, 8), "unknown image");
+}
+
+// They are no boxes of one thing: excluded and counted, not refused; image 8 has nothing else.
+TEST_F(Read, CocoExcludesCrowdsAndBoxesWithoutArea) {
+  const auto crowd = [](const std::string& box, int image, const std::string& flag) {
+    const auto record = annotation(box, 1, image);
+    return record.substr(0, record.size() - 1) + R"(, "iscrowd": )" + flag + "}";
+  };
+  const auto path = file(coco(crowd("[0, 0, 50, 50]", 7, "0") + "," + crowd("[0, 0, 200, 100]", 7, "1") + "," +
+                                  annotation("[10, 0, 0, 10]") + "," + crowd("[0, 0, 60, 60]", 8, "true"),
+                              R"({"id": 7, "width": 200, "height": 100}, {"id": 8, "width": 200, "height": 100})"));
+  const PageSet set = read_coco(path, {.max_boxes = 1});
+  ASSERT_EQ(set.pages.size(), 1U);
+  EXPECT_EQ(set.pages[0].size(), 1U);
+  EXPECT_EQ(set.records, 2);
+  EXPECT_THAT(set.skipped_boxes, ElementsAre(Pair("crowd", 2), Pair("no area", 1)));
+  EXPECT_THAT(set.skipped_pages, ElementsAre(Pair("only excluded boxes", 1)));
+  EXPECT_THAT(set.skipped(),
+              HasSubstr("1 pages (1 only excluded boxes), 3 boxes (2 crowd, 1 no area): image 7, annotation 2: crowd: left 0"));
+}
+
+TEST_F(Read, AFileWithoutPagesIsNamed) {
+  const auto nothing = file(R"({"images": [], "annotations": [], "categories": []})");
+  EXPECT_THAT([&] { read_coco(nothing); }, ThrowsMessage<DataError>(HasSubstr("pages.json: holds no pages; skipped nothing")));
+  EXPECT_THAT([&] { read_lines(file("")); }, ThrowsMessage<DataError>(HasSubstr("pages.json: holds no pages; skipped nothing")));
+  EXPECT_THAT([&] { read_rico(file("nothing\nhere\n"), kSkip); },
+              ThrowsMessage<DataError>(HasSubstr("holds no pages; skipped 2 pages (2 malformed JSON): line 1: malformed JSON")));
+}
+
+TEST_F(Read, AJsonArrayIsNoFileOfLines) {
+  const auto path = file("\n [\n" + screen(rico("[0, 0, 999, 333]")) + "]\n");
+  for (const auto& options : {ReadOptions{}, kSkip}) {
+    EXPECT_THAT([&] { read_rico(path, options); },
+                ThrowsMessage<DataError>(AllOf(HasSubstr("pages.json: line 2 begins a JSON array"), HasSubstr("a page a line is wanted"))));
+  }
 }
 
 TEST_F(Read, CutsABoxThatIsOutByRounding) {
@@ -143,7 +177,7 @@ TEST_F(Read, CocoRefusesWhatIsNone) {
   says(R"({"images": [], "annotations": [], "categories": [{"id": 1}]})", "category record 1");
   says(std::string(100000, '['), "not valid JSON");
   EXPECT_THAT([&] { read_coco(folder_ / "absent.json"); }, ThrowsMessage<DataError>(HasSubstr("cannot be opened")));
-  EXPECT_THAT([&] { read_coco(folder_); }, ThrowsMessage<DataError>(HasSubstr("it is a folder")));
+  EXPECT_THAT([&] { read_coco(folder_); }, ThrowsMessage<DataError>(HasSubstr("is a directory, not a regular file")));
 }
 
 TEST_F(Read, ACutOffGzipIsNamed) {
@@ -190,7 +224,7 @@ TEST_F(Read, LinesNameABadBox) {
   const auto path = file(screen(rico("[0, 0, 999, 333]") + "," + rico("[0, 0, 1500, 333]")));
   EXPECT_THAT([&] { read_rico(path); },
               ThrowsMessage<DataError>(HasSubstr("line 1, element 2: outside the page: left 0, top 0, right 1.502")));
-  EXPECT_EQ(read_rico(path, kSkip).skipped(), "1 boxes (1 outside the page)");
+  EXPECT_THAT(read_rico(path, kSkip).skipped(), HasSubstr("1 boxes (1 outside the page): line 1, element 2: outside the page: left 0"));
 }
 
 TEST_F(Read, TheDigestIsOfPagesAndClasses) {

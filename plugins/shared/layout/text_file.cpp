@@ -9,16 +9,17 @@
 #include <string>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/regular_file.h"
 
 namespace espalier::layout {
 namespace {
 
 class GzipBuffer : public std::streambuf {
  public:
-  explicit GzipBuffer(const std::filesystem::path& path) : path_(path.string()), file_(gzopen(path.c_str(), "rb"), gzclose) {
-    if (!file_ || std::filesystem::is_directory(path)) {
-      throw DataError(path_ + ": cannot be opened: " + (file_ ? "it is a folder" : std::strerror(errno)));
-    }
+  explicit GzipBuffer(const std::filesystem::path& path) : path_(path.string()), file_(nullptr, gzclose) {
+    const RegularFile regular(path);  // gzopen would wait for a pipe's writer
+    file_.reset(gzopen(path.c_str(), "rb"));
+    if (!file_) throw DataError(path_ + ": cannot be opened: " + std::strerror(errno));
   }
 
  protected:

@@ -75,7 +75,7 @@ TEST_F(BadIdx, LabelsThatDoNotFit) {
   write_file(folder_ / "train-labels-idx1-ubyte", two_labels(5));
   EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("5 labels for the 6 images")));
   write_file(folder_ / "train-labels-idx1-ubyte", idx_bytes({6}, {0, 1, 0, 7, 0, 1}));
-  EXPECT_THAT([&] { load(); }, ThrowsMessage<DataError>(HasSubstr("label 7 of picture 3 has no name; class_names has 2 entries")));
+  EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("label 7 of picture 3 has no name; class_names has 2 entries")));
   class_names_.clear();
   EXPECT_THAT([&] { open(); }, ThrowsMessage<ConfigError>(HasSubstr("class_names")));
 }
@@ -103,19 +103,27 @@ TEST_F(BadFolder, BrokenPicture) {
   write_file(folder_ / "4.png", whole.substr(0, whole.size() / 2));
   EXPECT_THAT([&] { load(); }, ThrowsMessage<DataError>(HasSubstr("4.png")));
   write_file(folder_ / "4.png", "GIF89a");
-  EXPECT_THAT([&] { load(); }, ThrowsMessage<DataError>(HasSubstr("4.png")));
+  EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("4.png")));
 }
 
 TEST_F(BadFolder, PictureOfAnotherSize) {
   write_file(folder_ / "4.png", plain_png(5, 4, 1));
-  EXPECT_THAT([&] { load(); }, ThrowsMessage<DataError>(AllOf(HasSubstr("4.png: 5 x 4"), HasSubstr("set `resolution`"))));
+  EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(AllOf(HasSubstr("4.png: 5 x 4"), HasSubstr("set `resolution`"))));
 }
 
 TEST_F(BadFolder, MissingCaption) {
   write_file(folder_ / "more/extra.png", plain_png(4, 4, 1));
-  EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("no caption for the picture 'more/extra.png'")));
+  EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("no caption for the image 'more/extra.png'")));
   metadata(R"({"file_name": "more/extra.png"})");
   EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("metadata.jsonl:11: no caption")));
+}
+
+TEST_F(BadFolder, ImagesOfAnotherFormat) {
+  write_file(folder_ / "more/extra.webp", "x");
+  EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(AllOf(HasSubstr("extra.webp"), HasSubstr("PNG and JPEG"))));
+  fs::remove(folder_ / "more/extra.webp");
+  write_file(folder_ / "more/extra.JPG", colour_jpeg());
+  EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("no caption for the image 'more/extra.JPG'")));
 }
 
 TEST_F(BadFolder, LinesThatSayNothingUsable) {
@@ -127,7 +135,7 @@ TEST_F(BadFolder, LinesThatSayNothingUsable) {
     EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("metadata.jsonl:11"))) << line;
   }
   write_file(folder_ / "metadata.jsonl", "\n");
-  EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("names no pictures")));
+  EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("names no images")));
   fs::remove(folder_ / "metadata.jsonl");
   EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("metadata.jsonl")));
 }
@@ -146,9 +154,7 @@ TEST_F(BadFolder, PathsThatLeaveTheFolder) {
   write_file(elsewhere / "secret.png", plain_png(4, 4, 1));
   const std::string good = read_file(folder_ / "metadata.jsonl");
   const std::string climbing = "../" + elsewhere.path().filename().string() + "/secret.png";
-  fs::create_symlink(elsewhere / "secret.png", folder_ / "link.png");
-  for (const std::string& name :
-       {climbing, "more/../" + climbing, (elsewhere / "secret.png").string(), std::string("link.png"), std::string()}) {
+  for (const std::string& name : {climbing, "more/../" + climbing, (elsewhere / "secret.png").string(), std::string()}) {
     write_file(folder_ / "metadata.jsonl", good);
     metadata(R"({"file_name": ")" + name + R"(", "text": "x"})");
     EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("leaves the folder"))) << name;

@@ -9,7 +9,7 @@
 #include <sstream>
 #include <utility>
 
-#include "plugins/shared/pictures/png_images.h"
+#include "plugins/shared/pictures/image_folder.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 
@@ -31,14 +31,11 @@ fs::path checked_file(const fs::path& folder, const std::string& name, const std
     throw DataError(where + ": file_name '" + name + "' leaves the folder; it must be a path below " + folder.string());
   }
   if (!fs::is_regular_file(folder / relative)) throw DataError(where + ": file_name '" + name + "': no such file below " + folder.string());
-  const fs::path real = fs::canonical(folder / relative).lexically_relative(fs::canonical(folder));
-  if (real.empty() || *real.begin() == "..") {
-    throw DataError(where + ": file_name '" + name + "' is a link that leaves the folder " + folder.string());
-  }
   return relative.lexically_normal();
 }
 
-std::vector<Captioned> read_metadata(const fs::path& folder) {
+// `images`: those of the folder; each must have a caption.
+std::vector<Captioned> read_metadata(const fs::path& folder, const std::vector<fs::path>& images) {
   const fs::path path = folder / "metadata.jsonl";
   std::istringstream lines(read_file(path));
   std::vector<Captioned> entries;
@@ -56,31 +53,35 @@ std::vector<Captioned> read_metadata(const fs::path& folder) {
     if (!seen.insert(file).second) throw DataError(where + ": '" + file.string() + "' has a caption already");
     entries.push_back({file, text->as_string()});
   }
-  if (entries.empty()) throw DataError(path.string() + ": names no pictures");
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
-    const fs::path file = entry.path().lexically_relative(folder);
-    if (entry.path().extension() == ".png" && !seen.contains(file)) {
-      throw DataError(path.string() + ": no caption for the picture '" + file.string() + "'");
-    }
+  if (entries.empty()) throw DataError(path.string() + ": names no images");
+  for (const fs::path& file : images) {
+    if (!seen.contains(file)) throw DataError(path.string() + ": no caption for the image '" + file.string() + "'");
   }
   return entries;
 }
 
+std::vector<fs::path> files_of(const std::vector<Captioned>& entries) {
+  std::vector<fs::path> files;
+  for (const Captioned& entry : entries) files.push_back(entry.file);
+  return files;
+}
+
 class FolderPictures final : public Pictures {
  public:
-  FolderPictures(fs::path folder, std::vector<Captioned> entries, std::vector<std::int64_t> prompt, std::int64_t resolution)
-      : folder_(std::move(folder)),
-        entries_(std::move(entries)),
+  FolderPictures(const fs::path& folder, std::vector<Captioned> entries, std::vector<std::int64_t> prompt, std::int64_t resolution,
+                 RememberedDigests* remembered)
+      : entries_(std::move(entries)),
         prompt_(std::move(prompt)),
         resolution_(resolution),
-        images_(folder_, files(entries_), /*channels=*/3, resolution) {}
+        images_(folder, files_of(entries_), /*channels=*/3, resolution, remembered) {}
 
   std::int64_t size() const override { return images_.size(); }
 
   Hex digest() const override {
+    const std::vector<Hex>& pixels = images_.digests();
     Value::List pictures;
-    for (const Captioned& entry : entries_) pictures.push_back(Value::List{digest_file(folder_ / entry.file), entry.text});
-    return espalier::digest(Value::Map{{"source", "folder"}, {"pictures", pictures}, {"resolution", resolution_}});
+    for (std::size_t i = 0; i < entries_.size(); ++i) pictures.push_back(Value::List{pixels[i], entries_[i].text});
+    return espalier::digest(Value::Map{{"source", "folder"}, {"captioned_pixels", pictures}, {"resolution", resolution_}});
   }
 
   Batch at(const std::vector<std::uint64_t>& positions) const override {
@@ -91,38 +92,34 @@ class FolderPictures final : public Pictures {
   }
 
  private:
-  static std::vector<fs::path> files(const std::vector<Captioned>& entries) {
-    std::vector<fs::path> files;
-    for (const Captioned& entry : entries) files.push_back(entry.file);
-    return files;
-  }
-
-  fs::path folder_;
   std::vector<Captioned> entries_;
   std::vector<std::int64_t> prompt_;
   std::int64_t resolution_;
-  pictures::PngImages images_;
+  pictures::FolderImages images_;
 };
 
 class FolderSource final : public Source {
  public:
-  FolderSource(fs::path folder, double held_out_fraction, std::int64_t resolution)
-      : folder_(std::move(folder)), entries_(read_metadata(folder_)), resolution_(resolution) {
+  FolderSource(fs::path folder, double held_out_fraction, std::int64_t resolution, RememberedDigests* remembered)
+      : folder_(std::move(folder)), resolution_(resolution), remembered_(remembered) {
+    const pictures::ImageList list = pictures::list_images(folder_);
+    if (!list.note.empty()) notes_.push_back(list.note);
+    entries_ = read_metadata(folder_, list.files);
     for (const Captioned& entry : entries_) label_.emplace(entry.text, 0);
     std::int64_t next = 0;
     for (auto& [text, label] : label_) label = next++;
     split_captions(held_out_fraction);
-    const pictures::PngHeader first = pictures::read_png_header(folder_ / entries_.front().file);
-    height_ = resolution_ != 0 ? resolution_ : first.height;
-    width_ = resolution_ != 0 ? resolution_ : first.width;
+    shape_ = pictures::read_shape(folder_, files_of(entries_), resolution_);
   }
 
   std::int64_t channels() const override { return 3; }
-  std::int64_t height() const override { return height_; }
-  std::int64_t width() const override { return width_; }
+  std::int64_t height() const override { return shape_.height; }
+  std::int64_t width() const override { return shape_.width; }
   std::vector<std::string> splits() const override {
     return held_out_.empty() ? std::vector<std::string>{"train"} : std::vector<std::string>{"train", "held_out"};
   }
+
+  std::vector<std::string> notes() const override { return notes_; }
 
   Prompts prompts(const std::string& split) const override {
     Prompts prompts;
@@ -148,7 +145,7 @@ class FolderSource final : public Source {
       entries.push_back(entry);
       prompt.push_back(found->second);
     }
-    return std::make_unique<FolderPictures>(folder_, std::move(entries), std::move(prompt), resolution_);
+    return std::make_unique<FolderPictures>(folder_, std::move(entries), std::move(prompt), resolution_, remembered_);
   }
 
  private:
@@ -167,16 +164,19 @@ class FolderSource final : public Source {
   fs::path folder_;
   std::vector<Captioned> entries_;
   std::int64_t resolution_;
-  std::int64_t height_ = 0, width_ = 0;
+  RememberedDigests* remembered_;
+  std::vector<std::string> notes_;
+  pictures::ImageShape shape_;
   std::map<std::string, std::int64_t> label_;  // caption -> its place among all
   std::set<std::string> held_out_;
 };
 
 }  // namespace
 
-std::unique_ptr<Source> make_folder_source(const fs::path& folder, double held_out_fraction, std::int64_t resolution) {
+std::unique_ptr<Source> make_folder_source(const fs::path& folder, double held_out_fraction, std::int64_t resolution,
+                                           RememberedDigests* remembered) {
   if (!fs::is_directory(folder)) throw DataError(folder.string() + ": no such folder");
-  return std::make_unique<FolderSource>(folder, held_out_fraction, resolution);
+  return std::make_unique<FolderSource>(folder, held_out_fraction, resolution, remembered);
 }
 
 }  // namespace espalier::text_to_image

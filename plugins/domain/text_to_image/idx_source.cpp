@@ -14,8 +14,9 @@ namespace fs = std::filesystem;
 // The pictures and labels of two files.
 struct FilePair {
   FilePair(const fs::path& folder, const std::string& image_file, const std::string& label_file, std::int64_t resolution,
-           std::size_t classes)
-      : images(pictures::find_idx(folder, image_file), resolution), labels(pictures::find_idx(folder, label_file), images, classes) {}
+           std::size_t classes, RememberedDigests* remembered)
+      : images(pictures::find_idx(folder, image_file), resolution, remembered),
+        labels(pictures::find_idx(folder, label_file), images, classes) {}
   pictures::IdxImages images;
   pictures::IdxLabels labels;
 };
@@ -27,16 +28,13 @@ class IdxPictures final : public Pictures {
   std::int64_t size() const override { return files_->images.size(); }
 
   Hex digest() const override {
-    return espalier::digest(Value::Map{{"source", "idx"},
-                                       {"images", digest_file(files_->images.path())},
-                                       {"labels", digest_file(files_->labels.path())},
-                                       {"resolution", resolution_}});
+    return espalier::digest(Value::Map{
+        {"source", "idx"}, {"images", files_->images.digest()}, {"labels", files_->labels.digest()}, {"resolution", resolution_}});
   }
 
   Batch at(const std::vector<std::uint64_t>& positions) const override {
     const std::vector<std::int64_t> rows(positions.begin(), positions.end());
-    std::vector<std::int64_t> labels = files_->labels.at(rows);  // first: a label without a name is told before pictures are read
-    return {files_->images.at(rows), std::move(labels)};
+    return {files_->images.at(rows), files_->labels.at(rows)};
   }
 
  private:
@@ -80,7 +78,7 @@ class IdxSource final : public Source {
 
 }  // namespace
 
-std::unique_ptr<Source> make_idx_source(IdxFiles files, std::int64_t resolution) {
+std::unique_ptr<Source> make_idx_source(IdxFiles files, std::int64_t resolution, RememberedDigests* remembered) {
   if (files.class_names.empty()) {
     throw ConfigError("domain.text_to_image: prompts = \"idx\" needs class_names = [...], the name of label 0, 1, ...");
   }
@@ -88,10 +86,10 @@ std::unique_ptr<Source> make_idx_source(IdxFiles files, std::int64_t resolution)
     throw ConfigError("domain.text_to_image: test_images and test_labels go together; leave both empty for no held-out pictures");
   }
   const std::size_t classes = files.class_names.size();
-  auto train = std::make_shared<const FilePair>(files.folder, files.train_images, files.train_labels, resolution, classes);
+  auto train = std::make_shared<const FilePair>(files.folder, files.train_images, files.train_labels, resolution, classes, remembered);
   std::shared_ptr<const FilePair> test;
   if (!files.test_images.empty()) {
-    test = std::make_shared<const FilePair>(files.folder, files.test_images, files.test_labels, resolution, classes);
+    test = std::make_shared<const FilePair>(files.folder, files.test_images, files.test_labels, resolution, classes, remembered);
     pictures::require_same_size(test->images, train->images);
   }
   return std::make_unique<IdxSource>(std::move(train), std::move(test), std::move(files.class_names), resolution);

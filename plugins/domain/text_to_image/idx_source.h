@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "plugins/domain/text_to_image/source.h"
+#include "runtime/base/remembered_digests.h"
 
 namespace espalier::text_to_image {
 
@@ -18,7 +19,8 @@ struct IdxFiles {
 };
 
 // Grey pictures with labels (Fashion-MNIST's files): a class's name is its prompt, in both splits; facts {"label": k, "class": name}. The
-// pictures of "train" and "held_out" are those of the train and test files. Throws DataError on headers that do not fit together.
-std::unique_ptr<Source> make_idx_source(IdxFiles files, std::int64_t resolution);
+// pictures of "train" and "held_out" are those of the train and test files. Keyed by what the files hold, compressed or not; `remembered`
+// keeps the digests (null: nothing does). Throws DataError on files that do not fit together and on a label without a name.
+std::unique_ptr<Source> make_idx_source(IdxFiles files, std::int64_t resolution, RememberedDigests* remembered = nullptr);
 
 }  // namespace espalier::text_to_image

@@ -39,7 +39,8 @@ class Source {
   virtual std::int64_t height() const = 0;
   virtual std::int64_t width() const = 0;
   virtual std::vector<std::string> splits() const = 0;
-  virtual Prompts prompts(const std::string& split) const = 0;  // `split` is one of splits()
+  virtual std::vector<std::string> notes() const { return {}; }  // what was passed over, for a person
+  virtual Prompts prompts(const std::string& split) const = 0;   // `split` is one of splits()
   virtual std::unique_ptr<Pictures> pictures(const std::string& split) const = 0;
 };
 

@@ -165,6 +165,49 @@ TEST(FolderSource, GivesEachPictureItsCaption) {
   EXPECT_FLOAT_EQ(batch.image[0][1][0][0].item<float>(), 0.0F);
 }
 
+// Single links, as DVC and the hub make them, a linked folder, any case, and a JPEG.
+TEST(FolderSource, FollowsLinksAndReadsJpegs) {
+  TempFolder folder, store;
+  write_file(store / "0f3a", plain_png(8, 8, 50));
+  write_file(store / "more/b.PNG", plain_png(8, 8, 60));
+  fs::create_symlink(store / "0f3a", folder / "a.png");
+  fs::create_directory_symlink(store / "more", folder / "sub");
+  write_file(folder / "c.jpeg", colour_jpeg());
+  write_file(folder / ".d.png", plain_png(8, 8, 70));
+  std::string metadata;
+  for (const std::string name : {"a.png", "sub/b.PNG", "c.jpeg"}) metadata += R"({"file_name": ")" + name + R"(", "text": "x"})" + "\n";
+  write_file(folder / "metadata.jsonl", metadata);
+  const auto source = make_folder_source(folder.path(), 0.0, 0);
+  const at::Tensor image = source->pictures("train")->at({0, 1, 2}).image;
+  EXPECT_FLOAT_EQ(image[0][0][0][0].item<float>(), 50.0F / 255.0F);
+  EXPECT_FLOAT_EQ(image[1][0][0][0].item<float>(), 60.0F / 255.0F);
+  EXPECT_FLOAT_EQ(image[2][0][0][7].item<float>(), 187.0F / 255.0F);
+  EXPECT_THAT(source->notes(), ::testing::ElementsAre(::testing::HasSubstr("1 hidden file or folder (.d.png)")));
+}
+
+TEST(Source, IsKeyedByPixelsAndCaptionsNotByBytes) {
+  TempFolder folder;
+  write_picture_folder(folder.path());
+  const auto digest = [&] { return make_folder_source(folder.path(), 0.0, 0)->pictures("train")->digest(); };
+  const Hex before = digest();
+  const std::string png = plain_png(4, 4, 80);
+  write_file(folder / "4.png", png.substr(0, 33) + std::string("\0\0\0\x04gAMA\0\x01\x86\xa0\x31\xe8\x96\x5f", 16) + png.substr(33));
+  EXPECT_EQ(digest(), before);
+  write_file(folder / "4.png", plain_png(4, 4, 81));
+  EXPECT_NE(digest(), before);
+
+  TempFolder plain, packed;
+  write_idx_folder(plain.path());
+  write_gzip(packed / "train-images-idx3-ubyte.gz", grey_pictures(6));
+  write_gzip(packed / "train-labels-idx1-ubyte.gz", two_labels(6));
+  const auto of = [](const fs::path& path) {
+    return make_idx_source({path, "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "", "", {"even", "odd"}}, 0)
+        ->pictures("train")
+        ->digest();
+  };
+  EXPECT_EQ(of(plain.path()), of(packed.path()));
+}
+
 TEST(FolderSource, HoldsCaptionsOutWithTheirPictures) {
   TempFolder folder;
   write_picture_folder(folder.path());

@@ -1,4 +1,4 @@
-// Pictures from prompts: the built-in shapes world, a folder of captioned PNG files, or IDX files with class names.
+// Pictures from prompts: the built-in shapes world, a folder of captioned PNG and JPEG files, or IDX files with class names.
 #include <fmt/format.h>
 
 #include <optional>
@@ -12,7 +12,9 @@
 #include "plugins/shared/folder/data.h"
 #include "plugins/shared/pictures/image.h"
 #include "runtime/base/errors.h"
+#include "runtime/base/progress.h"
 #include "runtime/base/suggest.h"
+#include "runtime/sdk/notes.h"
 #include "runtime/sdk/plugin.h"
 
 namespace {
@@ -23,7 +25,7 @@ using namespace espalier::text_to_image;
 
 constexpr const char* kPlugin = "domain.text_to_image";
 
-class TextToImage final : public Domain {
+class TextToImage final : public Domain, public Noted {
  public:
   void options(Schema& schema) override {
     schema.choice("prompts", prompts_, {"shapes", "folder", "idx"},
@@ -54,12 +56,13 @@ class TextToImage final : public Domain {
     if (prompts_ == "shapes") {
       source_ = make_shapes_source(resolution_, noise_, seed_);
     } else if (prompts_ == "folder") {
-      source_ = make_folder_source(folder::find_data(data_, kPlugin), held_out_fraction_, resolution_);
+      source_ = make_folder_source(folder::find_data(data_, kPlugin), held_out_fraction_, resolution_, context.digests);
     } else {
       IdxFiles files = files_;
       files.folder = folder::find_data(data_, kPlugin);
-      source_ = make_idx_source(std::move(files), resolution_);
+      source_ = make_idx_source(std::move(files), resolution_, context.digests);
     }
+    for (const std::string& line : source_->notes()) make_progress()->say(std::string(kPlugin) + ": " + line);
     if (!model_.empty()) {
       if (!fs::is_directory(model_)) throw DataError("domain.text_to_image: model = \"" + model_ + "\": no such folder");
       tokenizer_.emplace(fs::path(model_) / "tokenizer");
@@ -67,6 +70,7 @@ class TextToImage final : public Domain {
     for (const std::string& split : source_->splits()) conditions_.emplace(split, make_conditions(split));
   }
 
+  std::vector<std::string> notes() const override { return source_->notes(); }
   std::string sample_kind() const override { return "image"; }
   StateSpec state_spec() const override { return {{"sample", {{source_->channels(), source_->height(), source_->width()}, at::kFloat}}}; }
   std::vector<std::string> splits() const override { return source_->splits(); }
@@ -167,5 +171,5 @@ class TextToImage final : public Domain {
 
 ESPALIER_PLUGIN(registrar) {
   registrar.domain<TextToImage>("text_to_image", /*numerics_version=*/1,
-                                "Pictures from prompts: the shapes world, captioned PNG files, or IDX files with class names.");
+                                "Images from prompts: the shapes world, captioned PNG and JPEG files, or IDX files with class names.");
 }

@@ -15,8 +15,9 @@ namespace fs = std::filesystem;
 
 // One file of pictures and, with class names, its labels.
 struct Files {
-  Files(const fs::path& folder, const std::string& image_file, const std::string& label_file, std::int64_t resolution, std::size_t classes)
-      : images(pictures::find_idx(folder, image_file), resolution) {
+  Files(const fs::path& folder, const std::string& image_file, const std::string& label_file, std::int64_t resolution, std::size_t classes,
+        RememberedDigests* remembered)
+      : images(pictures::find_idx(folder, image_file), resolution, remembered) {
     if (classes > 0) labels.emplace(pictures::find_idx(folder, label_file), images, classes);
   }
   pictures::IdxImages images;
@@ -32,8 +33,8 @@ class IdxPictures final : public Pictures {
   std::int64_t size() const override { return rows_ ? static_cast<std::int64_t>(rows_->size()) : files_->images.size(); }
 
   Hex digest() const override {
-    Value value = Value::Map{{"source", "idx"}, {"images", digest_file(files_->images.path())}, {"resolution", resolution_}};
-    if (files_->labels) value["labels"] = digest_file(files_->labels->path());
+    Value value = Value::Map{{"source", "idx"}, {"images", files_->images.digest()}, {"resolution", resolution_}};
+    if (files_->labels) value["labels"] = files_->labels->digest();
     if (rows_) value["rows"] = sha256(fmt::format("{}", fmt::join(*rows_, ",")));
     return espalier::digest(value);
   }
@@ -57,44 +58,54 @@ class IdxPictures final : public Pictures {
 
 class IdxSource final : public Source {
  public:
-  IdxSource(const IdxFiles& files, const HeldOut& held_out, std::int64_t resolution)
-      : class_names_(files.class_names), held_out_(held_out), resolution_(resolution) {
+  IdxSource(const IdxFiles& files, const HeldOut& held_out, std::int64_t resolution, RememberedDigests* remembered)
+      : class_names_(files.class_names), resolution_(resolution) {
     const std::size_t classes = class_names_.size();
-    train_ = std::make_shared<const Files>(files.folder, files.train_images, files.train_labels, resolution, classes);
+    train_ = std::make_shared<const Files>(files.folder, files.train_images, files.train_labels, resolution, classes, remembered);
     if (!files.test_images.empty()) {
-      test_ = std::make_shared<const Files>(files.folder, files.test_images, files.test_labels, resolution, classes);
+      test_ = std::make_shared<const Files>(files.folder, files.test_images, files.test_labels, resolution, classes, remembered);
       pictures::require_same_size(test_->images, train_->images);
     }
-    for (const std::string& split : splits()) pictures(split);  // refuses a fraction that leaves nothing
+    if (held_out.fraction == 0.0) return;
+    std::vector<std::string> names;
+    for (std::int64_t row = 0; row < train_->images.size(); ++row) names.push_back(std::to_string(row));
+    rows_ = split_places(names, held_out);
   }
 
   std::int64_t channels() const override { return train_->images.channels(); }
   std::int64_t height() const override { return train_->images.height(); }
   std::int64_t width() const override { return train_->images.width(); }
   std::vector<std::string> splits() const override {
-    const bool one = test_ == nullptr && held_out_.fraction == 0.0;
+    const bool one = test_ == nullptr && rows_.empty();
     return one ? std::vector<std::string>{"train"} : std::vector<std::string>{"train", "held_out"};
   }
   std::vector<std::string> class_names() const override { return class_names_; }
 
   std::unique_ptr<Pictures> pictures(const std::string& split) const override {
-    if (held_out_.fraction == 0.0) return std::make_unique<IdxPictures>(split == "train" ? train_ : test_, std::nullopt, resolution_);
-    std::vector<std::string> names;
-    for (std::int64_t row = 0; row < train_->images.size(); ++row) names.push_back(std::to_string(row));
-    return std::make_unique<IdxPictures>(train_, folder::places_of(split, names, held_out_, "domain.unconditional"), resolution_);
+    if (!rows_.empty()) return std::make_unique<IdxPictures>(train_, rows_.at(split), resolution_);
+    return std::make_unique<IdxPictures>(split == "train" ? train_ : test_, std::nullopt, resolution_);
   }
 
  private:
   std::shared_ptr<const Files> train_, test_;  // test_ may be null
   std::vector<std::string> class_names_;
-  HeldOut held_out_;
   std::int64_t resolution_;
+  std::map<std::string, std::vector<std::int64_t>> rows_;  // by split, where one file is split
 };
 
 }  // namespace
 
-std::unique_ptr<Source> make_idx_source(const IdxFiles& files, const HeldOut& held_out, std::int64_t resolution) {
-  return std::make_unique<IdxSource>(files, held_out, resolution);
+std::map<std::string, std::vector<std::int64_t>> split_places(const std::vector<std::string>& names, const HeldOut& held_out) {
+  std::map<std::string, std::vector<std::int64_t>> places;
+  for (const std::string split : {"train", "held_out"}) {
+    if (split == "train" || held_out.fraction > 0.0) places[split] = folder::places_of(split, names, held_out, "domain.unconditional");
+  }
+  return places;
+}
+
+std::unique_ptr<Source> make_idx_source(const IdxFiles& files, const HeldOut& held_out, std::int64_t resolution,
+                                        RememberedDigests* remembered) {
+  return std::make_unique<IdxSource>(files, held_out, resolution, remembered);
 }
 
 }  // namespace espalier::unconditional

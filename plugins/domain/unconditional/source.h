@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "plugins/shared/folder/data.h"
 #include "runtime/base/digest.h"
+#include "runtime/base/remembered_digests.h"
 
 namespace espalier::unconditional {
 
@@ -35,14 +37,20 @@ class Source {
   virtual std::int64_t width() const = 0;
   virtual std::vector<std::string> splits() const = 0;
   virtual std::vector<std::string> class_names() const { return {}; }
+  virtual std::vector<std::string> notes() const { return {}; }                    // what was passed over, for a person
   virtual std::unique_ptr<Pictures> pictures(const std::string& split) const = 0;  // `split` is one of splits()
 };
 
 using folder::HeldOut;
 
-// All PNG files of a folder and its subfolders, in the order of their paths. Grey if all of them are stored so, else RGB over black.
-// Throws DataError: no PNG, pictures of another format beside them, or mixed sizes with resolution 0.
-std::unique_ptr<Source> make_folder_source(const std::filesystem::path& folder, const HeldOut& held_out, std::int64_t resolution);
+// The places of the names that each split has: "train", and "held_out" with a fraction. Throws ConfigError when none is left to train on.
+std::map<std::string, std::vector<std::int64_t>> split_places(const std::vector<std::string>& names, const HeldOut& held_out);
+
+// All images of a folder (pictures::list_images), in the order of their paths. Grey if all of them are stored so, else RGB over black.
+// Keyed by their pixels, whose digests `remembered` keeps (null: nothing does). Throws DataError: no image, one of another format, or mixed
+// sizes with resolution 0.
+std::unique_ptr<Source> make_folder_source(const std::filesystem::path& folder, const HeldOut& held_out, std::int64_t resolution,
+                                           RememberedDigests* remembered = nullptr);
 
 struct IdxFiles {
   std::filesystem::path folder;
@@ -50,6 +58,8 @@ struct IdxFiles {
   std::string train_labels, test_labels;  // read where there are class names
   std::vector<std::string> class_names;   // label k is class_names[k]
 };
-std::unique_ptr<Source> make_idx_source(const IdxFiles& files, const HeldOut& held_out, std::int64_t resolution);
+// Keyed by what the files hold, compressed or not. Throws DataError: a file that is none, or a label without a name.
+std::unique_ptr<Source> make_idx_source(const IdxFiles& files, const HeldOut& held_out, std::int64_t resolution,
+                                        RememberedDigests* remembered = nullptr);
 
 }  // namespace espalier::unconditional

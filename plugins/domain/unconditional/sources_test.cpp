@@ -127,6 +127,56 @@ TEST(FolderSource, TakesEveryPngInTheOrderOfItsPath) {
   EXPECT_NE(make_folder_source(folder.path(), {}, 0)->pictures("train")->digest(), before);
 }
 
+// The same pixels compressed otherwise, and an IDX file unpacked, are the same data.
+TEST(Source, IsKeyedByPixelsNotByBytes) {
+  const TempFolder folder;
+  write_picture_folder(folder.path());
+  const Hex before = make_folder_source(folder.path(), {}, 0)->pictures("train")->digest();
+  const std::string png = plain_png(4, 4, 80);
+  write_file(folder / "4.png", png.substr(0, 33) + std::string("\0\0\0\x04gAMA\0\x01\x86\xa0\x31\xe8\x96\x5f", 16) + png.substr(33));
+  EXPECT_EQ(make_folder_source(folder.path(), {}, 0)->pictures("train")->digest(), before);
+
+  const TempFolder plain, packed;
+  write_idx_folder(plain.path());
+  write_gzip(packed / "train-images-idx3-ubyte.gz", grey_pictures(6));
+  write_gzip(packed / "train-labels-idx1-ubyte.gz", two_labels(6));
+  const auto digest = [](const fs::path& path, std::vector<std::string> names) {
+    return make_idx_source({path, "train-images-idx3-ubyte", "", "train-labels-idx1-ubyte", "", std::move(names)}, {}, 0)
+        ->pictures("train")
+        ->digest();
+  };
+  for (const std::vector<std::string>& names : {std::vector<std::string>{}, {"even", "odd"}}) {
+    EXPECT_EQ(digest(plain.path(), names), digest(packed.path(), names));
+  }
+  write_gzip(packed / "train-labels-idx1-ubyte.gz", idx_bytes({6}, {1, 1, 0, 1, 0, 1}));
+  EXPECT_NE(digest(plain.path(), {"even", "odd"}), digest(packed.path(), {"even", "odd"}));
+}
+
+// A folder of links, as DVC and the hub make them, and a link to a folder.
+TEST(FolderSource, FollowsLinksAndCountsWhatItPassesOver) {
+  const TempFolder folder, store;
+  for (int i = 0; i < 3; ++i) write_file(store / (std::to_string(i) + ".png"), plain_png(4, 4, 1));
+  write_file(folder / "a.png", plain_png(4, 4, 1));
+  write_file(folder / ".thumbs/a.png", plain_png(2, 2, 1));
+  fs::create_directory_symlink(store.path(), folder / "sub");
+  const auto source = make_folder_source(folder.path(), {}, 0);
+  EXPECT_EQ(source->pictures("train")->size(), 4);
+  EXPECT_THAT(source->notes(), ::testing::ElementsAre(::testing::HasSubstr("1 hidden file or folder (.thumbs)")));
+}
+
+TEST(FolderSource, ReadsJpegsBesidePngs) {
+  const TempFolder folder;
+  write_file(folder / "a.jpg", colour_jpeg());
+  write_file(folder / "b.png", plain_png(8, 8, 100));
+  const auto source = make_folder_source(folder.path(), {}, 0);
+  EXPECT_EQ(source->channels(), 3);
+  const at::Tensor image = source->pictures("train")->at({0, 1}).image;
+  EXPECT_FLOAT_EQ(image[0][0][0][7].item<float>(), 187.0F / 255.0F);
+  write_file(folder / "b.png", grey_jpeg());
+  write_file(folder / "a.jpg", grey_jpeg());
+  EXPECT_EQ(make_folder_source(folder.path(), {}, 0)->channels(), 1);
+}
+
 TEST(FolderSource, HoldsOutPicturesByTheirNames) {
   const TempFolder folder;
   write_picture_folder(folder.path());

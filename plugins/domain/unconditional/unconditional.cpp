@@ -1,4 +1,4 @@
-// Pictures without a condition: a generated set, a folder of PNG files, or IDX files.
+// Images without a condition: a generated set, a folder of PNG and JPEG files, or IDX files.
 #include <fmt/format.h>
 
 #include <optional>
@@ -11,7 +11,9 @@
 #include "plugins/shared/folder/data.h"
 #include "plugins/shared/pictures/image.h"
 #include "runtime/base/errors.h"
+#include "runtime/base/progress.h"
 #include "runtime/base/suggest.h"
+#include "runtime/sdk/notes.h"
 #include "runtime/sdk/plugin.h"
 
 namespace {
@@ -22,11 +24,11 @@ using namespace espalier::unconditional;
 
 constexpr const char* kPlugin = "domain.unconditional";
 
-class Unconditional final : public Domain {
+class Unconditional final : public Domain, public Noted {
  public:
   void options(Schema& schema) override {
     schema.choice("source", source_name_, {"generated", "folder", "idx"},
-                  "Where pictures come from: the built-in generated set, a folder of PNG files, or IDX files.");
+                  "Where images come from: the built-in generated set, a folder of PNG and JPEG files, or IDX files.");
     schema.path("data", data_, "The folder of pictures or of IDX files, or the name of a data set that ESPALIER_DATA holds.").operational();
     schema.text("train_images", files_.train_images, "Of idx: file in `data`, with or without .gz.").operational();
     schema.text("test_images", files_.test_images, "Of idx: file of the held-out pictures; empty for none.").operational();
@@ -53,17 +55,19 @@ class Unconditional final : public Domain {
     if (source_name_ == "generated") {
       source_ = make_generated_source(resolution_);
     } else if (source_name_ == "folder") {
-      source_ = make_folder_source(folder::find_data(data_, kPlugin), held_out_, resolution_);
+      source_ = make_folder_source(folder::find_data(data_, kPlugin), held_out_, resolution_, context.digests);
     } else {
       IdxFiles files = files_;
       files.folder = folder::find_data(data_, kPlugin);
-      source_ = make_idx_source(files, held_out_, resolution_);
+      source_ = make_idx_source(files, held_out_, resolution_, context.digests);
     }
+    for (const std::string& line : source_->notes()) make_progress()->say(fmt::format("{}: {}", kPlugin, line));
     if (!model_.empty() && !fs::is_directory(model_)) {
       throw DataError(fmt::format("{}: model = \"{}\": no such folder", kPlugin, model_));
     }
   }
 
+  std::vector<std::string> notes() const override { return source_->notes(); }
   std::string sample_kind() const override { return "image"; }
   StateSpec state_spec() const override { return {{"sample", {{source_->channels(), source_->height(), source_->width()}, at::kFloat}}}; }
   std::vector<std::string> splits() const override { return source_->splits(); }
@@ -151,5 +155,5 @@ class Unconditional final : public Domain {
 
 ESPALIER_PLUGIN(registrar) {
   registrar.domain<Unconditional>("unconditional", /*numerics_version=*/1,
-                                  "Pictures without a condition: a generated set, a folder of PNG files, or IDX files.");
+                                  "Images without a condition: a generated set, a folder of PNG and JPEG files, or IDX files.");
 }

@@ -11,17 +11,22 @@
 #include <string>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/regular_file.h"
 
 namespace espalier::pictures {
 namespace {
 
 constexpr std::int64_t kLargest = std::int64_t{8} << 30;  // bytes of data
+constexpr std::int64_t kAnyway = std::int64_t{256} << 20,
+                       kMostExpansion = 256;  // of a gzip'ed file: so many bytes, or so many for each of its own
 constexpr std::size_t kChunk = std::size_t{1} << 20;
 
 // Reads plain and gzip'ed files alike.
 class Reader {
  public:
-  explicit Reader(const std::filesystem::path& path) : path_(path), file_(gzopen(path.c_str(), "rb"), gzclose) {
+  explicit Reader(const std::filesystem::path& path) : path_(path), file_(nullptr, gzclose) {
+    const RegularFile regular(path);  // gzopen would wait for a pipe's writer
+    file_.reset(gzopen(path.c_str(), "rb"));
     if (!file_) throw DataError(path_.string() + ": cannot be opened: " + std::strerror(errno));
   }
 
@@ -64,10 +69,31 @@ class Reader {
       total *= size;
       sizes.push_back(size);
     }
+    check_length(static_cast<std::int64_t>(length), total);
     return sizes;
   }
 
+  [[noreturn]] void fail_short(std::int64_t found, std::int64_t total) const {
+    throw DataError(fmt::format("{}: ends after {} of the {} bytes its header promises", path_.string(), found, total));
+  }
+  [[noreturn]] void fail_long(std::int64_t total) const {
+    throw DataError(fmt::format("{}: goes on after the {} bytes its header promises", path_.string(), total));
+  }
+
  private:
+  // Before any data is read: whether the file can hold `total` bytes of it after its header.
+  void check_length(std::int64_t header, std::int64_t total) const {
+    const auto length = static_cast<std::int64_t>(std::filesystem::file_size(path_));
+    if (gzdirect(file_.get()) != 0) {
+      if (length < header + total) fail_short(length - header, total);
+      if (length > header + total) fail_long(total);
+    } else if (total > std::max(kAnyway, kMostExpansion * length)) {
+      throw DataError(
+          fmt::format("{}: its header promises {} bytes, over {} times the {} bytes of the gzip'ed file; unpack it to have it read",
+                      path_.string(), total, kMostExpansion, length));
+    }
+  }
+
   std::filesystem::path path_;
   std::unique_ptr<gzFile_s, int (*)(gzFile)> file_;
 };
@@ -81,24 +107,24 @@ std::vector<std::int64_t> read_idx_sizes(const std::filesystem::path& path, std:
 at::Tensor read_idx(const std::filesystem::path& path, std::size_t rank) {
   Reader reader(path);
   const std::vector<std::int64_t> sizes = reader.sizes(rank);
-  std::size_t total = 1;
-  for (const std::int64_t size : sizes) total *= static_cast<std::size_t>(size);
-  // Grows with what is really there: a short file that claims to be large costs nothing.
-  std::vector<std::uint8_t> data;
-  while (data.size() < total) {
-    const std::size_t before = data.size();
-    const std::size_t wanted = std::min(kChunk, total - before);
-    data.resize(before + wanted);
-    const std::size_t got = reader.read(data.data() + before, wanted);
-    if (got < wanted) {
-      throw DataError(fmt::format("{}: ends after {} of the {} bytes its header promises", path.string(), before + got, total));
-    }
+  at::Tensor tensor = at::empty(sizes, at::kByte);  // the system gives its pages as they are filled
+  const auto total = static_cast<std::size_t>(tensor.numel());
+  auto* data = tensor.data_ptr<std::uint8_t>();
+  for (std::size_t at = 0; at < total;) {
+    const std::size_t wanted = std::min(kChunk, total - at), got = reader.read(data + at, wanted);
+    at += got;
+    if (got < wanted) reader.fail_short(static_cast<std::int64_t>(at), tensor.numel());
   }
   std::uint8_t rest = 0;
-  if (reader.read(&rest, 1) != 0) throw DataError(fmt::format("{}: goes on after the {} bytes its header promises", path.string(), total));
-  at::Tensor tensor = at::empty(sizes, at::kByte);
-  std::memcpy(tensor.data_ptr<std::uint8_t>(), data.data(), total);
+  if (reader.read(&rest, 1) != 0) reader.fail_long(tensor.numel());
   return tensor;
+}
+
+Hex digest_idx(const at::Tensor& data) {
+  Sha256 digest;
+  for (const std::int64_t size : data.sizes()) digest.update(std::to_string(size) + ",");
+  digest.update(data.const_data_ptr<std::uint8_t>(), static_cast<std::size_t>(data.numel()));
+  return digest.finish_hex();
 }
 
 std::filesystem::path find_idx(const std::filesystem::path& folder, const std::string& name) {

@@ -29,8 +29,8 @@ at::Tensor over_black(const at::Tensor& rgba) {
 
 }  // namespace
 
-IdxImages::IdxImages(std::filesystem::path path, std::int64_t resolution)
-    : path_(std::move(path)), resolution_(resolution), sizes_(read_idx_sizes(path_, image_rank(path_))) {
+IdxImages::IdxImages(std::filesystem::path path, std::int64_t resolution, RememberedDigests* remembered)
+    : path_(std::move(path)), resolution_(resolution), remembered_(remembered), sizes_(read_idx_sizes(path_, image_rank(path_))) {
   if (sizes_.size() == kColourRank && sizes_[3] != 1 && sizes_[3] != 3 && sizes_[3] != 4) {
     throw DataError(fmt::format("{}: pictures of {} channels; a picture has 1 (grey), 3 (RGB) or 4 (RGBA)", path_.string(), sizes_[3]));
   }
@@ -38,12 +38,25 @@ IdxImages::IdxImages(std::filesystem::path path, std::int64_t resolution)
 
 std::int64_t IdxImages::channels() const { return sizes_.size() == kGreyRank || sizes_[3] == 1 ? 1 : 3; }
 
+Hex IdxImages::digest() const {
+  const std::lock_guard lock(mutex_);
+  const auto compute = [this] { return digest_idx(read_idx(path_, sizes_.size())); };
+  if (digest_.empty()) digest_ = remembered_ == nullptr ? compute() : remembered_->of(path_, "idx", compute);
+  return digest_;
+}
+
+at::Tensor IdxImages::load() const {
+  const std::lock_guard lock(mutex_);
+  at::Tensor images = read_idx(path_, sizes_.size());
+  if (!digest_.empty() && digest_idx(images) != digest_) {
+    throw DataError(path_.string() + ": its images are not those that this run's keys were made of; touch the file and run again");
+  }
+  images = sizes_.size() == kGreyRank ? images.unsqueeze(1) : images.permute({0, 3, 1, 2});
+  return (images.size(1) == kAlpha + 1 ? over_black(images) : images).contiguous();
+}
+
 at::Tensor IdxImages::at(const std::vector<std::int64_t>& rows) const {
-  std::call_once(loaded_, [this] {
-    at::Tensor images = read_idx(path_, sizes_.size());
-    images = sizes_.size() == kGreyRank ? images.unsqueeze(1) : images.permute({0, 3, 1, 2});
-    images_ = (images.size(1) == kAlpha + 1 ? over_black(images) : images).contiguous();
-  });
+  std::call_once(loaded_, [this] { images_ = load(); });
   return to_image(at::index_select(images_, 0, at::tensor(rows)), resolution_);
 }
 
@@ -56,27 +69,22 @@ void require_same_size(const IdxImages& one, const IdxImages& other) {
   }
 }
 
-IdxLabels::IdxLabels(std::filesystem::path path, const IdxImages& images, std::size_t classes) : path_(std::move(path)), classes_(classes) {
-  const std::int64_t count = read_idx_sizes(path_, kLabelRank)[0];
+IdxLabels::IdxLabels(const std::filesystem::path& path, const IdxImages& images, std::size_t classes) {
+  const std::int64_t count = read_idx_sizes(path, kLabelRank)[0];
   if (count != images.size()) {
-    throw DataError(fmt::format("{}: {} labels for the {} images of {}", path_.string(), count, images.size(), images.path().string()));
+    throw DataError(fmt::format("{}: {} labels for the {} images of {}", path.string(), count, images.size(), images.path().string()));
+  }
+  labels_ = read_idx(path, kLabelRank);
+  const std::uint8_t* label = labels_.const_data_ptr<std::uint8_t>();
+  for (std::int64_t i = 0; i < count; ++i) {
+    if (label[i] < classes) continue;
+    throw DataError(fmt::format("{}: label {} of picture {} has no name; class_names has {} entries", path.string(), label[i], i, classes));
   }
 }
 
-void IdxLabels::load() const {
-  at::Tensor labels = read_idx(path_, kLabelRank);
-  const std::uint8_t* label = labels.const_data_ptr<std::uint8_t>();
-  for (std::int64_t i = 0; i < labels.size(0); ++i) {
-    if (label[i] >= classes_) {
-      throw DataError(
-          fmt::format("{}: label {} of picture {} has no name; class_names has {} entries", path_.string(), label[i], i, classes_));
-    }
-  }
-  labels_ = std::move(labels);
-}
+Hex IdxLabels::digest() const { return digest_idx(labels_); }
 
 std::vector<std::int64_t> IdxLabels::at(const std::vector<std::int64_t>& rows) const {
-  std::call_once(loaded_, [this] { load(); });
   const std::uint8_t* label = labels_.const_data_ptr<std::uint8_t>();
   std::vector<std::int64_t> labels;
   for (const std::int64_t row : rows) labels.push_back(label[row]);

@@ -1,5 +1,6 @@
 #include <ATen/ops/full.h>
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 
@@ -7,7 +8,8 @@
 #include "plugins/shared/pictures/idx.h"
 #include "plugins/shared/pictures/idx_images.h"
 #include "plugins/shared/pictures/image.h"
-#include "plugins/shared/pictures/png_images.h"
+#include "plugins/shared/pictures/image_file.h"
+#include "plugins/shared/pictures/image_folder.h"
 #include "plugins/shared/pictures/test_files.h"
 #include "runtime/base/errors.h"
 
@@ -72,24 +74,50 @@ TEST(IdxImages, RefuseWhatIsNoPicture) {
               ThrowsMessage<DataError>(AllOf(HasSubstr("2 x 2"), HasSubstr("4 x 4"))));
 }
 
-TEST(PngImages, KnowGreyFilesByTheirHeader) {
+// Rows of nothing: a few bytes of gzip that would unpack to 300 MB.
+TEST(IdxImages, AreBoundedByTheirFile) {
+  const TempFolder folder;
+  write_gzip(folder / "bomb.gz", idx_bytes({300, 1000, 1000}, std::string(1000, '\0')));
+  EXPECT_THAT([&] { IdxImages(folder / "bomb.gz", 0); },
+              ThrowsMessage<DataError>(AllOf(HasSubstr("bomb.gz"), HasSubstr("300000000 bytes, over 256 times"))));
+  write_file(folder / "plain", idx_bytes({300, 1000, 1000}, std::string(1000, '\0')));
+  EXPECT_THAT([&] { IdxImages(folder / "plain", 0); }, ThrowsMessage<DataError>(HasSubstr("ends after 1000 of the 300000000 bytes")));
+  write_file(folder / "long", grey_pictures(6) + "x");
+  EXPECT_THAT([&] { IdxImages(folder / "long", 0); }, ThrowsMessage<DataError>(HasSubstr("goes on after the 96 bytes")));
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  EXPECT_THAT([&] { IdxImages(folder / "pipe", 0); }, ThrowsMessage<DataError>(HasSubstr("pipe: is a pipe, not a regular file")));
+}
+
+TEST(IdxImages, HaveADigestOfWhatTheyShow) {
+  const TempFolder folder;
+  write_file(folder / "plain", grey_pictures(6));
+  write_gzip(folder / "packed.gz", grey_pictures(6));
+  write_file(folder / "other", grey_pictures(7));
+  const Hex digest = IdxImages(folder / "plain", 0).digest();
+  EXPECT_EQ(IdxImages(folder / "packed.gz", 0).digest(), digest);
+  EXPECT_NE(IdxImages(folder / "other", 0).digest(), digest);
+  write_file(folder / "wide", idx_bytes({6, 2, 8}, grey_pictures(6).substr(16)));
+  EXPECT_NE(IdxImages(folder / "wide", 0).digest(), digest);
+}
+
+TEST(FolderImages, KnowGreyFilesByTheirHeader) {
   const TempFolder folder;
   write_file(folder / "grey.png", kGreyPng);
   write_file(folder / "red.png", plain_png(2, 1, 77));
-  const PngHeader grey = read_png_header(folder / "grey.png"), red = read_png_header(folder / "red.png");
+  const ImageHeader grey = read_image_header(folder / "grey.png"), red = read_image_header(folder / "red.png");
   EXPECT_TRUE(grey.grey);
   EXPECT_EQ(grey.width, 2);
   EXPECT_EQ(grey.height, 1);
   EXPECT_FALSE(red.grey);
-  const at::Tensor image = PngImages(folder.path(), {"grey.png"}, 1, 0).at({0});  // [1, 1, 1, 2]
+  const at::Tensor image = FolderImages(folder.path(), {"grey.png"}, 1, 0, nullptr).at({0});  // [1, 1, 1, 2]
   EXPECT_FLOAT_EQ(image[0][0][0][0].item<float>(), 10.0F / 255.0F);
   EXPECT_FLOAT_EQ(image[0][0][0][1].item<float>(), 200.0F / 255.0F);
-  const at::Tensor both = PngImages(folder.path(), {"grey.png", "red.png"}, 3, 0).at({1, 0});
+  const at::Tensor both = FolderImages(folder.path(), {"grey.png", "red.png"}, 3, 0, nullptr).at({1, 0});
   EXPECT_FLOAT_EQ(both[0][0][0][0].item<float>(), 77.0F / 255.0F);
   EXPECT_FLOAT_EQ(both[0][1][0][0].item<float>(), 0.0F);
   EXPECT_FLOAT_EQ(both[1][2][0][1].item<float>(), 200.0F / 255.0F);
   write_file(folder / "no.png", "GIF89a");
-  EXPECT_THAT([&] { read_png_header(folder / "no.png"); }, ThrowsMessage<DataError>(HasSubstr("no.png: no PNG file")));
+  EXPECT_THAT([&] { read_image_header(folder / "no.png"); }, ThrowsMessage<DataError>(HasSubstr("no.png: no PNG or JPEG file")));
 }
 
 TEST(Image, ResizesTheMiddleSquare) {

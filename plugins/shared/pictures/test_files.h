@@ -74,6 +74,37 @@ inline void write_idx_folder(const fs::path& folder) {
   write_gzip(folder / "t10k-labels-idx1-ubyte.gz", two_labels(4));
 }
 
+inline std::string bytes_of_hex(const std::string& hex) {
+  std::string bytes;
+  for (std::size_t i = 0; i < hex.size(); i += 2) bytes.push_back(static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+  return bytes;
+}
+
+// Written by Pillow: 8 x 8 RGB at quality 80 with the usual subsampling, its grey twin, and a pixel of CMYK.
+inline std::string colour_jpeg() {
+  return bytes_of_hex(
+      "ffd8ffe000104a46494600010100000100010000ffdb00430006040506050406060506070706080a100a0a09090a140e0f0c101714181817"
+      "1416161a1d251f1a1b231c1616202c20232627292a29191f2d302d283025282928ffdb0043010707070a080a130a0a13281a161a28282828"
+      "28282828282828282828282828282828282828282828282828282828282828282828282828282828282828282828ffc00011080008000803"
+      "012200021101031101ffc4001500010100000000000000000000000000000006ffc400191001000203000000000000000000000000000506"
+      "2332a1ffc4001501010100000000000000000000000000000405ffc4001c1100000603000000000000000000000000000203050614042122"
+      "ffda000c03010002110311003f009f80a4eb8b801123715ee9b628461db26817a1ffd9");
+}
+inline std::string grey_jpeg() {
+  return bytes_of_hex(
+      "ffd8ffe000104a46494600010100000100010000ffdb00430006040506050406060506070706080a100a0a09090a140e0f0c101714181817"
+      "1416161a1d251f1a1b231c1616202c20232627292a29191f2d302d283025282928ffc0000b080008000801011100ffc40014000100000000"
+      "000000000000000000000006ffc4001910000105000000000000000000000000000005062332a1ffda0008010100003f003e80c9ac587fff"
+      "d9");
+}
+inline std::string cmyk_jpeg() {
+  return bytes_of_hex(
+      "ffd8ffee000e41646f626500640000000000ffdb004300ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+      "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc000140800010001044311004d11005911004b1100ffc400"
+      "1500010100000000000000000000000000000203ffc40014100100000000000000000000000000000000ffda000e0443004d0059004b0000"
+      "3f00a199bfffd9");
+}
+
 inline std::string plain_png(std::int64_t width, std::int64_t height, std::uint8_t red) {
   Picture picture{width, height, std::vector<std::uint8_t>(static_cast<std::size_t>(3 * width * height), 0)};
   for (std::size_t p = 0; p < picture.rgb.size(); p += 3) picture.rgb[p] = red;

@@ -111,6 +111,11 @@ std::string FileList::note() const {
 
 FileList list_files(const fs::path& folder) { return Lister(folder).list(); }
 
+std::uint64_t unpacked_limit(std::uint64_t packed_size) {
+  constexpr std::uint64_t kAnyway = std::uint64_t{256} << 20, kMostExpansion = 256;
+  return std::max(kAnyway, kMostExpansion * packed_size);
+}
+
 std::string lower_case(std::string text) {
   std::ranges::transform(text, text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   return text;

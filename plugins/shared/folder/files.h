@@ -22,6 +22,10 @@ struct FileList {
 // Throws DataError naming a link whose target is not there, what is neither file nor folder, or a folder that cannot be read.
 FileList list_files(const std::filesystem::path& folder);
 
+// The most that a gzip'ed file of data may unpack to, so that a small file cannot fill the memory: 256 MiB, or 256 times its own size where
+// that is more.
+std::uint64_t unpacked_limit(std::uint64_t packed_size);
+
 std::string lower_case(std::string text);  // ASCII
 
 }  // namespace espalier::folder

@@ -188,6 +188,12 @@ TEST_F(Read, ACutOffGzipIsNamed) {
   EXPECT_THAT([&] { read_rico(path, kSkip); }, ThrowsMessage<DataError>(AllOf(HasSubstr("cut.gz"), HasSubstr("cut off"))));
 }
 
+// One line of 300 MB in 300 kB.
+TEST_F(Read, AGzipThatWouldFillTheMemoryIsRefused) {
+  const auto path = zipped("{\"elements\": \"" + std::string(300'000'000, ' '));
+  EXPECT_THAT([&] { read_rico(path, kSkip); }, ThrowsMessage<DataError>(HasSubstr("pages.gz: unpacks to more than 268435456 bytes")));
+}
+
 TEST_F(Read, RicoAllElementsOrTheTopLevelAlone) {
   const auto path = file(screen(rico("[0, 0, 999, 333]", "TOOLBAR") + "," + rico("[0, 0, 333, 333]", "BUTTON", 1)));
   const PageSet all = read_rico(path);

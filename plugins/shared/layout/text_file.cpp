@@ -1,13 +1,16 @@
 #include "plugins/shared/layout/text_file.h"
 
+#include <fmt/format.h>
 #include <zlib.h>
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <streambuf>
 #include <string>
 
+#include "plugins/shared/folder/files.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/regular_file.h"
 
@@ -18,6 +21,7 @@ class GzipBuffer : public std::streambuf {
  public:
   explicit GzipBuffer(const std::filesystem::path& path) : path_(path.string()), file_(nullptr, gzclose) {
     const RegularFile regular(path);  // gzopen would wait for a pipe's writer
+    limit_ = folder::unpacked_limit(regular.size());
     file_.reset(gzopen(path.c_str(), "rb"));
     if (!file_) throw DataError(path_ + ": cannot be opened: " + std::strerror(errno));
   }
@@ -31,6 +35,11 @@ class GzipBuffer : public std::streambuf {
       throw DataError(path_ + ": " + (code == Z_BUF_ERROR ? "the gzip stream is cut off" : message));
     }
     if (got == 0) return traits_type::eof();
+    read_ += static_cast<std::uint64_t>(got);
+    if (read_ > limit_ && gzdirect(file_.get()) == 0) {
+      throw DataError(fmt::format("{}: unpacks to more than {} bytes, which a gzip'ed file of its size may not; unpack it to have it read",
+                                  path_, limit_));
+    }
     setg(bytes_.data(), bytes_.data(), bytes_.data() + got);
     return traits_type::to_int_type(bytes_.front());
   }
@@ -39,6 +48,7 @@ class GzipBuffer : public std::streambuf {
   std::string path_;
   std::unique_ptr<gzFile_s, int (*)(gzFile)> file_;
   std::array<char, 65536> bytes_{};
+  std::uint64_t read_ = 0, limit_ = 0;  // bytes unpacked, and the most that may be
 };
 
 class GzipStream : private GzipBuffer, public std::istream {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "plugins/shared/folder/files.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/regular_file.h"
 
@@ -17,8 +18,6 @@ namespace espalier::pictures {
 namespace {
 
 constexpr std::int64_t kLargest = std::int64_t{8} << 30;  // bytes of data
-constexpr std::int64_t kAnyway = std::int64_t{256} << 20,
-                       kMostExpansion = 256;  // of a gzip'ed file: so many bytes, or so many for each of its own
 constexpr std::size_t kChunk = std::size_t{1} << 20;
 
 // Reads plain and gzip'ed files alike.
@@ -87,10 +86,9 @@ class Reader {
     if (gzdirect(file_.get()) != 0) {
       if (length < header + total) fail_short(length - header, total);
       if (length > header + total) fail_long(total);
-    } else if (total > std::max(kAnyway, kMostExpansion * length)) {
-      throw DataError(
-          fmt::format("{}: its header promises {} bytes, over {} times the {} bytes of the gzip'ed file; unpack it to have it read",
-                      path_.string(), total, kMostExpansion, length));
+    } else if (const auto limit = folder::unpacked_limit(static_cast<std::uint64_t>(length)); static_cast<std::uint64_t>(total) > limit) {
+      throw DataError(fmt::format("{}: its header promises {} bytes; a gzip'ed file of {} may unpack to {}; unpack it to have it read",
+                                  path_.string(), total, length, limit));
     }
   }
 

@@ -48,7 +48,8 @@ std::string write_commit(const CommitRecord& record) {
       {"data", Value::Map{{"name", record.data_name}, {"bytes", record.data_bytes}, {"sha256", record.data_sha256}}},
       {"sample_sha256", record.sample_sha256},
       {"committed_ns", record.committed_ns},
-      {"numerics_class", record.provenance.numerics_class},
+      {"libraries", record.provenance.maker.libraries},
+      {"numerics_class", record.provenance.maker.numerics_class},
       {"seconds", record.provenance.seconds},
       {"network_evaluations", record.provenance.network_evaluations},
   });
@@ -69,7 +70,10 @@ CommitRecord read_commit(std::string_view text, const BlockFolder& folder, const
     record.data_sha256 = value.at("data").at("sha256").as_string();
     record.sample_sha256 = value.at("sample_sha256").as_string();
     record.committed_ns = value.at("committed_ns").as_integer();
-    record.provenance = {value.at("numerics_class"), value.at("seconds").as_number(), value.at("network_evaluations").as_integer()};
+    const auto* libraries = value.find("libraries");  // absent in records of older versions
+    record.provenance = {{libraries ? *libraries : Value(), value.at("numerics_class")},
+                         value.at("seconds").as_number(),
+                         value.at("network_evaluations").as_integer()};
     check_content(record, origin);
     return record;
   } catch (const DataError& error) {

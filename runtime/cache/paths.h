@@ -23,6 +23,7 @@ struct BlockFolder {
   std::filesystem::path quarantine() const { return folder / "quarantine"; }
   std::filesystem::path first(std::uint64_t number) const { return folder / "first" / ("b" + std::to_string(number) + ".json"); }
   std::filesystem::path request() const { return folder / "request.json"; }  // of scores
+  std::filesystem::path probes() const { return folder / "probes"; }
 };
 
 // "b<number>.<layer>.json"

@@ -35,8 +35,8 @@ std::string publish_data(const BlockFolder& folder, const CommitRecord& record, 
 [[noreturn]] void refuse(const BlockFolder& folder, const CommitRecord& record, const Layer& there) {
   throw CacheError(
       "set " + folder.set_id + ", block " + std::to_string(record.name.number) + ": x_0 differs from the one in the cache (" +
-      there.path.string() + ", numerics class " + to_json(there.record.provenance.numerics_class) + "; now " +
-      to_json(record.provenance.numerics_class) +
+      there.path.string() + ", numerics class " + to_json(there.record.provenance.maker.numerics_class) + "; now " +
+      to_json(record.provenance.maker.numerics_class) +
       "): the same recipe gave other samples here, so its steps cannot be added; use another cache folder, or compute them where the "
       "set was made");
 }

@@ -34,7 +34,7 @@ struct Block {
 
 // Provenance of a publication; never part of a key.
 struct Provenance {
-  Value numerics_class;  // CPU model, LibTorch, device, threads
+  Maker maker;
   double seconds = 0.0;
   std::int64_t network_evaluations = 0;
 };
@@ -72,6 +72,10 @@ class Store final : public Index {
   std::optional<std::vector<double>> read_scores(const Hex& set_id, const Hex& score_id, std::uint64_t block,
                                                  std::vector<Damage>* damage = nullptr);
 
+  // -- probes --
+  // Durable when it returns; the same pair of makers is recorded once.
+  void record_probe(const Hex& set_id, const Hex& score_id, const Probe& probe);
+
   // -- results: selections, models, figures --
   // A fresh, private folder to write in; publish_result makes its files durable, adds manifest.json (request, info, each file's size and
   // SHA-256) and publishes it whole. False when another process published first.
@@ -91,6 +95,7 @@ class Store final : public Index {
   // -- Index --
   std::map<std::uint64_t, BlockStatus> blocks(const Hex& set_id) const override;
   std::map<std::uint64_t, CommitInfo> score_blocks(const Hex& set_id, const Hex& score_id) const override;
+  std::vector<Probe> probes(const Hex& set_id, const Hex& score_id) const override;
   std::optional<ResultInfo> result(const std::string& kind, const Hex& key) const override;
   std::vector<Value> requests(const std::string& kind) const override;
 

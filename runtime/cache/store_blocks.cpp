@@ -181,6 +181,7 @@ std::optional<BlockStatus> block_status(const BlockFolder& folder, const std::ve
     status.total.bytes += layer.record.data_bytes;
     status.total.seconds += layer.record.provenance.seconds;
     status.total.network_evaluations += layer.record.provenance.network_evaluations;
+    status.total.makers.push_back(layer.record.provenance.maker);
   }
   return any ? std::optional(std::move(status)) : std::nullopt;
 }

@@ -193,8 +193,9 @@ std::vector<Store::Usage> Store::usage() const {
   const auto& paths = impl_->paths;
   const auto add_blocks = [&](const std::string& kind, const Hex& id, const BlockFolder& folder) {
     const auto entries = static_cast<std::int64_t>(names_in(folder.commit()).size());
-    usage.push_back(
-        {kind, id, entries, bytes_beneath(folder.data()) + bytes_beneath(folder.commit()) + bytes_beneath(folder.folder / "first")});
+    std::int64_t bytes = 0;
+    for (const auto& part : {folder.data(), folder.commit(), folder.folder / "first", folder.probes()}) bytes += bytes_beneath(part);
+    usage.push_back({kind, id, entries, bytes});
     add_folder(usage, "quarantine", id, folder.quarantine());
   };
   for (const auto& set_id : paths.all_sets()) {

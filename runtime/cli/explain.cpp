@@ -14,15 +14,14 @@ Value explain_value(const plan::StagePlan& stage, const std::vector<Difference>&
     list.push_back(Value::Map{{"field", difference.path}, {"old", difference.before}, {"new", difference.after}});
   }
   return Value::Map{{"tag", stage.stage->tag},
-                    {"action", stage.action == plan::Action::run ? "run" : "reuse"},
+                    {"action", plan::action_text(stage)},
                     {"because", stage.because},
                     {"key", stage.key},
                     {"differences", list}};
 }
 
 std::string explain_text(const plan::StagePlan& stage, const std::vector<Difference>& differences) {
-  auto text = fmt::format("{} ({}): {}, {}\n", stage.stage->tag, stage.stage->type, stage.action == plan::Action::run ? "run" : "reuse",
-                          stage.because);
+  auto text = fmt::format("{} ({}): {}, {}\n", stage.stage->tag, stage.stage->type, plan::action_text(stage), stage.because);
   if (!stage.key.empty()) text += fmt::format("  key {}\n", stage.key);
   if (!differences.empty()) text += "  the nearest entry in the cache differs in:\n";
   for (const auto& [field, before, after] : differences) {

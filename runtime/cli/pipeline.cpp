@@ -7,6 +7,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/cache/paths.h"
 #include "runtime/exec/cores.h"
+#include "runtime/exec/device.h"
 
 namespace espalier::cli {
 namespace {
@@ -17,6 +18,7 @@ class EmptyIndex final : public cache::Index {
  public:
   std::map<std::uint64_t, cache::BlockStatus> blocks(const Hex&) const override { return {}; }
   std::map<std::uint64_t, cache::CommitInfo> score_blocks(const Hex&, const Hex&) const override { return {}; }
+  std::vector<cache::Probe> probes(const Hex&, const Hex&) const override { return {}; }
   std::optional<cache::ResultInfo> result(const std::string&, const Hex&) const override { return std::nullopt; }
   std::vector<Value> requests(const std::string&) const override { return {}; }
 };
@@ -41,6 +43,7 @@ Pipeline load_pipeline(const CommonOptions& options) {
     digests = std::make_unique<cache::DigestMemo>(cache::Paths(cache).digests());
     return digests.get();
   });
+  spec.numerics_class = exec::numerics_class(spec.device);
   return {std::move(digests), std::move(catalog), std::move(spec)};
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "runtime/base/stop.h"
 #include "runtime/cli/pipeline.h"
 #include "runtime/exec/run.h"
@@ -12,21 +14,27 @@ namespace {
 Value stage_value(const plan::StagePlan& stage) {
   Value value = Value::Map{{"tag", stage.stage->tag},
                            {"type", stage.stage->type},
-                           {"action", stage.action == plan::Action::run ? "run" : "reuse"},
+                           {"action", plan::action_text(stage)},
                            {"because", stage.because},
                            {"key", stage.key},
                            {"samples", stage.samples},
                            {"samples_to_compute", stage.samples_to_compute},
+                           {"samples_beyond_view", stage.samples_beyond_view},
                            {"network_evaluations", stage.network_evaluations},
                            {"bytes", stage.bytes}};
   if (stage.seconds) value["seconds"] = *stage.seconds;
   return value;
 }
 
-std::string stage_line(const plan::StagePlan& stage) {
-  auto line = fmt::format("{:<6} {:<24} {:<24} {}", stage.action == plan::Action::run ? "run" : "reuse", stage.stage->tag,
-                          stage.stage->type, stage.because);
+// `block_size`: of the trajectories that the stage is about.
+std::string stage_line(const plan::StagePlan& stage, std::int64_t block_size, std::size_t action_width) {
+  auto line =
+      fmt::format("{:<{}} {:<24} {:<24} {}", plan::action_text(stage), action_width, stage.stage->tag, stage.stage->type, stage.because);
   if (stage.samples_to_compute > 0) line += fmt::format("; {} samples", stage.samples_to_compute);
+  if (stage.samples_beyond_view > 0) {
+    line +=
+        fmt::format(", {} of them beyond the view: blocks of block_size = {} are computed whole", stage.samples_beyond_view, block_size);
+  }
   if (stage.network_evaluations > 0) line += fmt::format("; {} network evaluations", stage.network_evaluations);
   if (stage.bytes > 0) line += fmt::format("; {:.1f} MB", static_cast<double>(stage.bytes) / 1e6);
   if (stage.seconds) line += fmt::format("; about {:.0f} s of one worker", *stage.seconds);
@@ -58,7 +66,11 @@ int plan(const Args& args) {
     for (const auto& stage : stages) list.push_back(stage_value(stage));
     print(to_json(Value(Value::Map{{"name", pipeline.spec.name}, {"stages", list}}), 2) + "\n");
   } else {
-    for (const auto& stage : stages) print(stage_line(stage));
+    std::size_t width = 6;
+    for (const auto& stage : stages) width = std::max(width, plan::action_text(stage).size());
+    for (const auto& stage : stages) {
+      print(stage_line(stage, plan::samples_stage(pipeline.spec, *stage.stage).sampler.block_size, width));
+    }
   }
   return 0;
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/failure.h"
 #include "runtime/base/floating_point.h"
@@ -129,6 +130,24 @@ void open_domain_of(const Node& root, PipelineSpec& spec, RememberedDigests* dig
   set_default_floating_point();
 }
 
+// By content: a library that was built again with other bytes is another one. Bits also depend on the engine's and on the domain's, which
+// holds decoding and perhaps networks.
+void read_libraries(const plugin::Catalog& catalog, PipelineSpec& spec) {
+  std::map<std::string, Hex> known;
+  const auto digest_of = [&known](const std::string& library) {
+    auto& found = known[library];
+    if (found.empty() && !library.empty()) found = digest_file(library);  // "": linked into the program
+    return found;
+  };
+  for (StageSpec& stage : spec.stages) {
+    stage.libraries["libespalier"] = digest_of(plugin::engine_library().string());
+    for (const std::string& type : {spec.domain_type, stage.type}) {
+      const TypeName name(type);
+      stage.libraries[type] = digest_of(catalog.find(name.kind, name.name)->library);
+    }
+  }
+}
+
 }  // namespace
 
 PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, bool open_domain, const DigestsOf& digests_of) {
@@ -152,6 +171,7 @@ PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, b
   check_chains(drafts, problems);
   spec.stages = in_order(drafts, problems);
   problems.raise();
+  read_libraries(catalog, spec);
   if (open_domain) {
     open_domain_of(root, spec, digests_of ? digests_of(spec.cache_path) : nullptr, problems);
     named<PluginError>(spec.domain_type, [&] { check_against_domain(drafts, *spec.domain, spec.domain_type, catalog, problems); });

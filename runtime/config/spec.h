@@ -52,6 +52,7 @@ struct StageSpec {
   SamplerView sampler;                     // of a sampler or noise_corrector stage
   double max_unconverged_fraction = 0.05;  // of a noise_corrector stage, operational: the run stops above this share
   RewardView reward;                       // of a reward stage
+  Value libraries;                         // whose numbers enter what the stage makes: name -> SHA-256
   SourceSpan where;
 
   const StageInput* input(const std::string& port) const;
@@ -61,6 +62,7 @@ struct PipelineSpec {
   std::string name;
   std::uint64_t seed = 0;
   std::string device = "cpu";  // "cpu" or "cuda"
+  Value numerics_class;        // of this machine, by exec::numerics_class: the file does not say it
   std::filesystem::path cache_path = "cache";
   std::filesystem::path runs_path = "runs";
   std::string origin;  // the file

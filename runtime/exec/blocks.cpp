@@ -21,6 +21,27 @@ const std::map<std::int64_t, cache::Block::Recorded>& KeepSteps::kept() const {
   return kept_;
 }
 
+std::set<std::int64_t> recorded_steps(Context& context, const plan::StagePlan& plan, std::uint64_t block) {
+  const auto blocks = context.store.blocks(plan.key);
+  const auto found = blocks.find(block);
+  if (found == blocks.end()) throw_set_aside({}, "block " + std::to_string(block) + " of stage '" + plan.stage->tag + "'");
+  return found->second.steps;
+}
+
+std::vector<Recomputed> compare(const cache::Block& stored, const std::map<std::int64_t, cache::Block::Recorded>& again,
+                                std::int64_t rows) {
+  std::vector<Recomputed> pairs;
+  for (const auto& recorded : stored.steps) {
+    const auto& state = again.at(recorded.step).state;
+    for (const auto& [name, tensor] : recorded.state) {
+      const auto found = state.find(name);
+      pairs.push_back({"'" + name + "' with " + std::to_string(recorded.step) + " steps remaining", tensor.narrow(0, 0, rows),
+                       found == state.end() ? at::Tensor() : found->second});
+    }
+  }
+  return pairs;
+}
+
 std::vector<std::uint64_t> of_shard(const std::vector<std::uint64_t>& blocks, const Shard& shard) {
   std::vector<std::uint64_t> mine;
   for (const auto block : blocks) {

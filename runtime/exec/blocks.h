@@ -17,6 +17,17 @@ class KeepSteps final : public Recorder {
   std::map<std::int64_t, cache::Block::Recorded> kept_;
 };
 
+// The steps that the cache holds of a block. Throws SetAside when it has none.
+std::set<std::int64_t> recorded_steps(Context& context, const plan::StagePlan& plan, std::uint64_t block);
+
+// The first `rows` rows of a stored block, each field at each step, beside the same computed again.
+std::vector<Recomputed> compare(const cache::Block& stored, const std::map<std::int64_t, cache::Block::Recorded>& again, std::int64_t rows);
+
+// The largest absolute difference over the largest absolute value stored. Equal numbers, NaN among them, differ by 0. Infinite where the
+// shapes or types differ, where what is not finite stands beside another number, and where all that is stored is 0 and something else is
+// not.
+double relative_difference(const Recomputed& numbers);
+
 std::vector<std::uint64_t> of_shard(const std::vector<std::uint64_t>& blocks, const Shard& shard);
 
 }  // namespace espalier::exec

@@ -62,6 +62,21 @@ void compute_selection(Context& context, const plan::StagePlan& plan);
 void compute_model(Context& context, const plan::StagePlan& plan);
 void compute_figures(Context& context, const plan::StagePlan& plan);
 
+// Numbers of a block computed again here, beside those in the cache.
+struct Recomputed {
+  std::string what;
+  at::Tensor stored, again;  // [rows, ...]; again is undefined where it was not made
+};
+// A micro-batch of trajectories, at every step that the block holds; of inversions and scores, which are computed a block at a time and
+// whose bits may depend on that, the whole block; each by a worker of one thread. Throw SetAside on damage.
+std::vector<Recomputed> recompute_trajectories(Context& context, const plan::StagePlan& plan, std::uint64_t block);
+std::vector<Recomputed> recompute_inversion(Context& context, const plan::StagePlan& plan, std::uint64_t block);
+std::vector<Recomputed> recompute_scores(Context& context, const plan::StagePlan& plan, std::uint64_t block);
+
+// Makes the probes that the plan asks for and records them. Gives what came of them, "" when there were none. Throws CacheError where the
+// numbers differ by more than the plugin's tolerance.
+std::string probe_blocks(Context& context, const plan::StagePlan& plan);
+
 // Seconds one worker takes for an evaluation, measured on one micro-batch that is thrown away.
 double time_evaluation(Context& context, const plan::StagePlan& plan);
 
@@ -72,7 +87,7 @@ std::vector<double> read_view_scores(Context& context, const std::string& tag);
 std::vector<std::int64_t> view_conditions(const Context& context, const config::StageSpec& stage, std::int64_t count);
 
 // Publishes a result that is one JSON file.
-void publish(Context& context, const plan::StagePlan& plan, const Value& info, const std::string& file, const Value& content);
+void publish(Context& context, const plan::StagePlan& plan, Value info, const std::string& file, const Value& content);
 
 // Steps of the blocks that hold the given indices. Throws SetAside on damage.
 cache::Block read_steps(Context& context, const plan::Result& trajectories, std::uint64_t block, const std::set<std::int64_t>& steps);

@@ -19,6 +19,20 @@ std::string cpu_model() {
   return "unknown";
 }
 
+// Of the first GPU that this process may use, by the driver alone: `plan` asks too, and opens no device.
+std::string gpu_name() {
+  void* const driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+  if (driver == nullptr) return "none";
+  const auto init = reinterpret_cast<int (*)(unsigned)>(dlsym(driver, "cuInit"));
+  const auto get = reinterpret_cast<int (*)(int*, int)>(dlsym(driver, "cuDeviceGet"));
+  const auto name_of = reinterpret_cast<int (*)(char*, int, int)>(dlsym(driver, "cuDeviceGetName"));
+  int gpu = 0;
+  char name[256] = {};
+  const bool found = init != nullptr && get != nullptr && name_of != nullptr && init(0) == 0 && get(&gpu, 0) == 0 &&
+                     name_of(name, sizeof name - 1, gpu) == 0;
+  return found ? name : "none";
+}
+
 // Why CUDA cannot be used; "" if it can.
 std::string load_cuda() {
   if (!dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL)) return dlerror();
@@ -44,8 +58,9 @@ at::Device open_device(const std::string& name) {
 
 bool cuda_available() { return load_cuda().empty(); }
 
-Value numerics_class(at::Device device, int threads) {
-  return Value::Map{{"cpu", cpu_model()}, {"libtorch", ESPALIER_TORCH_VERSION}, {"device", device.str()}, {"threads", threads}};
+Value numerics_class(const std::string& device) {
+  return Value::Map{
+      {"cpu", cpu_model()}, {"libtorch", ESPALIER_TORCH_VERSION}, {"device", device == "cuda" ? "cuda: " + gpu_name() : device}};
 }
 
 }  // namespace espalier::exec

@@ -15,7 +15,8 @@ at::Device open_device(const std::string& name);
 // True when a CUDA device can be used here; loads the libraries. Never throws.
 bool cuda_available();
 
-// What numbers may depend on besides keys: CPU, LibTorch, device, threads a worker.
-Value numerics_class(at::Device device, int threads);
+// What the numbers of sampling and scoring may depend on besides keys and libraries: CPU, LibTorch, device (of "cuda" with the GPU's
+// name). Loads no library of CUDA but the driver's.
+Value numerics_class(const std::string& device);
 
 }  // namespace espalier::exec

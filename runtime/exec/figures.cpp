@@ -55,11 +55,6 @@ class CachedSamples final : public SampleSet {
 
   State states(std::int64_t steps_remaining, std::int64_t first, std::int64_t count) const override {
     if (first < 0 || count < 0 || first + count > result_.count) throw InternalError("rows beyond the view of stage '" + tag_ + "'");
-    const auto& stage = *context_.spec.find(tag_);
-    if (steps_remaining == grid().num_steps() && stage.kind->kind == "sampler" && stage.input("prior") == nullptr) {
-      throw StageError("stage '" + tag_ +
-                       "' keeps no noise, which is drawn again from the seed; name a noise_corrector stage, whose noise was found");
-    }
     std::map<std::string, std::vector<at::Tensor>> parts;
     for (std::int64_t row = first; row < first + count;) {
       const auto block = read_steps(context_, result_, static_cast<std::uint64_t>(row / block_size_), {steps_remaining});

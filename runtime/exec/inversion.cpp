@@ -8,7 +8,6 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/exec/blocks.h"
-#include "runtime/exec/device.h"
 
 namespace espalier::exec {
 namespace {
@@ -106,18 +105,31 @@ Work compute_inversion(Context& context, const plan::StagePlan& plan) {
   const auto set_id = context.store.ensure_set(plan.request);
   const auto blocks = of_shard(plan.missing, context.options.shard);
   context.progress.begin(plan.stage->tag, static_cast<std::int64_t>(blocks.size()) * job.view.block_size, "example");
+  const auto maker = plan::maker_of(context.spec, *plan.stage);
   std::atomic<std::int64_t> spent{0};
   for_each_parallel(blocks.size(), context.workers(), [&](std::size_t i) {
     context.check_stop();
     const auto start = std::chrono::steady_clock::now();
     std::int64_t evaluations = 0;
     const auto block = job.block(blocks[i], plan.missing_steps.at(blocks[i]), context, evaluations);
-    context.store.publish_block(set_id, block, {numerics_class(context.device, 1), seconds_since(start), evaluations});
+    context.store.publish_block(set_id, block, {maker, seconds_since(start), evaluations});
     spent += evaluations;
     context.progress.advance(job.view.block_size);
   });
   context.progress.end();
   return {static_cast<std::int64_t>(blocks.size()) * job.view.block_size, spent};
+}
+
+std::vector<Recomputed> recompute_inversion(Context& context, const plan::StagePlan& plan, std::uint64_t block) {
+  const Inversion job(context, plan);
+  const auto steps = recorded_steps(context, plan, block);
+  const auto stored = read_steps(context, *plan.result, block, steps);
+  std::int64_t evaluations = 0;
+  std::map<std::int64_t, cache::Block::Recorded> again;
+  for_each_parallel(1, 1, [&](std::size_t) {
+    for (const auto& recorded : job.block(block, steps, context, evaluations).steps) again.emplace(recorded.step, recorded);
+  });
+  return compare(stored, again, job.view.block_size);
 }
 
 std::int64_t check_inversion(Context& context, const config::StageSpec& stage) {

@@ -111,6 +111,7 @@ struct StageRecord {
   std::int64_t network_evaluations = 0;  // spent now
   std::int64_t set_aside = 0;            // of the samples: inversions that did not converge
   std::string key;
+  Value made_by = Value::List{};  // a list: libraries, numerics_class and, of trajectories and scores, blocks of each that made them
   Value options;
   std::vector<std::string> inputs;  // tags of stages
 };

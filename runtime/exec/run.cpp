@@ -69,6 +69,10 @@ Work compute_told(Context& context, const plan::StagePlan& plan) {
   return told(*plan.stage, [&] { return compute(context, plan); });
 }
 
+std::string probe_told(Context& context, const plan::StagePlan& plan) {
+  return told(*plan.stage, [&] { return probe_blocks(context, plan); });
+}
+
 // NaN and infinite rewards are never selected; too many of them mean that the reward is broken.
 void check_scores(Context& context, const config::StageSpec& stage) {
   const auto scores = read_view_scores(context, stage.tag);
@@ -99,23 +103,56 @@ plan::StagePlan plan_here(Context& context, const config::StageSpec& stage) {
   return plan::plan_stage(context.spec, stage, context.results, context.store);
 }
 
+// Who made what the stage uses, by the records in the cache: of trajectories and scores, the makers of the view's blocks.
+Value makers_of(Context& context, const config::StageSpec& stage, const plan::StagePlan& plan) {
+  if (stage.kind->gives != ResultKind::trajectories && stage.kind->gives != ResultKind::scores) {
+    const auto found = context.store.result(result_name(stage.kind->gives), plan.key);
+    const auto* maker = found ? found->info.find("made_by") : nullptr;
+    return maker ? Value(Value::List{*maker}) : Value(Value::List{});
+  }
+  std::map<std::uint64_t, cache::CommitInfo> commits;
+  if (stage.kind->gives == ResultKind::scores) {
+    commits = context.store.score_blocks(plan.result->set_id, plan.key);
+  } else {
+    for (const auto& [block, status] : context.store.blocks(plan.key)) commits.emplace(block, status.total);
+  }
+  std::map<Hex, std::pair<cache::Maker, std::int64_t>> blocks;  // by maker, those it made a layer of
+  for (const auto& [block, commit] : commits) {
+    if (static_cast<std::int64_t>(block) >= plan.blocks) continue;
+    std::set<Hex> of_this;
+    for (const auto& maker : commit.makers) {
+      if (of_this.insert(maker.id()).second) ++blocks.try_emplace(maker.id(), maker, 0).first->second.second;
+    }
+  }
+  Value::List list;
+  for (const auto& [id, entry] : blocks) {
+    auto value = entry.first.to_value();
+    value["blocks"] = entry.second;
+    list.push_back(std::move(value));
+  }
+  return list;
+}
+
 StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chrono::steady_clock::time_point begun) {
   context.check_stop();
   auto plan = plan_here(context, stage);
   auto record = start_record(plan, seconds_since(begun));
   const auto start = std::chrono::steady_clock::now();
+  record.because += probe_told(context, plan);
   if (plan.action == plan::Action::run) {
     const auto work = compute_told(context, plan);
     record.samples_run = work.samples;
     record.network_evaluations = work.network_evaluations;
     plan = plan_here(context, stage);
     if (plan.action == plan::Action::run) throw SetAside("stage '" + stage.tag + "' (" + plan.because + ")");
+    record.because += probe_told(context, plan);  // of blocks that another maker published meanwhile
   }
   context.results.insert_or_assign(stage.tag, *plan.result);
   told(stage, [&] {
     if (stage.kind->gives == ResultKind::scores) check_scores(context, stage);
     if (stage.kind->kind == "noise_corrector") record.set_aside = check_inversion(context, stage);
   });
+  record.made_by = makers_of(context, stage, plan);
   record.seconds = seconds_since(start);
   return record;
 }
@@ -152,7 +189,7 @@ Value provenance(const Context& context, Value libraries) {
   char host[256] = {};
   gethostname(host, sizeof host - 1);
   return Value::Map{{"version", ESPALIER_VERSION},
-                    {"numerics_class", numerics_class(context.device, 1)},  // of sampling and scoring
+                    {"numerics_class", context.spec.numerics_class},  // of sampling and scoring
                     {"training_threads", context.threads()},
                     {"workers", context.workers()},
                     {"host", std::string(host)},
@@ -172,10 +209,12 @@ std::int64_t work_on(Context& context, const config::StageSpec& stage) {
     return 0;
   }
   std::int64_t blocks = 0;
+  probe_told(context, plan);
   if (shared && plan.action == plan::Action::run) {
     blocks = compute_told(context, plan).samples / plan::samples_stage(context.spec, stage).sampler.block_size;
   }
   const auto after = shared ? plan_here(context, stage) : plan;
+  probe_told(context, after);  // of blocks that another maker published meanwhile
   if (after.action == plan::Action::reuse) {
     context.results.insert_or_assign(stage.tag, *after.result);
   } else {

@@ -79,7 +79,8 @@ std::vector<std::int64_t> view_conditions(const Context& context, const config::
   return rows;
 }
 
-void publish(Context& context, const plan::StagePlan& plan, const Value& info, const std::string& file, const Value& content) {
+void publish(Context& context, const plan::StagePlan& plan, Value info, const std::string& file, const Value& content) {
+  info["made_by"] = plan::maker_of(context.spec, *plan.stage).to_value();
   const auto folder = context.store.new_folder();
   write_durable(folder / file, to_json(content, 1) + "\n");
   context.store.publish_result(result_name(plan.stage->kind->gives), plan.key, plan.request, info, folder);

@@ -103,7 +103,8 @@ void compute_model(Context& context, const plan::StagePlan& plan) {
   write_durable(folder / "espalier.json", to_json(trained.info.to_value(), 1) + "\n");
   const Value info = Value::Map{{"model", trained.info.to_value()},
                                 {"curves", curves_value(journal.curves())},
-                                {"numerics_class", numerics_class(context.device, context.threads())}};
+                                {"made_by", plan::maker_of(context.spec, *plan.stage).to_value()},
+                                {"training_threads", context.threads()}};
   context.store.publish_result("model", plan.key, plan.request, info, folder);
   context.store.remove_checkpoints(plan.key);
 }

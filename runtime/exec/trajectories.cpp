@@ -7,7 +7,6 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/exec/blocks.h"
-#include "runtime/exec/device.h"
 
 namespace espalier::exec {
 
@@ -111,15 +110,25 @@ Work compute_trajectories(Context& context, const plan::StagePlan& plan) {
   const auto set_id = context.store.ensure_set(plan.request);
   const auto blocks = of_shard(plan.missing, context.options.shard);
   const auto evaluations = network_evaluations(job.sampler, plan.phases) * job.view.block_size;
+  const auto maker = plan::maker_of(context.spec, *plan.stage);
   context.progress.begin(plan.stage->tag, static_cast<std::int64_t>(blocks.size()) * job.view.block_size, "sample");
   for_each_parallel(blocks.size(), context.workers(), [&](std::size_t i) {
     const auto start = std::chrono::steady_clock::now();
     const auto block = job.block(blocks[i], plan.missing_steps.at(blocks[i]), context);
-    context.store.publish_block(set_id, block, {numerics_class(context.device, 1), seconds_since(start), evaluations});
+    context.store.publish_block(set_id, block, {maker, seconds_since(start), evaluations});
   });
   context.progress.end();
   const auto count = static_cast<std::int64_t>(blocks.size());
   return {count * job.view.block_size, count * evaluations};
+}
+
+std::vector<Recomputed> recompute_trajectories(Context& context, const plan::StagePlan& plan, std::uint64_t block) {
+  const SamplerJob job(context, plan);
+  const auto steps = recorded_steps(context, plan, block);
+  const auto stored = read_steps(context, *plan.result, block, steps);
+  std::map<std::int64_t, cache::Block::Recorded> again;
+  for_each_parallel(1, 1, [&](std::size_t) { again = job.micro_batch(block * static_cast<std::uint64_t>(job.view.block_size), steps); });
+  return compare(stored, again, job.view.micro_batch);
 }
 
 double time_evaluation(Context& context, const plan::StagePlan& plan) {

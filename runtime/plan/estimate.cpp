@@ -40,7 +40,6 @@ void estimate_trajectories(const config::PipelineSpec& spec, std::int64_t evalua
     for (const auto extent : field.shape) elements *= extent;
     state_bytes += elements * static_cast<std::int64_t>(c10::elementSize(field.dtype));
   }
-  plan.samples_to_compute = static_cast<std::int64_t>(plan.missing.size()) * block_size;
   plan.network_evaluations = plan.samples_to_compute * evaluations;
   for (const auto& [block, steps] : plan.missing_steps) plan.bytes += static_cast<std::int64_t>(steps.size()) * block_size * state_bytes;
   if (plan.missing.empty()) return;

@@ -46,8 +46,27 @@ std::set<std::int64_t> default_steps(std::int64_t num_steps) {
 
 std::string count_of(std::size_t count, const char* noun) { return std::to_string(count) + " " + noun + (count == 1 ? "" : "s"); }
 
+// Blocks are computed whole: what is drawn beyond the view is said.
+void count_samples(std::int64_t block_size, StagePlan& plan) {
+  plan.samples_to_compute = static_cast<std::int64_t>(plan.missing.size()) * block_size;
+  const auto beyond = plan.blocks * block_size - plan.samples;
+  const bool last_is_missing = !plan.missing.empty() && static_cast<std::int64_t>(plan.missing.back()) == plan.blocks - 1;
+  plan.samples_beyond_view = last_is_missing ? beyond : 0;
+}
+
+// Blocks of another maker, also beyond the view: a set is one maker's, or of several that were found to be the same.
+void plan_probes(const std::map<std::uint64_t, cache::CommitInfo>& blocks, const config::PipelineSpec& spec, const cache::Index& index,
+                 const Hex& set_id, const Hex& score_id, StagePlan& plan) {
+  const auto here = maker_of(spec, *plan.stage);
+  plan.probes = pending_probes(here, blocks, index, set_id, score_id);
+  for (const auto& probe : plan.probes) {
+    plan.because += "; block " + std::to_string(probe.block) + " is of " + maker_difference(here, probe.against);
+  }
+}
+
 // Which blocks of the view lack a step asked for, and what a block not yet there is to hold.
-void plan_blocks(const std::map<std::uint64_t, cache::BlockStatus>& have, const std::set<std::int64_t>& fresh, StagePlan& plan) {
+void plan_blocks(const config::PipelineSpec& spec, const cache::Index& index, const std::set<std::int64_t>& fresh, StagePlan& plan) {
+  const auto have = index.blocks(plan.key);
   const auto block_size = plan.stage->sampler.block_size;
   if (plan.result->count / block_size >= kMostBlocks) {
     throw ConfigError(std::to_string(plan.result->count) + " trajectories in blocks of " + std::to_string(block_size) + " are more than " +
@@ -69,6 +88,7 @@ void plan_blocks(const std::map<std::uint64_t, cache::BlockStatus>& have, const 
   }
   for (const auto& [block, steps] : plan.missing_steps) plan.missing.push_back(block);
   plan.action = plan.missing.empty() ? Action::reuse : Action::run;
+  count_samples(block_size, plan);
   const auto absent = plan.missing.size() - lacking_steps;
   if (plan.missing.empty()) {
     plan.because = "all " + count_of(static_cast<std::size_t>(plan.blocks), "block") + " in the cache";
@@ -78,6 +98,9 @@ void plan_blocks(const std::map<std::uint64_t, cache::BlockStatus>& have, const 
     plan.because = absent ? count_of(absent, "block") + " of " + std::to_string(plan.blocks) + " to compute" : "";
     if (lacking_steps) plan.because += (absent ? ", " : "") + count_of(lacking_steps, "block") + " without a step asked for";
   }
+  std::map<std::uint64_t, cache::CommitInfo> commits;
+  for (const auto& [block, status] : have) commits.emplace(block, status.total);
+  plan_probes(commits, spec, index, plan.key, "", plan);
 }
 
 Result trajectories_result(const StagePlan& plan, std::int64_t count) {
@@ -107,10 +130,9 @@ void plan_trajectories(const config::PipelineSpec& spec, const Results& results,
 
   const auto num_steps = plan.result->grid.num_steps();
   plan.steps = demanded_steps(spec, stage, num_steps);
-  if (!prior) plan.steps.erase(num_steps);  // the noise is never stored: it is recomputed from the seed
   auto fresh = plan.steps;
   fresh.merge(default_steps(num_steps));
-  plan_blocks(index.blocks(plan.key), fresh, plan);
+  plan_blocks(spec, index, fresh, plan);
   estimate_trajectories(spec, network_evaluations(sampler, plan.phases), index, plan);
 }
 
@@ -132,7 +154,7 @@ void plan_inversion(const config::PipelineSpec& spec, const Results& results, co
   const auto num_steps = plan.result->grid.num_steps();
   plan.steps = demanded_steps(spec, stage, num_steps);
   plan.steps.insert(num_steps);
-  plan_blocks(index.blocks(plan.key), plan.steps, plan);
+  plan_blocks(spec, index, plan.steps, plan);
   estimate_trajectories(spec, corrector.expected_evaluations(plan.phases.front()), index, plan);
 }
 
@@ -156,7 +178,13 @@ void plan_scores(const config::PipelineSpec& spec, const Results& results, const
   plan.because = plan.missing.empty() ? "all " + count_of(static_cast<std::size_t>(plan.blocks), "block") + " in the cache"
                  : have.empty()       ? "no such scores in the cache"
                                       : count_of(plan.missing.size(), "block") + " of " + std::to_string(plan.blocks) + " to score";
-  plan.samples_to_compute = static_cast<std::int64_t>(plan.missing.size()) * block_size;
+  count_samples(block_size, plan);
+  auto scorable = have;  // a sample beyond the view may be gone, and its score cannot be computed again
+  const auto samples_there = index.blocks(result.set_id);
+  std::erase_if(scorable, [&](const auto& commit) {
+    return static_cast<std::int64_t>(commit.first) >= plan.blocks && !samples_there.contains(commit.first);
+  });
+  plan_probes(scorable, spec, index, result.set_id, plan.key, plan);
   plan.bytes = plan.samples_to_compute * static_cast<std::int64_t>(sizeof(double));
   plan.result = std::move(result);
   estimate_scores(have, plan);
@@ -193,6 +221,10 @@ const config::StageSpec& samples_stage(const config::PipelineSpec& spec, const c
     if (const auto* input = from->input(port)) from = spec.find(input->tags.front());
   }
   return *from;
+}
+
+std::string action_text(const StagePlan& plan) {
+  return std::string(plan.probes.empty() ? "" : "probe, then ") + (plan.action == Action::run ? "run" : "reuse");
 }
 
 StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results, const cache::Index& index) {

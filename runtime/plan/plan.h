@@ -8,6 +8,7 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/cache/index.h"
+#include "runtime/plan/probes.h"
 #include "runtime/plan/requests.h"
 
 namespace espalier::plan {
@@ -30,14 +31,19 @@ struct StagePlan {
   std::int64_t blocks = 0;
   std::vector<std::uint64_t> missing;
   std::map<std::uint64_t, std::set<std::int64_t>> missing_steps;  // of each missing block
+  std::vector<PendingProbe> probes;                               // to be made before any block is used or added
 
   // The work ahead.
   std::int64_t samples = 0;  // of the view
   std::int64_t samples_to_compute = 0;
+  std::int64_t samples_beyond_view = 0;  // of these: a block is computed whole
   std::int64_t network_evaluations = 0;
   std::int64_t bytes = 0;         // to be stored
   std::optional<double> seconds;  // where earlier commit records tell it
 };
+
+// "run", "reuse", "probe, then run", "probe, then reuse".
+std::string action_text(const StagePlan& plan);
 
 // Plans one stage whose inputs' results are in `results`; a missing one makes it pending. Pure: asks only the index.
 StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results, const cache::Index& index);

@@ -47,6 +47,9 @@ std::shared_ptr<Plugin> make(const PluginEntry& entry);
 // Throws PluginError where a folder cannot be read or trusted. Leaves the floating-point environment as C's default.
 Catalog load_catalog(const std::vector<std::filesystem::path>& folders);
 
+// The library that the program and all plugins share: processes, networks, random numbers.
+std::filesystem::path engine_library();
+
 // The folder of the build's or installation's own plugins, from where the program lies.
 std::filesystem::path default_plugin_folder();
 

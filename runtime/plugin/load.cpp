@@ -156,6 +156,8 @@ Catalog load_catalog(const std::vector<fs::path>& folders) {
   return catalog;
 }
 
+fs::path engine_library() { return fs::path(boost::dll::symbol_location(host_stamp).string()); }
+
 fs::path default_plugin_folder() {
   const fs::path program = boost::dll::program_location().parent_path();
   const fs::path built = program / "plugins";

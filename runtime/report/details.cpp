@@ -29,18 +29,34 @@ std::string inputs_text(const exec::StageRecord& stage) {
   return text.empty() ? "–" : text;
 }
 
+// Who made the result, by the cache's records, which may not be what is loaded now.
+std::string makers_text(const exec::StageRecord& stage) {
+  std::string text;
+  for (const auto& maker : stage.made_by.as_list()) {
+    std::string build;
+    for (const auto& [name, digest] : maker.at("libraries").as_map()) {
+      build += fmt::format("{}{} {}", build.empty() ? "" : ", ", name, digest.as_string().substr(0, 12));
+    }
+    const auto* blocks = maker.find("blocks");
+    text += fmt::format("<p>{} by {}; {}</p>",
+                        blocks ? count_text(blocks->as_integer()) + (blocks->as_integer() == 1 ? " block" : " blocks") : "made",
+                        build.empty() ? "a build that is not recorded" : escape(build), escape(to_json(maker.at("numerics_class"))));
+  }
+  return text;
+}
+
 std::string stage_row(const exec::StageRecord& stage, const Colours& colours) {
   return fmt::format(R"(<tr><th scope="row">{tag}<span class="type">{type}</span></th>
 <td><span class="badge {status}">{status}</span></td><td class="because">{because}</td><td>{inputs}</td>
 <td class="number">{samples}</td><td class="number">{evaluations}</td><td class="number">{seconds}</td>
-<td><details><summary><code>{short_key}</code></summary><p><code>{key}</code></p><pre>{options}</pre></details></td></tr>
+<td><details><summary><code>{short_key}</code></summary><p><code>{key}</code></p>{makers}<pre>{options}</pre></details></td></tr>
 )",
                      fmt::arg("tag", stage_name(stage.tag, colours)), fmt::arg("type", escape(stage.type)),
                      fmt::arg("status", escape(stage.status)), fmt::arg("because", escape(stage.because)),
                      fmt::arg("inputs", escape(inputs_text(stage))), fmt::arg("samples", samples_text(stage)),
                      fmt::arg("evaluations", count_or_dash(stage.network_evaluations)), fmt::arg("seconds", duration_text(stage.seconds)),
                      fmt::arg("short_key", escape(stage.key.substr(0, 10))), fmt::arg("key", escape(stage.key)),
-                     fmt::arg("options", escape(to_json(stage.options, 2))));
+                     fmt::arg("makers", makers_text(stage)), fmt::arg("options", escape(to_json(stage.options, 2))));
 }
 
 std::string stage_table(const exec::Record& record, const Colours& colours) {

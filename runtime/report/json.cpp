@@ -21,6 +21,7 @@ Json stage_json(const exec::StageRecord& stage) {
           {"network_evaluations", stage.network_evaluations},
           {"set_aside", stage.set_aside},
           {"key", stage.key},
+          {"made_by", plain(stage.made_by)},
           {"inputs", stage.inputs},
           {"options", plain(stage.options)}};
 }

@@ -85,7 +85,8 @@ class NoiseCorrection(driver.PipelineTest):
                                          'inputs = { samples = "base_samples" }'))
         self.call("run", "--quiet", pipeline=pipeline, code=1)
         self.assertIn("stage 'noise'", self.stderr)
-        self.assertIn("stage 'base_samples' keeps no noise", self.stderr)
+        self.assertIn("stage 'base_samples' records no 'converged'", self.stderr)
+        self.assertIn("name the inversions of a noise_corrector stage", self.stderr)
         self.assertNotIn("damaged", self.stderr)
 
     def test_a_model_that_is_no_flow_is_refused(self):

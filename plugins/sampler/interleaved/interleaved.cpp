@@ -53,6 +53,11 @@ class InterleavedSampler final : public espalier::Sampler {
 
   std::map<std::string, espalier::PortUse> ports() const override { return {{"prior", espalier::PortUse::refused}}; }
 
+  // LibTorch rounds differently on other CPUs: with kernels for AVX2 or SSE in place of AVX-512 the vectors of 32 molecules of
+  // molecule-qm9-5, with and without ReDeNoise, moved by at most 5e-6 of the largest; no class changed. Where a class does, the samples are
+  // not the same.
+  double probe_tolerance() const override { return 1e-4; }
+
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const override {
     if (prior != nullptr)
       throw ConfigError(std::string(kName) + " takes no prior: inverse noise correction is for flows; use sampler.euler");

@@ -71,7 +71,7 @@ std::vector<double> scores(std::uint64_t number) {
   return out;
 }
 
-Provenance provenance() { return {Value::Map{{"cpu", "test"}, {"threads", 1}}, 1.5, 2000}; }
+Provenance provenance() { return {{Value::Map{{"sampler.x", "digest"}}, Value::Map{{"cpu", "test"}}}, 1.5, 2000}; }
 
 Block only(const Block& block, const std::set<std::int64_t>& steps) {
   auto out = block;

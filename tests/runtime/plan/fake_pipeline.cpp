@@ -282,7 +282,13 @@ std::vector<Value> FakeIndex::requests(const std::string& kind) const {
   return found == requests_.end() ? std::vector<Value>() : found->second;
 }
 
+std::vector<cache::Probe> FakeIndex::probes(const Hex& set_id, const Hex& score_id) const {
+  const auto found = probed.find(score_id.empty() ? set_id : score_id);
+  return found == probed.end() ? std::vector<cache::Probe>() : found->second;
+}
+
 void FakeIndex::carry_out(const StagePlan& plan) {
+  const cache::Maker maker{plan.stage->libraries, numerics_class};
   const std::string kind = result_name(plan.stage->kind->gives);
   requests_[kind].push_back(plan.request);
   if (kind == "trajectories") {
@@ -290,11 +296,12 @@ void FakeIndex::carry_out(const StagePlan& plan) {
       auto& status = sets[plan.key][block];
       status.steps.insert(plan.missing_steps.at(block).begin(), plan.missing_steps.at(block).end());
       status.total.seconds = 2.0;
+      status.total.makers.push_back(maker);
       status.total.network_evaluations = plan.network_evaluations / static_cast<std::int64_t>(plan.missing.size());
     }
   } else if (kind == "scores") {
     const auto set_id = plan.request.at("set").as_string();
-    for (const auto block : plan.missing) scores_[{set_id, plan.key}][block] = {};
+    for (const auto block : plan.missing) scores_[{set_id, plan.key}][block].makers = {maker};
   } else {
     cache::ResultInfo info;
     info.digest = sha256("content of " + plan.key);

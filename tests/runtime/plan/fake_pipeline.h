@@ -39,10 +39,13 @@ class FakeIndex final : public cache::Index {
   std::map<std::uint64_t, cache::CommitInfo> score_blocks(const Hex& set_id, const Hex& score_id) const override;
   std::optional<cache::ResultInfo> result(const std::string& kind, const Hex& key) const override;
   std::vector<Value> requests(const std::string& kind) const override;
+  std::vector<cache::Probe> probes(const Hex& set_id, const Hex& score_id) const override;
 
-  // As if the stage had been run: what it lacked is there afterwards. Each block of trajectories took 2 seconds.
+  // As if the stage had been run, by this machine: what it lacked is there afterwards. Each block of trajectories took 2 seconds.
   void carry_out(const StagePlan& plan);
 
+  Value numerics_class;                             // of this machine
+  std::map<Hex, std::vector<cache::Probe>> probed;  // by score id, or set id
   std::map<Hex, std::map<std::uint64_t, cache::BlockStatus>> sets;
 
  private:

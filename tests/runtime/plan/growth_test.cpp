@@ -61,10 +61,13 @@ TEST(RecordedSteps, AreTheSpacedOnesAndWhatLaterStagesRead) {
   EXPECT_THAT(plan.missing_steps.at(0), ElementsAre(0, 2, 3, 5, 7, 10, 12, 15, 17, 18));  // every eighth of 20, rounded down
 }
 
-TEST(RecordedSteps, NeverHoldTheNoise) {
-  const auto plan = plan_all(pipeline({"samples.record_steps=[20, 1.0]", "samples.num_inference_steps=20"}), FakeIndex()).at("samples");
-  EXPECT_FALSE(plan.steps.contains(20));
-  EXPECT_FALSE(plan.missing_steps.at(0).contains(20));
+TEST(RecordedSteps, HoldTheNoiseWhereItIsAskedFor) {
+  EXPECT_FALSE(plan_all(pipeline(), FakeIndex()).at("samples").missing_steps.at(0).contains(20));
+  for (const char* noise : {"samples.record_steps=[20]", "samples.record_steps=[1.0]"}) {
+    const auto plan = plan_all(pipeline({noise, "samples.num_inference_steps=20"}), FakeIndex()).at("samples");
+    EXPECT_TRUE(plan.steps.contains(20)) << noise;
+    EXPECT_TRUE(plan.missing_steps.at(0).contains(20)) << noise;
+  }
 }
 
 TEST(RecordedSteps, AreAllOfThemWhereStepsAreFew) {

@@ -133,7 +133,7 @@ TEST(Prior, ComesFirstAndItsNoiseMayBeKept) {
   ASSERT_EQ(with_prior.phases.size(), 2u);
   EXPECT_EQ(with_prior.phases.front().segments.front().model.digest, plans.at("corrector").result->digest);
   EXPECT_EQ(with_prior.phases.back().start, "previous");
-  EXPECT_FALSE(plain.steps.contains(20)) << "noise from a seed is never stored";
+  EXPECT_TRUE(plain.steps.contains(20)) << "both have record_steps = [1.0]";
   EXPECT_TRUE(with_prior.steps.contains(20));
   EXPECT_EQ(plan_all(corrected(), FakeIndex()).at("corrected").pending, std::vector<std::string>{"corrector"});
 }

@@ -28,6 +28,18 @@ TEST(ReportJson, HasEveryStageAsTheRecordHasIt) {
   EXPECT_EQ(json.at("provenance").at("numerics_class").at("threads"), 2);
 }
 
+TEST(ReportJson, NamesWhoMadeAResultByTheRecordsInTheCache) {
+  exec::Record record;
+  record.stages.resize(2);
+  record.stages[0].made_by =
+      Value::List{Value::Map{{"libraries", Value::Map{{"reward.x", "abc"}}}, {"numerics_class", Value::Map{{"cpu", "Y"}}}, {"blocks", 3}}};
+  const auto stages = nlohmann::json::parse(report_json(record)).at("stages");
+  EXPECT_EQ(stages.at(0).at("made_by").at(0).at("libraries").at("reward.x"), "abc");
+  EXPECT_EQ(stages.at(0).at("made_by").at(0).at("numerics_class").at("cpu"), "Y");
+  EXPECT_EQ(stages.at(0).at("made_by").at(0).at("blocks"), 3);
+  EXPECT_TRUE(stages.at(1).at("made_by").empty());
+}
+
 TEST(ReportJson, WritesAnAbsentIntervalAsNull) {
   const auto json = nlohmann::json::parse(report_json(fixture()));
   const auto& reward = json.at("figures").at(0);

@@ -63,6 +63,17 @@ TEST(Page, LetsNoNameOfAStageBecomeMarkup) {
   EXPECT_EQ(chart_blocks(html).size(), 5U);  // each block still ends where it should and parses
 }
 
+TEST(Page, NamesWhoMadeAResult) {
+  auto record = fixture();
+  const Value here = Value::Map{{"cpu", "a <CPU>"}};
+  record.stages[0].made_by =
+      Value::List{Value::Map{{"libraries", Value::Map{{"sampler.ddim", std::string(64, 'd')}}}, {"numerics_class", here}, {"blocks", 3}},
+                  Value::Map{{"libraries", Value()}, {"numerics_class", here}, {"blocks", 1}}};
+  const auto html = page(record);
+  EXPECT_THAT(html, HasSubstr("<p>3 blocks by sampler.ddim dddddddddddd; {&quot;cpu&quot;: &quot;a &lt;CPU&gt;&quot;}</p>"));
+  EXPECT_THAT(html, HasSubstr("<p>1 block by a build that is not recorded; "));
+}
+
 TEST(Page, NamesNoAddressToLoadFrom) {
   const auto html = page(fixture());
   const std::regex loads("<[a-z]+[^>]*\\s(src|href|action|srcset)=\"(?!data:|#)");

@@ -1,0 +1,50 @@
+// A sampler and a reward in one library, built several times: other bytes with the same maths, or other maths under one numerics_version.
+#include "runtime/sdk/plugin.h"
+
+namespace {
+
+using espalier::ModelInfo;
+using espalier::Phase;
+using espalier::State;
+
+// Halves its noise at each step, and adds SAMPLE_SHIFT. Asks no network.
+class Halving final : public espalier::Sampler {
+ public:
+  void options(espalier::Schema& schema) override { schema.integer("num_inference_steps", steps_, "Halvings.").at_least(1); }
+  std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo*) const override {
+    return {espalier::stitched_phase(models, steps_, "sampler.halving", "rectified_flow")};
+  }
+  std::map<std::string, espalier::PortUse> ports() const override { return {{"prior", espalier::PortUse::refused}}; }
+  std::int64_t network_evaluations(const espalier::Segment&) const override { return 0; }
+  double probe_tolerance() const override { return TOLERANCE; }
+
+  void sample(const espalier::SampleJob& job, espalier::Recorder& recorder) const override {
+    const auto& grid = job.phases.front().grid;
+    job.draws.begin(0);
+    State x = job.models.front().front()->process->prior(job.spec, job.draws);
+    for (auto n = grid.num_steps();; --n) {
+      recorder.record(grid.at(n), x);
+      if (n == 0) return;
+      for (auto& [name, tensor] : x) tensor = tensor.mul(0.5).add(SAMPLE_SHIFT);
+    }
+  }
+
+ private:
+  std::int64_t steps_ = 3;
+};
+
+// The mean of all pixels, and SCORE_SHIFT.
+class Mean final : public espalier::Reward {
+ public:
+  double probe_tolerance() const override { return TOLERANCE; }
+  at::Tensor score(const espalier::RewardInput& input) const override {
+    return input.sample.tensors.at("image").flatten(1).mean(1).add(SCORE_SHIFT);  // [B]
+  }
+};
+
+}  // namespace
+
+ESPALIER_PLUGIN(plugin) {
+  plugin.sampler<Halving>("halving", /*numerics_version=*/1, /*takes=*/"rectified_flow", "Build " BUILD ".");
+  plugin.reward<Mean>("mean", /*numerics_version=*/1, /*takes=*/"image", "Build " BUILD ".");
+}

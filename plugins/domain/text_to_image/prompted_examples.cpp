@@ -1,8 +1,5 @@
 #include "plugins/domain/text_to_image/prompted_examples.h"
 
-#include <ATen/ops/empty.h>
-
-#include <algorithm>
 #include <utility>
 
 #include "runtime/base/errors.h"
@@ -45,13 +42,6 @@ class PromptedExamples final : public Examples {
 
 std::unique_ptr<Examples> make_prompted_examples(const Conditions& conditions, std::unique_ptr<Pictures> pictures) {
   return std::make_unique<PromptedExamples>(conditions, std::move(pictures));
-}
-
-at::Tensor token_ids(const model::ClipTokenizer& tokenizer, const std::vector<std::string>& texts) {
-  at::Tensor ids = at::empty({static_cast<std::int64_t>(texts.size()), tokenizer.max_length()}, at::kLong);
-  auto* row = ids.data_ptr<std::int64_t>();
-  for (const std::string& text : texts) row = std::ranges::copy(tokenizer.encode(text).ids, row).out;
-  return ids;
 }
 
 }  // namespace espalier::text_to_image

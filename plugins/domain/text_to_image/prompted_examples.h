@@ -1,19 +1,13 @@
 #pragma once
 
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "plugins/domain/text_to_image/source.h"
-#include "runtime/model/tokenizer.h"
 #include "runtime/sdk/domain.h"
 
 namespace espalier::text_to_image {
 
 // Pictures as states "sample" in [-1, 1], each with its prompt's tensors and facts.
 std::unique_ptr<Examples> make_prompted_examples(const Conditions& conditions, std::unique_ptr<Pictures> pictures);
-
-// [C, L] int64, padded.
-at::Tensor token_ids(const model::ClipTokenizer& tokenizer, const std::vector<std::string>& texts);
 
 }  // namespace espalier::text_to_image

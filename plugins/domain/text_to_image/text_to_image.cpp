@@ -1,12 +1,15 @@
 // Pictures from prompts: the built-in shapes world, a folder of captioned PNG and JPEG files, or IDX files with class names.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 
 #include "plugins/domain/text_to_image/folder_source.h"
 #include "plugins/domain/text_to_image/idx_source.h"
 #include "plugins/domain/text_to_image/model_folder.h"
+#include "plugins/domain/text_to_image/prompt_ids.h"
 #include "plugins/domain/text_to_image/prompted_examples.h"
 #include "plugins/domain/text_to_image/shapes_source.h"
 #include "plugins/shared/folder/data.h"
@@ -48,6 +51,10 @@ class TextToImage final : public Domain, public Noted {
         .at_most(1);
     schema.path("model", model_, "A model folder in the diffusers layout.").operational();
     schema.flag("initialize_weights", initialize_weights_, "Draw from the run's seed the weights that the model folder lacks.");
+    schema
+        .choice("on_prompt_overflow", on_prompt_overflow_, {"truncate", "error"},
+                "A prompt of more tokens than the model's tokenizer takes: cut, and counted in a note, or refused.")
+        .operational();
   }
 
   void open(const DomainContext& context) override {
@@ -62,15 +69,19 @@ class TextToImage final : public Domain, public Noted {
       files.folder = folder::find_data(data_, kPlugin);
       source_ = make_idx_source(std::move(files), resolution_, context.digests);
     }
-    for (const std::string& line : source_->notes()) make_progress()->say(std::string(kPlugin) + ": " + line);
+    notes_ = source_->notes();
+    std::optional<PromptIds> ids;
     if (!model_.empty()) {
       if (!fs::is_directory(model_)) throw DataError("domain.text_to_image: model = \"" + model_ + "\": no such folder");
-      tokenizer_.emplace(fs::path(model_) / "tokenizer");
+      ids = prompt_ids(fs::path(model_) / "tokenizer");
+      std::ranges::copy(ids->notes(), std::back_inserter(notes_));
     }
-    for (const std::string& split : source_->splits()) conditions_.emplace(split, make_conditions(split));
+    for (const std::string& note : notes_) make_progress()->say(std::string(kPlugin) + ": " + note);
+    for (const std::string& split : source_->splits()) conditions_.emplace(split, make_conditions(split, ids ? &*ids : nullptr));
   }
 
-  std::vector<std::string> notes() const override { return source_->notes(); }
+  std::vector<std::string> notes() const override { return notes_; }
+
   std::string sample_kind() const override { return "image"; }
   StateSpec state_spec() const override { return {{"sample", {{source_->channels(), source_->height(), source_->width()}, at::kFloat}}}; }
   std::vector<std::string> splits() const override { return source_->splits(); }
@@ -131,12 +142,20 @@ class TextToImage final : public Domain, public Noted {
     }
   }
 
-  Conditions make_conditions(const std::string& split) const {
+  // All splits at once: a held-out prompt may have become one of training.
+  PromptIds prompt_ids(const fs::path& tokenizer) const {
+    std::vector<std::string> prompts;
+    for (const std::string& split : source_->splits()) std::ranges::copy(source_->prompts(split).text, std::back_inserter(prompts));
+    return {model::ClipTokenizer(tokenizer), prompts, {(tokenizer / "vocab.json").string(), on_prompt_overflow_ == "error"}};
+  }
+
+  // `ids` is null without a model.
+  Conditions make_conditions(const std::string& split, const PromptIds* ids) const {
     Prompts prompts = source_->prompts(split);
     Conditions conditions;
-    if (tokenizer_) {
-      conditions.tensors.emplace("input_ids", token_ids(*tokenizer_, prompts.text));
-      conditions.null_tensors.emplace("input_ids", token_ids(*tokenizer_, {""}));
+    if (ids != nullptr) {
+      conditions.tensors.emplace("input_ids", ids->rows(prompts.text));
+      conditions.null_tensors.emplace("input_ids", ids->null_row());
     }
     conditions.text = std::move(prompts.text);
     conditions.facts = std::move(prompts.facts);
@@ -160,10 +179,11 @@ class TextToImage final : public Domain, public Noted {
   CaptionNoise noise_;
   std::string model_;
   bool initialize_weights_ = false;
+  std::string on_prompt_overflow_ = "truncate";
 
   std::uint64_t seed_ = 0;
   std::unique_ptr<Source> source_;
-  std::optional<model::ClipTokenizer> tokenizer_;
+  std::vector<std::string> notes_;
   std::map<std::string, Conditions> conditions_;  // by split
 };
 

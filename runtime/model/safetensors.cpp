@@ -20,7 +20,7 @@
 // size   = u64, little-endian, the header's bytes; at most 100,000,000
 // header = JSON object, "{" first, padded with spaces to a multiple of 8:
 //          "__metadata__": {string: string}, and for every tensor name: {"dtype": name, "shape": [n, ...], "data_offsets": [begin, end]}
-// data   = the tensors' bytes, row by row, little-endian; offsets count from its start; no byte is shared or left over
+// data   = the tensors' bytes, row by row, little-endian; offsets count from its start, at any alignment; no byte is shared or left over
 
 namespace espalier::model {
 namespace {
@@ -136,7 +136,6 @@ Entry parse_entry(const std::string& name, const json& fields, const std::string
   if (entry.end - entry.begin != bytes) {
     fail(origin, fmt::format("{} has {} bytes, its shape and dtype ask for {}", what, entry.end - entry.begin, bytes));
   }
-  if (entry.begin % entry.dtype->size != 0) fail(origin, fmt::format("{} is misaligned: offset {}", what, entry.begin));
   return entry;
 }
 

@@ -15,6 +15,7 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/base/regular_file.h"
+#include "runtime/model/weight_files.h"
 
 // file   = size header data
 // size   = u64, little-endian, the header's bytes; at most 100,000,000
@@ -28,7 +29,9 @@ namespace {
 using nlohmann::json;
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;
-constexpr int kMaxDepth = 3;  // object, tensor, list
+constexpr std::uint64_t kSize = 8;     // bytes of the header's length
+constexpr std::uint64_t kStart = 512;  // bytes that show what another file is
+constexpr int kMaxDepth = 3;           // object, tensor, list
 
 struct Dtype {
   const char* name;
@@ -160,10 +163,21 @@ std::vector<Entry> parse_entries(std::string_view header, std::uint64_t data_siz
   return entries;
 }
 
-std::uint64_t header_size(const char* first8, std::uint64_t file_size, const std::string& origin) {
-  const auto size = read_size(first8);
+// Whether a file with these first bytes is too short for the header that they announce.
+bool claims_more_than(std::string_view start, std::uint64_t file_size) {
+  return start.size() >= kSize && read_size(start.data()) > file_size - kSize;
+}
+
+// The header's length, from the file's first bytes: kSize of them, or as many as show what else it is.
+std::uint64_t header_size(std::string_view start, std::uint64_t file_size, const std::string& origin) {
+  if (start.empty()) fail(origin, "it is empty");
+  if (start.size() < kSize || claims_more_than(start, file_size)) {
+    if (const auto other = described_as_other_file(start); !other.empty()) throw DataError(origin + ": is no safetensors file: " + other);
+  }
+  if (start.size() < kSize) fail(origin, "shorter than 8 bytes");
+  const auto size = read_size(start.data());
   if (size > kMaxHeader) fail(origin, fmt::format("its header claims {} bytes, the limit is {}", size, kMaxHeader));
-  if (size > file_size - 8) fail(origin, fmt::format("its header claims {} bytes, the file has {}", size, file_size));
+  if (size > file_size - kSize) fail(origin, fmt::format("its header claims {} bytes, the file has {}", size, file_size));
   return size;
 }
 
@@ -179,17 +193,21 @@ const Dtype& dtype_of(const std::string& name, const at::Tensor& tensor) {
 
 TensorMap read_safetensors(const std::filesystem::path& path) {
   const auto origin = path.string();
+  if (const auto other = other_weights_beside(path); !other.empty()) throw DataError(origin + ": is missing, but " + other);
   RegularFile file(path);
   const auto fill = [&](void* to, std::uint64_t size) {
     if (file.read(static_cast<char*>(to), size) < size) throw DataError(origin + ": was cut short while it was read");
   };
-  char first8[8];
-  if (file.size() < 8) fail(origin, "shorter than 8 bytes");
-  fill(first8, 8);
-  std::string header(header_size(first8, file.size(), origin), '\0');
+  std::string start(std::min(file.size(), kSize), '\0');
+  fill(start.data(), start.size());
+  if (claims_more_than(start, file.size())) {
+    start.resize(std::min(file.size(), kStart));
+    fill(start.data() + kSize, start.size() - kSize);
+  }
+  std::string header(header_size(start, file.size(), origin), '\0');
   fill(header.data(), header.size());
   TensorMap tensors;
-  for (const auto& entry : parse_entries(header, file.size() - 8 - header.size(), origin)) {
+  for (const auto& entry : parse_entries(header, file.size() - kSize - header.size(), origin)) {
     auto tensor = at::empty(entry.shape, entry.dtype->type);
     if (entry.end > entry.begin) fill(tensor.mutable_data_ptr(), entry.end - entry.begin);
     tensors.emplace(entry.name, std::move(tensor));
@@ -198,8 +216,7 @@ TensorMap read_safetensors(const std::filesystem::path& path) {
 }
 
 TensorMap parse_safetensors(std::string_view bytes, const std::string& origin) {
-  if (bytes.size() < 8) fail(origin, "shorter than 8 bytes");
-  const auto size = header_size(bytes.data(), bytes.size(), origin);
+  const auto size = header_size(bytes.substr(0, kStart), bytes.size(), origin);
   const auto data = bytes.substr(8 + size);
   TensorMap tensors;
   for (const auto& entry : parse_entries(bytes.substr(8, size), data.size(), origin)) {

@@ -10,8 +10,8 @@
 namespace espalier::model {
 
 // Reads a safetensors file. The header is limited to 100 MB, every offset is checked for range, overlap and holes, every shape for overflow
-// and against its byte count, before anything is allocated. Throws DataError naming the file and the tensor. Tensors are on the CPU,
-// contiguous.
+// and against its byte count, before anything is allocated. Throws DataError naming the file and the tensor, or what lies there instead
+// (weight_files.h). Tensors are on the CPU, contiguous.
 TensorMap read_safetensors(const std::filesystem::path& path);
 TensorMap parse_safetensors(std::string_view bytes, const std::string& origin);
 

@@ -7,6 +7,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/model/safetensors.h"
+#include "runtime/model/weight_files.h"
 
 namespace espalier::folder {
 
@@ -39,12 +40,17 @@ void write_weights(const Weights& weights, const std::string& prefix, const fs::
 
 Weights draw_if_missing(const fs::path& folder, const std::vector<std::string>& files, const Network& network,
                         std::optional<std::uint64_t> fresh_weights) {
+  bool draws = false;
   for (const std::string& file : files) {
     if (fs::is_regular_file(folder / file)) continue;
-    if (fresh_weights) return network.initialize(*fresh_weights);
-    throw DataError(fmt::format("{}: {} is missing; to train from fresh weights set initialize_weights = true", folder.string(), file));
+    const auto other = model::other_weights_beside(folder / file);
+    if (!other.empty()) throw DataError(fmt::format("{}: {} is missing, but {}", folder.string(), file, other));
+    if (!fresh_weights) {
+      throw DataError(fmt::format("{}: {} is missing; to train from fresh weights set initialize_weights = true", folder.string(), file));
+    }
+    draws = true;
   }
-  return {};
+  return draws ? network.initialize(*fresh_weights) : Weights();
 }
 
 ModelInfo read_annotations(const fs::path& folder) {
@@ -85,7 +91,7 @@ void write_model_index(const Model& model, const fs::path& folder, const std::st
 }
 
 Model read_other(const fs::path& folder, ModelInfo info) {
-  require_files(folder, {"config.json", "model.safetensors"}, "a " + info.role + "'s");
+  require_files(folder, {"config.json"}, "a " + info.role + "'s");
   Model model;
   read_weights(folder / "model.safetensors", "", model.weights);
   model.info = std::move(info);

@@ -29,7 +29,7 @@ void read_weights(const std::filesystem::path& path, const std::string& prefix, 
 void write_weights(const Weights& weights, const std::string& prefix, const std::filesystem::path& path);
 
 // All of a network's weights, drawn from the seed, when the folder lacks one of the files; none when it has them all. Throws DataError
-// naming the missing file where there is no seed.
+// naming the missing file where there is no seed, and where weights lie beside it under another name: those are not to be drawn.
 Weights draw_if_missing(const std::filesystem::path& folder, const std::vector<std::string>& files, const Network& network,
                         std::optional<std::uint64_t> fresh_weights);
 

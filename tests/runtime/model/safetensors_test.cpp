@@ -111,7 +111,8 @@ TEST_P(DamagedSafetensors, IsRefusedByName) {
 INSTANTIATE_TEST_SUITE_P(
     All, DamagedSafetensors,
     testing::Values(
-        Damage{"Empty", "", "shorter than 8 bytes"}, Damage{"HeaderBeyondFile", file_of(kOne, 0).substr(0, 30), "the file has"},
+        Damage{"Empty", "", "it is empty"}, Damage{"Short", "\x01\x02", "shorter than 8 bytes"},
+        Damage{"HeaderBeyondFile", file_of(kOne, 0).substr(0, 30), "the file has"},
         Damage{"HugeHeader", std::string("\xff\xff\xff\xff\xff\xff\xff\x7f", 8) + "{}", "the limit is"},
         Damage{"NotAnObject", file_of("[]", 0), "not a JSON object"}, Damage{"NotJson", file_of("{\"a\":", 0), "is not JSON"},
         Damage{"Deep", file_of("{\"a\":" + std::string(100000, '[') + std::string(100000, ']') + "}", 0), "too deeply"},

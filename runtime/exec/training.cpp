@@ -101,7 +101,9 @@ void compute_model(Context& context, const plan::StagePlan& plan) {
   const auto folder = context.store.new_folder();
   context.spec.domain->save_model(trained, folder);
   write_durable(folder / "espalier.json", to_json(trained.info.to_value(), 1) + "\n");
+  const auto& components = trained.info.components;
   const Value info = Value::Map{{"model", trained.info.to_value()},
+                                {"components", Value::List(components.begin(), components.end())},
                                 {"curves", curves_value(journal.curves())},
                                 {"made_by", plan::maker_of(context.spec, *plan.stage).to_value()},
                                 {"training_threads", context.threads()}};

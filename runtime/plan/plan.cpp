@@ -190,6 +190,15 @@ void plan_scores(const config::PipelineSpec& spec, const Results& results, const
   estimate_scores(have, plan);
 }
 
+// Of a trained model in the cache. Its components stand beside what is in keys; entries of earlier versions lack them.
+ModelInfo model_of(const Value& info) {
+  auto model = ModelInfo::from_value(info.at("model"));
+  if (const auto* components = info.find("components")) {
+    for (const auto& component : components->as_list()) model.components.push_back(component.as_string());
+  }
+  return model;
+}
+
 // Selections, models and figures: one entry, there or not.
 void plan_entry(const config::PipelineSpec& spec, const Results& results, const cache::Index& index, StagePlan& plan) {
   const auto& stage = *plan.stage;
@@ -206,7 +215,7 @@ void plan_entry(const config::PipelineSpec& spec, const Results& results, const 
   if (!found) return;
   Result result;
   if (gives == ResultKind::selection) result = results.at(stage.input("scores")->tags.front());
-  if (gives == ResultKind::model) result.model = ModelInfo::from_value(found->info.at("model"));
+  if (gives == ResultKind::model) result.model = model_of(found->info);
   result.kind = gives;
   result.key = plan.key;
   result.digest = gives == ResultKind::model ? result.model.digest : found->digest;

@@ -134,6 +134,23 @@ inputs = { model = "domain", selection = "best" }
                 for word in ["stage 'samples'", *words]:
                     self.assertIn(word, self.stderr)
 
+    def test_unknown_components_are_refused_before_the_work(self):
+        path = self.folder / "components.toml"
+        path.write_text(GOOD + """[[stage]]
+tag = "best"
+type = "filter.top_k"
+inputs = { scores = "alignment" }
+[[stage]]
+tag = "tuned"
+type = "trainer.sft"
+inputs = { model = "domain", selection = "best" }
+[stage.options]
+train_components = ["unett"]
+""")
+        self.call("plan", pipeline=path, code=2)
+        for word in ("stage 'tuned'", "'unett'", "text_encoder, unet"):
+            self.assertIn(word, self.stderr)
+
     def test_a_reports_folder_that_cannot_be_made_is_told_before_the_work(self):
         (self.folder / "runs").write_text("")
         self.call("run", "--quiet", code=2)

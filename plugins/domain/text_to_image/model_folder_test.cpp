@@ -112,6 +112,10 @@ TEST_F(ModelFolder, WeightsUnderAnotherNameAreNamedAndNeverDrawnInstead) {
   EXPECT_THAT([&] { read_model(folder_.path(), {3, 16, 16, 8}); }, ThrowsMessage<DataError>(HasSubstr("pytorch_model.bin")));
 }
 
+TEST_F(ModelFolder, SaysWhichComponentsItHas) {
+  EXPECT_EQ(read_model(folder_.path(), kTrained).info.components, (std::vector<std::string>{"text_encoder", "unet"}));
+}
+
 TEST_F(ModelFolder, DamagedOrForeignWeightsAreRefused) {
   const std::string whole = read_file(folder_ / "unet/diffusion_pytorch_model.safetensors");
   write_file(folder_ / "unet/diffusion_pytorch_model.safetensors", whole.substr(0, whole.size() - 4));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <set>
 #include <utility>
 
 #include "runtime/base/errors.h"
@@ -12,6 +13,17 @@
 namespace espalier::folder {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+// ModelInfo::components.
+std::vector<std::string> components_of(const Weights& weights) {
+  std::set<std::string> components;
+  for (const auto& [name, tensor] : weights) components.insert(name.substr(0, name.find('.')));
+  return {components.begin(), components.end()};
+}
+
+}  // namespace
 
 Value read_json(const fs::path& path) { return parse_json(read_file(path), path.string()); }
 
@@ -73,6 +85,7 @@ Model assemble(const fs::path& folder, std::shared_ptr<const Network> network, W
   model.info = std::move(info);
   model.info.architecture = model.network->architecture();
   model.info.process = model.process->config();
+  model.info.components = components_of(model.weights);
   model.info.digest = digest_weights(model.weights);
   return model;
 }
@@ -96,6 +109,7 @@ Model read_other(const fs::path& folder, ModelInfo info) {
   read_weights(folder / "model.safetensors", "", model.weights);
   model.info = std::move(info);
   model.info.architecture = read_json(folder / "config.json");
+  model.info.components = components_of(model.weights);
   model.info.digest = digest_weights(model.weights);
   return model;
 }

@@ -73,6 +73,7 @@ class Sft final : public Trainer {
 
   std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid* selection, const Value& corrects) const override {
     check_intermediate_step(selection != nullptr);
+    if (!start.components.empty()) check_components({start.components.begin(), start.components.end()});
     auto info = start;
     const bool at_index = selection && first_step(*selection) != 0 && intermediate_step_.is_index();
     info.last_step = selection ? intermediate_step_ : Step();
@@ -108,7 +109,7 @@ class Sft final : public Trainer {
         throw ConfigError("trainer.sft: the stage has a selection and examples; it trains on one of them");
       }
       options.check_intermediate_step(input.selection != nullptr);
-      options.check_components(input.model.weights);
+      options.check_components(components_of(input.model.weights));
       for (const auto& [name, tensor] : input.model.weights) {
         auto own = tensor.detach().clone();
         if (options.trains(name)) {
@@ -212,9 +213,13 @@ class Sft final : public Trainer {
     return step;
   }
 
-  void check_components(const Weights& weights) const {
-    std::set<std::string> known;
-    for (const auto& [name, tensor] : weights) known.insert(name.substr(0, name.find('.')));
+  static std::set<std::string> components_of(const Weights& weights) {
+    std::set<std::string> components;
+    for (const auto& [name, tensor] : weights) components.insert(name.substr(0, name.find('.')));
+    return components;
+  }
+
+  void check_components(const std::set<std::string>& known) const {
     const auto list = fmt::format("{}", fmt::join(known, ", "));
     if (train_components_.empty()) throw ConfigError("trainer.sft: train_components is empty; the model's components are: " + list);
     for (const auto& component : train_components_) {

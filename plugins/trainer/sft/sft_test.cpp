@@ -210,6 +210,20 @@ TEST(Sft, RefusesWhatItCannotTrainAndSaysWhatWouldBeRight) {
   EXPECT_THAT(message({}, &none), AllOf(HasSubstr("selection is empty"), HasSubstr("loosen the filter")));
 }
 
+// The name is wrong whatever is sampled, scored and selected first.
+TEST(Sft, RefusesUnknownComponentsBeforeAnythingIsComputed) {
+  ModelInfo start;
+  start.components = {"text_encoder", "unet"};
+  const auto planned = [&](const Options& options) {
+    return conformance::make<Trainer>(entry(), options)->trained_info(start, nullptr, Value());
+  };
+  EXPECT_THAT([&] { planned({{"train_components", Value::List{"unett"}}}); },
+              ThrowsMessage<ConfigError>(AllOf(HasSubstr("'unett'"), HasSubstr("text_encoder, unet"))));
+  EXPECT_EQ(planned({{"train_components", Value::List{"text_encoder"}}})->components, start.components);
+  start.components.clear();  // of an entry of an earlier version
+  EXPECT_TRUE(planned({{"train_components", Value::List{"unett"}}}).has_value());
+}
+
 TEST(Sft, RefusesToGoOnWithoutAFiniteLoss) {
   Training training;
   const auto message = failure(training, {{"max_train_steps", 20}, {"learning_rate", 1e30}, {"logging_steps", 4}, {"max_grad_norm", 0.0}});

@@ -312,7 +312,7 @@ void FakeIndex::carry_out(const StagePlan& plan) {
       model.architecture = "fake network";
       model.process = "fake process";
       model.last_step = Step::from_value(plan.stage->keyed.at("intermediate_step"));
-      info.info = Value::Map{{"model", model.to_value()}};
+      info.info = Value::Map{{"model", model.to_value()}, {"components", Value::List{"text_encoder", "unet"}}};
     }
     results_[{kind, plan.key}] = info;
   }

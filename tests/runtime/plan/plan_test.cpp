@@ -48,6 +48,11 @@ TEST(Plan, ReusesStagesWhoseKeysAreCached) {
   EXPECT_EQ(plans.at("samples").because, "all 3 blocks in the cache");
 }
 
+TEST(Plan, KnowsTheComponentsOfACachedModel) {
+  FakeIndex index;
+  EXPECT_EQ(run_all(pipeline(), index).at("tuned").result->model.components, (std::vector<std::string>{"text_encoder", "unet"}));
+}
+
 TEST(Plan, HasNoKeyBelowAStageNotYetMade) {
   const Fake& fake = pipeline();
   FakeIndex index;

@@ -1,6 +1,7 @@
 #include "runtime/cache/commit_record.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 
 #include "runtime/base/errors.h"
@@ -80,6 +81,13 @@ CommitRecord read_commit(std::string_view text, const BlockFolder& folder, const
     const std::string what = error.what();
     throw DataError(what.starts_with(origin) ? what : origin + ": " + what);
   }
+}
+
+std::uint64_t first_number(const BlockFolder& folder, const std::string& name) {
+  const auto path = folder.folder / "first" / name;
+  const auto number = std::strtoull(name.c_str() + 1, nullptr, 10);
+  if (path != folder.first(number)) throw DataError(path.string() + ": is not the name of a block's first record");
+  return number;
 }
 
 CommitRecord read_first(std::string_view text, const BlockFolder& folder, std::uint64_t number, const std::string& origin) {

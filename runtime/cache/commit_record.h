@@ -29,6 +29,9 @@ std::string write_commit(const CommitRecord& record);
 // The record of the file `name` in `folder`. Throws DataError when it is damaged, or is another block's or folder's.
 CommitRecord read_commit(std::string_view text, const BlockFolder& folder, const CommitName& name, const std::string& origin);
 
+// The block that a file in first/ is of. Throws DataError where `name` is no such file's.
+std::uint64_t first_number(const BlockFolder& folder, const std::string& name);
+
 // The same of a block whose layer only the text tells.
 CommitRecord read_first(std::string_view text, const BlockFolder& folder, std::uint64_t number, const std::string& origin);
 

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <ctime>
 #include <optional>
 #include <system_error>
@@ -14,6 +15,7 @@ namespace espalier::cache {
 namespace {
 
 constexpr std::size_t kMostEntries = 100'000;  // beyond, the memo starts anew
+constexpr std::uint64_t kMostBytes = 64 << 20;
 constexpr std::int64_t kSecond = 1'000'000'000;
 
 std::int64_t nanoseconds(const timespec& time) { return std::int64_t{time.tv_sec} * kSecond + time.tv_nsec; }
@@ -24,9 +26,9 @@ struct stat status_of(const std::filesystem::path& path) {
   return status;
 }
 
-std::string key_of(const struct stat& status) {
+std::string key_of(const struct stat& status, const std::string& what) {
   return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino) + ":" + std::to_string(status.st_size) + ":" +
-         std::to_string(nanoseconds(status.st_mtim)) + ":" + std::to_string(nanoseconds(status.st_ctim));
+         std::to_string(nanoseconds(status.st_mtim)) + ":" + std::to_string(nanoseconds(status.st_ctim)) + ":" + what;
 }
 
 // Whether a later change is sure to get another ctime: file systems keep time in ticks (a few milliseconds, or whole seconds).
@@ -39,14 +41,9 @@ bool settled(const struct stat& status) {
 
 }  // namespace
 
-Hex DigestMemo::digest(const std::filesystem::path& path) {
-  return of(path, "", [&path] { return digest_file(path); });
-}
-
-Hex DigestMemo::of(const std::filesystem::path& path, const std::string& what, const std::function<Hex()>& compute) {
-  const auto before = status_of(path);
-  const auto identity = key_of(before);
-  const auto key = what.empty() ? identity : identity + " " + what;
+Hex DigestMemo::of(const std::filesystem::path& file, const std::string& what, const std::function<Hex()>& compute) {
+  const auto before = status_of(file);
+  const auto key = key_of(before, what);
   const bool keep = settled(before);
   {
     const std::lock_guard lock(mutex_);
@@ -55,7 +52,7 @@ Hex DigestMemo::of(const std::filesystem::path& path, const std::string& what, c
     if (const auto found = known_.find(key); found != known_.end()) return found->second;
   }
   auto hash = compute();
-  if (keep && key_of(status_of(path)) == identity) {
+  if (keep && key_of(status_of(file), what) == key) {
     const std::lock_guard lock(mutex_);
     known_[key] = hash;
     learned_[key] = hash;
@@ -68,7 +65,7 @@ void DigestMemo::save() {
   if (learned_.empty()) return;
   auto merged = load();  // another process may have added to it
   if (merged.size() > kMostEntries) merged.clear();
-  merged.insert(learned_.begin(), learned_.end());
+  for (const auto& [key, hash] : learned_) merged[key] = hash;
   Value table;
   for (const auto& [key, hash] : merged) table[key] = hash;
   try {
@@ -84,7 +81,7 @@ std::map<std::string, Hex> DigestMemo::load() const {
   std::error_code error;
   if (!std::filesystem::exists(file_, error)) return known;
   try {
-    const auto table = unseal(read_file(file_), file_.string());
+    const auto table = unseal(read_file(file_, kMostBytes), file_.string());
     for (const auto& [key, hash] : table.as_map()) known[key] = hash.as_string();
   } catch (const Error&) {
     known.clear();

@@ -1,23 +1,20 @@
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <mutex>
 #include <string>
 
-#include "runtime/base/digest.h"
 #include "runtime/base/remembered_digests.h"
 
 namespace espalier::cache {
 
-// Remembers files' SHA-256, and other digests of what they hold, by (device, inode, size, mtime, ctime), so that a large model is hashed
-// once and not by every run. Only an optimisation: the file it keeps may be deleted at any time, and one that is damaged counts as absent.
-// Any thread.
+// Remembered digests in a file (digests.json of a cache). Only an optimisation: the file may be deleted at any time, and one that is
+// damaged counts as absent. A file whose bytes rot keeps its identity: no digest from here may stand for bytes that are used. Any thread.
 class DigestMemo final : public RememberedDigests {
  public:
   explicit DigestMemo(std::filesystem::path file) : file_(std::move(file)) {}
-  Hex digest(const std::filesystem::path& path);  // throws DataError when the file cannot be read
+  // Throws DataError when `file` cannot be examined, and what `compute` throws.
   Hex of(const std::filesystem::path& file, const std::string& what, const std::function<Hex()>& compute) override;
   void save();  // merges what was learned into the file; never throws
 

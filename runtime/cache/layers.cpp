@@ -14,27 +14,16 @@ namespace fs = std::filesystem;
 
 // Reads a record; nullopt when it vanished meanwhile. A damaged one goes to scan.bad.
 std::optional<Layer> read_record(const BlockFolder& folder, const fs::path& path, LayerScan& scan) {
-  const auto bytes = read_if_present(path);
-  if (!bytes) return std::nullopt;
+  const auto found = read_if_present(path);
+  if (!found) return std::nullopt;
   const auto name = CommitName::parse(path.filename().string());
   try {
     if (!name) throw DataError(path.string() + ": is not the name of a commit record");
-    return Layer{read_commit(*bytes, folder, *name, path.string()), path, *bytes};
+    return Layer{read_commit(found->sound(), folder, *name, path.string()), path, *found};
   } catch (const DataError& error) {
-    scan.bad.push_back({path, *bytes, "", error.what()});
+    scan.bad.push_back({path, *found, "", error.what()});
     return std::nullopt;
   }
-}
-
-std::optional<std::string> data_fault(const BlockFolder& folder, const Layer& layer, const std::optional<std::string>& bytes) {
-  const auto path = (folder.data() / layer.record.data_name).string();
-  if (!bytes) return path + ": is missing, though " + layer.path.string() + " names it";
-  if (static_cast<std::int64_t>(bytes->size()) != layer.record.data_bytes) {
-    return path + ": has " + std::to_string(bytes->size()) + " bytes instead of " + std::to_string(layer.record.data_bytes);
-  }
-  const auto found = sha256(*bytes);
-  if (found != layer.record.data_sha256) return path + ": its SHA-256 is " + found + ", not " + layer.record.data_sha256;
-  return std::nullopt;
 }
 
 }  // namespace
@@ -56,6 +45,14 @@ std::map<std::uint64_t, std::vector<fs::path>> all_commit_paths(const BlockFolde
   return paths;
 }
 
+std::vector<fs::path> stray_paths(const BlockFolder& folder) {
+  std::vector<fs::path> paths;
+  for (const auto& name : names_in(folder.commit())) {
+    if (!CommitName::parse(name)) paths.push_back(folder.commit() / name);
+  }
+  return paths;
+}
+
 LayerScan scan_layers(const BlockFolder& folder, const std::vector<fs::path>& commits) {
   LayerScan scan;
   for (const auto& path : commits) {
@@ -68,16 +65,24 @@ LayerScan scan_layers(const BlockFolder& folder, const std::vector<fs::path>& co
   std::erase_if(scan.layers, [&](const Layer& layer) {
     const auto& first = scan.layers.front();
     if (layer.record.sample_sha256 == first.record.sample_sha256) return false;
-    scan.bad.push_back({layer.path, layer.bytes, "", layer.path.string() + ": its x_0 differs from that of " + first.path.string()});
+    scan.bad.push_back({layer.path, layer.found, "", layer.path.string() + ": its x_0 differs from that of " + first.path.string()});
     return true;
   });
   return scan;
 }
 
 std::string read_layer(const BlockFolder& folder, const Layer& layer) {
-  auto bytes = read_if_present(folder.data() / layer.record.data_name);
-  if (const auto fault = data_fault(folder, layer, bytes)) throw DataError(*fault);
-  return std::move(*bytes);
+  const auto path = folder.data() / layer.record.data_name;
+  const auto limit = static_cast<std::uint64_t>(layer.record.data_bytes);
+  auto found = read_if_present(path, limit);
+  if (!found) throw DataError(path.string() + ": is missing, though " + layer.path.string() + " names it");
+  if (found->sound().size() != limit) {
+    throw DataError(path.string() + ": has " + std::to_string(found->bytes.size()) + " bytes instead of " + std::to_string(limit));
+  }
+  const auto digest = sha256(found->bytes);
+  if (digest != layer.record.data_sha256)
+    throw DataError(path.string() + ": its SHA-256 is " + digest + ", not " + layer.record.data_sha256);
+  return std::move(found->bytes);
 }
 
 std::optional<BadLayer> judge_layer(const BlockFolder& folder, const Layer& layer) {
@@ -89,17 +94,23 @@ std::optional<BadLayer> judge_layer(const BlockFolder& folder, const Layer& laye
   }
 }
 
-BadLayer condemn(const Layer& layer, const std::string& what) { return {layer.path, layer.bytes, layer.record.data_name, what}; }
+BadLayer condemn(const Layer& layer, const std::string& what) { return {layer.path, layer.found, layer.record.data_name, what}; }
 
 bool set_aside(const BlockFolder& folder, const BadLayer& bad) {
   const FolderLock lock(folder.quarantine());
   // Under the lock nobody else moves this record, and nobody replaces one that is there: what is judged here is what is moved.
-  if (read_if_present(bad.path) != bad.bytes) return false;
+  if (read_if_present(bad.path) != bad.found) return false;
   const auto suffix = "." + unique_name();
   if (!move_aside(bad.path, folder.quarantine() / (bad.path.filename().string() + suffix))) return false;
   // A publisher that met the damaged file took another name, so this one is still the damaged file.
   if (!bad.data_name.empty()) move_aside(folder.data() / bad.data_name, folder.quarantine() / (bad.data_name + suffix));
   return true;
+}
+
+bool set_aside_first(const BlockFolder& folder, const fs::path& path, const Found& judged) {
+  const FolderLock lock(folder.quarantine());
+  if (read_if_present(path) != judged) return false;
+  return move_aside(path, folder.quarantine() / ("first." + path.filename().string() + "." + unique_name()));
 }
 
 }  // namespace espalier::cache

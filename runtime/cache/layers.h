@@ -17,13 +17,13 @@ namespace espalier::cache {
 struct Layer {
   CommitRecord record;
   std::filesystem::path path;  // of the commit record
-  std::string bytes;           // of the commit record
+  Found found;                 // the commit record
 };
 
-// A commit record that must not be used. `bytes` are those that were judged: what stands under that name later may be another, good one.
+// A commit record that must not be used. `found` is what was judged: what stands under that name later may be another, good one.
 struct BadLayer {
   std::filesystem::path path;
-  std::string bytes;
+  Found found;
   std::string data_name;  // of a damaged data file that is this record's own; "" otherwise
   std::string what;       // with the path that is to blame
 };
@@ -33,9 +33,10 @@ struct LayerScan {
   std::vector<BadLayer> bad;
 };
 
-// Paths of a block's commit records, and of every block's.
+// Paths of a block's commit records, of every block's, and of what else lies there under names that are none.
 std::vector<std::filesystem::path> commit_paths(const BlockFolder& folder, std::uint64_t number);
 std::map<std::uint64_t, std::vector<std::filesystem::path>> all_commit_paths(const BlockFolder& folder);
+std::vector<std::filesystem::path> stray_paths(const BlockFolder& folder);
 
 LayerScan scan_layers(const BlockFolder& folder, const std::vector<std::filesystem::path>& commits);
 
@@ -48,6 +49,12 @@ BadLayer condemn(const Layer& layer, const std::string& what);
 
 // Moves a bad layer to quarantine/, the commit record first. False when it is gone or was replaced meanwhile.
 bool set_aside(const BlockFolder& folder, const BadLayer& bad);
+
+// The same of a block's first record.
+bool set_aside_first(const BlockFolder& folder, const std::filesystem::path& path, const Found& judged);
+
+// Says what is wrong with a file in first/ and moves it to quarantine; the record is made anew of the block's layers. nullopt: nothing is.
+std::optional<std::string> mend_first(const BlockFolder& folder, const std::string& name, Workspace& workspace);
 
 // Publishes a layer (record.data_name and committed_ns are set here). False when a sound one of the same name was there already; a damaged
 // one is set aside and reported. Throws CacheError when another layer's x_0 differs. `bytes` are the data file's.

@@ -56,6 +56,18 @@ std::vector<Hex> all_ids(const fs::path& folder) {
   return ids;
 }
 
+// Why a name that is there is none of a file that may be read; "" where it is one, or has vanished.
+std::string fault_of(const fs::path& path, std::uint64_t limit) {
+  std::error_code error;
+  const auto type = fs::status(path, error).type();
+  if (type == fs::file_type::not_found) return "";
+  if (type == fs::file_type::directory) return path.string() + ": is a directory, not a regular file";
+  if (type != fs::file_type::regular) return path.string() + ": is a pipe or a device, not a regular file";
+  const auto size = fs::file_size(path, error);
+  if (error || size <= limit) return "";
+  return path.string() + ": has " + std::to_string(size) + " bytes, at most " + std::to_string(limit) + " belong there";
+}
+
 }  // namespace
 
 std::string CommitName::file_name() const { return "b" + std::to_string(number) + "." + layer + ".json"; }
@@ -142,14 +154,34 @@ bool is_present(const fs::path& path) {
   return type != fs::file_type::not_found;
 }
 
-std::optional<std::string> read_if_present(const fs::path& path) {
-  if (!is_present(path)) return std::nullopt;
+const std::string& Found::sound() const {
+  if (!fault.empty()) throw DataError(fault);
+  return bytes;
+}
+
+std::optional<Found> read_if_present(const fs::path& path, std::uint64_t limit) {
+  if (!is_present(path)) {
+    std::error_code error;
+    if (!fs::is_symlink(fs::symlink_status(path, error))) return std::nullopt;
+    return Found{"", path.string() + ": is a link to what is not there"};
+  }
+  if (auto fault = fault_of(path, limit); !fault.empty()) return Found{"", std::move(fault)};
   try {
-    return read_file(path);
+    return Found{read_file(path, limit), ""};
   } catch (const DataError& error) {
     if (!is_present(path)) return std::nullopt;  // moved away meanwhile
     throw CacheError(error.what());
   }
+}
+
+void check_size(const fs::path& path, std::int64_t bytes) {
+  if (!is_present(path)) throw DataError(path.string() + ": is missing");
+  if (const auto fault = fault_of(path, kAnySize); !fault.empty()) throw DataError(fault);
+  std::error_code error;
+  const auto size = fs::file_size(path, error);
+  if (error) throw CacheError(path.string() + ": cannot be examined: " + error.message());
+  if (size == static_cast<std::uintmax_t>(bytes)) return;
+  throw DataError(path.string() + ": has " + std::to_string(size) + " bytes instead of " + std::to_string(bytes));
 }
 
 }  // namespace espalier::cache

@@ -74,7 +74,22 @@ std::vector<std::string> names_in(const std::filesystem::path& folder);
 // Throws CacheError when the path cannot be examined.
 bool is_present(const std::filesystem::path& path);
 
-// A file's bytes; nullopt when it is absent. Throws CacheError when it is there and cannot be read: that is no damage.
-std::optional<std::string> read_if_present(const std::filesystem::path& path);
+// Bytes of the largest record (a commit record, a manifest, a request, a recipe): nothing notes their size.
+inline constexpr std::uint64_t kMostRecordBytes = std::uint64_t{256} << 20;
+
+// What stands under a name: a file's bytes or, where no such file belongs there (a pipe, a directory, more bytes than may be), the reason.
+// Two that are equal are the same thing, as far as who judges and moves damage can see.
+struct Found {
+  std::string bytes;
+  std::string fault;                 // with the path; "": none
+  const std::string& sound() const;  // the bytes; throws DataError with the fault: it is damage
+  bool operator==(const Found&) const = default;
+};
+
+// nullopt when it is absent. Throws CacheError when it is there and cannot be read: that is no damage.
+std::optional<Found> read_if_present(const std::filesystem::path& path, std::uint64_t limit = kMostRecordBytes);
+
+// Throws DataError unless a regular file of so many bytes stands there.
+void check_size(const std::filesystem::path& path, std::int64_t bytes);
 
 }  // namespace espalier::cache

@@ -20,8 +20,8 @@ std::string publish_data(const BlockFolder& folder, const CommitRecord& record, 
   for (int copy = 0;; ++copy) {
     const auto name = data_name(record.name.number, record.data_sha256, copy);
     const auto path = folder.data() / name;
-    if (const auto present = read_if_present(path)) {
-      if (*present != bytes) continue;
+    if (const auto present = read_if_present(path, bytes.size())) {
+      if (*present != Found{bytes, ""}) continue;
       sync_folder(folder.data());  // whoever linked it may not have come to that yet
       return name;
     }
@@ -76,25 +76,23 @@ class First {
   void claim(const std::string& own) const {
     make_folders(path_.parent_path());
     while (true) {
-      const auto text = read_if_present(path_);
-      if (!text) {
+      const auto found = read_if_present(path_);
+      if (!found) {
         propose(own);
-      } else if (const auto first = read(*text)) {
+      } else if (const auto first = read(*found)) {
         if (first->record.sample_sha256 == record_.sample_sha256) return;
         complete(*first);
         refuse(folder_, record_, *first);
       } else {
-        const FolderLock lock(folder_.quarantine());
-        if (read_if_present(path_) == text)
-          move_aside(path_, folder_.quarantine() / ("first." + path_.filename().string() + "." + unique_name()));
+        set_aside_first(folder_, path_, *found);
       }
     }
   }
 
  private:
-  std::optional<Layer> read(const std::string& text) const {
+  std::optional<Layer> read(const Found& found) const {
     try {
-      return Layer{read_first(text, folder_, record_.name.number, path_.string()), path_, text};
+      return Layer{read_first(found.sound(), folder_, record_.name.number, path_.string()), path_, found};
     } catch (const DataError&) {
       return std::nullopt;
     }
@@ -103,7 +101,7 @@ class First {
   void propose(const std::string& text) const {
     const auto scan = scan_layers(folder_, commit_paths(folder_, record_.name.number));
     const auto copy = workspace_.fresh();  // no second link to the commit record: the two must not be damaged together
-    write_durable(copy, scan.layers.empty() ? text : scan.layers.front().bytes);  // with layers, it was damaged and is made anew
+    write_durable(copy, scan.layers.empty() ? text : scan.layers.front().found.bytes);  // with layers, it was damaged and is made anew
     publish_file(copy, path_);
   }
 
@@ -112,7 +110,7 @@ class First {
     const auto path = folder_.commit() / first.record.name.file_name();
     if (is_present(path) || judge_layer(folder_, first)) return;
     const auto copy = workspace_.fresh();
-    write_durable(copy, first.bytes);
+    write_durable(copy, first.found.bytes);
     publish_file(copy, path);
   }
 
@@ -123,6 +121,29 @@ class First {
 };
 
 }  // namespace
+
+std::optional<std::string> mend_first(const BlockFolder& folder, const std::string& name, Workspace& workspace) {
+  const auto path = folder.folder / "first" / name;
+  const auto found = read_if_present(path);
+  if (!found) return std::nullopt;
+  std::uint64_t number = 0;
+  std::string what;
+  try {
+    number = first_number(folder, name);
+    read_first(found->sound(), folder, number, path.string());
+    return std::nullopt;
+  } catch (const DataError& error) {
+    what = error.what();
+  }
+  if (!set_aside_first(folder, path, *found)) return std::nullopt;  // another process was faster
+  const auto layers = scan_layers(folder, commit_paths(folder, number)).layers;
+  if (path == folder.first(number) && !layers.empty()) {
+    const auto copy = workspace.fresh();
+    write_durable(copy, layers.front().found.bytes);
+    publish_file(copy, path);
+  }
+  return what;
+}
 
 bool publish_layer(const BlockFolder& folder, CommitRecord record, const std::string& bytes, Workspace& workspace) {
   make_folders(folder.data());

@@ -12,6 +12,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::uint64_t kMostFormatBytes = 4096;
+
 std::string format_line() { return std::string(kCacheFormat) + "\n"; }
 
 // FORMAT comes first and is linked whole, so a folder with anything else in it and no FORMAT is not ours.
@@ -31,10 +33,14 @@ void make_format(const Paths& paths) {
 }
 
 void check_format(const Paths& paths) {
-  const auto found = read_if_present(paths.format());
+  const auto found = read_if_present(paths.format(), kMostFormatBytes);
   if (!found) throw CacheError(paths.root().string() + ": is not a cache: it has no FORMAT");
-  if (*found == format_line()) return;
-  auto shown = found->substr(0, std::min<std::size_t>(found->find('\n'), 64));
+  if (!found->fault.empty()) throw CacheError(found->fault + "; in a cache it holds the line '" + std::string(kCacheFormat) + "' alone");
+  if (found->bytes == format_line()) return;
+  if (found->bytes.starts_with(format_line())) {
+    throw CacheError(paths.format().string() + ": more follows the line '" + std::string(kCacheFormat) + "', which stands there alone");
+  }
+  auto shown = found->bytes.substr(0, std::min<std::size_t>(found->bytes.find('\n'), 64));
   std::replace_if(shown.begin(), shown.end(), [](unsigned char c) { return c < 0x20 || c > 0x7e; }, '?');
   throw CacheError(paths.format().string() + ": its format is '" + shown + "'; this program knows '" + std::string(kCacheFormat) +
                    "' only: use the version that made it, or another folder");
@@ -61,9 +67,7 @@ std::unique_ptr<Store> Store::open(const fs::path& root, bool read_only) {
 Store::Store(fs::path root, bool read_only)
     : root_(std::move(root)), read_only_(read_only), impl_(std::make_unique<Impl>(root_, read_only)) {}
 
-Store::~Store() {
-  if (!read_only_) impl_->memo.save();
-}
+Store::~Store() = default;
 
 void Store::Impl::require_writable(const std::string& what) const {
   if (read_only) throw CacheError(paths.root().string() + ": cannot " + what + ": this cache was opened for reading only");
@@ -72,9 +76,9 @@ void Store::Impl::require_writable(const std::string& what) const {
 Hex Store::ensure_set(const Value& recipe) {
   const auto set_id = digest(recipe);
   const auto path = impl_->paths.recipe(set_id);
-  const auto holds = [&](const std::optional<std::string>& text) {
+  const auto holds = [&](const std::optional<Found>& found) {
     try {
-      return text && digest(parse_json(*text, path.string())) == set_id;
+      return found && digest(parse_json(found->sound(), path.string())) == set_id;
     } catch (const DataError&) {
       return false;
     }
@@ -83,7 +87,7 @@ Hex Store::ensure_set(const Value& recipe) {
   if (holds(present)) return set_id;
   impl_->require_writable("make the set " + set_id);
   const auto text = to_json(recipe, 2) + "\n";
-  if (!holds(text)) throw InternalError("a recipe does not survive JSON (a NaN or an infinity in it?): " + to_json(recipe));
+  if (!holds(Found{text, ""})) throw InternalError("a recipe does not survive JSON (a NaN or an infinity in it?): " + to_json(recipe));
   make_folders(path.parent_path());
   for (int attempt = 0; attempt < 16; ++attempt) {
     if (present) {  // damaged: it is made anew
@@ -101,10 +105,10 @@ Hex Store::ensure_set(const Value& recipe) {
 
 std::optional<Value> Store::recipe(const Hex& set_id) const {
   const auto path = impl_->paths.recipe(set_id);
-  const auto text = read_if_present(path);
-  if (!text) return std::nullopt;
+  const auto present = read_if_present(path);
+  if (!present) return std::nullopt;
   try {
-    auto recipe = parse_json(*text, path.string());
+    auto recipe = parse_json(present->sound(), path.string());
     const auto found = digest(recipe);
     if (found != set_id) throw DataError(path.string() + ": its digest is " + found + ", not that of its folder");
     return recipe;
@@ -146,8 +150,10 @@ std::vector<Value> Store::requests(const std::string& kind) const {
   // What is damaged cannot be compared with; verify reports it.
   const auto keep = [&](const fs::path& path, bool sealed) {
     try {
-      const auto text = read_if_present(path);
-      if (text) requests.push_back(sealed ? unseal(*text, path.string()).at("request") : parse_json(*text, path.string()));
+      const auto found = read_if_present(path);
+      if (!found) return;
+      const auto& text = found->sound();
+      requests.push_back(sealed ? unseal(text, path.string()).at("request") : parse_json(text, path.string()));
     } catch (const DataError&) {  // NOLINT(bugprone-empty-catch): a damaged entry is no request; verify tells of it
     }
   };

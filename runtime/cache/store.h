@@ -82,9 +82,24 @@ class Store final : public Index {
   std::filesystem::path new_folder();
   bool publish_result(const std::string& kind, const Hex& key, const Value& request, const Value& info,
                       const std::filesystem::path& folder);
-  // Folder of a published result, every file's SHA-256 compared with the manifest (remembered by device, inode, size, mtime and ctime, so
-  // that a large model is hashed once); damaged: quarantined, nullopt.
-  std::optional<std::filesystem::path> verified_result(const std::string& kind, const Hex& key, std::vector<Damage>* damage = nullptr);
+  struct Entry {
+    std::filesystem::path folder;
+    std::string manifest;  // as it was judged
+  };
+  // A published result, every file's size and SHA-256 just compared with the manifest; damaged: quarantined, nullopt.
+  std::optional<Entry> verified_result(const std::string& kind, const Hex& key, std::vector<Damage>* damage = nullptr);
+  // One file of a result: the very bytes that were compared.
+  std::optional<std::string> read_result(const std::string& kind, const Hex& key, const std::string& file,
+                                         std::vector<Damage>* damage = nullptr);
+  // Of a result that was read as something else than was published; not if it was replaced after it was judged.
+  void quarantine_result(const std::string& kind, const Hex& key, const Entry& judged, const std::string& what,
+                         std::vector<Damage>* damage);
+
+  // -- what a run that reuses entries mends, so that a quick verify() finds nothing more --
+  // Recipe and request are made anew. Of all blocks, also beyond a view: a damaged record, one without its data file, and what is no record
+  // are quarantined and reported, so that the block is computed again; a first record is made anew.
+  void mend_set(const Value& recipe, std::vector<Damage>* damage);
+  void mend_scores(const Hex& set_id, const Hex& score_id, const Value& request, std::vector<Damage>* damage);
 
   // -- checkpoints of a model being trained; removed by the caller once the model is published --
   // Checkpoints are one process's at a time: the lock, or null while another process trains this very model.

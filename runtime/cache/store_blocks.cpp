@@ -31,29 +31,6 @@ void require_set(const Paths& paths, const Hex& set_id) {
   if (!is_present(paths.recipe(set_id))) throw InternalError("the set " + set_id + " has no recipe: call ensure_set first");
 }
 
-bool is_sealed(const std::string& text, const fs::path& path) {
-  try {
-    unseal(text, path.string());
-    return true;
-  } catch (const DataError&) {
-    return false;
-  }
-}
-
-// Writes request.json where it is absent or damaged.
-void keep_request(Workspace& workspace, const BlockFolder& folder, const std::string& text) {
-  const auto path = folder.request();
-  const auto present = read_if_present(path);
-  if (present && is_sealed(*present, path)) return;
-  if (present) {
-    const FolderLock lock(folder.quarantine());
-    if (read_if_present(path) == present) move_aside(path, folder.quarantine() / ("request.json." + unique_name()));
-  }
-  const auto aside = workspace.fresh();
-  write_durable(aside, text);
-  publish_file(aside, path);
-}
-
 // Which layer gives which wanted step: the oldest that holds it. nullopt when one is nowhere.
 std::optional<std::map<std::size_t, std::set<std::int64_t>>> assign(const std::vector<Layer>& layers,
                                                                     const std::set<std::int64_t>& wanted) {
@@ -87,6 +64,21 @@ Block merge(std::vector<Block> parts) {
 }
 
 }  // namespace
+
+bool keep_request(Workspace& workspace, const BlockFolder& folder, const Value& request) {
+  const auto path = folder.request();
+  const auto text = seal(Value::Map{{"score", folder.score_id}, {"request", request}});
+  const auto present = read_if_present(path);
+  if (present == Found{text, ""}) return false;
+  if (present) {
+    const FolderLock lock(folder.quarantine());
+    if (read_if_present(path) == present) move_aside(path, folder.quarantine() / ("request.json." + unique_name()));
+  }
+  const auto aside = workspace.fresh();
+  write_durable(aside, text);
+  publish_file(aside, path);
+  return true;
+}
 
 std::vector<Layer> Store::Impl::usable_layers(const BlockFolder& folder, std::uint64_t number, std::set<fs::path>& passed_over,
                                               std::vector<Damage>* damage) {
@@ -144,7 +136,7 @@ bool Store::publish_scores(const Hex& set_id, const Hex& score_id, const Value& 
   require_set(impl_->paths, set_id);
   const auto folder = impl_->paths.scores(set_id, score_id);
   make_folders(folder.folder);
-  keep_request(impl_->workspace, folder, seal(Value::Map{{"score", score_id}, {"request", request}}));
+  keep_request(impl_->workspace, folder, request);
   const auto bytes = encode_scores(folder, block, score);
   auto record = record_of(folder, {block, kScoresLayer}, static_cast<std::int64_t>(score.size()), bytes, provenance);
   return publish_layer(folder, std::move(record), bytes, impl_->workspace);

@@ -2,7 +2,6 @@
 
 #include <string>
 
-#include "runtime/cache/digest_memo.h"
 #include "runtime/cache/layers.h"
 #include "runtime/cache/paths.h"
 #include "runtime/cache/store.h"
@@ -11,12 +10,10 @@
 namespace espalier::cache {
 
 struct Store::Impl {
-  Impl(const std::filesystem::path& root, bool read_only_store)
-      : paths(root), read_only(read_only_store), workspace(paths.tmp()), memo(paths.digests()) {}
+  Impl(const std::filesystem::path& root, bool read_only_store) : paths(root), read_only(read_only_store), workspace(paths.tmp()) {}
   Paths paths;
   bool read_only;
   Workspace workspace;
-  DigestMemo memo;
 
   void require_writable(const std::string& what) const;  // CacheError
 
@@ -26,7 +23,14 @@ struct Store::Impl {
   // Reports a layer and moves it to quarantine; in a cache opened for reading it is passed over from now on instead.
   void drop_layer(const BlockFolder& folder, const BadLayer& bad, std::set<std::filesystem::path>& passed_over,
                   std::vector<Damage>* damage);
+
+  // What a quick verify() finds wrong with the layers of one block (or a name that is none's), or of all blocks, is dropped.
+  void mend_layers(const BlockFolder& folder, const std::vector<std::filesystem::path>& commits, std::vector<Damage>* damage);
+  void mend_blocks(const BlockFolder& folder, std::vector<Damage>* damage);
 };
+
+// Writes request.json of scores where it is absent, damaged or another's; false where it was sound.
+bool keep_request(Workspace& workspace, const BlockFolder& folder, const Value& request);
 
 // A block's layers as CommitInfo: those whose data file is there with its length.
 std::optional<BlockStatus> block_status(const BlockFolder& folder, const std::vector<std::filesystem::path>& commits);

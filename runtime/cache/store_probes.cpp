@@ -35,9 +35,9 @@ Maker read_maker(const Value& value) { return {value.at("libraries"), value.at("
 // nullopt where the file is damaged, foreign or gone: the probe is then made again.
 std::optional<Probe> read_probe(const BlockFolder& folder, const fs::path& path) {
   try {
-    const auto text = read_if_present(path);
-    if (!text) return std::nullopt;
-    const auto value = unseal(*text, path.string());
+    const auto found = read_if_present(path);
+    if (!found) return std::nullopt;
+    const auto value = unseal(found->sound(), path.string());
     if (value.at("format").as_string() != kFormat || value.at("set").as_string() != folder.set_id ||
         value.at("scores").as_string() != folder.score_id) {
       return std::nullopt;

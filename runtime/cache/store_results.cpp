@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <chrono>
+#include <functional>
 #include <system_error>
 
 #include "runtime/base/errors.h"
@@ -29,31 +31,57 @@ std::vector<Manifest::File> settle_files(const fs::path& folder) try {
   throw CacheError(folder.string() + ": cannot be prepared for publication: " + error.what());
 }
 
-// Throws DataError when a file is missing or is not what the manifest says.
-void check_file(const fs::path& folder, const Manifest::File& file, DigestMemo& memo) {
-  const auto path = folder / file.path;
-  std::error_code error;
-  const auto size = fs::file_size(path, error);
-  if (error == std::errc::no_such_file_or_directory) throw DataError(path.string() + ": is missing");
-  if (error) throw CacheError(path.string() + ": cannot be examined: " + error.message());
-  if (static_cast<std::int64_t>(size) != file.bytes) {
-    throw DataError(path.string() + ": has " + std::to_string(size) + " bytes instead of " + std::to_string(file.bytes));
-  }
-  Hex found;
-  try {
-    found = memo.digest(path);
-  } catch (const DataError& failure) {  // it is there and cannot be read: no damage, but no use either
-    throw CacheError(failure.what());
-  }
+void expect_digest(const fs::path& path, const Hex& found, const Manifest::File& file) {
   if (found != file.sha256) throw DataError(path.string() + ": its SHA-256 is " + found + ", not " + file.sha256);
 }
 
+// Throws DataError when a file is missing or is not what the manifest says.
+void check_file(const fs::path& folder, const Manifest::File& file) {
+  const auto path = folder / file.path;
+  check_size(path, file.bytes);
+  Hex found;
+  try {
+    found = digest_file(path);
+  } catch (const DataError& failure) {  // it is there and cannot be read: no damage, but no use either
+    throw CacheError(failure.what());
+  }
+  expect_digest(path, found, file);
+}
+
+// The same, and the very bytes that were compared.
+std::string read_checked(const fs::path& folder, const Manifest::File& file) {
+  const auto path = folder / file.path;
+  check_size(path, file.bytes);
+  auto found = read_if_present(path, static_cast<std::uint64_t>(file.bytes));
+  if (!found) throw DataError(path.string() + ": is missing");
+  expect_digest(path, sha256(found->sound()), file);
+  return std::move(found->bytes);
+}
+
 // Moves a damaged result away, unless another process did or published it anew: then its manifest is another.
-bool set_result_aside(const Paths& paths, const std::string& kind, const Hex& key, const std::optional<std::string>& judged) {
+bool set_result_aside(const Paths& paths, const std::string& kind, const Hex& key, const std::optional<Found>& judged) {
   const FolderLock lock(paths.quarantine());
   const auto folder = paths.result(kind, key);
   if (read_if_present(folder / kManifestName) != judged) return false;
   return move_aside(folder, paths.quarantine() / (kind + "-" + key + "." + unique_name()));
+}
+
+// Shows a result to `check`, which throws DataError where it is damaged; then it is quarantined, and there is none.
+std::optional<Store::Entry> judge(const Paths& paths, bool read_only, const std::string& kind, const Hex& key, std::vector<Damage>* damage,
+                                  const std::function<void(const fs::path&, const Manifest&)>& check) {
+  const auto folder = paths.result(kind, key);
+  if (!is_present(folder)) return std::nullopt;
+  const auto path = folder / kManifestName;
+  const auto found = read_if_present(path);
+  try {
+    if (!found) throw DataError(path.string() + ": is missing");
+    check(folder, read_manifest(found->sound(), kind, key, path.string()));
+    return Store::Entry{folder, found->bytes};
+  } catch (const DataError& failure) {
+    if (!read_only && !set_result_aside(paths, kind, key, found)) return std::nullopt;
+    if (damage) damage->push_back({folder, failure.what()});
+    return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -70,28 +98,37 @@ bool Store::publish_result(const std::string& kind, const Hex& key, const Value&
   return false;
 }
 
-std::optional<fs::path> Store::verified_result(const std::string& kind, const Hex& key, std::vector<Damage>* damage) {
-  auto folder = impl_->paths.result(kind, key);
-  if (!is_present(folder)) return std::nullopt;
-  const auto text = read_if_present(folder / kManifestName);
-  try {
-    if (!text) throw DataError((folder / kManifestName).string() + ": is missing");
-    const auto manifest = read_manifest(*text, kind, key, (folder / kManifestName).string());
-    for (const auto& file : manifest.files) check_file(folder, file, impl_->memo);
-    return folder;
-  } catch (const DataError& failure) {
-    if (!read_only_ && !set_result_aside(impl_->paths, kind, key, text)) return std::nullopt;
-    if (damage) damage->push_back({folder, failure.what()});
-    return std::nullopt;
-  }
+std::optional<Store::Entry> Store::verified_result(const std::string& kind, const Hex& key, std::vector<Damage>* damage) {
+  return judge(impl_->paths, read_only_, kind, key, damage, [](const fs::path& folder, const Manifest& manifest) {
+    for (const auto& file : manifest.files) check_file(folder, file);
+  });
+}
+
+std::optional<std::string> Store::read_result(const std::string& kind, const Hex& key, const std::string& file,
+                                              std::vector<Damage>* damage) {
+  std::optional<std::string> bytes;
+  const auto entry = judge(impl_->paths, read_only_, kind, key, damage, [&](const fs::path& folder, const Manifest& manifest) {
+    const auto named = std::find_if(manifest.files.begin(), manifest.files.end(), [&](const auto& one) { return one.path == file; });
+    if (named == manifest.files.end()) throw DataError((folder / kManifestName).string() + ": names no file '" + file + "'");
+    bytes = read_checked(folder, *named);
+  });
+  return entry ? std::move(bytes) : std::nullopt;
+}
+
+void Store::quarantine_result(const std::string& kind, const Hex& key, const Entry& judged, const std::string& what,
+                              std::vector<Damage>* damage) {
+  impl_->require_writable("quarantine a result");
+  if (set_result_aside(impl_->paths, kind, key, Found{judged.manifest, ""}) && damage) damage->push_back({judged.folder, what});
 }
 
 std::optional<ResultInfo> Store::result(const std::string& kind, const Hex& key) const {
-  const auto path = impl_->paths.result(kind, key) / kManifestName;
-  const auto text = read_if_present(path);
-  if (!text) return std::nullopt;
+  const auto folder = impl_->paths.result(kind, key);
+  const auto path = folder / kManifestName;
+  const auto found = read_if_present(path);
+  if (!found) return std::nullopt;
   try {
-    const auto manifest = read_manifest(*text, kind, key, path.string());
+    const auto manifest = read_manifest(found->sound(), kind, key, path.string());
+    for (const auto& file : manifest.files) check_size(folder / file.path, file.bytes);
     const auto* seconds = manifest.info.is_map() ? manifest.info.find("seconds") : nullptr;
     return ResultInfo{manifest.digest(), manifest.request, manifest.info, seconds && seconds->is_number() ? seconds->as_number() : 0.0};
   } catch (const DataError&) {

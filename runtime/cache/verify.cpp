@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstdlib>
 #include <system_error>
 
 #include "runtime/base/errors.h"
@@ -25,7 +24,7 @@ class Verifier {
       check_blocks(paths_.trajectories(set_id));
       check_first(paths_.trajectories(set_id));
       for (const auto& score_id : paths_.all_scores(set_id)) {
-        check_request(paths_.scores(set_id, score_id).request());
+        check_request(paths_.scores(set_id, score_id));
         check_blocks(paths_.scores(set_id, score_id));
       }
     }
@@ -41,22 +40,26 @@ class Verifier {
   void check_recipe(const Hex& set_id) {
     const auto path = paths_.recipe(set_id);
     try {
-      const auto text = read_if_present(path);
-      if (!text) {
+      const auto present = read_if_present(path);
+      if (!present) {
         // A run that was killed while it made the set leaves folders; blocks without a recipe are damage.
         if (!names_in(paths_.trajectories(set_id).commit()).empty()) report(path, path.string() + ": is missing");
         return;
       }
-      const auto found = digest(parse_json(*text, path.string()));
+      const auto found = digest(parse_json(present->sound(), path.string()));
       if (found != set_id) report(path, path.string() + ": its digest is " + found + ", not that of its folder");
     } catch (const Error& error) {
       report(path, error.what());
     }
   }
 
-  void check_request(const fs::path& path) {
+  void check_request(const BlockFolder& folder) {
+    const auto path = folder.request();
     try {
-      if (const auto text = read_if_present(path)) unseal(*text, path.string());
+      const auto found = read_if_present(path);
+      if (!found) return;
+      const auto score = unseal(found->sound(), path.string()).at("score").as_string();
+      if (score != folder.score_id) throw DataError(path.string() + ": is of the scores " + score);
     } catch (const Error& error) {
       report(path, error.what());
     }
@@ -66,9 +69,8 @@ class Verifier {
     for (const auto& name : names_in(folder.folder / "first")) {
       const auto path = folder.folder / "first" / name;
       try {
-        const auto number = std::strtoull(name.c_str() + 1, nullptr, 10);
-        if (path != folder.first(number)) throw DataError(path.string() + ": is not the name of a block's first record");
-        if (const auto text = read_if_present(path)) read_first(*text, folder, number, path.string());
+        const auto number = first_number(folder, name);
+        if (const auto found = read_if_present(path)) read_first(found->sound(), folder, number, path.string());
       } catch (const Error& error) {
         report(path, error.what());
       }
@@ -76,19 +78,17 @@ class Verifier {
   }
 
   void check_blocks(const BlockFolder& folder) {
-    std::map<std::string, std::vector<fs::path>> by_block;  // a name that is none stands alone
-    for (const auto& name : names_in(folder.commit())) {
-      const auto parsed = CommitName::parse(name);
-      by_block[parsed ? std::to_string(parsed->number) : name].push_back(folder.commit() / name);
-    }
-    for (const auto& [block, commits] : by_block) {
-      try {
-        const auto scan = scan_layers(folder, commits);
-        for (const auto& bad : scan.bad) report(bad.path, bad.what);
-        for (const auto& layer : scan.layers) check_layer(folder, layer);
-      } catch (const Error& error) {
-        report(commits.front(), error.what());
-      }
+    for (const auto& stray : stray_paths(folder)) check_commits(folder, {stray});
+    for (const auto& [block, commits] : all_commit_paths(folder)) check_commits(folder, commits);
+  }
+
+  void check_commits(const BlockFolder& folder, const std::vector<fs::path>& commits) {
+    try {
+      const auto scan = scan_layers(folder, commits);
+      for (const auto& bad : scan.bad) report(bad.path, bad.what);
+      for (const auto& layer : scan.layers) check_layer(folder, layer);
+    } catch (const Error& error) {
+      report(commits.front(), error.what());
     }
   }
 
@@ -102,17 +102,9 @@ class Verifier {
       const auto bytes = read_layer(folder, layer);
       if (level_ == VerifyLevel::deep) check_content(folder, layer, bytes, path.string());
     } catch (const Error& error) {
-      if (read_if_present(layer.path) != layer.bytes) return;  // moved to quarantine by a run meanwhile
+      if (read_if_present(layer.path) != layer.found) return;  // moved to quarantine by a run meanwhile
       report(path, error.what());
     }
-  }
-
-  static void check_size(const fs::path& path, std::int64_t bytes) {
-    std::error_code error;
-    const auto size = fs::file_size(path, error);
-    if (error) throw DataError(path.string() + ": " + error.message());
-    if (static_cast<std::int64_t>(size) == bytes) return;
-    throw DataError(path.string() + ": has " + std::to_string(size) + " bytes instead of " + std::to_string(bytes));
   }
 
   static void check_content(const BlockFolder& folder, const Layer& layer, const std::string& bytes, const std::string& origin) {
@@ -140,9 +132,9 @@ class Verifier {
     const auto folder = paths_.result(kind, key);
     const auto path = folder / kManifestName;
     try {
-      const auto text = read_if_present(path);
-      if (!text) throw DataError(path.string() + ": is missing");
-      for (const auto& file : read_manifest(*text, kind, key, path.string()).files) check_result_file(folder / file.path, file);
+      const auto found = read_if_present(path);
+      if (!found) throw DataError(path.string() + ": is missing");
+      for (const auto& file : read_manifest(found->sound(), kind, key, path.string()).files) check_result_file(folder / file.path, file);
     } catch (const Error& error) {
       report(path, error.what());
     }

@@ -78,7 +78,7 @@ int verify(const Store& store, VerifyLevel level, bool json) {
     text += what + "\n";
   }
   text += damage.empty() ? fmt::format("{}: no damage ({})\n", store.root().string(), checked)
-                         : fmt::format("{}: {} damaged ({}); the next run that needs them sets them aside and computes them again\n",
+                         : fmt::format("{}: {} damaged ({}); the next run that uses them quarantines them and computes them again\n",
                                        store.root().string(), damage.size(), checked);
   const Value value = Value::Map{{"cache", store.root().string()}, {"checked", checked}, {"damage", std::move(described)}};
   print(json ? to_json(value, 2) + "\n" : text);

@@ -21,25 +21,77 @@ int Context::workers() const {
   return threads();
 }
 
-std::filesystem::path Context::model_folder(const std::string& tag) {
-  if (spec.is_folder(tag)) return spec.folder(tag);
+namespace {
+
+// What differs from `planned`, or why there is no model; "" when it is the one that was planned.
+std::string load_planned(const Domain& domain, const std::filesystem::path& folder, const ModelInfo& planned,
+                         std::shared_ptr<Model>& model) {
+  try {
+    model = std::make_shared<Model>(domain.load_model(folder));
+  } catch (const DataError& error) {
+    return error.what();
+  }
+  return difference(planned, model->info);
+}
+
+std::shared_ptr<Model> load_folder(const config::PipelineSpec& spec, const std::string& tag, const ModelInfo& planned) {
+  const std::filesystem::path folder = spec.folder(tag);
+  std::shared_ptr<Model> model;
+  const auto what = load_planned(*spec.domain, folder, planned, model);
+  if (what.empty()) return model;
+  throw StageError(folder.string() + ": the model '" + tag + "' is not the one that was planned (" + what +
+                   "): its files changed while the pipeline ran; leave them as they are, and run it again");
+}
+
+std::shared_ptr<Model> load_cached(Context& context, const std::string& tag, const ModelInfo& planned) {
+  const auto& key = context.results.at(tag).key;
   std::vector<cache::Damage> damage;
-  const auto folder = store.verified_result("model", results.at(tag).key, &damage);
-  if (!folder) throw_set_aside(damage, "the model of stage '" + tag + "'");
-  return *folder;
+  const auto entry = context.store.verified_result("model", key, &damage);
+  if (!entry) throw_set_aside(damage, "the model of stage '" + tag + "'");
+  std::shared_ptr<Model> model;
+  const auto what = load_planned(*context.spec.domain, entry->folder, planned, model);
+  if (what.empty()) return model;
+  context.store.quarantine_result("model", key, *entry, "it reads as another model than was published: " + what, &damage);
+  throw_set_aside(damage, "the model of stage '" + tag + "'");
+}
+
+}  // namespace
+
+std::string difference(const ModelInfo& expected, const ModelInfo& found) {
+  const auto right = expected.to_value(), there = found.to_value();
+  const auto shown = [](const Value* value) { return value == nullptr ? "absent" : to_json(*value).substr(0, 200); };
+  for (const auto* fields : {&right, &there}) {
+    for (const auto& [name, field] : fields->as_map()) {
+      const auto *wanted = right.find(name), *got = there.find(name);
+      if (wanted == nullptr || got == nullptr || *wanted != *got) return name + " is " + shown(got) + ", not " + shown(wanted);
+    }
+  }
+  return "";
 }
 
 std::shared_ptr<const Model> Context::model(const std::string& tag) {
   const auto& planned = results.at(tag).model;
   const auto identity = model_identity(planned);
   if (const auto found = loaded.find(identity); found != loaded.end()) return found->second;
-  auto model = std::make_shared<Model>(spec.domain->load_model(model_folder(tag)));
-  if (model->info.digest != planned.digest) {
-    throw StageError("the weights of '" + tag + "' changed while the pipeline ran (found " + model->info.digest.substr(0, 12) +
-                     ", planned " + planned.digest.substr(0, 12) + "); run it again");
-  }
+  auto model = spec.is_folder(tag) ? load_folder(spec, tag, planned) : load_cached(*this, tag, planned);
   for (auto& [name, tensor] : model->weights) tensor = tensor.to(device);
   return loaded.emplace(identity, std::move(model)).first->second;
+}
+
+void check_unchanged(const Context& context, const plan::StagePlan& plan) {
+  const auto now = plan::plan_stage(context.spec, *plan.stage, context.results, context.store);
+  if (now.key == plan.key) return;
+  std::string what;
+  for (const auto& one : differences(plan.request, now.request)) what += (what.empty() ? "" : ", ") + one.path;
+  throw StageError("what its key is made of changed while it ran (" + what +
+                   "): leave the files that its options name as they are, and run it again");
+}
+
+Value info_of(const Context& context, const config::StageSpec& stage) {
+  const auto* kind = result_name(stage.kind->gives);
+  auto found = context.store.result(kind, context.results.at(stage.tag).key);
+  if (!found) throw_set_aside({}, "the " + std::string(kind) + " of stage '" + stage.tag + "'");
+  return std::move(found->info);
 }
 
 Hex model_identity(const ModelInfo& info) { return digest(info.to_value()); }

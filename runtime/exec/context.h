@@ -24,9 +24,9 @@ struct Context {
 
   int threads() const;  // of training and of metrics
   int workers() const;  // of sampling and scoring
-  // The model a tag stands for, loaded on the device; kept for the next stage that names it.
+  // The model a tag stands for, loaded on the device; kept for the next stage that names it. What was read, not what is remembered of the
+  // files, is compared with what was planned: another one throws SetAside where it lies in the cache, StageError in a user's folder.
   std::shared_ptr<const Model> model(const std::string& tag);
-  std::filesystem::path model_folder(const std::string& tag);
   void check_stop() const;  // throws Stopped
 
   std::map<Hex, std::shared_ptr<const Model>> loaded{};  // by model_identity()
@@ -40,6 +40,16 @@ struct SetAside : CacheError {
   using CacheError::CacheError;
 };
 [[noreturn]] void throw_set_aside(const std::vector<cache::Damage>& damage, const std::string& what);
+
+// The first field in which a model is another one than was expected ("digest is 0a1b.., not 9f86.."); "" where there is none.
+std::string difference(const ModelInfo& expected, const ModelInfo& found);
+
+// Throws StageError where the stage's key is another than it was planned to be: a file that its options name, and that it has read since,
+// was changed.
+void check_unchanged(const Context& context, const plan::StagePlan& plan);
+
+// The published info of a stage's result. Throws SetAside where it is gone.
+Value info_of(const Context& context, const config::StageSpec& stage);
 
 // As set_default_floating_point(), of this thread and of those that LibTorch's parallel loops of this one run on.
 void default_floating_point_of_all_threads();

@@ -135,6 +135,7 @@ std::shared_ptr<const SampleSet> sample_set(Context& context, const std::string&
 void compute_figures(Context& context, const plan::StagePlan& plan) {
   at::set_num_threads(context.threads());
   const auto findings = dynamic_cast<const Metric&>(*plan.stage->plugin).measure(metric_input(context, *plan.stage));
+  check_unchanged(context, plan);
   Value::List figures, plots;
   for (const auto& figure : findings.figures) {
     figures.push_back(Value::Map{{"name", figure.name}, {"value", figure.value}, {"low", figure.low}, {"high", figure.high}});

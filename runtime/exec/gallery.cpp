@@ -165,7 +165,7 @@ void add_scores(Context& context, const config::StageSpec& stage, Record& record
 }
 
 void add_law(const Context& context, const config::StageSpec& stage, Record& record) {
-  const auto info = context.store.result("selection", context.results.at(stage.tag).key)->info;
+  const auto info = info_of(context, stage);
   const auto& law = info.at("law");
   record.laws.push_back({stage.tag, law.at("acceptance_rate").as_number(), law.at("kl_nats").as_number(), law.at("kl_is_bound").as_bool(),
                          law.at("expected_quantile").as_number(), info.at("accepted").as_integer(), info.at("total").as_integer(),
@@ -174,7 +174,7 @@ void add_law(const Context& context, const config::StageSpec& stage, Record& rec
 }
 
 void add_figures(const Context& context, const config::StageSpec& stage, Record& record) {
-  const auto info = context.store.result("figures", context.results.at(stage.tag).key)->info;
+  const auto info = info_of(context, stage);
   const auto* recorded = info.find("time");  // an older result has none
   const double time = recorded == nullptr ? std::numeric_limits<double>::quiet_NaN() : recorded->as_number();
   for (const auto& figure : info.at("figures").as_list()) {
@@ -187,7 +187,7 @@ void add_figures(const Context& context, const config::StageSpec& stage, Record&
 }
 
 void add_plots(const Context& context, const config::StageSpec& stage, Record& record) {
-  const auto info = context.store.result("figures", context.results.at(stage.tag).key)->info;
+  const auto info = info_of(context, stage);
   const auto* plots = info.find("plots");
   if (plots == nullptr) return;
   for (const auto& plot : plots->as_list()) {
@@ -222,7 +222,7 @@ void describe_results(Context& context, Record& record) {
       add_plots(context, stage, record);
     }
     if (stage.kind->gives == ResultKind::model) {
-      const auto info = context.store.result("model", context.results.at(stage.tag).key)->info;
+      const auto info = info_of(context, stage);
       for (auto& curve : curves_from(info.at("curves"), stage.tag)) record.curves.push_back(std::move(curve));
     }
   }

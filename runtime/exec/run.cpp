@@ -133,6 +133,21 @@ Value makers_of(Context& context, const config::StageSpec& stage, const plan::St
   return list;
 }
 
+// What is reused is whole when the stage is done, also where this run reads none of it: what every run passes by, none would ever mend.
+void check_reused(Context& context, const plan::StagePlan& plan) {
+  const auto& stage = *plan.stage;
+  const auto gives = stage.kind->gives;
+  std::vector<cache::Damage> damage;
+  if (gives == ResultKind::trajectories) {
+    context.store.mend_set(plan.request, &damage);
+  } else if (gives == ResultKind::scores) {
+    context.store.mend_scores(plan.result->set_id, plan.key, plan.request, &damage);
+  } else if (!context.store.verified_result(result_name(gives), plan.key, &damage)) {
+    throw_set_aside(damage, "the " + std::string(result_name(gives)) + " of stage '" + stage.tag + "'");
+  }
+  for (const auto& entry : damage) context.progress.say("stage '" + stage.tag + "': quarantined or written anew: " + entry.what);
+}
+
 StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chrono::steady_clock::time_point begun) {
   context.check_stop();
   auto plan = plan_here(context, stage);
@@ -147,6 +162,7 @@ StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chr
     if (plan.action == plan::Action::run) throw SetAside("stage '" + stage.tag + "' (" + plan.because + ")");
     record.because += probe_told(context, plan);  // of blocks that another maker published meanwhile
   }
+  check_reused(context, plan);
   context.results.insert_or_assign(stage.tag, *plan.result);
   told(stage, [&] {
     if (stage.kind->gives == ResultKind::scores) check_scores(context, stage);

@@ -54,6 +54,7 @@ std::vector<double> read_block_scores(Context& context, const plan::Result& scor
 
 Work compute_scores(Context& context, const plan::StagePlan& plan) {
   const Scoring job(context, plan);
+  check_unchanged(context, plan);
   const auto maker = plan::maker_of(context.spec, *plan.stage);
   const auto blocks = of_shard(plan.missing, context.options.shard);
   const auto block_size = plan::samples_stage(context.spec, *plan.stage).sampler.block_size;

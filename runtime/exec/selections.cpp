@@ -13,6 +13,8 @@
 namespace espalier::exec {
 namespace {
 
+constexpr const char* kSelectionFile = "selection.json";
+
 Value::List integers(const std::vector<std::int64_t>& numbers) { return {numbers.begin(), numbers.end()}; }
 Value::List floats(const std::vector<double>& numbers) { return {numbers.begin(), numbers.end()}; }
 
@@ -100,15 +102,14 @@ void compute_selection(Context& context, const plan::StagePlan& plan) {
                                 {"law", law_value(before == nullptr ? last.filter->law(last.whole) : chain_law(chain))}};
   const auto& scores = context.results.at(plan.stage->input("scores")->tags.front());
   const Value content = Value::Map{{"set", scores.set_id}, {"index", integers(selection.index)}, {"weight", floats(selection.weight)}};
-  publish(context, plan, info, "selection.json", content);
+  publish(context, plan, info, kSelectionFile, content);
 }
 
 Selection read_selection(Context& context, const plan::Result& selection) {
   std::vector<cache::Damage> damage;
-  const auto folder = context.store.verified_result("selection", selection.key, &damage);
-  if (!folder) throw_set_aside(damage, "a selection");
-  const auto path = *folder / "selection.json";
-  const auto content = parse_json(read_file(path), path.string());
+  const auto bytes = context.store.read_result("selection", selection.key, kSelectionFile, &damage);
+  if (!bytes) throw_set_aside(damage, "a selection");
+  const auto content = parse_json(*bytes, kSelectionFile);
   Selection read;
   for (const auto& index : content.at("index").as_list()) read.index.push_back(index.as_integer());
   for (const auto& weight : content.at("weight").as_list()) read.weight.push_back(weight.as_number());

@@ -78,6 +78,18 @@ std::unique_ptr<cache::FolderLock> lock_training(Context& context, const plan::S
   }
 }
 
+// A folder of the model that reads back as what keys will be made of.
+std::filesystem::path save_trained(Context& context, const Model& trained, const std::string& trainer) {
+  const auto& domain = *context.spec.domain;
+  auto folder = context.store.new_folder();
+  domain.save_model(trained, folder);
+  write_durable(folder / "espalier.json", to_json(trained.info.to_value(), 1) + "\n");
+  const auto what = difference(trained.info, domain.load_model(folder).info);
+  if (what.empty()) return folder;
+  throw PluginError(trainer + " gave a model that " + context.spec.domain_type + " reads back as another: " + what +
+                    "; Model::info must describe the weights, the network and the process that are saved");
+}
+
 }  // namespace
 
 void compute_model(Context& context, const plan::StagePlan& plan) {
@@ -98,9 +110,7 @@ void compute_model(Context& context, const plan::StagePlan& plan) {
   }
   auto trained = trainer.train(input);
   for (auto& [name, tensor] : trained.weights) tensor = tensor.to(at::kCPU);
-  const auto folder = context.store.new_folder();
-  context.spec.domain->save_model(trained, folder);
-  write_durable(folder / "espalier.json", to_json(trained.info.to_value(), 1) + "\n");
+  const auto folder = save_trained(context, trained, plan.stage->type);
   const auto& components = trained.info.components;
   const Value info = Value::Map{{"model", trained.info.to_value()},
                                 {"components", Value::List(components.begin(), components.end())},

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <functional>
 #include <random>
@@ -42,6 +43,14 @@ struct World {
     store->publish_result("model", model, model_request, Value::Map{{"loss", 0.5}}, made);
   }
 
+  // As a run does with what it reuses, whatever it reads of it.
+  void mend() const {
+    const auto store = Store::open(folder.path());
+    for (const std::int64_t seed : {7, 8}) store->mend_set(testing::recipe(seed), nullptr);
+    store->mend_scores(set, score, score_request, nullptr);
+    store->verified_result("model", model);
+  }
+
   static void fill_set(Store& store, std::int64_t seed) {
     const auto id = store.ensure_set(testing::recipe(seed));
     const auto there = store.blocks(id);
@@ -75,8 +84,8 @@ struct Reading {
     const auto info = store->result("model", world.model);
     if (info && (info->request != world.model_request || info->info != Value(Value::Map{{"loss", 0.5}}))) ++silent;
     const auto model = store->verified_result("model", world.model, &damage);
-    judge(model.has_value(), model && testing::slurp(*model / "weights.safetensors") == std::string(9000, 'w') &&
-                                 testing::slurp(*model / "config.json") == "{\"channels\": 32}");
+    judge(model.has_value(), model && testing::slurp(model->folder / "weights.safetensors") == std::string(9000, 'w') &&
+                                 testing::slurp(model->folder / "config.json") == "{\"channels\": 32}");
   }
 
  private:
@@ -220,6 +229,78 @@ TEST(Damage, IsNeverReadInSilenceAndOnlyTheBadPartIsMadeAgain) {
   }
   EXPECT_EQ(silent, 0);
   EXPECT_LE(most_lost, 4) << "a swap hits two layers, each in two reads";
+}
+
+struct Way {
+  std::string name;
+  std::function<void(const fs::path&)> put;  // in the place of a file
+};
+
+const std::vector<Way>& ways() {
+  static const std::vector<Way> kWays = {
+      {"cut to 5 bytes", [](const fs::path& path) { fs::resize_file(path, 5); }},
+      {"empty", [](const fs::path& path) { fs::resize_file(path, 0); }},
+      {"a hole of 1 TiB", [](const fs::path& path) { fs::resize_file(path, std::uintmax_t{1} << 40); }},
+      {"a pipe",
+       [](const fs::path& path) {
+         fs::remove(path);
+         ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+       }},
+      {"a folder",
+       [](const fs::path& path) {
+         fs::remove(path);
+         fs::create_directories(path / "inner");
+       }},
+      {"a link to nothing",
+       [](const fs::path& path) {
+         fs::remove(path);
+         fs::create_symlink("nowhere", path);
+       }},
+  };
+  return kWays;
+}
+
+// Nothing of a cache is read before its kind and size are known; and whatever file is damaged, one run leaves nothing for verify to find.
+TEST(Damage, OfAnyFileIsMendedByTheNextRunWhateverStandsInItsPlace) {
+  const World world;
+  world.fill();
+  const auto sound = testing::read_tree(world.folder.path());
+  std::set<std::string> ends;
+  for (const auto& [name, bytes] : sound) {
+    if (name == "FORMAT" || name.ends_with("/lock")) continue;
+    for (const auto& way : ways()) {
+      SCOPED_TRACE(name + ": " + way.name);
+      testing::write_tree(world.folder.path(), sound);
+      way.put(world.folder.path() / name);
+      EXPECT_FALSE(Store::open(world.folder.path(), true)->verify(VerifyLevel::quick).empty());
+      EXPECT_EQ(Reading(world).silent, 0);
+      world.mend();
+      world.fill();
+      for (const auto& damage : Store::open(world.folder.path(), true)->verify(VerifyLevel::deep)) ADD_FAILURE() << damage.what;
+      const Reading after(world);
+      EXPECT_EQ(after.silent + after.lost, 0);
+      ends.insert(fs::path(name).filename().string().substr(0, 2));
+    }
+  }
+  EXPECT_EQ(ends, (std::set<std::string>{"b0", "b1", "b2", "co", "ma", "re", "we"}));
+}
+
+TEST(Damage, BeyondAViewAndStrayFilesAreMendedToo) {
+  const World world;
+  world.fill();
+  const auto set = world.folder.path() / "sets" / world.set.substr(0, 2) / world.set;
+  testing::overwrite(set / "commit/notes.txt", "mine");
+  testing::overwrite(set / "first/b01.json", "{}");
+  for (const auto& path : testing::files_in(set / "data")) {
+    if (path.filename().string().starts_with("b2")) fs::remove(path);
+  }
+  EXPECT_EQ(Store::open(world.folder.path(), true)->verify(VerifyLevel::quick).size(), 4u);
+  std::vector<Damage> damage;
+  Store::open(world.folder.path())->mend_set(testing::recipe(), &damage);
+  EXPECT_EQ(damage.size(), 4u);
+  EXPECT_TRUE(Store::open(world.folder.path(), true)->verify(VerifyLevel::quick).empty());
+  Store::open(world.folder.path())->mend_set(testing::recipe(), &damage);
+  EXPECT_EQ(damage.size(), 4u) << "what is sound stays";
 }
 
 // A whole block, its commit record included, put in another's place: every digest fits, only the identity does not.

@@ -11,11 +11,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
+Hex digest_of(DigestMemo& memo, const fs::path& file) {
+  return memo.of(file, "bytes", [&] { return digest_file(file); });
+}
+
+Hex digest_of(const fs::path& memo, const fs::path& file) {
+  DigestMemo opened(memo);
+  return digest_of(opened, file);
+}
+
 // Asks until the file is old enough (0.1 s) to be remembered.
 void learn(const fs::path& memo, const fs::path& file) {
   while (!fs::exists(memo)) {
     DigestMemo learner(memo);
-    learner.digest(file);
+    digest_of(learner, file);
     learner.save();
   }
 }
@@ -30,7 +39,7 @@ TEST(DigestMemo, RemembersAcrossProcesses) {
   EXPECT_EQ(table.begin()->second.as_string(), sha256("weights"));
   table.begin()->second = Hex(64, 'f');
   testing::overwrite(folder / "memo", seal(table));
-  EXPECT_EQ(DigestMemo(folder / "memo").digest(folder / "model"), Hex(64, 'f'));
+  EXPECT_EQ(digest_of(folder / "memo", folder / "model"), Hex(64, 'f'));
 }
 
 TEST(DigestMemo, RemembersSeveralDigestsOfOneFile) {
@@ -65,22 +74,31 @@ TEST(DigestMemo, NoticesAChangeThatKeepsSizeAndTime) {
   testing::overwrite(folder / "model", "Weights");
   const timespec times[] = {status.st_atim, status.st_mtim};
   ASSERT_EQ(::utimensat(AT_FDCWD, (folder / "model").c_str(), times, 0), 0);
-  EXPECT_EQ(DigestMemo(folder / "memo").digest(folder / "model"), sha256("Weights"));
+  EXPECT_EQ(digest_of(folder / "memo", folder / "model"), sha256("Weights"));
 }
 
 TEST(DigestMemo, ADamagedFileCountsAsAbsent) {
   const testing::TempFolder folder;
   testing::overwrite(folder / "model", "weights");
   testing::overwrite(folder / "memo", "{\"0:0\": 3}");
-  EXPECT_EQ(DigestMemo(folder / "memo").digest(folder / "model"), sha256("weights"));
+  EXPECT_EQ(digest_of(folder / "memo", folder / "model"), sha256("weights"));
 }
 
 TEST(DigestMemo, AFolderThatCannotBeWrittenIsNoError) {
   const testing::TempFolder folder;
   testing::overwrite(folder / "model", "weights");
   DigestMemo memo(folder / "absent/memo");
-  EXPECT_EQ(memo.digest(folder / "model"), sha256("weights"));
+  EXPECT_EQ(digest_of(memo, folder / "model"), sha256("weights"));
   EXPECT_NO_THROW(memo.save());
+}
+
+TEST(DigestMemo, KeepsSeveralDigestsOfAFile) {
+  const testing::TempFolder folder;
+  testing::overwrite(folder / "model", "weights");
+  learn(folder / "memo", folder / "model");
+  DigestMemo memo(folder / "memo");
+  EXPECT_EQ(memo.of(folder / "model", "pixels", [] { return sha256("pixels"); }), sha256("pixels"));
+  EXPECT_EQ(digest_of(memo, folder / "model"), sha256("weights"));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "runtime/base/errors.h"
 #include "tests/runtime/cache/folder.h"
@@ -45,6 +46,18 @@ TEST(Open, RefusesAnUnknownFormat) {
     testing::overwrite(folder / "FORMAT", other);
     EXPECT_NE(refusal(folder.path()), "") << other;
   }
+}
+
+TEST(Open, TheFormatIsItsLineAndNothingElse) {
+  const TempFolder folder;
+  Store::open(folder.path());
+  testing::overwrite(folder / "FORMAT", "espalier-cache 1\n\n");
+  EXPECT_THAT(refusal(folder.path()), HasSubstr("more follows the line 'espalier-cache 1'"));
+  fs::resize_file(folder / "FORMAT", std::uintmax_t{1} << 40);
+  EXPECT_THAT(refusal(folder.path()), HasSubstr("1099511627776 bytes"));
+  fs::remove(folder / "FORMAT");
+  ASSERT_EQ(::mkfifo((folder / "FORMAT").c_str(), 0600), 0);
+  EXPECT_THAT(refusal(folder.path()), HasSubstr("not a regular file"));
 }
 
 TEST(Open, RefusesAFolderOfSomethingElse) {

@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
 #include "runtime/base/errors.h"
+#include "runtime/cache/sealed.h"
 #include "tests/runtime/cache/folder.h"
 #include "tests/runtime/cache/samples.h"
 
@@ -31,7 +33,9 @@ class Results : public ::testing::Test {
 
 TEST_F(Results, ArePublishedWholeAndRead) {
   EXPECT_TRUE(publish("weights"));
-  EXPECT_EQ(store->verified_result("model", key), target);
+  const auto entry = store->verified_result("model", key);
+  ASSERT_TRUE(entry);
+  EXPECT_EQ(entry->folder, target);
   EXPECT_EQ(testing::slurp(target / "unet/weights.safetensors"), "weights");
   const auto found = store->result("model", key);
   ASSERT_TRUE(found);
@@ -74,6 +78,57 @@ TEST_F(Results, ADamagedOneIsSetAsideAndMadeAgain) {
     EXPECT_FALSE(fs::exists(target)) << victim;
   }
   EXPECT_TRUE(publish("weights"));
+  EXPECT_TRUE(store->verified_result("model", key));
+}
+
+// A disk that rots changes bytes and no time: what is used is hashed, whatever is remembered of the file.
+TEST_F(Results, ADigestThatIsRememberedStandsForNoBytes) {
+  for (const auto* victim : {"unet/weights.safetensors", "model_index.json"}) {
+    publish("weights");
+    const auto path = target / victim;
+    const auto right = digest_file(path);
+    auto bytes = testing::slurp(path);
+    bytes[0] = static_cast<char>(bytes[0] ^ 4);
+    testing::overwrite(path, bytes);
+    struct stat status{};
+    ASSERT_EQ(::stat(path.c_str(), &status), 0);
+    const auto nanoseconds = [](const timespec& time) { return std::to_string(std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec); };
+    const auto identity = std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino) + ":" + std::to_string(status.st_size) + ":" +
+                          nanoseconds(status.st_mtim) + ":" + nanoseconds(status.st_ctim);
+    testing::overwrite(folder / "digests.json", seal(Value::Map{{identity, right}, {identity + ":bytes", right}}));
+    store = Store::open(folder.path());
+    std::vector<Damage> damage;
+    EXPECT_FALSE(store->verified_result("model", key, &damage)) << victim;
+    EXPECT_EQ(damage.size(), 1u) << victim;
+    EXPECT_TRUE(publish("weights")) << "what is remembered does not stand in the way of a sound one";
+    EXPECT_TRUE(store->verified_result("model", key)) << victim;
+    fs::remove_all(target);
+  }
+}
+
+TEST_F(Results, AFileIsReadAsItWasCompared) {
+  publish("weights");
+  EXPECT_EQ(store->read_result("model", key, "unet/weights.safetensors"), "weights");
+  EXPECT_FALSE(store->read_result("model", digest(Value("absent")), "model_index.json"));
+  testing::overwrite(target / "unet/weights.safetensors", "Weights");
+  std::vector<Damage> damage;
+  EXPECT_EQ(store->read_result("model", key, "model_index.json", &damage), "{}") << "that file is sound";
+  EXPECT_FALSE(store->read_result("model", key, "unet/weights.safetensors", &damage));
+  EXPECT_EQ(damage.size(), 1u);
+  EXPECT_FALSE(fs::exists(target));
+}
+
+TEST_F(Results, AJudgeWhoComesLateMovesNoNewOne) {
+  publish("weights");
+  const auto judged = store->verified_result("model", key);
+  ASSERT_TRUE(judged);
+  std::vector<Damage> damage;
+  store->quarantine_result("model", key, *judged, "another model", &damage);
+  EXPECT_EQ(damage.size(), 1u);
+  EXPECT_FALSE(fs::exists(target));
+  publish("weights");
+  store->quarantine_result("model", key, *judged, "another model", &damage);
+  EXPECT_EQ(damage.size(), 1u);
   EXPECT_TRUE(store->verified_result("model", key));
 }
 

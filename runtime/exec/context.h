@@ -64,12 +64,13 @@ double seconds_since(std::chrono::steady_clock::time_point start);
 struct Work {
   std::int64_t samples = 0;
   std::int64_t network_evaluations = 0;
+  double earlier_seconds = 0.0;  // spent by interrupted attempts that this one went on from
 };
 Work compute_trajectories(Context& context, const plan::StagePlan& plan);
 Work compute_inversion(Context& context, const plan::StagePlan& plan);
 Work compute_scores(Context& context, const plan::StagePlan& plan);
 void compute_selection(Context& context, const plan::StagePlan& plan);
-void compute_model(Context& context, const plan::StagePlan& plan);
+Work compute_model(Context& context, const plan::StagePlan& plan);
 void compute_figures(Context& context, const plan::StagePlan& plan);
 
 // Numbers of a block computed again here, beside those in the cache.

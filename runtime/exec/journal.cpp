@@ -5,9 +5,10 @@
 #include <chrono>
 #include <limits>
 
-#include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
+#include "runtime/cache/sealed.h"
+#include "runtime/exec/context.h"
 #include "runtime/model/safetensors.h"
 
 namespace espalier::exec {
@@ -15,6 +16,9 @@ namespace {
 
 constexpr std::size_t kKept = 2;
 constexpr const char* kPrefix = "checkpoint-";
+constexpr const char* kFormat = "espalier-checkpoint 1";
+constexpr const char* kJournal = "journal";  // in state.json: what is not the trainer's
+constexpr std::uint64_t kMostManifestBytes = 1 << 20;
 
 // Steps of the checkpoints whose manifest is there, newest first.
 std::vector<std::int64_t> complete_steps(const std::filesystem::path& folder) {
@@ -32,21 +36,47 @@ std::vector<std::int64_t> complete_steps(const std::filesystem::path& folder) {
   return steps;
 }
 
-// Throws DataError when any byte differs from the manifest.
-Checkpoint read_checkpoint(const std::filesystem::path& folder) {
-  const auto manifest = parse_json(read_file(folder / "manifest.json"), (folder / "manifest.json").string());
+[[noreturn]] void refuse(const std::filesystem::path& path, const std::string& what) { throw DataError(path.string() + ": " + what); }
+
+// The files that the manifest names, once it is known to be this training's checkpoint of this step.
+Value::Map named_files(const std::filesystem::path& folder, std::int64_t step, const Training& training) {
+  const auto path = folder / "manifest.json";
+  const auto manifest = cache::unseal(read_file(path, kMostManifestBytes), path.string());
+  if (manifest.at("format").as_string() != kFormat) refuse(path, std::string("its format is not '") + kFormat + "'");
+  const auto model = manifest.at("model").as_string();
+  if (model != training.model) refuse(path, "is of the model " + model + ", not " + training.model);
+  const auto last_step = manifest.at("last_step").as_integer();
+  if (last_step != training.last_step) {
+    refuse(path, "is of a training of " + std::to_string(last_step) + " steps, not " + std::to_string(training.last_step));
+  }
+  const auto named = manifest.at("step").as_integer();
+  if (named != step) refuse(path, "is of step " + std::to_string(named));
+  if (step < 1 || step > last_step) refuse(path, "its step is not one of the " + std::to_string(last_step) + " of the training");
+  return manifest.at("files").as_map();
+}
+
+// Throws DataError when it is another training's, when any byte differs from the manifest, or when a file is not there.
+Checkpoint read_checkpoint(const std::filesystem::path& folder, std::int64_t step, const Training& training) {
   Checkpoint checkpoint;
-  for (const auto& [name, sha] : manifest.at("files").as_map()) {
-    const auto bytes = read_file(folder / name);
-    if (sha256(bytes) != sha.as_string()) throw DataError((folder / name).string() + ": its SHA-256 is not the manifest's");
-    const std::filesystem::path file(name);
-    if (file.extension() == ".safetensors") {
-      checkpoint.tensors[file.stem().string()] = model::parse_safetensors(bytes, (folder / name).string());
+  for (const auto& [name, file] : named_files(folder, step, training)) {
+    const std::filesystem::path inner(name);
+    if (inner.filename() != inner) refuse(folder / "manifest.json", "names a file outside its folder");
+    const auto bytes = read_file(folder / inner, static_cast<std::uint64_t>(file.at("bytes").as_integer()));
+    if (sha256(bytes) != file.at("sha256").as_string()) refuse(folder / inner, "its SHA-256 is not the manifest's");
+    if (inner.extension() == ".safetensors") {
+      checkpoint.tensors[inner.stem().string()] = model::parse_safetensors(bytes, (folder / inner).string());
     } else {
-      checkpoint.state = parse_json(bytes, (folder / name).string());
+      checkpoint.state = parse_json(bytes, (folder / inner).string());
     }
   }
+  if (!checkpoint.state.is_map()) refuse(folder / "manifest.json", "names no state.json");
+  Value::List parts;
+  for (const auto& [name, tensors] : checkpoint.tensors) parts.emplace_back(name);
+  const auto& saved = checkpoint.state.at(kJournal).at("parts");
+  if (saved != Value(parts))
+    refuse(folder / "manifest.json", "names the files " + to_json(Value(parts)) + ", but " + to_json(saved) + " were saved");
   checkpoint.step = checkpoint.state.at("step").as_integer();
+  if (checkpoint.step != step) refuse(folder / "state.json", "is of step " + std::to_string(checkpoint.step));
   return checkpoint;
 }
 
@@ -86,32 +116,47 @@ std::optional<Checkpoint> TrainingJournal::newest() {
   for (const auto step : complete_steps(folder_)) {
     const auto folder = folder_ / (kPrefix + std::to_string(step));
     try {
-      auto checkpoint = read_checkpoint(folder);
-      curves_ = curves_from(checkpoint.state.at("curves"), "");
+      auto checkpoint = read_checkpoint(folder, step, training_);
+      auto curves = curves_from(checkpoint.state.at("curves"), "");
+      earlier_seconds_ = checkpoint.state.at(kJournal).at("seconds").as_number();
+      curves_ = std::move(curves);
       return checkpoint;
     } catch (const Error& error) {
-      progress_.say(std::string("a checkpoint is damaged, going back to the one before: ") + error.what());
+      progress_.say(std::string("a checkpoint is damaged or another training's, going back to the one before: ") + error.what());
     }
   }
   return std::nullopt;
 }
 
 void TrainingJournal::save(const Checkpoint& checkpoint) {
+  if (checkpoint.step < 1 || checkpoint.step > training_.last_step) {
+    throw PluginError("a trainer of " + std::to_string(training_.last_step) + " steps saved a checkpoint of step " +
+                      std::to_string(checkpoint.step));
+  }
   const auto folder = folder_ / (kPrefix + std::to_string(checkpoint.step));
   std::filesystem::remove_all(folder);  // a killed or damaged attempt at this very step
   make_folders(folder);
   auto state = checkpoint.state;
   state["step"] = checkpoint.step;
   state["curves"] = curves_value(curves_);
+  Value::List parts;
   Value files;
   const auto write = [&](const std::string& name, const std::string& bytes) {
     write_durable(folder / name, bytes);
-    files[name] = sha256(bytes);
+    files[name] = Value::Map{{"bytes", static_cast<std::int64_t>(bytes.size())}, {"sha256", sha256(bytes)}};
   };
-  for (const auto& [name, tensors] : checkpoint.tensors) write(name + ".safetensors", model::format_safetensors(tensors));
+  for (const auto& [name, tensors] : checkpoint.tensors) {
+    write(name + ".safetensors", model::format_safetensors(tensors));
+    parts.emplace_back(name);
+  }
+  state[kJournal] = Value::Map{{"parts", parts}, {"seconds", earlier_seconds_ + seconds_since(begun_)}};
   write("state.json", to_json(state));
   const auto aside = folder / ("manifest-" + unique_name());
-  write_durable(aside, to_json(Value(Value::Map{{"files", files}})));
+  write_durable(aside, cache::seal(Value::Map{{"format", kFormat},
+                                              {"model", training_.model},
+                                              {"last_step", training_.last_step},
+                                              {"step", checkpoint.step},
+                                              {"files", files}}));
   publish_file(aside, folder / "manifest.json");
   // Later steps are damaged ones that newest() went back past: they must not crowd out what is sound.
   std::size_t sound = 0;

@@ -1,28 +1,42 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 
+#include "runtime/base/digest.h"
 #include "runtime/exec/record.h"
 #include "runtime/sdk/trainer.h"
 
 namespace espalier::exec {
 
+// What a checkpoint is of.
+struct Training {
+  Hex model;                   // the key of the model
+  std::int64_t last_step = 0;  // optimizer steps in all
+};
+
 // A training run's checkpoints and curves on disk:
 //   <folder>/checkpoint-<step>/{model,optimizer,ema}.safetensors, state.json, manifest.json (linked last: it makes the checkpoint exist)
-// The newest two are kept, so that a damaged one falls back. Curves travel in state.json, each point with
-// the time at which it was computed: a resumed run's curves have no hole and no twin.
+// The newest two are kept, so that one that cannot be used (damaged, of another training, beyond its end, lacking a file) falls back.
+// Curves, each point with the time at which it was computed, and the seconds spent travel in state.json: a resumed run's curves have no
+// hole and no twin, and its time is that of all attempts.
 class TrainingJournal final : public Checkpoints, public CurveLog {
  public:
-  TrainingJournal(std::filesystem::path folder, Progress& progress) : folder_(std::move(folder)), progress_(progress) {}
+  TrainingJournal(std::filesystem::path folder, Training training, Progress& progress)
+      : folder_(std::move(folder)), training_(std::move(training)), progress_(progress) {}
 
   std::optional<Checkpoint> newest() override;
   void save(const Checkpoint& checkpoint) override;
   void scalar(const std::string& name, std::int64_t step, double value) override;
   const std::vector<CurveRecord>& curves() const { return curves_; }
+  double earlier_seconds() const { return earlier_seconds_; }  // spent before this attempt on what newest() gave back
 
  private:
   std::filesystem::path folder_;
+  Training training_;
   Progress& progress_;
+  std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+  double earlier_seconds_ = 0.0;
   std::vector<CurveRecord> curves_;
 };
 

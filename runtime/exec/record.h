@@ -102,10 +102,11 @@ struct FileRecord {
 struct StageRecord {
   std::string tag;
   std::string type;
-  std::string status;          // "run" or "reused"
-  std::string because;         // why
-  double start_seconds = 0.0;  // since the run began
-  double seconds = 0.0;        // spent now
+  std::string status;            // "run" or "reused"
+  std::string because;           // why
+  double start_seconds = 0.0;    // since the run began
+  double seconds = 0.0;          // spent now and, of a training that was interrupted, by the attempts that this run went on from
+  double earlier_seconds = 0.0;  // of these, spent before this run
   std::int64_t samples = 0;
   std::int64_t samples_run = 0;          // computed now
   std::int64_t network_evaluations = 0;  // spent now

@@ -39,8 +39,7 @@ Work compute(Context& context, const plan::StagePlan& plan) {
       compute_selection(context, plan);
       return {};
     case ResultKind::model:
-      compute_model(context, plan);
-      return {};
+      return compute_model(context, plan);
     case ResultKind::figures:
       compute_figures(context, plan);
       return {};
@@ -158,6 +157,7 @@ StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chr
     const auto work = compute_told(context, plan);
     record.samples_run = work.samples;
     record.network_evaluations = work.network_evaluations;
+    record.earlier_seconds = work.earlier_seconds;
     plan = plan_here(context, stage);
     if (plan.action == plan::Action::run) throw SetAside("stage '" + stage.tag + "' (" + plan.because + ")");
     record.because += probe_told(context, plan);  // of blocks that another maker published meanwhile
@@ -169,7 +169,7 @@ StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chr
     if (stage.kind->kind == "noise_corrector") record.set_aside = check_inversion(context, stage);
   });
   record.made_by = makers_of(context, stage, plan);
-  record.seconds = seconds_since(start);
+  record.seconds = record.earlier_seconds + seconds_since(start);
   return record;
 }
 
@@ -182,6 +182,7 @@ void keep_account(std::vector<StageRecord>& accounts, StageRecord record) {
     record.samples_run += found->samples_run;
     record.network_evaluations += found->network_evaluations;
     record.seconds += found->seconds;
+    record.earlier_seconds += found->earlier_seconds;
     record.start_seconds = found->start_seconds;
     *found = std::move(record);
   }

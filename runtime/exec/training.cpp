@@ -92,14 +92,14 @@ std::filesystem::path save_trained(Context& context, const Model& trained, const
 
 }  // namespace
 
-void compute_model(Context& context, const plan::StagePlan& plan) {
+Work compute_model(Context& context, const plan::StagePlan& plan) {
   const auto lock = lock_training(context, plan);
-  if (context.store.result("model", plan.key)) return;  // made while this process waited
+  if (context.store.result("model", plan.key)) return {};  // made while this process waited
   const auto& trainer = dynamic_cast<const Trainer&>(*plan.stage->plugin);
   const auto model = context.model(plan.stage->input("model")->tags.front());
   const auto selection = selection_data(context, *plan.stage);
   at::set_num_threads(context.threads());
-  TrainingJournal journal(context.store.checkpoint_folder(plan.key), context.progress);
+  TrainingJournal journal(context.store.checkpoint_folder(plan.key), {plan.key, trainer.max_train_steps()}, context.progress);
   context.progress.say("stage '" + plan.stage->tag + "': training");
   TrainerInput input{*context.spec.domain, *model,      selection.get(), context.spec.seed, context.device, journal, journal,
                      context.progress,     context.stop};
@@ -119,6 +119,7 @@ void compute_model(Context& context, const plan::StagePlan& plan) {
                                 {"training_threads", context.threads()}};
   context.store.publish_result("model", plan.key, plan.request, info, folder);
   context.store.remove_checkpoints(plan.key);
+  return {0, 0, journal.earlier_seconds()};
 }
 
 }  // namespace espalier::exec

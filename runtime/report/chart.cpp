@@ -69,7 +69,7 @@ std::vector<Chart> timeline_charts(const exec::Record& record, const Colours& co
                     {"colour", colours.of(stage.tag)},
                     {"reused", stage.status == "reused"},
                     {"from", stage.start_seconds},
-                    {"to", stage.start_seconds + stage.seconds},
+                    {"to", stage.start_seconds + stage.seconds - stage.earlier_seconds},
                     {"text", stage.status == "reused" ? "reused" : duration_text(stage.seconds)}});
   }
   return {{"timeline", "Time line", "Start and end of each stage in seconds since the run began; the table of stages has the numbers.", -1,

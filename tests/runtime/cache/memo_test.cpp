@@ -54,7 +54,7 @@ TEST(DigestMemo, RemembersSeveralDigestsOfOneFile) {
   {
     DigestMemo memo(folder / "memo");
     EXPECT_EQ(memo.of(folder / "image", "pixels", pixels), sha256("pixels"));
-    EXPECT_EQ(memo.digest(folder / "image"), sha256("bytes"));
+    EXPECT_EQ(digest_of(memo, folder / "image"), sha256("bytes"));
     memo.save();
   }
   DigestMemo later(folder / "memo");
@@ -90,15 +90,6 @@ TEST(DigestMemo, AFolderThatCannotBeWrittenIsNoError) {
   DigestMemo memo(folder / "absent/memo");
   EXPECT_EQ(digest_of(memo, folder / "model"), sha256("weights"));
   EXPECT_NO_THROW(memo.save());
-}
-
-TEST(DigestMemo, KeepsSeveralDigestsOfAFile) {
-  const testing::TempFolder folder;
-  testing::overwrite(folder / "model", "weights");
-  learn(folder / "memo", folder / "model");
-  DigestMemo memo(folder / "memo");
-  EXPECT_EQ(memo.of(folder / "model", "pixels", [] { return sha256("pixels"); }), sha256("pixels"));
-  EXPECT_EQ(digest_of(memo, folder / "model"), sha256("weights"));
 }
 
 }  // namespace

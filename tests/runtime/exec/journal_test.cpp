@@ -4,12 +4,15 @@
 #include <ATen/ops/full.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <fstream>
+#include <functional>
 #include <limits>
 #include <stdexcept>
 
 #include "runtime/base/errors.h"
+#include "runtime/cache/sealed.h"
 #include "tests/runtime/base/folder.h"
 
 namespace espalier::exec {
@@ -26,6 +29,9 @@ class Said final : public Progress {
   void say(const std::string& line) override { lines.push_back(line); }
   std::vector<std::string> lines;
 };
+
+const Hex kModel(64, 'a');
+constexpr std::int64_t kLastStep = 100;
 
 Checkpoint checkpoint_at(std::int64_t step) {
   Checkpoint checkpoint;
@@ -46,7 +52,7 @@ Checkpoint newest_of(TrainingJournal& journal) {
 class Journal : public testing::Test {
  protected:
   // A new journal each time, as in a new process.
-  TrainingJournal open() { return {folder_.path() / "key", said_}; }
+  TrainingJournal open(const Training& training = {kModel, kLastStep}) { return {folder_.path() / "key", training, said_}; }
   void save(std::int64_t step) {
     auto journal = open();
     journal.save(checkpoint_at(step));
@@ -117,10 +123,92 @@ TEST_F(Journal, FallsBackPastADamagedCheckpointAndSaysSo) {
     save(20);
     flip_a_bit(at(20) / file);
     EXPECT_EQ(newest_step(), 10);
-    EXPECT_THAT(said_.lines, ElementsAre(AllOf(HasSubstr("damaged"), HasSubstr("checkpoint-20/"))));
+    EXPECT_THAT(said_.lines, ElementsAre(AllOf(HasSubstr("is damaged or another training's"), HasSubstr("checkpoint-20/"))));
     said_.lines.clear();
     fs::remove_all(folder_.path() / "key");
   }
+}
+
+// What a manifest names is what it stands for: a folder that was moved here, or is beyond the end, is none of this training's.
+TEST_F(Journal, FallsBackPastTheCheckpointOfAnotherTraining) {
+  save(10);
+  for (const auto& [training, what] : {std::pair{Training{Hex(64, 'b'), kLastStep}, "is of the model " + Hex(64, 'b')},
+                                       {Training{kModel, 200}, "is of a training of 200 steps, not 100"}}) {
+    auto other = open(training);
+    other.save(checkpoint_at(20));
+    EXPECT_EQ(newest_step(), 10);
+    EXPECT_THAT(said_.lines, ElementsAre(AllOf(HasSubstr("checkpoint-20/"), HasSubstr(what))));
+    said_.lines.clear();
+    fs::remove_all(at(20));
+  }
+  save(20);
+  fs::rename(at(20), at(101));
+  EXPECT_EQ(newest_step(), 10);
+  EXPECT_THAT(said_.lines, ElementsAre(HasSubstr("is of step 20")));
+}
+
+TEST_F(Journal, RefusesToSaveWhatIsNoStepOfTheTraining) {
+  for (const std::int64_t step : {0, 101}) EXPECT_THROW(save(step), PluginError) << step;
+}
+
+// With its seal made anew: whoever copies a folder in part may copy that too.
+TEST_F(Journal, FallsBackPastAManifestThatLacksAFileOrNamesAnother) {
+  const auto without = [](Value::Map& files, const std::string& name) { files.erase(name); };
+  const std::vector<std::pair<std::string, std::function<void(Value::Map&)>>> changes = {
+      {"names the files [\"model\"]", [&](Value::Map& files) { without(files, "optimizer.safetensors"); }},
+      {"names no state.json", [&](Value::Map& files) { without(files, "state.json"); }},
+      {"outside its folder", [&](Value::Map& files) { files["../checkpoint-10/model.safetensors"] = files.at("model.safetensors"); }},
+  };
+  for (const auto& [what, change] : changes) {
+    save(10);
+    save(20);
+    auto manifest = cache::unseal(read_file(at(20) / "manifest.json"), "manifest").as_map();
+    auto files = manifest.at("files").as_map();
+    change(files);
+    manifest["files"] = files;
+    rewrite(at(20) / "manifest.json", cache::seal(manifest));
+    EXPECT_EQ(newest_step(), 10) << what;
+    EXPECT_THAT(said_.lines, ElementsAre(HasSubstr(what)));
+    said_.lines.clear();
+  }
+}
+
+TEST_F(Journal, FallsBackPastWhatIsNoFile) {
+  for (const char* name : {"model.safetensors", "state.json", "manifest.json"}) {
+    save(10);
+    save(20);
+    fs::remove(at(20) / name);
+    ASSERT_EQ(::mkfifo((at(20) / name).c_str(), 0600), 0);  // reading it would wait for a writer
+    EXPECT_EQ(newest_step(), 10) << name;
+    EXPECT_THAT(said_.lines, ElementsAre(HasSubstr("is a pipe, not a regular file")));
+    said_.lines.clear();
+  }
+}
+
+TEST_F(Journal, CountsTheSecondsOfAllAttempts) {
+  save(10);
+  {
+    auto state = parse_json(read_file(at(10) / "state.json"), "state");
+    auto own = state.at("journal").as_map();
+    EXPECT_GE(own.at("seconds").as_number(), 0.0);
+    own["seconds"] = 1000.0;
+    state["journal"] = own;
+    rewrite(at(10) / "state.json", to_json(state));
+    auto manifest = cache::unseal(read_file(at(10) / "manifest.json"), "manifest").as_map();
+    auto files = manifest.at("files").as_map();
+    const auto bytes = read_file(at(10) / "state.json");
+    files["state.json"] = Value::Map{{"bytes", static_cast<std::int64_t>(bytes.size())}, {"sha256", sha256(bytes)}};
+    manifest["files"] = files;
+    rewrite(at(10) / "manifest.json", cache::seal(manifest));
+  }
+  auto second = open();
+  EXPECT_EQ(second.earlier_seconds(), 0.0);
+  newest_of(second);
+  EXPECT_EQ(second.earlier_seconds(), 1000.0);
+  second.save(checkpoint_at(20));
+  auto third = open();
+  newest_of(third);
+  EXPECT_GE(third.earlier_seconds(), 1000.0);
 }
 
 TEST_F(Journal, FallsBackPastAMissingOrShortFile) {

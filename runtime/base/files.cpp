@@ -60,6 +60,11 @@ class Descriptor {
     }
   }
   void sync() const { check(system_calls::fsync(value_), path_, "make durable (fsync)"); }
+  // A file system that keeps names in no other way than its own (CIFS, some FUSE) calls the request invalid: there is nothing to do.
+  void sync_entries() const {
+    const int result = system_calls::fsync(value_);
+    if (!system_calls::lacks_folder_fsync(result)) check(result, path_, "make durable (fsync)");
+  }
   void close() {  // network file systems report a failed write here
     const int closed = system_calls::close(value_);
     value_ = -1;
@@ -71,12 +76,6 @@ class Descriptor {
   int value_;
 };
 
-void sync_path(const fs::path& path, int flags) {
-  Descriptor descriptor(path, flags, 0, "open");
-  descriptor.sync();
-  descriptor.close();
-}
-
 // The folder and every folder beneath: their entries, not their files.
 void sync_folders(const fs::path& path) {
   std::error_code error;
@@ -86,6 +85,15 @@ void sync_folders(const fs::path& path) {
     if (entry.is_directory() && !entry.is_symlink()) sync_folder(entry.path());
   }
   sync_folder(path);
+}
+
+// Of a folder that is not empty, or onto a name that no other process uses: where RENAME_NOREPLACE is lacking, rename() itself refuses to
+// replace a folder that is not empty, and published folders never are.
+int rename_to_absent(const fs::path& from, const fs::path& to) {
+  const int result = system_calls::rename_no_replace(from, to);
+  if (!system_calls::lacks_rename_no_replace(result)) return result;
+  const int plain = system_calls::rename(from, to);
+  return plain == -ENOTEMPTY ? -EEXIST : plain;
 }
 
 void remove_source(const fs::path& path) {
@@ -137,22 +145,34 @@ void write_durable(const fs::path& path, std::string_view bytes, unsigned mode) 
   }
 }
 
-void sync_file(const fs::path& path) { sync_path(path, O_RDONLY); }
-void sync_folder(const fs::path& path) { sync_path(path, O_RDONLY | O_DIRECTORY); }
+void sync_file(const fs::path& path) {
+  Descriptor file(path, O_RDONLY, 0, "open");
+  file.sync();
+  file.close();
+}
+
+void sync_folder(const fs::path& path) {
+  Descriptor folder(path, O_RDONLY | O_DIRECTORY, 0, "open");
+  folder.sync_entries();
+  folder.close();
+}
 
 bool publish_file(const fs::path& from, const fs::path& to) {
-  const int linked = system_calls::link(from, to);
-  if (linked != -EEXIST) {
-    check(linked, to, "publish (link)");
+  int published = system_calls::link(from, to);
+  const bool moved = system_calls::lacks_link(published);
+  if (moved) published = system_calls::rename_no_replace(from, to);
+  if (published != -EEXIST) {
+    check(published, to, moved ? "publish (rename, for want of links)" : "publish (link)");
     sync_folder(folder_of(to));
+    if (moved) return true;  // the source went with it
   }
   check(system_calls::unlink(from), from, "remove");
-  return linked == 0;
+  return published == 0;
 }
 
 bool publish_folder(const fs::path& from, const fs::path& to) {
   sync_folders(from);
-  const int renamed = system_calls::rename_to_absent(from, to);
+  const int renamed = rename_to_absent(from, to);
   if (renamed == -EEXIST) {
     remove_source(from);
     return false;
@@ -163,7 +183,7 @@ bool publish_folder(const fs::path& from, const fs::path& to) {
 }
 
 bool move_aside(const fs::path& from, const fs::path& to) {
-  const int renamed = system_calls::rename_to_absent(from, to);
+  const int renamed = rename_to_absent(from, to);
   if (renamed == -ENOENT && !fs::exists(fs::symlink_status(from))) return false;
   check(renamed, from, "move aside (rename)");
   sync_folder(folder_of(from));

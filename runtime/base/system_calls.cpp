@@ -1,6 +1,7 @@
 #include "runtime/base/system_calls.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -50,16 +51,24 @@ int rename(const std::filesystem::path& from, const std::filesystem::path& to) {
   return repeated([&] { return ::rename(from.c_str(), to.c_str()); });
 }
 
-int rename_to_absent(const std::filesystem::path& from, const std::filesystem::path& to) {
-  const int result = repeated([&] { return ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE); });
-  if (result != -EINVAL && result != -ENOSYS) return result;
-  // A file system without the flag: rename() itself refuses a folder that is not empty, and published folders never are.
-  const int plain = system_calls::rename(from, to);
-  return plain == -ENOTEMPTY ? -EEXIST : plain;
+int rename_no_replace(const std::filesystem::path& from, const std::filesystem::path& to) {
+  return repeated([&] { return ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE); });
 }
 
 int make_folder(const std::filesystem::path& path) {
   return repeated([&] { return ::mkdir(path.c_str(), 0777); });
 }
+
+int lock(int descriptor, bool wait) {
+  return repeated([&] { return ::flock(descriptor, wait ? LOCK_EX : LOCK_EX | LOCK_NB); });
+}
+
+bool lacks_link(int result) {
+  return result == -EPERM || result == -EOPNOTSUPP || result == -ENOSYS || result == -EMLINK || result == -EXDEV;
+}
+
+bool lacks_rename_no_replace(int result) { return result == -EINVAL || result == -ENOSYS || result == -EOPNOTSUPP; }
+bool lacks_lock(int result) { return result == -ENOLCK || result == -ENOSYS || result == -EOPNOTSUPP; }
+bool lacks_folder_fsync(int result) { return result == -EINVAL || result == -ENOSYS || result == -EOPNOTSUPP; }
 
 }  // namespace espalier::system_calls

@@ -17,7 +17,14 @@ int fsync(int descriptor);
 int link(const std::filesystem::path& from, const std::filesystem::path& to);
 int unlink(const std::filesystem::path& path);
 int rename(const std::filesystem::path& from, const std::filesystem::path& to);
-int rename_to_absent(const std::filesystem::path& from, const std::filesystem::path& to);  // -EEXIST if `to` exists in any form
+int rename_no_replace(const std::filesystem::path& from, const std::filesystem::path& to);  // -EEXIST if `to` exists in any form
 int make_folder(const std::filesystem::path& path);
+int lock(int descriptor, bool wait);  // flock(2), exclusive; without waiting -EWOULDBLOCK while another holds it
+
+// Whether a result means that the file system lacks the call: BeeGFS, FUSE, exFAT and some NFS mounts lack one or another.
+bool lacks_link(int result);  // between these two folders at least
+bool lacks_rename_no_replace(int result);
+bool lacks_lock(int result);
+bool lacks_folder_fsync(int result);
 
 }  // namespace espalier::system_calls

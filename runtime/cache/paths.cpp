@@ -102,6 +102,8 @@ std::string layer_name(const std::vector<std::int64_t>& steps) {
   return digest(Value(Value::List(steps.begin(), steps.end()))).substr(0, kShort);
 }
 
+fs::path Paths::trial() const { return root_ / (".FORMAT." + unique_name()); }
+
 fs::path Paths::set(const Hex& set_id) const { return fanned(root_ / "sets", checked(set_id, "the set id")); }
 
 BlockFolder Paths::trajectories(const Hex& set_id) const { return {set(set_id), set_id, ""}; }

@@ -47,6 +47,7 @@ class Paths {
   explicit Paths(std::filesystem::path root) : root_(std::move(root)) {}
   const std::filesystem::path& root() const { return root_; }
   std::filesystem::path format() const { return root_ / "FORMAT"; }
+  std::filesystem::path trial() const;  // an absent name in the root, for what opening tries
   std::filesystem::path tmp() const { return root_ / "tmp"; }
   std::filesystem::path quarantine() const { return root_ / "quarantine"; }
   std::filesystem::path digests() const { return root_ / "digests.json"; }

@@ -1,8 +1,10 @@
 #include "runtime/cache/store.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/file_system.h"
 #include "runtime/base/files.h"
 #include "runtime/cache/sealed.h"
 #include "runtime/cache/store_impl.h"
@@ -16,8 +18,8 @@ constexpr std::uint64_t kMostFormatBytes = 4096;
 
 std::string format_line() { return std::string(kCacheFormat) + "\n"; }
 
-// FORMAT comes first and is linked whole, so a folder with anything else in it and no FORMAT is not ours.
-void make_format(const Paths& paths) {
+// FORMAT comes first and is published whole, so a folder with anything else in it and no FORMAT is not ours.
+void refuse_foreign(const Paths& paths) {
   const auto foreign = [&] {
     for (const auto& name : names_in(paths.root())) {
       if (!name.starts_with(".FORMAT.") && name != "lost+found") return !is_present(paths.format());
@@ -27,7 +29,20 @@ void make_format(const Paths& paths) {
   if (foreign()) {
     throw CacheError(paths.root().string() + ": is not a cache (it has no FORMAT) and not empty; name an empty or absent folder");
   }
-  const auto aside = paths.root() / (".FORMAT." + unique_name());
+}
+
+// Before any work: a result that cannot be published is a day lost. Where no file can be made at all, reading may still be all that is
+// asked.
+void refuse_unfit(const Paths& paths) {
+  const auto found = examine_file_system(paths.trial());
+  if (found.can_publish()) return;
+  throw CacheError(paths.root().string() + ": its file system has neither hard links (" + std::strerror(found.link) +
+                   ") nor a rename that replaces nothing (" + std::strerror(found.rename_no_replace) +
+                   "), so that nothing can be published there; name a folder on another file system");
+}
+
+void make_format(const Paths& paths) {
+  const auto aside = paths.trial();
   write_durable(aside, format_line());
   publish_file(aside, paths.format());
 }
@@ -58,7 +73,10 @@ std::unique_ptr<Store> Store::open(const fs::path& root, bool read_only) {
   }
   if (!read_only) {
     make_folders(fs::absolute(root));
-    if (!is_present(paths.format())) make_format(paths);
+    const bool made = is_present(paths.format());
+    if (!made) refuse_foreign(paths);
+    refuse_unfit(paths);
+    if (!made) make_format(paths);
   }
   check_format(paths);
   return std::unique_ptr<Store>(new Store(root, read_only));
@@ -124,9 +142,9 @@ fs::path Store::new_folder() {
   return folder;
 }
 
-std::unique_ptr<FolderLock> Store::lock_training(const Hex& model_key) {
+std::unique_ptr<FolderLock> Store::lock_training(const Hex& model_key, std::string& holder) {
   impl_->require_writable("train a model");
-  return FolderLock::try_lock(impl_->paths.training_lock(model_key));
+  return FolderLock::try_lock(impl_->paths.training_lock(model_key), holder);
 }
 
 fs::path Store::checkpoint_folder(const Hex& model_key) {

@@ -50,7 +50,8 @@ enum class VerifyLevel { quick, hash, deep };  // commit records and sizes; + wh
 // put-if-absent and durable when the call returns.
 class Store final : public Index {
  public:
-  // Makes the folder when absent. Throws CacheError on an unknown format. read_only never writes and needs the folder to exist.
+  // Makes the folder when absent. Throws CacheError on an unknown format, and on a file system where nothing can be published. read_only
+  // never writes and needs the folder to exist.
   static std::unique_ptr<Store> open(const std::filesystem::path& root, bool read_only = false);
   ~Store() override;
 
@@ -102,8 +103,9 @@ class Store final : public Index {
   void mend_scores(const Hex& set_id, const Hex& score_id, const Value& request, std::vector<Damage>* damage);
 
   // -- checkpoints of a model being trained; removed by the caller once the model is published --
-  // Checkpoints are one process's at a time: the lock, or null while another process trains this very model.
-  std::unique_ptr<FolderLock> lock_training(const Hex& model_key);
+  // Checkpoints are one process's at a time: the lock, or null while another process (`holder`, "" where that is not known) trains this
+  // very model.
+  std::unique_ptr<FolderLock> lock_training(const Hex& model_key, std::string& holder);
   std::filesystem::path checkpoint_folder(const Hex& model_key);
   void remove_checkpoints(const Hex& model_key);
 

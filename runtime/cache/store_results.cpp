@@ -17,12 +17,21 @@ std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+// Against slips of the hand only, so a file system that keeps no modes (some FUSE, some NFS) goes without.
+void make_read_only(const fs::path& file) {
+  std::error_code error;
+  fs::permissions(file, fs::perms::owner_read | fs::perms::group_read | fs::perms::others_read, error);
+  const bool lacking = error == std::errc::operation_not_permitted || error == std::errc::function_not_supported ||
+                       error == std::errc::operation_not_supported;
+  if (error && !lacking) throw CacheError(file.string() + ": cannot be made read-only: " + error.message());
+}
+
 // Makes every file durable and read-only.
 std::vector<Manifest::File> settle_files(const fs::path& folder) try {
   std::vector<Manifest::File> files;
   for (const auto& path : files_beneath(folder)) {
     const auto file = folder / path;
-    fs::permissions(file, fs::perms::owner_read | fs::perms::group_read | fs::perms::others_read);
+    make_read_only(file);
     sync_file(file);
     files.push_back({path, static_cast<std::int64_t>(fs::file_size(file)), digest_file(file)});
   }

@@ -172,7 +172,7 @@ std::int64_t bytes_beneath(const fs::path& folder) {
 // Bytes and entries of a folder of leftovers, by its name.
 void add_folder(std::vector<Store::Usage>& usage, const std::string& kind, const std::string& id, const fs::path& folder) {
   auto names = names_in(folder);
-  std::erase(names, "lock");
+  std::erase_if(names, [](const std::string& name) { return name.starts_with("lock"); });  // and who holds it
   if (!names.empty()) usage.push_back({kind, id, static_cast<std::int64_t>(names.size()), bytes_beneath(folder)});
 }
 

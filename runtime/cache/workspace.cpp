@@ -1,14 +1,7 @@
 #include "runtime/cache/workspace.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <system_error>
 
-#include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 
 namespace espalier::cache {
@@ -28,31 +21,15 @@ std::filesystem::path Workspace::fresh() {
   return own_ / std::to_string(count_++);
 }
 
-FolderLock::FolderLock(const std::filesystem::path& folder) : FolderLock(folder, LOCK_EX) {}
-
-FolderLock::FolderLock(const std::filesystem::path& folder, int operation) {
+FolderLock::FolderLock(const std::filesystem::path& folder) {
   make_folders(folder);
-  const auto path = folder / "lock";
-  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  int result = -1;
-  if (descriptor_ >= 0) {
-    do {
-      result = ::flock(descriptor_, operation);
-    } while (result != 0 && errno == EINTR);
-  }
-  locked_ = result == 0;
-  if (locked_ || (descriptor_ >= 0 && errno == EWOULDBLOCK)) return;
-  const std::string reason = std::strerror(errno);
-  if (descriptor_ >= 0) ::close(descriptor_);
-  throw CacheError(path.string() + ": cannot be locked: " + reason);
+  lock_ = std::make_unique<FileLock>(folder / "lock");
 }
 
-std::unique_ptr<FolderLock> FolderLock::try_lock(const std::filesystem::path& folder) {
-  std::unique_ptr<FolderLock> lock(new FolderLock(folder, LOCK_EX | LOCK_NB));
-  if (!lock->locked_) lock.reset();
-  return lock;
+std::unique_ptr<FolderLock> FolderLock::try_lock(const std::filesystem::path& folder, std::string& holder) {
+  make_folders(folder);
+  auto lock = FileLock::try_lock(folder / "lock", holder);
+  return lock ? std::unique_ptr<FolderLock>(new FolderLock(std::move(lock))) : nullptr;
 }
-
-FolderLock::~FolderLock() { ::close(descriptor_); }
 
 }  // namespace espalier::cache

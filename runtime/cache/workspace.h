@@ -5,6 +5,8 @@
 #include <mutex>
 #include <string>
 
+#include "runtime/base/file_lock.h"
+
 namespace espalier::cache {
 
 // A process's own folder under tmp/, made when first needed and removed at the end. What a killed process leaves is nobody's.
@@ -23,20 +25,16 @@ class Workspace {
   std::uint64_t count_ = 0;
 };
 
-// Excludes every other holder of the same path, in this process and in others, while it lives; a killed holder's is released. Moves
-// into quarantine and training (whose checkpoints are one process's) take it: publishing needs no lock.
+// A folder's FileLock, "lock". Moves into quarantine and training (whose checkpoints are one process's) take it: publishing needs no lock.
 class FolderLock {
  public:
-  explicit FolderLock(const std::filesystem::path& folder);                          // makes the folder, waits; throws CacheError
-  static std::unique_ptr<FolderLock> try_lock(const std::filesystem::path& folder);  // null while another holds it
-  ~FolderLock();
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
+  explicit FolderLock(const std::filesystem::path& folder);  // makes the folder, waits; throws CacheError
+  // Null while another holds it; `holder` then says who does, "" where that is not known.
+  static std::unique_ptr<FolderLock> try_lock(const std::filesystem::path& folder, std::string& holder);
 
  private:
-  FolderLock(const std::filesystem::path& folder, int operation);
-  bool locked_ = false;
-  int descriptor_ = -1;
+  explicit FolderLock(std::unique_ptr<FileLock> lock) : lock_(std::move(lock)) {}
+  std::unique_ptr<FileLock> lock_;
 };
 
 }  // namespace espalier::cache

@@ -9,7 +9,7 @@
 #include "runtime/base/suggest.h"
 #include "runtime/base/value.h"
 #include "runtime/cache/store.h"
-#include "runtime/cli/command.h"
+#include "runtime/cli/cache_actions.h"
 #include "runtime/config/resolve.h"
 
 namespace espalier::cli {
@@ -18,15 +18,7 @@ namespace {
 using cache::Store;
 using cache::VerifyLevel;
 
-const std::vector<std::string> kActions = {"ls", "verify", "du"};
-
-std::string human(std::int64_t bytes) {
-  static constexpr std::array kUnits = {"B", "KiB", "MiB", "GiB", "TiB"};
-  auto size = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  for (; size >= 1024.0 && unit + 1 < kUnits.size(); ++unit) size /= 1024.0;
-  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", size, kUnits[unit]);
-}
+const std::vector<std::string> kActions = {"ls", "verify", "du", "doctor"};
 
 // What work left behind or is in the middle of; no entry that a run could reuse.
 bool is_leftover(const Store::Usage& usage) { return usage.kind == "tmp" || usage.kind == "quarantine" || usage.kind == "checkpoints"; }
@@ -87,14 +79,23 @@ int verify(const Store& store, VerifyLevel level, bool json) {
 
 }  // namespace
 
+std::string human(std::int64_t bytes) {
+  static constexpr std::array kUnits = {"B", "KiB", "MiB", "GiB", "TiB"};
+  auto size = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  for (; size >= 1024.0 && unit + 1 < kUnits.size(); ++unit) size /= 1024.0;
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", size, kUnits[unit]);
+}
+
 int cache(const Args& args) {
   std::string action;
   std::vector<std::string> overrides;
   bool hash = false, deep = false, json = false;
   Arguments arguments(
-      "cache ls | cache verify [--hash|--deep] | cache du [options]",
-      "Lists what the cache holds, looks for damage (and moves nothing), or tells its size. Exit code 4: damage was found.");
-  arguments.positional("ls, verify or du", action);
+      "cache ls | cache verify [--hash|--deep] | cache du | cache doctor [options]",
+      "Lists what the cache holds, looks for damage (and moves nothing), prints its size, or tries what the folder's file system can do. "
+      "Exit code 4: damage was found, or the folder is not fit for a cache.");
+  arguments.positional("ls, verify, du or doctor", action);
   arguments.texts("set", overrides, "cache.path=DIR: the cache's folder");
   arguments.flag("hash", hash, "verify: compare the SHA-256 of every file too");
   arguments.flag("deep", deep, "verify: read every dataset too");
@@ -106,7 +107,9 @@ int cache(const Args& args) {
   if (action != "verify" && (hash || deep))
     throw ConfigError(fmt::format("'cache {}' takes neither --hash nor --deep; 'cache verify' does", action));
 
-  const auto store = Store::open(config::cache_path(overrides), /*read_only=*/true);
+  const auto root = config::cache_path(overrides);
+  if (action == "doctor") return doctor(root, json);
+  const auto store = Store::open(root, /*read_only=*/true);
   if (action == "ls") return list(*store, json);
   if (action == "du") return disk_usage(*store, json);
   return verify(*store, deep ? VerifyLevel::deep : hash ? VerifyLevel::hash : VerifyLevel::quick, json);

@@ -24,7 +24,7 @@ const std::vector<Command>& commands() {
       {"explain", "say what each stage's key is, and how it differs from the nearest entry", explain},
       {"work", "compute one shard's blocks of sampling and scoring", work},
       {"plugins", "list the plugins, or tell one's options", plugins},
-      {"cache", "list the cache, look for damage, or tell its size", cache},
+      {"cache", "list the cache, look for damage, print its size, or try its file system", cache},
   };
   return table;
 }

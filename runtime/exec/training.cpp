@@ -70,8 +70,12 @@ std::unique_ptr<SelectionData> selection_data(Context& context, const config::St
 std::unique_ptr<cache::FolderLock> lock_training(Context& context, const plan::StagePlan& plan) {
   bool told = false;
   for (;;) {
-    if (auto lock = context.store.lock_training(plan.key)) return lock;
-    if (!told) context.progress.say("stage '" + plan.stage->tag + "': another process trains this very model; waiting for it");
+    std::string holder;
+    if (auto lock = context.store.lock_training(plan.key, holder)) return lock;
+    if (!told) {
+      context.progress.say("stage '" + plan.stage->tag + "': another process trains this very model; waiting for " +
+                           (holder.empty() ? "it" : holder));
+    }
     told = true;
     context.check_stop();
     std::this_thread::sleep_for(std::chrono::milliseconds(200));

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/stop_notice.h"
 #include "runtime/cache/paths.h"
 #include "runtime/exec/cores.h"
 #include "runtime/exec/device.h"
@@ -36,6 +37,7 @@ std::unique_ptr<cache::Store> open_cache(const std::filesystem::path& path, bool
 Pipeline load_pipeline(const CommonOptions& options) {
   const auto threads = run_options(options, "").threads;
   at::set_num_threads(static_cast<int>(threads > 0 ? threads : exec::usable_cores()));  // opening a domain may compute
+  stop_waits_for("the pipeline and its domain to be opened");
   const auto document = config::Document::parse_file(options.pipeline, options.overrides);
   auto catalog = plugin::load_catalog(options.plugin_folders());
   std::unique_ptr<cache::DigestMemo> digests;

@@ -10,6 +10,7 @@
 #include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/failure.h"
+#include "runtime/base/stop_notice.h"
 #include "runtime/exec/context.h"
 #include "runtime/exec/device.h"
 #include "runtime/exec/gallery.h"
@@ -29,7 +30,18 @@ std::string now_utc() {
   return text;
 }
 
+// What a stage comes to the end of before it stops.
+std::string unit_of(const config::StageSpec& stage) {
+  const std::string& kind = stage.kind->kind;
+  if (kind == "sampler") return "its micro-batches";
+  if (kind == "noise_corrector") return "its evaluations";
+  if (kind == "reward") return "its blocks";
+  if (kind == "trainer") return "its optimizer step and a checkpoint";
+  return "all of its work";
+}
+
 Work compute(Context& context, const plan::StagePlan& plan) {
+  stop_waits_for("stage '" + plan.stage->tag + "' to finish " + unit_of(*plan.stage));
   switch (plan.stage->kind->gives) {
     case ResultKind::trajectories:
       return plan.stage->kind->kind == "sampler" ? compute_trajectories(context, plan) : compute_inversion(context, plan);
@@ -266,6 +278,7 @@ Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cac
   Record record;
   until_undamaged(context, [&] {
     for (const auto& stage : spec.stages) keep_account(accounts, run_stage(context, stage, begun));
+    stop_waits_for("the report");
     record = {};
     record.stages = accounts;
     named<StageError>("the report's samples and curves", [&] { describe_results(context, record); });
@@ -299,6 +312,7 @@ std::map<std::string, double> probe(const config::PipelineSpec& spec, cache::Sto
   std::map<std::string, double> seconds;
   until_undamaged(context, [&] {
     for (const auto& stage : spec.stages) {
+      context.check_stop();
       const auto plan = plan_here(context, stage);
       if (stage.kind->kind == "sampler" && plan.pending.empty() && plan.action == plan::Action::run) {
         const auto evaluation = told(stage, [&] { return time_evaluation(context, plan); });

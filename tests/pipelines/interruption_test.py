@@ -57,7 +57,7 @@ class Interruption(driver.PipelineTest):
         self.assertEqual(self.blocks(), self.blocks(alone))
 
     def test_a_signal_saves_and_exits_75(self):
-        for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGXCPU):
             cache = self.folder / f"cache-{stop.name}"
             # Hours of sampling: it cannot be done before the signal comes.
             process = self.start("work", "--set", "samples.samples_per_condition=100000", cache=cache)
@@ -65,6 +65,7 @@ class Interruption(driver.PipelineTest):
             process.send_signal(stop)
             _, errors = process.communicate()
             self.assertEqual(process.returncode, 75, errors)
+            self.assertIn("\nstopping: waiting for stage 'samples' to finish its micro-batches; a second", errors)
             self.assertGreaterEqual(len(self.blocks(cache)), 1)
 
     def test_a_signal_in_training_saves_a_checkpoint(self):
@@ -75,6 +76,7 @@ class Interruption(driver.PipelineTest):
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
         self.assertEqual(process.returncode, 75, errors)
+        self.assertIn("waiting for stage 'graft' to finish its optimizer step and a checkpoint", errors)
         self.assertEqual(len(self.checkpoints(self.cache)), 1, errors)
 
     def test_a_signal_while_conformers_are_made(self):
@@ -101,16 +103,19 @@ class Interruption(driver.PipelineTest):
         self.assertIn("another process trains this very model", errors[1])
         self.assertEqual(self.models(), self.models(alone))
 
-    def test_a_second_ctrl_c_stops_at_once(self):
-        # One micro-batch takes minutes: the first signal cannot take effect before the second.
-        process = self.start("run", "--set", "samples.num_inference_steps=1000", "--set", "samples.micro_batch=256", "--set",
-                             "samples.block_size=256")
-        self.wait_for(process, lambda: list(self.cache.glob("sets/*/*/recipe.json")))
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        process.communicate()
-        self.assertEqual(process.returncode, 130)
+    def test_a_second_ctrl_c_or_sigterm_stops_at_once(self):
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            cache = self.folder / f"cache-{stop.name}"
+            # One micro-batch takes minutes: the first signal cannot take effect before the second.
+            process = self.start("run", "--set", "samples.num_inference_steps=1000", "--set", "samples.micro_batch=256", "--set",
+                                 "samples.block_size=256", cache=cache)
+            self.wait_for(process, lambda: list(cache.glob("sets/*/*/recipe.json")))
+            process.send_signal(stop)
+            self.assertTrue(any("stopping: waiting for" in line for line in process.stderr))
+            process.send_signal(stop)
+            _, errors = process.communicate()
+            self.assertEqual(process.returncode, 130)
+            self.assertIn("stopped at once", errors)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
 #include "runtime/base/source_span.h"
 #include "runtime/base/step.h"
 #include "runtime/base/stop.h"
+#include "runtime/base/stop_notice.h"
 #include "runtime/base/suggest.h"
 
 namespace espalier {
@@ -87,25 +88,31 @@ TEST(Progress, OffATerminalEndsWithOneLine) {
   EXPECT_THAT(text, testing::MatchesRegex("one was skipped\nscores: 4/4 samples, [^\n]*\n"));
 }
 
-TEST(Stop, TheFirstSignalAsksAndASecondInterruptEndsTheProcess) {
-  EXPECT_EXIT(
-      {
-        const SignalStop stop;
-        if (stop.stop_requested()) std::_Exit(1);
-        std::raise(SIGTERM);
-        std::raise(SIGINT);
-        if (!stop.stop_requested()) std::_Exit(2);
-        std::raise(SIGTERM);  // asks again, ends nothing
-        std::raise(SIGINT);
-        std::_Exit(3);
-      },
-      testing::ExitedWithCode(130), "stopped at once");
+TEST(Stop, TheFirstSignalAsksAndASecondThatAsksToEndIsHeededAtOnce) {
+  for (const int first : {SIGINT, SIGTERM}) {
+    for (const int second : {SIGINT, SIGTERM}) {
+      EXPECT_EXIT(
+          {
+            const SignalStop stop;
+            if (stop.stop_requested()) std::_Exit(1);
+            std::raise(SIGUSR1);
+            std::raise(SIGUSR1);  // ends nothing, however often it comes
+            std::raise(first);
+            std::raise(SIGUSR1);
+            if (!stop.stop_requested()) std::_Exit(2);
+            std::raise(second);
+            std::_Exit(3);
+          },
+          testing::ExitedWithCode(130), "stopped at once");
+    }
+  }
 }
 
 TEST(Stop, EachSignalAsks) {
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP, SIGXCPU}) {
     EXPECT_EXIT(
         {
+          std::signal(signal, SIG_DFL);
           const SignalStop stop;
           const ProcessStop unhanded;
           if (unhanded.stop_requested()) std::_Exit(2);
@@ -114,6 +121,31 @@ TEST(Stop, EachSignalAsks) {
         },
         testing::ExitedWithCode(75), "");
   }
+}
+
+TEST(Stop, AHangUpThatIsIgnoredStaysSo) {
+  EXPECT_EXIT(
+      {
+        std::signal(SIGHUP, SIG_IGN);  // nohup
+        const SignalStop stop;
+        std::raise(SIGHUP);
+        std::_Exit(stop.stop_requested() ? 1 : 0);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+TEST(Stop, NamesWhatItWaitsForOnce) {
+  EXPECT_EXIT(
+      {
+        const SignalStop stop;
+        stop_waits_for("the domain");
+        stop_waits_for("stage 'graft' to finish its optimizer step");
+        std::raise(SIGUSR1);
+        stop_waits_for("the report");
+        std::raise(SIGTERM);
+        std::_Exit(75);
+      },
+      testing::ExitedWithCode(75), "^\nstopping: waiting for stage 'graft' to finish its optimizer step; a second [^\n]*\n$");
 }
 
 TEST(Errors, CarryTheirExitCode) {

@@ -2,6 +2,7 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/base/stop.h"
+#include "runtime/base/value.h"
 #include "runtime/cli/pipeline.h"
 #include "runtime/exec/run.h"
 
@@ -16,13 +17,24 @@ exec::Shard parse_shard(const std::string& text) {
   return shard;
 }
 
+std::string in_words(const exec::WorkDone& done) {
+  auto text = fmt::format("{} blocks computed\n", done.blocks);
+  if (done.waiting.empty()) return text;
+  text += "waiting for inputs that are not there yet (other shards, or `espalier run`, make them):";
+  for (const auto& tag : done.waiting) text += " '" + tag + "'";
+  return text + "\n";
+}
+
 }  // namespace
 
 int work(const Args& args) {
   CommonOptions common;
   std::string shard;
   std::string workers;
-  Arguments arguments("work <pipeline.toml>", "Computes a shard's blocks of sampling and scoring, for any launcher to share the work.");
+  Arguments arguments(
+      "work <pipeline.toml>",
+      "Computes a shard's blocks of sampling and scoring, for any launcher to share the work. Exit code 76: all that could be "
+      "computed is, and some of these stages wait for inputs that are not there yet.");
   add_pipeline_options(arguments, common);
   arguments.text("shard", shard, "i/n: every n-th block, from the i-th (default 1/1)");
   arguments.text("workers", workers, "N: threads of sampling and scoring (default: --threads)");
@@ -34,9 +46,10 @@ int work(const Args& args) {
   const auto progress = common.progress();
   const auto pipeline = load_pipeline(common);
   const auto store = open_store(pipeline.spec);
-  const auto blocks = exec::work(pipeline.spec, *store, *progress, stop, options);
-  print(common.json ? fmt::format("{{\"blocks\": {}}}\n", blocks) : fmt::format("{} blocks computed\n", blocks));
-  return 0;
+  const auto done = exec::work(pipeline.spec, *store, *progress, stop, options);
+  const Value value = Value::Map{{"blocks", done.blocks}, {"waiting", Value::List(done.waiting.begin(), done.waiting.end())}};
+  print(common.json ? to_json(value) + "\n" : in_words(done));
+  return static_cast<int>(done.waiting.empty() ? ExitCode::ok : ExitCode::inputs_missing);
 }
 
 }  // namespace espalier::cli

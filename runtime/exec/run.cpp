@@ -227,20 +227,20 @@ Value provenance(const Context& context, Value libraries) {
                     {"domain_notes", std::move(notes)}};
 }
 
-// A shard's part of a stage; returns the blocks computed.
-std::int64_t work_on(Context& context, const config::StageSpec& stage) {
+// A shard's part of a stage.
+void work_on(Context& context, const config::StageSpec& stage, WorkDone& done) {
   context.check_stop();
   const auto plan = plan_here(context, stage);
   const auto gives = stage.kind->gives;
   const bool shared = gives == ResultKind::trajectories || gives == ResultKind::scores;
   if (!plan.pending.empty()) {
     context.progress.say("stage '" + stage.tag + "': left for later (" + plan.because + ")");
-    return 0;
+    if (shared) done.waiting.push_back(stage.tag);
+    return;
   }
-  std::int64_t blocks = 0;
   probe_told(context, plan);
   if (shared && plan.action == plan::Action::run) {
-    blocks = compute_told(context, plan).samples / plan::samples_stage(context.spec, stage).sampler.block_size;
+    done.blocks += compute_told(context, plan).samples / plan::samples_stage(context.spec, stage).sampler.block_size;
   }
   const auto after = shared ? plan_here(context, stage) : plan;
   probe_told(context, after);  // of blocks that another maker published meanwhile
@@ -249,7 +249,6 @@ std::int64_t work_on(Context& context, const config::StageSpec& stage) {
   } else {
     context.progress.say("stage '" + stage.tag + "': " + after.because + ", left to other shards or to `run`");
   }
-  return blocks;
 }
 
 // Repeats a pass over the plan until the cache holds: what one finds damaged is set aside, and the next computes it again.
@@ -294,15 +293,15 @@ Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cac
   return record;
 }
 
-std::int64_t work(const config::PipelineSpec& spec, cache::Store& store, Progress& progress, const StopToken& stop,
-                  const RunOptions& options) {
+WorkDone work(const config::PipelineSpec& spec, cache::Store& store, Progress& progress, const StopToken& stop, const RunOptions& options) {
   plan::make(spec, store);  // as in run()
   Context context{spec, store, progress, stop, options, open_device(spec.device)};
-  std::int64_t blocks = 0;
+  WorkDone done;
   until_undamaged(context, [&] {
-    for (const auto& stage : spec.stages) blocks += work_on(context, stage);
+    done.waiting.clear();
+    for (const auto& stage : spec.stages) work_on(context, stage, done);
   });
-  return blocks;
+  return done;
 }
 
 std::map<std::string, double> probe(const config::PipelineSpec& spec, cache::Store& store, const StopToken& stop) {

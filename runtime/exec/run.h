@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "runtime/base/progress.h"
 #include "runtime/base/stop.h"
@@ -28,10 +29,13 @@ struct RunOptions {
 Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cache::Store& store, Progress& progress, const StopToken& stop,
            const RunOptions& options);
 
-// Only a shard's blocks of sampling and scoring, of the stages whose inputs are there; says which stages are not. Gives how many blocks it
-// computed.
-std::int64_t work(const config::PipelineSpec& spec, cache::Store& store, Progress& progress, const StopToken& stop,
-                  const RunOptions& options);
+struct WorkDone {
+  std::int64_t blocks = 0;           // computed
+  std::vector<std::string> waiting;  // tags of sampling and scoring stages whose inputs are not there yet
+};
+
+// Only a shard's blocks of sampling and scoring, of the stages whose inputs are there.
+WorkDone work(const config::PipelineSpec& spec, cache::Store& store, Progress& progress, const StopToken& stop, const RunOptions& options);
 
 // Measures one block of each sampler stage that has work and whose models are there, without publishing it: seconds of one worker an
 // evaluation, by tag.

@@ -43,11 +43,11 @@ class Damage(driver.PipelineTest):
         self.call("cache", "verify", "--deep", pipeline=None)
 
     def test_a_shard_makes_a_damaged_block_again(self):
-        self.call("work")
+        self.call("work", code=76)
         self.damage(sorted(self.cache.glob("sets/*/*/data/*.h5"))[0])
         for scores in self.cache.glob("sets/*/*/scores"):
             shutil.rmtree(scores)
-        self.call("work")
+        self.call("work", code=76)
         self.assertIn("set aside and computed again", self.stderr)
         self.call("cache", "verify", "--deep", pipeline=None)
 
@@ -131,7 +131,7 @@ class Damage(driver.PipelineTest):
         self.assertEqual(done.returncode, 4, done.stderr)
         self.assertIn(str(self.cache), done.stderr)
         self.assertEqual(self.blocks(), [])
-        self.call("work")
+        self.call("work", code=76)
         self.call("cache", "verify", "--deep", pipeline=None)
 
 

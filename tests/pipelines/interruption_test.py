@@ -22,7 +22,7 @@ class Interruption(driver.PipelineTest):
 
     def test_kills_in_sampling_lose_no_finished_block(self):
         alone = self.folder / "alone"
-        self.call("work", cache=alone)
+        self.call("work", cache=alone, code=76)
         chance = random.Random(1)
         for kills in range(10):
             before = self.blocks()
@@ -33,7 +33,7 @@ class Interruption(driver.PipelineTest):
             self.assertLessEqual(set(before), set(self.blocks()))
             if len(self.blocks()) == len(self.blocks(alone)):
                 break
-        self.call("work")
+        self.call("work", code=76)
         self.assertEqual(self.blocks(), self.blocks(alone))
         self.call("cache", "verify", "--deep", pipeline=None)
 

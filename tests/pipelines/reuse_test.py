@@ -62,7 +62,7 @@ class Reuse(driver.PipelineTest):
         names = []
         for workers in (1, 2, 3, 5):
             cache = self.folder / f"cache{workers}"
-            self.call("work", "--workers", workers, cache=cache)
+            self.call("work", "--workers", workers, cache=cache, code=76)
             names.append(self.blocks(cache))
         self.assertGreaterEqual(len(names[0]), 4)
         for other in names[1:]:
@@ -70,18 +70,28 @@ class Reuse(driver.PipelineTest):
 
     def test_shards_share_the_work(self):
         whole, shared = self.folder / "whole", self.folder / "shared"
-        self.call("work", cache=whole)
-        counts = [json.loads(self.call("work", "--json", "--shard", f"{i}/3", cache=shared))["blocks"] for i in (1, 2, 3)]
+        self.call("work", cache=whole, code=76)
+        counts = [json.loads(self.call("work", "--json", "--shard", f"{i}/3", cache=shared, code=76))["blocks"] for i in (1, 2, 3)]
         self.assertEqual(self.blocks(whole), self.blocks(shared))
         self.assertTrue(all(count > 0 for count in counts), counts)
+
+    def test_work_says_what_it_waits_for(self):
+        tuned = [f"{tag}_{what}" for tag in ("graft", "pgraft_25", "pgraft_50") for what in ("samples", "alignment")]
+        first = json.loads(self.call("work", "--json", code=76))
+        self.assertGreater(first["blocks"], 0)
+        self.assertEqual(sorted(first["waiting"]), sorted(tuned))
+        self.assertEqual(json.loads(self.call("work", "--json", code=76)), {"blocks": 0, "waiting": first["waiting"]})
+        self.assertIn("'graft_samples'", self.call("work", code=76))
+        self.call("run", "--quiet")
+        self.assertEqual(json.loads(self.call("work", "--json")), {"blocks": 0, "waiting": []})
 
     def test_two_runs_at_once_share_a_cache(self):
         runs = [self.start("work") for _ in range(2)]
         for run in runs:
             _, errors = run.communicate()
-            self.assertEqual(run.returncode, 0, errors)
+            self.assertEqual(run.returncode, 76, errors)
         alone = self.folder / "alone"
-        self.call("work", cache=alone)
+        self.call("work", cache=alone, code=76)
         self.assertEqual(self.blocks(), self.blocks(alone))
         self.call("cache", "verify", "--deep", pipeline=None)
 

@@ -1,5 +1,6 @@
 #include "runtime/cli/command.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -15,6 +16,15 @@
 namespace po = boost::program_options;
 
 namespace espalier::cli {
+namespace {
+
+// Where print() writes. Below 0: stdout was closed by whoever started the program.
+int& results() {
+  static int descriptor = STDOUT_FILENO;
+  return descriptor;
+}
+
+}  // namespace
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> table = {
@@ -136,10 +146,19 @@ void add_plugin_options(Arguments& arguments, CommonOptions& options) {
   arguments.flag("quiet", options.quiet, "no progress on stderr");
 }
 
+void keep_stdout() {
+  results() = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  // The next file opened would take the place of a closed one, and what is printed.
+  for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(standard, F_GETFD) < 0) ::open("/dev/null", O_RDWR);
+  }
+  ::dup2(STDERR_FILENO, STDOUT_FILENO);
+}
+
 void print(std::string_view text) {
   static bool reader_gone = false;  // main's thread only
   while (!text.empty() && !reader_gone) {
-    const ssize_t count = ::write(STDOUT_FILENO, text.data(), text.size());
+    const ssize_t count = ::write(results(), text.data(), text.size());
     if (count >= 0) {
       text.remove_prefix(static_cast<std::size_t>(count));
     } else if (errno == EPIPE) {

@@ -72,6 +72,9 @@ struct CommonOptions {
 void add_pipeline_options(Arguments& arguments, CommonOptions& options);  // all of them
 void add_plugin_options(Arguments& arguments, CommonOptions& options);    // --plugin-dir, --json and --quiet alone
 
+// Keeps stdout for print() alone: whatever else writes there from now on, such as a plugin, writes to stderr. Called first of all in main.
+void keep_stdout();
+
 // Writes text to stdout. A reader that has gone away (a closed pipe) is not an error: what follows is dropped. Any other failure throws
 // DataError.
 void print(std::string_view text);

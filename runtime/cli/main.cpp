@@ -54,6 +54,7 @@ int fail(ExitCode code, const char* message) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  cli::keep_stdout();
   const cli::LastWords last_words;
   espalier::set_default_floating_point();
   std::signal(SIGPIPE, SIG_IGN);  // a closed stdout is print()'s to notice; a run whose reader left still finishes its work

@@ -1,6 +1,8 @@
 // A plugin whose constructor writes a file, so that a test sees whether any of its code ran.
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <iostream>
 #include <stdexcept>
 #include <string>
 
@@ -15,6 +17,7 @@ std::string variable(const char* name) {
 
 __attribute__((constructor)) void sing() {
   if (const std::string path = variable("ESPALIER_TEST_CANARY"); !path.empty()) std::ofstream(path) << "sang";
+  if (const std::string song = variable("ESPALIER_TEST_PRINT"); !song.empty()) std::puts(song.c_str());
 }
 
 class Canary final : public espalier::Metric {
@@ -25,6 +28,7 @@ class Canary final : public espalier::Metric {
 }  // namespace
 
 ESPALIER_PLUGIN(plugin) {
+  if (const std::string song = variable("ESPALIER_TEST_PRINT"); !song.empty()) std::cout << song << std::endl;
   const std::string way = variable("ESPALIER_TEST_REGISTER");
   if (way == "nothing") return;
   plugin.metric<Canary>(way == "bad name" ? "Can ary" : "canary", 3, "Sings.");

@@ -12,6 +12,7 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
+#include "runtime/base/text.h"
 
 namespace po = boost::program_options;
 
@@ -92,6 +93,9 @@ Arguments& Arguments::positional(const std::string& name, std::string& target, b
 
 bool Arguments::parse(const Args& args) {
   const std::string hint = fmt::format("\nusage: espalier {}", impl_->usage);
+  for (const auto& argument : args) {
+    if (!is_utf8(argument)) throw ConfigError(fmt::format("'{}': is not valid UTF-8, so that no report could name it", as_utf8(argument)));
+  }
   std::vector<std::string> given;
   try {
     po::options_description all;

@@ -15,6 +15,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/failure.h"
 #include "runtime/base/floating_point.h"
+#include "runtime/base/text.h"
 #include "runtime/plugin/catalog.h"
 #include "runtime/plugin/elf.h"
 #include "runtime/plugin/trust.h"
@@ -54,12 +55,18 @@ void expect_same(const Stamp& plugin, const Stamp& host) {
   }
 }
 
+void expect_utf8(const fs::path& path) {
+  if (!is_utf8(path.string()))
+    throw PluginError(fmt::format("'{}' is not valid UTF-8, so that no report could name it: rename it", as_utf8(path.string())));
+}
+
 // The libraries of a folder, sorted by name, canonical.
 std::vector<fs::path> libraries_of(const fs::path& folder) {
   std::vector<fs::path> found;
   try {
     const fs::path canonical = fs::canonical(folder);
     if (!fs::is_directory(canonical)) throw PluginError(fmt::format("plugin folder {}: is not a folder", folder.string()));
+    expect_utf8(canonical);
     for (const auto& entry : fs::directory_iterator(canonical)) {
       if (entry.path().extension() == ".so") found.push_back(entry.path());
     }
@@ -79,6 +86,7 @@ std::vector<fs::path> libraries_of(const fs::path& folder) {
 fs::path checked(const fs::path& library, const Stamp& host) {
   try {
     const fs::path canonical = fs::canonical(library);
+    expect_utf8(canonical);
     expect_trusted(canonical);
     expect_same(read_stamp(canonical), host);
     return canonical;
@@ -138,7 +146,7 @@ Catalog load_catalog(const std::vector<fs::path>& folders) {
     try {
       work();
     } catch (const Error& error) {
-      catalog.refuse({library.string(), "", error.what()});
+      catalog.refuse({as_utf8(library.string()), "", as_utf8(error.what())});
     }
   };
   for (const fs::path& folder : search_path(folders)) {

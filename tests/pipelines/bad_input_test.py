@@ -1,4 +1,10 @@
 """Bad pipelines and options: the exit code is 2, and the message says where, what was found and what would be right."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
 import driver
 
 GOOD = """name = "x"
@@ -156,6 +162,35 @@ train_components = ["unett"]
         self.call("run", "--quiet", code=2)
         self.assertIn("cannot make the folder of the reports", self.stderr)
         self.assertFalse(self.cache.exists())
+
+    def test_names_that_are_no_utf8_are_refused_before_the_work(self):
+        spoilt = os.fsencode(self.folder) + b"/\xff"
+        os.mkdir(spoilt)
+        canary = pathlib.Path(driver.PROGRAM).resolve().parent / "tests/canary/canary_plugin.so"
+        shutil.copy(canary, spoilt + b"/metric.canary.so")
+        shutil.copy(driver.SMOKE, spoilt + b"/x.toml")
+        smoke, program = os.fsencode(driver.SMOKE), os.fsencode(driver.PROGRAM)
+        cache = b"cache.path=" + os.fsencode(self.cache)
+        plugins = {**os.environb, b"ESPALIER_PLUGIN_PATH": spoilt}
+        for words, environment, code in (
+            ([b"run", smoke, b"--set", b"cache.path=" + spoilt + b"/cache"], None, 2),
+            ([b"run", smoke, b"--set", cache, b"--set", b"domain.model=" + spoilt], None, 2),
+            ([b"run", spoilt + b"/x.toml", b"--set", cache], None, 2),
+            ([b"run", smoke, b"--set", cache, b"--plugin-dir", spoilt], None, 2),
+            ([b"cache", b"ls", b"--set", b"cache.path=" + spoilt + b"/cache"], None, 2),
+            ([b"run", smoke, b"--set", cache], plugins, 3),
+        ):
+            with self.subTest(words=words):
+                done = subprocess.run([program, *words], cwd=self.folder, capture_output=True, env=environment)
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertIn(b"not valid UTF-8", done.stderr)
+                self.assertEqual(sorted(os.listdir(spoilt)), [b"metric.canary.so", b"x.toml"])
+                self.assertFalse(self.cache.exists())
+        good = os.fsencode(self.folder) + b"/good"
+        os.mkdir(good)
+        shutil.copy(canary, good + b"/\xff.so")
+        listed = json.loads(subprocess.run([program, b"plugins", b"list", b"--json", b"--plugin-dir", good], capture_output=True, check=True).stdout)
+        self.assertEqual([entry["type"] for entry in listed if "not valid UTF-8" in entry.get("refused", "")], [""])
 
     def test_text_with_too_much_nesting_or_size(self):
         self.refuse(GOOD + "deep = " + "[" * 200 + "]" * 200 + "\n", ["bad.toml"])

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "runtime/base/errors.h"
@@ -173,12 +174,15 @@ State Interleaved::step(const State& x, const State& prediction, const GridPoint
     const auto law = token_law(prediction.at("token").narrow(1, first, count), x.at("token").narrow(1, first, count), m);
     const auto drawn = draw_class(law, draws.uniforms({count}).to(law.device()));
     next["token"] = replaced(x.at("token"), first, active.select(-1, 0), drawn);
+    // A token cannot show that its law was not finite, so the sample's vectors do.
+    const auto lost = law.isfinite().all(-1).logical_not().logical_and(active.select(-1, 0)).any(1);
+    next["vector"] = next.at("vector").masked_fill(lost.view({-1, 1, 1}), std::numeric_limits<double>::quiet_NaN());
   }
   if (vector) {
-    const auto old = x.at("vector").narrow(1, first, count);
+    const auto old = next.at("vector").narrow(1, first, count);
     const auto noise = fresh_noise(old, draws);
     const auto mean = vector_mean(old, prediction.at("vector").narrow(1, first, count), m);
-    next["vector"] = replaced(x.at("vector"), first, active.narrow(-1, 1, 1), mean + noise * std::sqrt(vector_variance(m)));
+    next["vector"] = replaced(next.at("vector"), first, active.narrow(-1, 1, 1), mean + noise * std::sqrt(vector_variance(m)));
   }
   return next;
 }

@@ -290,5 +290,30 @@ TEST_F(InterleavedTokens, HasOneGridAndItsOwnNoise) {
               ThrowsMessage<ConfigError>(AllOf(HasSubstr("have 5 elements"), HasSubstr("process 2"))));
 }
 
+// Of logits with a NaN any token can be drawn, and a token cannot be NaN: the sample's vectors are.
+TEST_F(InterleavedTokens, ASampleWhoseLogitsAreNotFiniteIsNotFinite) {
+  for (const auto order : {VisitOrder::round_robin, VisitOrder::joint}) {
+    const Interleaved process(config(2, 3, 3, order));
+    const auto grid = process.grid(process.num_steps());
+    const std::int64_t n = order == VisitOrder::joint ? 3 : 9;  // visits the first element's token
+    auto x = Chain(config(2, 3, 3), correlated_law(config(2, 3, 3))).states({0, 4, 8});
+    const State sound{{"token", at::zeros({3, 2, 3})}, {"vector", at::zeros({3, 2, 1})}};
+    State broken{{"token", sound.at("token").clone()}, {"vector", sound.at("vector")}};
+    broken.at("token")[1][0][2] = std::nan("");
+    const auto step = [&](const State& prediction) {
+      auto draws = draws_of(3, 1);
+      return process.step(x, prediction, grid.at(n), grid.at(n - 1), 1.0, draws);
+    };
+    const auto expected = step(sound), found = step(broken);
+    EXPECT_TRUE(expected.at("vector").isfinite().all().item<bool>());
+    EXPECT_TRUE(found.at("vector")[1].isnan().all().item<bool>());
+    for (const std::int64_t row : {0, 2}) {
+      for (const auto& [name, tensor] : expected) EXPECT_TRUE(at::equal(tensor[row], found.at(name)[row])) << name;
+    }
+    x.at("frozen").select(-1, 0).fill_(true);  // tokens that are given: what the network says of them is not used
+    EXPECT_TRUE(step(broken).at("vector").isfinite().all().item<bool>());
+  }
+}
+
 }  // namespace
 }  // namespace espalier::diffusion

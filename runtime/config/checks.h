@@ -37,7 +37,8 @@ void read_options(Schema& schema, const Node* defaults, const Node* own, const S
 // Plugin::check(); an error becomes a problem at `where`, behind `subject`.
 void check_plugin(const Plugin& plugin, const SourceSpan& where, const std::string& subject, Problems& problems);
 
-// Lets a plugin declare its options. Throws PluginError, naming its type, where it throws or declares a name twice.
+// Lets a plugin declare its options. Throws PluginError, naming its type, where it throws, declares a name twice or has a default that
+// breaks its own declaration.
 void declare_own_options(Plugin& plugin, const std::string& type, Schema& schema);
 
 // A stage's options as one schema: the engine's for its kind, then the plugin's own. Throws PluginError when the plugin declares a name

@@ -6,6 +6,7 @@
 #include "runtime/base/failure.h"
 #include "runtime/base/suggest.h"
 #include "runtime/config/checks.h"
+#include "runtime/sdk/check.h"
 
 namespace espalier::config {
 
@@ -39,6 +40,7 @@ void declare_own_options(Plugin& plugin, const std::string& type, Schema& schema
   } catch (const InternalError& error) {
     throw PluginError(who + ": " + error.what());
   }
+  check_defaults(type, schema);
 }
 
 void declare_options(StageSpec& stage, Schema& schema) {

@@ -9,6 +9,7 @@
 #include "runtime/base/suggest.h"
 #include "runtime/config/checks.h"
 #include "runtime/config/document.h"
+#include "runtime/sdk/check.h"
 
 namespace espalier::config {
 namespace {
@@ -128,6 +129,7 @@ void open_domain_of(const Node& root, PipelineSpec& spec, RememberedDigests* dig
     throw PluginError(fmt::format("[domain]: {} cannot be opened: {}", spec.domain_type, failure_text(failure)));
   }
   set_default_floating_point();
+  check_domain(spec.domain_type, *spec.domain);
 }
 
 // By content: a library that was built again with other bytes is another one. Bits also depend on the engine's and on the domain's, which

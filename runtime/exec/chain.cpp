@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "runtime/base/errors.h"
+#include "runtime/sdk/check.h"
 
 namespace espalier::exec {
 
@@ -23,13 +23,18 @@ FilterInput offered(const FilterInput& whole, const Selection& before) {
   return part;
 }
 
+Selection accept_alone(const Link& link) {
+  auto selection = link.filter->select(link.whole);
+  check_selection(link.type, selection, link.whole);
+  return selection;
+}
+
 Selection accept(const Link& link, const Selection& before) {
-  auto selection = link.filter->select(offered(link.whole, before));
+  const auto part = offered(link.whole, before);
+  auto selection = link.filter->select(part);
+  check_selection(link.type, selection, part);
   for (std::size_t i = 0; i < selection.index.size(); ++i) {
     const auto found = std::lower_bound(before.index.begin(), before.index.end(), selection.index[i]);
-    if (found == before.index.end() || *found != selection.index[i]) {
-      throw PluginError(link.type + " selected trajectory " + std::to_string(selection.index[i]) + ", which it was not offered");
-    }
     selection.weight[i] *= before.weight[static_cast<std::size_t>(found - before.index.begin())];
   }
   return selection;

@@ -11,7 +11,7 @@ namespace espalier::exec {
 struct Link {
   const Filter* filter;
   std::string type;   // "filter.top_k"
-  FilterInput whole;  // what it would choose from alone: every sample of the view
+  FilterInput whole;  // what it would choose from alone: every sample of the view that is not excluded
 };
 
 // The stream of the filter at this place, 0 for the first: no filter's ties are broken by the draws of one before it.
@@ -20,7 +20,8 @@ random::StreamKey stream_at(std::uint64_t seed, std::size_t place);
 // The rows of `whole` that were accepted before.
 FilterInput offered(const FilterInput& whole, const Selection& before);
 
-// What a link accepts of what was accepted before; weights are multiplied. Throws the filter's StageError.
+// What a link accepts alone, or of what was accepted before, when weights are multiplied; checked. Throws the filter's StageError.
+Selection accept_alone(const Link& link);
 Selection accept(const Link& link, const Selection& before);
 
 // The law of a chain of two filters or more, all over one view, estimated: each condition's group is drawn again and again, as large as it

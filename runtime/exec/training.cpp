@@ -12,6 +12,7 @@
 #include "runtime/exec/device.h"
 #include "runtime/exec/journal.h"
 #include "runtime/plan/foresee.h"
+#include "runtime/sdk/check.h"
 
 namespace espalier::exec {
 namespace {
@@ -114,6 +115,8 @@ Work compute_model(Context& context, const plan::StagePlan& plan) {
   }
   auto trained = trainer.train(input);
   for (auto& [name, tensor] : trained.weights) tensor = tensor.to(at::kCPU);
+  const auto* chosen = selection ? &selection->grid() : nullptr;
+  check_trained(plan.stage->type, trained, *model, trainer.trained_info(model->info, chosen, input.corrects));
   const auto folder = save_trained(context, trained, plan.stage->type);
   const auto& components = trained.info.components;
   const Value info = Value::Map{{"model", trained.info.to_value()},

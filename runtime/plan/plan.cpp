@@ -9,6 +9,7 @@
 #include "runtime/plan/check_views.h"
 #include "runtime/plan/estimate.h"
 #include "runtime/plan/foresee.h"
+#include "runtime/sdk/check.h"
 
 namespace espalier::plan {
 namespace {
@@ -117,7 +118,10 @@ void plan_trajectories(const config::PipelineSpec& spec, const Results& results,
   const auto& stage = *plan.stage;
   const auto& sampler = dynamic_cast<const Sampler&>(*stage.plugin);
   const auto* prior = stage.input("prior");
-  plan.phases = sampler.phases(models_of(stage, results), prior ? &results.at(prior->tags.front()).model : nullptr);
+  auto models = models_of(stage, results);
+  plan.phases = sampler.phases(models, prior ? &results.at(prior->tags.front()).model : nullptr);
+  if (prior) models.push_back(results.at(prior->tags.front()).model);
+  check_phases(stage.type, plan.phases, models);
   plan.request = recipe(spec, stage, plan.phases);
   plan.key = digest(plan.request);
   const auto conditions = spec.conditions(stage).size();
@@ -139,7 +143,9 @@ void plan_trajectories(const config::PipelineSpec& spec, const Results& results,
 void plan_inversion(const config::PipelineSpec& spec, const Results& results, const cache::Index& index, StagePlan& plan) {
   const auto& stage = *plan.stage;
   const auto& corrector = dynamic_cast<const NoiseCorrector&>(*stage.plugin);
-  plan.phases = {corrector.phase(results.at(stage.input("model")->tags.front()).model)};
+  const auto& model = results.at(stage.input("model")->tags.front()).model;
+  plan.phases = {corrector.phase(model)};
+  check_inversion_phase(stage.type, plan.phases.front(), model);
   const auto available = spec.domain->examples(stage.sampler.split)->size();
   if (available == 0) {
     throw ConfigError("the examples of split '" + stage.sampler.split +

@@ -27,6 +27,10 @@ void check(const PluginEntry& entry) {
     throw PluginError(fmt::format("{}: registers a {} with the name '{}'; a name has small letters, digits and '_'", entry.library,
                                   entry.kind, entry.name));
   }
+  if (entry.numerics_version < 1) {
+    throw PluginError(fmt::format("{}: registers {}.{} with the numerics_version {}; versions count from 1", entry.library, entry.kind,
+                                  entry.name, entry.numerics_version));
+  }
   if (!entry.make) throw PluginError(fmt::format("{}: {}.{} has nothing that makes it", entry.library, entry.kind, entry.name));
 }
 

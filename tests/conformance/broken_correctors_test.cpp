@@ -26,6 +26,7 @@ class Picard final : public NoiseCorrector {
     const auto* process = flaw_ == "foreign" && model.process.contains("beta_end") ? "variance_preserving" : "rectified_flow";
     auto phase = stitched_phase({model}, num_inference_steps_, "noise_corrector.example", process);
     if (flaw_ != "start") phase.start = "examples";
+    if (flaw_ == "segment") phase.segments.clear();
     return phase;
   }
   std::int64_t expected_evaluations(const Phase& phase) const override { return kIterations * phase.grid.num_steps(); }
@@ -58,6 +59,8 @@ class Picard final : public NoiseCorrector {
       state[inversion::kKnownNoiseError] = at::full({count}, n == steps ? std::nan("") : 0.0);
       state[inversion::kResidual] = residual * known;
       state[inversion::kContraction] = at::full({count, steps}, 0.1 * known);
+      if (flaw_ == "known") state[inversion::kConverged] = at::full({count}, 0.5);
+      if (flaw_ == "certified nan" && n == steps) state["sample"] = state["sample"] * std::nan("");
       if (flaw_ != "field") state[inversion::kIterations] = at::full({count, steps}, kIterations * known);
       recorder.record(job.phase.grid.at(flaw_ == "order" ? steps - n : n), state);
     }

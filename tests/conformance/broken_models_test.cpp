@@ -25,7 +25,14 @@ class Ddim final : public Sampler {
                                               : process_of(models.at(0), "sampler.example", kProcess);
     auto segments =
         flaw_ == "stitch" ? std::vector<Segment>{{models.back(), num_inference_steps_, 0}} : stitch(models, num_inference_steps_);
-    return {{"noise", process->config(), process->grid(num_inference_steps_), std::move(segments)}};
+    if (flaw_ == "no phase") return {};
+    Phase phase{"noise", process->config(), process->grid(num_inference_steps_), std::move(segments)};
+    if (flaw_ == "start") phase.start = "nowhere";
+    if (flaw_ == "gap") phase.segments.front().first -= 1;
+    if (flaw_ == "end") phase.segments.back().last += 1;
+    if (flaw_ == "grid") phase.grid.points.pop_back();
+    if (flaw_ == "stranger") phase.segments.front().model.digest = "0123456789abcdef";
+    return {phase};
   }
   std::int64_t network_evaluations(const Segment& segment) const override {
     return (segment.first - segment.last) * (flaw_ == "evaluations" ? 1 : 2);
@@ -45,7 +52,16 @@ class Ddim final : public Sampler {
         x = process->step(x, model.predict(x, from.timestep), from, to, 1.0, job.draws);
         if (flaw_ == "batch") x["sample"] = x["sample"] + x["sample"].mean() * 1e-3;
         if (flaw_ == "twice") x["sample"] = x["sample"] + static_cast<double>(++calls_) * 1e-3;
-        if (flaw_ != "record" || n != 2) recorder.record(to, x);
+        auto recorded = x;
+        if (flaw_ == "double") recorded["sample"] = x["sample"].to(at::kDouble);
+        if (flaw_ == "field") recorded["extra"] = x["sample"];
+        if (flaw_ == "level" && n == 2) {
+          recorder.record(from, recorded);
+          continue;
+        }
+        if (flaw_ != "record" || n != 2) recorder.record(to, recorded);
+        if (flaw_ == "record twice" && n == 2) recorder.record(to, recorded);
+        if (flaw_ == "beyond" && n == 1) recorder.record(to, recorded);
       }
     }
   }
@@ -88,8 +104,17 @@ class Sgd final : public Trainer {
       scale.sub_(0.1 * momentum);
       input.curves.scalar(flaw_ == "curve" ? "error" : "loss", step, 0.5);
     }
+    if (flaw_ == "lacks") out.weights.erase("unet.bias");
+    if (flaw_ == "more") out.weights.emplace("unet.more", at::zeros_like(scale));
+    if (flaw_ == "tensor shape") out.weights["unet.bias"] = out.weights["unet.bias"].narrow(0, 0, 2);
+    if (flaw_ == "tensor dtype") out.weights["unet.bias"] = out.weights["unet.bias"].to(at::kDouble);
+    if (flaw_ == "not finite") out.weights["unet.bias"][1] = std::nan("");
+    if (flaw_ == "no network") out.network = nullptr;
+    if (flaw_ == "info") out.info.last_step = Step(0.5);
+    if (flaw_ != "digest") out.info.digest = digest_weights(out.weights);
     return out;
   }
+  std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid*, const Value&) const override { return start; }
 
  private:
   std::string flaw_;
@@ -121,15 +146,32 @@ class FlawedDomain final : public ForwardingDomain {
     if (flaw_ == "any split" && split != "train") return ForwardingDomain::conditions("held_out");
     auto out = ForwardingDomain::conditions(flaw_ == "overlap" && split == "held_out" ? "train" : split);
     if (flaw_ == "null") out.null_tensors.clear();
+    if (flaw_ == "null shape") out.null_tensors["label"] = at::full({2}, 2, at::kLong);
+    if (flaw_ == "facts") out.facts.pop_back();
+    if (flaw_ == "short") out.tensors["label"] = out.tensors["label"].narrow(0, 0, 4);
+    if (flaw_ == "none") return {};
     if (flaw_ == "unstable") out.text[0] += std::to_string(++calls);
     return out;
   }
   std::unique_ptr<Examples> examples(const std::string& split) const override {
     return std::make_unique<FlawedExamples>(ForwardingDomain::examples(split), flaw_);
   }
+  std::vector<Picture> draw(const Sample& sample) const override {
+    auto out = ForwardingDomain::draw(sample);
+    if (flaw_ == "pictures") out.pop_back();
+    if (flaw_ == "bytes") out.back().rgb.pop_back();
+    return out;
+  }
+  StateSpec state_spec() const override { return flaw_ == "spec" ? StateSpec() : ForwardingDomain::state_spec(); }
+  std::vector<std::string> splits() const override {
+    return flaw_ == "split twice" ? std::vector<std::string>{"train", "train"} : ForwardingDomain::splits();
+  }
   Sample decode(const State& state) const override {
     auto out = ForwardingDomain::decode(state);
     if (flaw_ == "decode batch") out.tensors["image"] = out.tensors["image"] / out.tensors["image"].max();
+    if (flaw_ == "kind") out.kind = "molecule";
+    if (flaw_ == "fewer") out.tensors["image"] = out.tensors["image"].narrow(0, 1, out.tensors["image"].size(0) - 1);
+    if (flaw_ == "texts") out.strings["name"] = {"one"};
     if (flaw_ == "range") out.tensors["image"] = out.tensors["image"] * 2.0;
     return out;
   }

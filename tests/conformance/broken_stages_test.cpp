@@ -23,6 +23,7 @@ class Half final : public Filter {
   Selection select(const FilterInput& input) const override {
     const bool by_order = flaw_ == "order", all_infinite = flaw_ == "infinite";
     Selection out;
+    if (flaw_ == "" && !std::is_sorted(input.index.begin(), input.index.end())) return {{input.index.front()}, {1.0}};  // filter.h promises
     for (std::size_t row = 0; row < input.score.size(); ++row) {
       const double score = input.score[row];
       if (by_order ? row % 2 == 0 : (std::isfinite(score) || (all_infinite && score > 0)) && rank(input, row) >= 0.5) {
@@ -32,7 +33,9 @@ class Half final : public Filter {
     std::sort(out.index.begin(), out.index.end());
     if (flaw_ == "not offered") out.index.back() = 714;  // a sample of the suite's own input
     if (flaw_ == "descending") std::reverse(out.index.begin(), out.index.end());
-    out.weight.assign(out.index.size(), flaw_ == "weight" ? 0.0 : 1.0);
+    if (flaw_ == "twice") out.index.push_back(out.index.back());
+    out.weight.assign(out.index.size(), flaw_ == "weight" ? 0.0 : flaw_ == "ascent" ? -1.0 : 1.0);
+    if (flaw_ == "fewer weights") out.weight.pop_back();
     return out;
   }
 
@@ -56,6 +59,11 @@ class Half final : public Filter {
       law.kl_nats += w * std::log(w) / kPoints;
     }
     if (flaw_ == "kl") law.kl_nats *= 0.5;
+    if (flaw_ == "law rate") law.acceptance_rate = 7.0;
+    if (flaw_ == "law kl") law.kl_nats = -3.0;
+    if (flaw_ == "law nan") law.expected_quantile = std::nan("");
+    if (flaw_ == "law density") law.density[3] = std::nan("");
+    if (flaw_ == "law curve") law.density.pop_back();
     return law;
   }
 
@@ -91,6 +99,9 @@ class Brightness final : public Reward {
     if (flaw_ == "batch") score = score - score.mean();
     if (flaw_ == "twice") score = score + static_cast<double>(++count_);
     if (flaw_ == "shape") score = score.unsqueeze(1);
+    if (flaw_ == "fewer") score = score.narrow(0, 0, score.size(0) - 1);
+    if (flaw_ == "dtype") score = score.to(at::kLong);
+    if (flaw_ == "undefined") return {};
     return score;
   }
 
@@ -114,7 +125,12 @@ class Mean final : public Metric {
     if (flaw_ == "nan") figure.value = std::nan("");
     if (flaw_ == "key") figure.low -= ++calls;
     if (flaw_ == "names") return {{figure, figure}, {}};
-    return {{figure}, {}};
+    Plot plot{.name = "scores", .x_label = "sample", .y_label = "score", .series = {{.name = "all", .x = {0, 1}, .y = {0.1, 0.5}}}};
+    if (flaw_ == "ragged") plot.series[0].y.push_back(0.9);
+    if (flaw_ == "half an interval") plot.series[0].low = {0.0, 0.4};
+    if (flaw_ == "infinite plot") plot.series[0].y[1] = INFINITY;
+    if (flaw_ == "plot names") return {{figure}, {plot, plot}};
+    return {{figure}, {plot}};
   }
 
  private:

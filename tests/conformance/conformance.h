@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -38,16 +39,19 @@ std::unique_ptr<T> make(const PluginEntry& entry, const Options& options = {}) {
   return std::unique_ptr<T>(dynamic_cast<T*>(any.release()));
 }
 
+// Runs a check of the engine (runtime/sdk/check.h); fails with its message where it throws, and is false then.
+bool expect_accepted(const std::function<void()>& check);
+
 // Names are snake_case and unique, docs are sentences, defaults lie within their bounds, two new plugins have the same defaults, a misspelt
 // option is refused with the right name.
 void check_options(const PluginEntry& entry);
 
-// The same selection from the same input and from rows in another order (or a refusal of the other order); NaN and infinities never
-// selected; weights positive; with group_by = "condition" a group's selection depends on that group alone. As in a chain: of only some of
+// The same selection from the same input; the engine accepts it, also where some scores are NaN or infinite; with group_by =
+// "condition" a group's selection depends on that group alone. As in a chain: of only some of
 // the samples it selects what it was offered, and of one condition alone what it selects of it among others. Of a filter that needs keys:
-// how they are spelt changes nothing, whether they are equal does. The law: density at least 0 with integral 1; on continuous scores its
-// acceptance rate, density, expected quantile and KL agree with what is selected (where keys are needed the KL may exceed its density's).
-// `scores` wants some hundreds of rows and no NaN; canonical keys are made up where they are needed and it has none.
+// how they are spelt changes nothing, whether they are equal does. The law: the engine accepts it; its density has integral 1; on
+// continuous scores its acceptance rate, density, expected quantile and KL agree with what is selected (where keys are needed the KL may
+// exceed its density's). `scores` wants some hundreds of rows and no NaN; canonical keys are made up where they are needed and it has none.
 void check_filter(const PluginEntry& entry, const Options& options, const FilterInput& scores);
 
 // Score is [B] of float or double; equal bits when scored twice, and from two threads at once; within `tolerance` (relative to 1 +
@@ -62,8 +66,8 @@ void check_reward(const PluginEntry& entry, const Options& options, const Reward
 void check_reward(const PluginEntry& entry, const Options& options, const RewardSamples& samples, const RewardContext& context,
                   double tolerance = 1e-5);
 
-// On the toy domain and a toy model of the process that the sampler takes (any: variance preserving): every step N..0 recorded once, in
-// order, as the grid has it; deterministic; a sample's bits do not depend on the others in a micro-batch of the same size;
+// On the toy domain and a toy model of the process that the sampler takes (any: variance preserving): the engine
+// accepts its phases and what it records; deterministic; a sample's bits do not depend on the others in a micro-batch of the same size;
 // network_evaluations() is what the network counts; a tuned model is used for its steps alone; a model of another process, and steps
 // without a model, are ConfigErrors. `num_inference_steps` must be an option.
 void check_sampler(const PluginEntry& entry, const Options& options);

@@ -56,10 +56,13 @@ TEST(Conformance, OfFilters) {
   check_filter(filter_with(""), {}, scores());
   check_filter(filter_with(""), by_condition, scores());
   for (const auto& [flaw, found] :
-       {Case{"order", "depends on the order"}, Case{"infinite", "was selected"}, Case{"descending", "ascending"},
-        Case{"weight", "weight 0"}, Case{"rate", "acceptance rate"}, Case{"kl", "law's KL"}, Case{"density", "density in octile"},
-        Case{"integral", "integrate to 1"}, Case{"groups", "other groups"}, Case{"not offered", "was not offered"},
-        Case{"by_condition", "what the option group_by says"}}) {
+       {Case{"order", "without the samples of other conditions"}, Case{"infinite", "whose score is inf"},
+        Case{"descending", "accepted indices ascend"}, Case{"twice", "twice"}, Case{"weight", "the weight 0"},
+        Case{"ascent", "the weight -1"}, Case{"fewer weights", "weights; every accepted index has one weight"},
+        Case{"law rate", "the acceptance rate 7"}, Case{"law kl", "the KL -3"}, Case{"law nan", "the expected quantile nan"},
+        Case{"law density", "the density nan"}, Case{"law curve", "quantiles and"}, Case{"rate", "acceptance rate"}, Case{"kl", "law's KL"},
+        Case{"density", "density in octile"}, Case{"integral", "integrate to 1"}, Case{"groups", "other groups"},
+        Case{"not offered", "was not offered"}, Case{"by_condition", "what the option group_by says"}}) {
     EXPECT_THAT(failures([&] { check_filter(filter_with(flaw), by_condition, scores()); }), HasSubstr(found)) << flaw;
   }
 }
@@ -78,7 +81,8 @@ TEST(Conformance, OfRewardsAndOptions) {
   check_reward(reward_with(""), {{"gain", 2.0}}, pictures());
   for (const auto& [flaw, found] :
        {Case{"identity", "changed the identity"}, Case{"changes", "changed the samples"}, Case{"batch", "in a batch of 1"},
-        Case{"twice", "scored twice"}, Case{"shape", "score is [B]"}, Case{"doc", "doc is a sentence"}, Case{"default", "default breaks"},
+        Case{"twice", "scored twice"}, Case{"shape", "score is [B]"}, Case{"fewer", "Float [5] for 6 samples"}, Case{"dtype", "Long [6]"},
+        Case{"undefined", "undefined tensor"}, Case{"doc", "doc is a sentence"}, Case{"default", "default breaks"},
         Case{"unbounded", "has no upper bound"}}) {
     EXPECT_THAT(failures([&] { check_reward(reward_with(flaw), {{"gain", 2.0}}, pictures()); }), HasSubstr(found)) << flaw;
   }
@@ -87,16 +91,24 @@ TEST(Conformance, OfRewardsAndOptions) {
 TEST(Conformance, OfMetrics) {
   check_metric(metric_with(""), {}, metric_input());
   for (const auto& [flaw, found] :
-       {Case{"interval", "figure.high"}, Case{"nan", "isfinite"}, Case{"key", "another figure"}, Case{"names", "one name"}}) {
+       {Case{"interval", "an interval holds its value"}, Case{"nan", "a value is finite"}, Case{"key", "another figure"},
+        Case{"names", "two figures the name 'mean'"}, Case{"plot names", "two plots the name 'scores'"}, Case{"ragged", "2 x, 3 y"},
+        Case{"half an interval", "2 low and 0 high"}, Case{"infinite plot", "numbers of plots are finite"}}) {
     EXPECT_THAT(failures([&] { check_metric(metric_with(flaw), {}, metric_input()); }), HasSubstr(found)) << flaw;
   }
 }
 
 TEST(Conformance, OfSamplers) {
   check_sampler(sampler_with(""), {});
-  for (const auto& [flaw, found] : {Case{"batch", "depends on its micro-batch"}, Case{"twice", "two results"},
-                                    Case{"record", "recorded once"}, Case{"evaluations", "miscounts"}, Case{"foreign", "foreign process"},
-                                    Case{"process", "another process"}, Case{"stitch", "segments.size()"}}) {
+  for (const auto& [flaw, found] :
+       {Case{"batch", "depends on its micro-batch"}, Case{"twice", "two results"}, Case{"record", "recorded once"},
+        Case{"record twice", "recorded once"}, Case{"beyond", "after the last one"}, Case{"level", "recorded once"},
+        Case{"double", "'sample' as Double"}, Case{"field", "'extra', which its specification has not"},
+        Case{"no phase", "phases() gave none"}, Case{"start", "starts at 'nowhere'"},
+        Case{"gap", "where one from 6 steps remaining is due"}, Case{"end", "end with 1 steps remaining"},
+        Case{"grid", "of a phase's grid has"}, Case{"stranger", "none of those that the sampler was given"},
+        Case{"evaluations", "miscounts"}, Case{"foreign", "foreign process"}, Case{"process", "another process"},
+        Case{"stitch", "segments.size()"}}) {
     EXPECT_THAT(failures([&] { check_sampler(sampler_with(flaw), {}); }), HasSubstr(found)) << flaw;
   }
 }
@@ -106,7 +118,10 @@ TEST(Conformance, OfTrainers) {
   check_trainer(trainer_with(""), {}, TrainsOn::selection);
   for (const auto& [flaw, found] :
        {Case{"in place", "changed the model it starts from"}, Case{"momentum", "other bits"}, Case{"stop", "asked to stop"},
-        Case{"announce", "not announced"}, Case{"curve", "'loss' is not logged"}}) {
+        Case{"announce", "not announced"}, Case{"curve", "'loss' is not logged"}, Case{"lacks", "without the tensor 'unet.bias'"},
+        Case{"more", "with the tensor 'unet.more'"}, Case{"tensor shape", "'unet.bias' as Float [2]"},
+        Case{"tensor dtype", "'unet.bias' as Double [3]"}, Case{"not finite", "'unet.bias' holds 1 value of 3"},
+        Case{"no network", "has no network"}, Case{"info", "the last step"}, Case{"digest", "whose info has the digest"}}) {
     EXPECT_THAT(failures([&] { check_trainer(trainer_with(flaw), {}, TrainsOn::selection); }), HasSubstr(found)) << flaw;
   }
 }
@@ -114,20 +129,38 @@ TEST(Conformance, OfTrainers) {
 TEST(Conformance, OfNoiseCorrectors) {
   check_noise_corrector(noise_corrector_with(""), {});
   for (const auto& [flaw, found] :
-       {Case{"foreign", "no flow was accepted"}, Case{"start", "phase.start"}, Case{"time", "though a step misses"},
-        Case{"residual", "'residual' at step"}, Case{"round trip", "'round_trip_error' is another"}, Case{"block", "depends on its block"},
-        Case{"twice", "two results"}, Case{"order", "the sample is first"}, Case{"zeros", "is 0 at the sample"},
-        Case{"field", "'iterations' is not recorded"}, Case{"evaluations", "not those of the network"}, Case{"stop", "asked to stop"}}) {
+       {Case{"foreign", "no flow was accepted"}, Case{"start", "starts at 'noise'"}, Case{"segment", "has 0 segments"},
+        Case{"known", "other values than 0 and 1"}, Case{"certified nan", "as converged whose noise is not finite"},
+        Case{"time", "though a step misses"}, Case{"residual", "'residual' at step"}, Case{"round trip", "'round_trip_error' is another"},
+        Case{"block", "depends on its block"}, Case{"twice", "two results"}, Case{"order", "where that with 0 was due"},
+        Case{"zeros", "is 0 at the sample"}, Case{"field", "no field 'iterations'"}, Case{"evaluations", "not those of the network"},
+        Case{"stop", "asked to stop"}}) {
     EXPECT_THAT(failures([&] { check_noise_corrector(noise_corrector_with(flaw), {}); }), HasSubstr(found)) << flaw;
   }
 }
 
 TEST(Conformance, OfDomains) {
   check_domain(domain_with(""), {});
-  for (const auto& [flaw, found] :
-       {Case{"overlap", "is in two splits"}, Case{"null", "null_tensors.size()"}, Case{"unstable", "not stable"},
-        Case{"same examples", "the same examples"}, Case{"examples batch", "depends on its batch"}, Case{"shape", "sizes().vec()"},
-        Case{"decode batch", "decoded 'image' depends"}, Case{"range", "image is in [0, 1]"}, Case{"any split", "unknown split"}}) {
+  for (const auto& [flaw, found] : {Case{"overlap", "is in two splits"},
+                                    Case{"null", "no null condition 'label'"},
+                                    Case{"null shape", "the null condition 'label'"},
+                                    Case{"facts", "8 texts and 7 facts"},
+                                    Case{"short", "the tensor 'label'"},
+                                    Case{"none", "has none"},
+                                    Case{"spec", "has no field"},
+                                    Case{"split twice", "there twice"},
+                                    Case{"kind", "of the kind 'molecule'"},
+                                    Case{"fewer", "of 3 samples for 4"},
+                                    Case{"texts", "'name' of 1 samples for 4"},
+                                    Case{"pictures", "3 images for 4 samples"},
+                                    Case{"bytes", "with 191 bytes"},
+                                    Case{"unstable", "not stable"},
+                                    Case{"same examples", "the same examples"},
+                                    Case{"examples batch", "depends on its batch"},
+                                    Case{"shape", "has the field 'sample' as"},
+                                    Case{"decode batch", "decoded 'image' depends"},
+                                    Case{"range", "image is in [0, 1]"},
+                                    Case{"any split", "unknown split"}}) {
     EXPECT_THAT(failures([&] { check_domain(domain_with(flaw), {}); }), HasSubstr(found)) << flaw;
   }
   EXPECT_EQ(failures([&] { check_domain(domain_with("overlap"), {}, {.disjoint_splits = false}); }), "");

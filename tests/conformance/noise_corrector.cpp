@@ -1,5 +1,4 @@
 #include <cmath>
-#include <map>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
@@ -8,6 +7,7 @@
 #include <ATen/ops/isnan.h>
 #include <ATen/ops/zeros_like.h>
 
+#include "runtime/sdk/check.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
 
@@ -61,37 +61,24 @@ struct Fixture {
 void check_phase(const Fixture& fixture) {
   const auto &phase = fixture.phase, again = fixture.corrector->phase(fixture.model.info);
   EXPECT_EQ(phase.to_value(), again.to_value()) << "phase() is not pure";
-  EXPECT_EQ(phase.start, "examples");
-  ASSERT_EQ(phase.segments.size(), 1u);
-  EXPECT_EQ(phase.segments.front().first, phase.grid.num_steps());
-  EXPECT_EQ(phase.segments.front().last, 0);
+  expect_accepted([&] { check_inversion_phase("the noise corrector", phase, fixture.model.info); });
   EXPECT_GE(fixture.corrector->expected_evaluations(phase), 2 * phase.grid.num_steps()) << "a step back and one to check it is the least";
   EXPECT_THROW(fixture.corrector->phase(toy_model().info), ConfigError) << "a model that is no flow was accepted";
 }
 
 // False when there is too little to look further.
 bool check_record(const Fixture& fixture, const Inverted& inverted, std::int64_t batch) {
-  const auto steps = fixture.phase.grid.num_steps();
-  const std::map<std::string, std::vector<std::int64_t>> certificates{
-      {inversion::kConverged, {batch}},       {inversion::kRoundTripError, {batch}},     {inversion::kKnownNoiseError, {batch}},
-      {inversion::kResidual, {batch, steps}}, {inversion::kContraction, {batch, steps}}, {inversion::kIterations, {batch, steps}}};
-  EXPECT_EQ(static_cast<std::int64_t>(inverted.kept.points.size()), steps + 1) << "every grid point is recorded once";
-  if (static_cast<std::int64_t>(inverted.kept.points.size()) != steps + 1) return false;
-  for (std::int64_t n = 0; n <= steps; ++n) {
-    const auto& state = inverted.kept.states[static_cast<std::size_t>(n)];
-    EXPECT_EQ(inverted.kept.points[static_cast<std::size_t>(n)].steps_remaining, n) << "recorded out of order: the sample is first";
-    EXPECT_EQ(state.size(), fixture.spec.size() + certificates.size());
-    EXPECT_TRUE(at::isfinite(state.at("sample")).all().item<bool>());
-    EXPECT_EQ(state.at("sample").sizes().vec(), (std::vector<std::int64_t>{batch, 3, 8, 8}));
-    for (const auto& [name, shape] : certificates) {
-      EXPECT_TRUE(state.contains(name)) << "'" << name << "' is not recorded at step " << n;
-      if (!state.contains(name)) return false;
-      EXPECT_EQ(state.at(name).sizes().vec(), shape) << name;
-      EXPECT_EQ(state.at(name).scalar_type(), at::kFloat) << name;
-      if (n == 0) {
-        EXPECT_TRUE(at::equal(state.at(name), at::zeros_like(state.at(name)))) << "'" << name << "' is 0 at the sample";
-      }
-    }
+  auto check = inversion_record("the noise corrector", fixture.phase, fixture.spec, batch);
+  const bool whole = expect_accepted([&] {
+    for (std::size_t i = 0; i < inverted.kept.points.size(); ++i) check.record(inverted.kept.points[i], inverted.kept.states[i]);
+    check.end();
+    check_certificates("the noise corrector", inverted.noise(), fixture.spec);
+  });
+  if (!whole) return false;
+  for (const auto& state : inverted.kept.states) EXPECT_TRUE(at::isfinite(state.at("sample")).all().item<bool>());
+  for (const auto& [name, tensor] : inverted.kept.states.front()) {
+    if (fixture.spec.contains(name)) continue;
+    EXPECT_TRUE(at::equal(tensor, at::zeros_like(tensor))) << "'" << name << "' is 0 at the sample";
   }
   return true;
 }
@@ -100,7 +87,6 @@ bool check_record(const Fixture& fixture, const Inverted& inverted, std::int64_t
 void check_certificates(const Fixture& fixture, const Inverted& inverted, const std::vector<std::uint64_t>& positions) {
   const auto& certified = inverted.noise();
   const auto& converged = certified.at(inversion::kConverged);
-  EXPECT_TRUE((converged.eq(0) + converged.eq(1)).all().item<bool>());
   EXPECT_GT(converged.sum().item<double>(), 0) << "no inversion of a gentle flow converged";
   const auto worst = std::get<0>(certified.at(inversion::kResidual).max(1));  // [B]
   EXPECT_LT((worst * converged).max().item<double>(), 1e-3) << "an inversion is called converged though a step misses by this";

@@ -20,7 +20,7 @@ class ToyDomain final : public Domain {
     if (prompts_ == "broken") throw DataError("prompts/broken: no such file");
   }
   std::string sample_kind() const override { return "image"; }
-  StateSpec state_spec() const override { return {}; }
+  StateSpec state_spec() const override { return {{"sample", {{3}, at::kFloat}}}; }
   std::vector<std::string> splits() const override { return {"train", "held_out"}; }
   Conditions conditions(const std::string&) const override { return {}; }
   std::unique_ptr<Examples> examples(const std::string&) const override { return nullptr; }

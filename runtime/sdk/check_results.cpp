@@ -1,0 +1,172 @@
+// Selections, laws, scores, findings, trained models and defaults.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "runtime/model/finite.h"
+#include "runtime/sdk/check.h"
+#include "runtime/sdk/check_require.h"
+
+namespace espalier {
+namespace {
+
+using check::described;
+using check::require;
+
+constexpr double kRounding = 1e-9;  // a KL summed up in floating point may lie this far below 0
+
+bool within(double value, double low, double high) { return value >= low && value <= high; }  // false for NaN
+
+void require_finite(const std::string& who, const std::string& plot, const std::string& series, const std::vector<double>& numbers) {
+  for (const double number : numbers) {
+    require(std::isfinite(number), who, "measure() gave the plot '{}' the number {} in the series '{}'; numbers of plots are finite", plot,
+            number, series);
+  }
+}
+
+void check_figure(const std::string& who, const Figure& figure) {
+  require(std::isfinite(figure.value), who,
+          "measure() gave the figure '{}' the value {}; a value is finite, and a figure without one is left out", figure.name,
+          figure.value);
+  if (std::isnan(figure.low) && std::isnan(figure.high)) return;
+  const bool holds = std::isfinite(figure.low) && std::isfinite(figure.high) && within(figure.value, figure.low, figure.high);
+  require(
+      holds, who,
+      "measure() gave the figure '{}' the value {} and the interval [{}, {}]; an interval holds its value, and both bounds are NaN where "
+      "there is none",
+      figure.name, figure.value, figure.low, figure.high);
+}
+
+void check_plot(const std::string& who, const Plot& plot) {
+  require(!plot.series.empty(), who, "measure() gave the plot '{}' without a series; leave it out", plot.name);
+  require(!plot.x_label.empty() && !plot.y_label.empty(), who, "measure() gave the plot '{}' an axis without a label", plot.name);
+  for (const auto& series : plot.series) {
+    const auto points = series.x.size();
+    const bool interval = (series.low.empty() && series.high.empty()) || (series.low.size() == points && series.high.size() == points);
+    require(
+        series.y.size() == points && interval, who,
+        "measure() gave the series '{}' of the plot '{}' {} x, {} y, {} low and {} high; there are as many y as x, and none or as many low "
+        "and high",
+        series.name, plot.name, points, series.y.size(), series.low.size(), series.high.size());
+    for (const auto* numbers : {&series.x, &series.y, &series.low, &series.high}) require_finite(who, plot.name, series.name, *numbers);
+  }
+}
+
+void check_same_tensors(const std::string& who, const Weights& trained, const Weights& start) {
+  for (const auto& [name, tensor] : start) {
+    const auto found = trained.find(name);
+    require(found != trained.end(), who, "train() returned a model without the tensor '{}' of the model that it started from", name);
+    require(found->second.sizes() == tensor.sizes() && found->second.scalar_type() == tensor.scalar_type(), who,
+            "train() returned the tensor '{}' as {}; the model that it started from has {}", name, described(found->second),
+            described(tensor));
+  }
+  for (const auto& [name, tensor] : trained) {
+    require(start.contains(name), who, "train() returned a model with the tensor '{}', which the model that it started from has not", name);
+  }
+}
+
+// All that trained_info() promises: not the digest, nor the architecture of what no sampler takes.
+void check_planned(const std::string& who, const ModelInfo& made, const ModelInfo& planned) {
+  const auto same = [&](const char* what, const Value& found, const Value& expected) {
+    require(found == expected, who, "train() returned a model with {} {}; trained_info() had promised {}", what, to_json(found),
+            to_json(expected));
+  };
+  same("the role", made.role, planned.role);
+  same("the process", made.process, planned.process);
+  same("the last step", made.last_step.to_value(), planned.last_step.to_value());
+  same("trained_num_steps", made.trained_num_steps, planned.trained_num_steps);
+  same("`corrects`", made.corrects, planned.corrects);
+  if (made.role == "denoiser") same("the architecture", made.architecture, planned.architecture);
+}
+
+}  // namespace
+
+void check_defaults(const std::string& who, Schema& schema) {
+  Value defaults;
+  for (const auto& info : schema.infos()) {
+    if (!info.required) defaults[info.name] = info.default_value;
+  }
+  for (const auto& problem : schema.read(defaults)) {
+    if (!defaults.contains(problem.option)) continue;  // a required one has no default
+    throw PluginError(who + ": the default breaks its own declaration: it " + problem.message);
+  }
+}
+
+void check_selection(const std::string& who, const Selection& selection, const FilterInput& offered) {
+  const auto& index = selection.index;
+  require(index.size() == selection.weight.size(), who, "select() gave {} indices and {} weights; every accepted index has one weight",
+          index.size(), selection.weight.size());
+  for (std::size_t i = 0; i < index.size(); ++i) {
+    if (i > 0) {
+      require(index[i] != index[i - 1], who, "select() gave the index {} twice; accepted indices ascend, each once", index[i]);
+      require(index[i] > index[i - 1], who, "select() gave the index {} after {}; accepted indices ascend, each once", index[i],
+              index[i - 1]);
+    }
+    const auto found = std::lower_bound(offered.index.begin(), offered.index.end(), index[i]);
+    require(found != offered.index.end() && *found == index[i], who,
+            "select() accepted trajectory {}, which it was not offered; it chooses among the indices of its input", index[i]);
+    const double score = offered.score.at(static_cast<std::size_t>(found - offered.index.begin()));
+    require(std::isfinite(score), who, "select() accepted trajectory {}, whose score is {}; NaN and infinities are never accepted",
+            index[i], score);
+    require(std::isfinite(selection.weight[i]) && selection.weight[i] > 0.0, who,
+            "select() gave trajectory {} the weight {}; weights are finite and above 0", index[i], selection.weight[i]);
+  }
+}
+
+void check_law(const std::string& who, const Law& law) {
+  require(within(law.acceptance_rate, 0.0, 1.0), who, "law() gave the acceptance rate {}; it is from 0 to 1", law.acceptance_rate);
+  require(std::isfinite(law.kl_nats) && law.kl_nats >= -kRounding, who, "law() gave the KL {}; it is finite and at least 0", law.kl_nats);
+  require(within(law.expected_quantile, 0.0, 1.0), who, "law() gave the expected quantile {}; it is from 0 to 1", law.expected_quantile);
+  require(law.quantile.size() == law.density.size(), who, "law() gave a curve of {} quantiles and {} densities; there are as many of both",
+          law.quantile.size(), law.density.size());
+  for (std::size_t i = 0; i < law.quantile.size(); ++i) {
+    const bool ascends = i == 0 || law.quantile[i] > law.quantile[i - 1];
+    require(within(law.quantile[i], 0.0, 1.0) && ascends, who,
+            "law() gave the quantile {} at place {} of its curve; quantiles ascend from 0 to 1", law.quantile[i], i);
+    require(std::isfinite(law.density[i]) && law.density[i] >= 0.0, who,
+            "law() gave the density {} at the quantile {}; it is finite and at least 0", law.density[i], law.quantile[i]);
+  }
+}
+
+void check_scores(const std::string& who, const at::Tensor& score, std::int64_t samples) {
+  require(score.defined(), who, "score() gave an undefined tensor for {} samples; a score is [B], float or double", samples);
+  const bool right =
+      score.dim() == 1 && score.size(0) == samples && (score.scalar_type() == at::kFloat || score.scalar_type() == at::kDouble);
+  require(right, who, "score() gave {} for {} samples; a score is [B], float or double", described(score), samples);
+}
+
+void check_findings(const std::string& who, const Findings& findings) {
+  std::set<std::string> names;
+  for (const auto& figure : findings.figures) {
+    require(!figure.name.empty(), who, "measure() gave a figure without a name");
+    require(names.insert(figure.name).second, who, "measure() gave two figures the name '{}'; names are unique", figure.name);
+    check_figure(who, figure);
+  }
+  std::set<std::string> plots;
+  for (const auto& plot : findings.plots) {
+    require(!plot.name.empty(), who, "measure() gave a plot without a name");
+    require(plots.insert(plot.name).second, who, "measure() gave two plots the name '{}'; names are unique", plot.name);
+    check_plot(who, plot);
+  }
+}
+
+void check_trained(const std::string& who, const Model& trained, const Model& start, const std::optional<ModelInfo>& planned) {
+  require(!trained.weights.empty(), who, "train() returned a model without weights");
+  for (const auto& [name, tensor] : trained.weights) {
+    require(tensor.defined(), who, "train() returned the tensor '{}' undefined", name);
+    require(!tensor.requires_grad(), who, "train() returned the tensor '{}' still requiring gradients; detach it", name);
+  }
+  require(!trained.info.role.empty(), who, "train() returned a model without a role");
+  if (trained.info.architecture == start.info.architecture) check_same_tensors(who, trained.weights, start.weights);
+  const auto nonfinite = model::nonfinite_tensor(trained.weights);
+  require(nonfinite.empty(), who, "train() returned a model whose tensor {}; a training that diverges throws StageError", nonfinite);
+  check_loaded(who, trained);
+  if (planned) check_planned(who, trained.info, *planned);
+  const auto digest = digest_weights(trained.weights);
+  require(trained.info.digest == digest, who, "train() returned a model whose info has the digest '{}'; that of its weights is {}",
+          trained.info.digest, digest);
+}
+
+}  // namespace espalier

@@ -38,7 +38,7 @@ void check_content(const CommitRecord& record, const std::string& origin) {
 }  // namespace
 
 std::string write_commit(const CommitRecord& record) {
-  return seal(Value::Map{
+  Value value = Value::Map{
       {"format", kFormat},
       {"set", record.set_id},
       {"scores", record.score_id},
@@ -53,7 +53,9 @@ std::string write_commit(const CommitRecord& record) {
       {"numerics_class", record.provenance.maker.numerics_class},
       {"seconds", record.provenance.seconds},
       {"network_evaluations", record.provenance.network_evaluations},
-  });
+  };
+  if (record.nonfinite) value["nonfinite"] = *record.nonfinite;
+  return seal(std::move(value));
 }
 
 CommitRecord read_commit(std::string_view text, const BlockFolder& folder, const CommitName& name, const std::string& origin) {
@@ -70,6 +72,7 @@ CommitRecord read_commit(std::string_view text, const BlockFolder& folder, const
     record.data_bytes = value.at("data").at("bytes").as_integer();
     record.data_sha256 = value.at("data").at("sha256").as_string();
     record.sample_sha256 = value.at("sample_sha256").as_string();
+    if (const auto* nonfinite = value.find("nonfinite")) record.nonfinite = nonfinite->as_integer();
     record.committed_ns = value.at("committed_ns").as_integer();
     const auto* libraries = value.find("libraries");  // absent in records of older versions
     record.provenance = {{libraries ? *libraries : Value(), value.at("numerics_class")},

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,9 @@ struct CommitRecord {
   Hex set_id;
   Hex score_id;  // "" for trajectories
   CommitName name;
-  std::vector<std::int64_t> steps;  // descending; none for scores
-  std::int64_t count = 0;           // samples
+  std::vector<std::int64_t> steps;        // descending; none for scores
+  std::int64_t count = 0;                 // samples
+  std::optional<std::int64_t> nonfinite;  // of them, whose x_0 holds NaN or an infinity; none for scores, nor before it was counted
   std::string data_name;
   std::int64_t data_bytes = 0;
   Hex data_sha256;

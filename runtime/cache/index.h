@@ -43,6 +43,7 @@ struct CommitInfo {
 struct BlockStatus {
   std::set<std::int64_t> steps;
   CommitInfo total;
+  std::optional<std::int64_t> nonfinite;  // samples whose x_0 holds NaN or an infinity; nullopt: committed before they were counted
 };
 
 // A published selection, model or figure set.

@@ -6,6 +6,7 @@
 #include "runtime/cache/block_file.h"
 #include "runtime/cache/sealed.h"
 #include "runtime/cache/store_impl.h"
+#include "runtime/sdk/check.h"
 
 namespace espalier::cache {
 namespace {
@@ -105,6 +106,7 @@ bool Store::publish_block(const Hex& set_id, const Block& block, const Provenanc
   auto record = record_of(folder, {block.number, layer_name(steps)}, static_cast<std::int64_t>(block.index.size()), bytes, provenance);
   record.steps = std::move(steps);
   record.sample_sha256 = sample_digest(block);
+  record.nonfinite = finite_rows(block.steps.back().state).logical_not().sum().item<std::int64_t>();
   return publish_layer(folder, std::move(record), bytes, impl_->workspace);
 }
 
@@ -169,6 +171,7 @@ std::optional<BlockStatus> block_status(const BlockFolder& folder, const std::ve
     const auto size = fs::file_size(folder.data() / layer.record.data_name, error);
     if (error || size != static_cast<std::uintmax_t>(layer.record.data_bytes)) continue;  // reading it would find it damaged
     any = true;
+    if (!status.nonfinite) status.nonfinite = layer.record.nonfinite;  // of the x_0 that all layers share
     status.steps.insert(layer.record.steps.begin(), layer.record.steps.end());
     status.total.bytes += layer.record.data_bytes;
     status.total.seconds += layer.record.provenance.seconds;

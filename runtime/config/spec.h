@@ -22,6 +22,7 @@ struct SamplerView {
   std::vector<Step> record_steps;          // view: more states to keep
   std::int64_t block_size = 64;            // keyed; a multiple of micro_batch
   std::int64_t micro_batch = 16;           // keyed: a network's last bits depend on it
+  double max_nonfinite_fraction = 0.0;     // operational, of a sampler: the run stops above this share of NaN or infinite samples
   void options(Schema& schema);
 };
 

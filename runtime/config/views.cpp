@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "runtime/config/spec.h"
+#include "runtime/sdk/check.h"
 
 namespace espalier::config {
 
@@ -22,6 +23,12 @@ void SamplerView::options(Schema& schema) {
   schema.integer("micro_batch", micro_batch, "Trajectories in one forward pass; a network's last bits depend on it.")
       .at_least(1)
       .at_most(65536);
+  schema
+      .number("max_nonfinite_fraction", max_nonfinite_fraction,
+              "Share of samples that may be NaN or infinite (excluded, counted) before the run stops; 0: the first one stops it.")
+      .at_least(0.0)
+      .at_most(1.0)
+      .operational();
 }
 
 void RewardView::options(Schema& schema) {
@@ -48,7 +55,7 @@ void inversion_options(SamplerView& view, double& max_unconverged_fraction, Sche
       .at_most(65536);
   schema
       .number("max_unconverged_fraction", max_unconverged_fraction,
-              "Share of examples that may fail to converge (set aside, counted) before the run stops.")
+              "Share of examples that may fail to converge (excluded, counted) before the run stops.")
       .at_least(0.0)
       .at_most(1.0)
       .operational();
@@ -70,6 +77,7 @@ const StageSpec* PipelineSpec::find(const std::string& tag) const {
 
 Conditions PipelineSpec::conditions(const StageSpec& sampler) const {
   auto all = domain->conditions(sampler.sampler.split);
+  check_conditions(domain_type, sampler.sampler.split, all);
   return sampler.sampler.max_conditions == 0 ? all : all.first(sampler.sampler.max_conditions);
 }
 

@@ -4,7 +4,9 @@
 
 namespace espalier::exec {
 
-void KeepSteps::record(const diffusion::GridPoint& point, const State& state) {
+void KeepSteps::record(const diffusion::GridPoint& point, const State& recorded) {
+  check_.record(point, recorded);
+  const auto state = watch_ ? watch_->watch(point, recorded) : recorded;
   if (!wanted_.contains(point.steps_remaining)) return;
   auto& kept = kept_[point.steps_remaining];
   kept.step = point.steps_remaining;
@@ -15,6 +17,7 @@ void KeepSteps::record(const diffusion::GridPoint& point, const State& state) {
 }
 
 const std::map<std::int64_t, cache::Block::Recorded>& KeepSteps::kept() const {
+  check_.end();
   for (const auto step : wanted_) {
     if (!kept_.contains(step)) throw StageError("the stage recorded no state with " + std::to_string(step) + " steps remaining");
   }

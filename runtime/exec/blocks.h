@@ -1,19 +1,26 @@
 #pragma once
 
+#include <optional>
+
 #include "runtime/exec/context.h"
+#include "runtime/exec/excluded.h"
+#include "runtime/sdk/check.h"
 
 namespace espalier::exec {
 
-// Keeps copies, on the CPU, of the steps that a block is to hold.
+// Keeps copies, on the CPU, of the steps that a block is to hold; checks all that is recorded.
 class KeepSteps final : public Recorder {
  public:
-  explicit KeepSteps(const std::set<std::int64_t>& wanted) : wanted_(wanted) {}
+  KeepSteps(const std::set<std::int64_t>& wanted, RecordCheck check, std::optional<FiniteWatch> watch = std::nullopt)
+      : wanted_(wanted), check_(std::move(check)), watch_(std::move(watch)) {}
   void record(const diffusion::GridPoint& point, const State& state) override;
-  // By steps remaining. Throws StageError when a wanted one was never recorded.
+  // By steps remaining. Throws PluginError when a step was not recorded, StageError when the grid has no step that is wanted.
   const std::map<std::int64_t, cache::Block::Recorded>& kept() const;
 
  private:
   const std::set<std::int64_t>& wanted_;
+  RecordCheck check_;
+  std::optional<FiniteWatch> watch_;
   std::map<std::int64_t, cache::Block::Recorded> kept_;
 };
 

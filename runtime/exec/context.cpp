@@ -9,6 +9,8 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/floating_point.h"
 #include "runtime/exec/cores.h"
+#include "runtime/model/finite.h"
+#include "runtime/sdk/check.h"
 
 namespace espalier::exec {
 
@@ -74,6 +76,8 @@ std::shared_ptr<const Model> Context::model(const std::string& tag) {
   const auto identity = model_identity(planned);
   if (const auto found = loaded.find(identity); found != loaded.end()) return found->second;
   auto model = spec.is_folder(tag) ? load_folder(spec, tag, planned) : load_cached(*this, tag, planned);
+  check_loaded(spec.domain_type, *model);
+  model::require_finite_weights(model->weights, spec.is_folder(tag) ? spec.folder(tag).string() : "the model of stage '" + tag + "'");
   for (auto& [name, tensor] : model->weights) tensor = tensor.to(device);
   return loaded.emplace(identity, std::move(model)).first->second;
 }

@@ -29,7 +29,8 @@ struct Context {
   std::shared_ptr<const Model> model(const std::string& tag);
   void check_stop() const;  // throws Stopped
 
-  std::map<Hex, std::shared_ptr<const Model>> loaded{};  // by model_identity()
+  std::map<Hex, std::shared_ptr<const Model>> loaded{};                          // by model_identity()
+  std::map<std::pair<Hex, std::int64_t>, std::vector<std::int64_t>> excluded{};  // excluded_samples(), by set and size of the view
 };
 
 // What tells models apart: equal weights (drawn from one seed, or in a copy of a folder) may be of other networks or processes.

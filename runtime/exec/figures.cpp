@@ -3,14 +3,18 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "runtime/base/errors.h"
 #include "runtime/exec/context.h"
+#include "runtime/exec/excluded.h"
 #include "runtime/exec/journal.h"
 #include "runtime/model/flops.h"
+#include "runtime/sdk/check.h"
 
 namespace espalier::exec {
 namespace {
@@ -47,20 +51,29 @@ class CachedSamples final : public SampleSet {
       : context_(context),
         tag_(std::move(tag)),
         result_(context.results.at(tag_)),
-        block_size_(context.spec.find(tag_)->sampler.block_size) {}
+        block_size_(context.spec.find(tag_)->sampler.block_size) {
+    const auto& excluded = excluded_samples(context, tag_);
+    for (std::int64_t i = 0; i < result_.count; ++i) {
+      if (!std::binary_search(excluded.begin(), excluded.end(), i)) kept_.push_back(i);
+    }
+  }
 
   const std::string& tag() const override { return tag_; }
-  std::int64_t size() const override { return result_.count; }
+  std::int64_t size() const override { return static_cast<std::int64_t>(kept_.size()); }
   const diffusion::Grid& grid() const override { return result_.grid; }
 
   State states(std::int64_t steps_remaining, std::int64_t first, std::int64_t count) const override {
-    if (first < 0 || count < 0 || first + count > result_.count) throw InternalError("rows beyond the view of stage '" + tag_ + "'");
+    if (first < 0 || count < 0 || first + count > size()) throw InternalError("rows beyond the view of stage '" + tag_ + "'");
     std::map<std::string, std::vector<at::Tensor>> parts;
-    for (std::int64_t row = first; row < first + count;) {
-      const auto block = read_steps(context_, result_, static_cast<std::uint64_t>(row / block_size_), {steps_remaining});
-      const auto from = row % block_size_, taken = std::min(block_size_ - from, first + count - row);
-      for (const auto& [name, tensor] : block.steps.front().state) parts[name].push_back(tensor.narrow(0, from, taken));
-      row += taken;
+    for (auto place = first; place < first + count;) {
+      const auto number = kept_[static_cast<std::size_t>(place)] / block_size_;
+      std::vector<std::int64_t> rows;
+      for (; place < first + count && kept_[static_cast<std::size_t>(place)] / block_size_ == number; ++place) {
+        rows.push_back(kept_[static_cast<std::size_t>(place)] % block_size_);
+      }
+      const auto block = read_steps(context_, result_, static_cast<std::uint64_t>(number), {steps_remaining});
+      for (const auto& [name, tensor] : block.steps.front().state)
+        parts[name].push_back(tensor.index_select(0, at::tensor(rows, at::kLong)));
     }
     State state;
     for (const auto& [name, tensors] : parts) state.emplace(name, at::cat(tensors));
@@ -92,6 +105,7 @@ class CachedSamples final : public SampleSet {
   std::string tag_;
   plan::Result result_;
   std::int64_t block_size_;
+  std::vector<std::int64_t> kept_;  // trajectories that are not excluded, ascending
 };
 
 Value plot_value(const Plot& plot) {
@@ -136,6 +150,7 @@ void compute_figures(Context& context, const plan::StagePlan& plan) {
   at::set_num_threads(context.threads());
   const auto findings = dynamic_cast<const Metric&>(*plan.stage->plugin).measure(metric_input(context, *plan.stage));
   check_unchanged(context, plan);
+  check_findings(plan.stage->type, findings);
   Value::List figures, plots;
   for (const auto& figure : findings.figures) {
     figures.push_back(Value::Map{{"name", figure.name}, {"value", figure.value}, {"low", figure.low}, {"high", figure.high}});

@@ -6,7 +6,9 @@
 #include <tuple>
 
 #include "runtime/base/errors.h"
+#include "runtime/exec/excluded.h"
 #include "runtime/exec/journal.h"
+#include "runtime/sdk/check.h"
 
 namespace espalier::exec {
 namespace {
@@ -15,7 +17,7 @@ constexpr std::size_t kGalleryRows = 8;
 
 struct Shown {
   const config::StageSpec* stage;
-  std::vector<Picture> pictures;  // of the view's part of the first block
+  std::vector<Picture> pictures;  // of the view's part of the first block; empty of an excluded sample
   std::vector<std::int64_t> condition;
   std::vector<double> reward;           // NaN where nobody scored
   const config::StageSpec* baseline{};  // whose scores a metric compares these with, or nullptr
@@ -70,8 +72,13 @@ Shown show(Context& context, const config::StageSpec& stage) {
   const auto& result = context.results.at(stage.tag);
   const auto block = read_steps(context, result, 0, {0});
   const auto count = std::min<std::size_t>(block.index.size(), static_cast<std::size_t>(result.count));
-  Shown shown{&stage, context.spec.domain->draw(context.spec.domain->decode(block.steps.front().state)), {}, {}};
-  shown.pictures.resize(std::min(count, shown.pictures.size()));
+  Shown shown{&stage, std::vector<Picture>(count), {}, {}};
+  const auto [rows, sample] = decode(context, block, static_cast<std::int64_t>(count));
+  if (!rows.empty()) {
+    auto pictures = context.spec.domain->draw(sample);
+    check_pictures(context.spec.domain_type, pictures, static_cast<std::int64_t>(rows.size()));
+    for (std::size_t i = 0; i < rows.size(); ++i) shown.pictures[static_cast<std::size_t>(rows[i])] = std::move(pictures[i]);
+  }
   for (std::size_t i = 0; i < count; ++i) shown.condition.push_back(static_cast<std::int64_t>(block.condition[i]));
   shown.reward.assign(count, std::numeric_limits<double>::quiet_NaN());
   if (const auto* judge = judge_of(context.spec, stage.tag)) {
@@ -91,7 +98,7 @@ std::string baseline_column(const Context& context, const Shown& column, const s
   return found == columns.end() ? "" : samples;
 }
 
-// Side by side: sampler stages on the same conditions and the same noise.
+// Side by side: sampler stages on the same conditions and the same noise. A row in which a sample is excluded is left out.
 void add_galleries(const Context& context, const std::vector<Shown>& all, Record& record) {
   std::map<std::tuple<std::string, std::int64_t, std::string>, std::vector<const Shown*>> groups;
   for (const auto& shown : all) {
@@ -109,6 +116,7 @@ void add_galleries(const Context& context, const std::vector<Shown>& all, Record
       rows = std::min(rows, column->pictures.size());
     }
     for (std::size_t i = 0; i < rows; ++i) {
+      if (std::any_of(columns.begin(), columns.end(), [&](const Shown* column) { return column->pictures[i].rgb.empty(); })) continue;
       auto& row = gallery.rows.emplace_back();
       row.text = conditions.text.at(static_cast<std::size_t>(columns.front()->condition[i]));
       for (std::size_t c = 0; c < columns.size(); ++c) {
@@ -132,6 +140,7 @@ void add_samples(Context& context, const Shown& shown, Record& record) {
     accepted = {selection.index.begin(), selection.index.end()};  // of the last one: a chain's end
   }
   for (std::size_t i = 0; i < shown.pictures.size(); ++i) {
+    if (shown.pictures[i].rgb.empty()) continue;
     SampleRecord sample;
     sample.stage = shown.stage->tag;
     sample.index = static_cast<std::int64_t>(i);
@@ -144,14 +153,15 @@ void add_samples(Context& context, const Shown& shown, Record& record) {
   }
 }
 
-// What the domain writes of a stage's whole view.
+// What the domain writes of a stage's whole view, without the excluded samples.
 void add_files(Context& context, const config::StageSpec& stage, Record& record) {
   const auto& result = context.results.at(stage.tag);
   std::map<std::string, std::string> files;
   for (std::int64_t first = 0; first < result.count; first += stage.sampler.block_size) {
-    auto state = read_steps(context, result, static_cast<std::uint64_t>(first / stage.sampler.block_size), {0}).steps.front().state;
-    for (auto& [name, tensor] : state) tensor = tensor.narrow(0, 0, std::min(tensor.size(0), result.count - first));
-    const auto texts = context.spec.domain->records(context.spec.domain->decode(state));
+    const auto block = read_steps(context, result, static_cast<std::uint64_t>(first / stage.sampler.block_size), {0});
+    const auto [rows, sample] = decode(context, block, result.count - first);
+    if (rows.empty()) continue;
+    const auto texts = context.spec.domain->records(sample);
     if (texts.empty()) return;
     for (const auto& [name, text] : texts) files[name] += text;
   }
@@ -160,8 +170,12 @@ void add_files(Context& context, const config::StageSpec& stage, Record& record)
 
 void add_scores(Context& context, const config::StageSpec& stage, Record& record) {
   const auto* baseline = baseline_of(context, stage);
-  record.scores.push_back({stage.tag, context.results.at(stage.tag).samples, read_view_scores(context, stage.tag),
-                           reward_identity(context, stage), baseline == nullptr ? "" : baseline->tag});
+  const auto& samples = context.results.at(stage.tag).samples;
+  const auto& excluded = excluded_samples(context, samples);
+  auto scores = read_view_scores(context, stage.tag);
+  for (auto index = excluded.rbegin(); index != excluded.rend(); ++index) scores.erase(scores.begin() + *index);
+  record.scores.push_back(
+      {stage.tag, samples, std::move(scores), reward_identity(context, stage), baseline == nullptr ? "" : baseline->tag});
 }
 
 void add_law(const Context& context, const config::StageSpec& stage, Record& record) {

@@ -15,6 +15,7 @@ namespace {
 // Everything about a noise_corrector stage that its blocks share.
 struct Inversion {
   const NoiseCorrector& corrector;
+  const std::string& type;
   const config::SamplerView& view;
   const Phase& phase;
   std::shared_ptr<const Model> model;
@@ -24,6 +25,7 @@ struct Inversion {
 
   Inversion(Context& context, const plan::StagePlan& plan)
       : corrector(dynamic_cast<const NoiseCorrector&>(*plan.stage->plugin)),
+        type(plan.stage->type),
         view(plan.stage->sampler),
         phase(plan.phases.front()),
         model(context.model(plan.stage->input("model")->tags.front())),
@@ -42,17 +44,31 @@ struct Inversion {
     }
     block.condition = positions;
     auto batch = examples->at(positions);
+    check_batch(batch, positions, context.spec.domain_type);
     for (auto* map : {&batch.state, &batch.condition}) {
       for (auto& [name, tensor] : *map) tensor = tensor.to(context.device);
     }
     random::Draws draws({seed, random::Purpose::sampling, 0, 1}, block.index);  // not the noise that samples start from
-    KeepSteps recorder(steps);
+    KeepSteps recorder(steps, inversion_record(type, phase, spec, view.block_size));
     const at::NoGradGuard no_grad;
     evaluations = corrector.invert(
         {phase, *model, spec, batch.state, batch.condition, view.micro_batch, draws, context.device, context.stop}, recorder);
+    check_evaluations(type, evaluations);
     const auto& kept = recorder.kept();
+    if (const auto noise = kept.find(phase.grid.num_steps()); noise != kept.end()) check_certificates(type, noise->second.state, spec);
     for (auto step = kept.rbegin(); step != kept.rend(); ++step) block.steps.push_back(step->second);
     return block;
+  }
+
+ private:
+  void check_batch(const Examples::Batch& batch, const std::vector<std::uint64_t>& positions, const std::string& domain) const {
+    check_examples(domain, batch, spec, view.block_size);
+    const auto finite = finite_rows(batch.state);
+    for (std::int64_t i = 0; i < view.block_size; ++i) {
+      if (finite[i].item<bool>()) continue;
+      throw DataError("example " + std::to_string(positions[static_cast<std::size_t>(i)]) + " of the split '" + view.split +
+                      "' is not finite (NaN or infinite) and cannot be inverted; correct the data");
+    }
   }
 };
 
@@ -141,7 +157,7 @@ std::int64_t check_inversion(Context& context, const config::StageSpec& stage) {
   const auto failed = total - converged;
   if (failed > 0) {
     context.progress.say("stage '" + stage.tag + "': " + std::to_string(failed) + " of " + std::to_string(total) +
-                         " inversions did not converge and are set aside");
+                         " inversions did not converge and are excluded");
   }
   if (static_cast<double>(failed) > stage.max_unconverged_fraction * static_cast<double>(total)) {
     throw StageError("stage '" + stage.tag + "': " + std::to_string(failed) + " of " + std::to_string(total) +

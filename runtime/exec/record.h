@@ -56,7 +56,7 @@ struct LawRecord {  // of a filter stage
   std::string formula;
 };
 
-struct ScoresRecord {  // of a reward stage: the histogram's raw values
+struct ScoresRecord {  // of a reward stage: the histogram's raw values, without excluded samples
   std::string stage;
   std::string samples;  // the sampler stage scored
   std::vector<double> score;
@@ -110,7 +110,7 @@ struct StageRecord {
   std::int64_t samples = 0;
   std::int64_t samples_run = 0;          // computed now
   std::int64_t network_evaluations = 0;  // spent now
-  std::int64_t set_aside = 0;            // of the samples: inversions that did not converge
+  std::int64_t excluded = 0;             // of the samples: not finite; of inversions: not converged
   std::string key;
   Value made_by = Value::List{};  // a list: libraries, numerics_class and, of trajectories and scores, blocks of each that made them
   Value options;

@@ -13,6 +13,7 @@
 #include "runtime/base/stop_notice.h"
 #include "runtime/exec/context.h"
 #include "runtime/exec/device.h"
+#include "runtime/exec/excluded.h"
 #include "runtime/exec/gallery.h"
 #include "runtime/sdk/notes.h"
 
@@ -84,13 +85,15 @@ std::string probe_told(Context& context, const plan::StagePlan& plan) {
   return told(*plan.stage, [&] { return probe_blocks(context, plan); });
 }
 
-// NaN and infinite rewards are never selected; too many of them mean that the reward is broken.
+// NaN and infinite rewards are never selected; too many of them mean that the reward is broken. Samples that are excluded have none.
 void check_scores(Context& context, const config::StageSpec& stage) {
   const auto scores = read_view_scores(context, stage.tag);
-  const auto invalid = std::count_if(scores.begin(), scores.end(), [](double score) { return !std::isfinite(score); });
-  const double share = scores.empty() ? 0.0 : static_cast<double>(invalid) / static_cast<double>(scores.size());
+  const auto excluded = static_cast<std::int64_t>(excluded_samples(context, context.results.at(stage.tag).samples).size());
+  const auto scored = static_cast<std::int64_t>(scores.size()) - excluded;
+  const auto invalid = std::count_if(scores.begin(), scores.end(), [](double score) { return !std::isfinite(score); }) - excluded;
+  const double share = scored == 0 ? 0.0 : static_cast<double>(invalid) / static_cast<double>(scored);
   if (share > stage.reward.max_invalid_fraction) {
-    throw StageError("stage '" + stage.tag + "': " + std::to_string(invalid) + " of " + std::to_string(scores.size()) +
+    throw StageError("stage '" + stage.tag + "': " + std::to_string(invalid) + " of " + std::to_string(scored) +
                      " scores are not finite, above max_invalid_fraction = " + std::to_string(stage.reward.max_invalid_fraction));
   }
 }
@@ -178,7 +181,8 @@ StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chr
   context.results.insert_or_assign(stage.tag, *plan.result);
   told(stage, [&] {
     if (stage.kind->gives == ResultKind::scores) check_scores(context, stage);
-    if (stage.kind->kind == "noise_corrector") record.set_aside = check_inversion(context, stage);
+    if (stage.kind->kind == "sampler") record.excluded = check_excluded(context, stage);
+    if (stage.kind->kind == "noise_corrector") record.excluded = check_inversion(context, stage);
   });
   record.made_by = makers_of(context, stage, plan);
   record.seconds = record.earlier_seconds + seconds_since(start);

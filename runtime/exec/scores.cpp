@@ -2,8 +2,12 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/tensor.h>
 
+#include <limits>
+
 #include "runtime/base/errors.h"
 #include "runtime/exec/blocks.h"
+#include "runtime/exec/excluded.h"
+#include "runtime/sdk/check.h"
 
 namespace espalier::exec {
 namespace {
@@ -12,34 +16,39 @@ namespace {
 struct Scoring {
   Context& context;
   Reward& reward;
+  std::string type;  // of the reward
   const plan::Result& samples;
   Conditions conditions;
 
   Scoring(Context& context_in, const plan::StagePlan& plan)
       : context(context_in),
         reward(dynamic_cast<Reward&>(*plan.stage->plugin)),
+        type(plan.stage->type),
         samples(context.results.at(plan.stage->input("samples")->tags.front())),
         conditions(context.spec.conditions(plan::samples_stage(context.spec, *plan.stage))) {
     const auto* model = plan.stage->input("model");
     reward.open({*context.spec.domain, model ? context.model(model->tags.front()) : nullptr});
   }
 
+  // NaN of a sample that is excluded.
   std::vector<double> block(std::uint64_t number) const {
     const auto block = read_steps(context, samples, number, {0});
-    const auto sample = context.spec.domain->decode(block.steps.front().state);
+    std::vector<double> scores(block.index.size(), std::numeric_limits<double>::quiet_NaN());
+    const auto [rows, sample] = decode(context, block, static_cast<std::int64_t>(scores.size()));
+    if (rows.empty()) return scores;
     std::vector<Value> facts;
     std::vector<std::string> text;
-    for (const auto condition : block.condition) {
+    for (const auto row : rows) {
+      const auto condition = block.condition.at(static_cast<std::size_t>(row));
       facts.push_back(conditions.facts.at(condition));
       text.push_back(conditions.text.at(condition));
     }
     const at::NoGradGuard no_grad;
-    const auto score = reward.score({sample, facts, text}).to(at::kCPU).to(at::kDouble).contiguous();
-    if (score.dim() != 1 || score.size(0) != static_cast<std::int64_t>(block.index.size())) {
-      throw StageError("the reward gave " + std::to_string(score.numel()) + " scores for " + std::to_string(block.index.size()) +
-                       " samples");
-    }
-    return {score.const_data_ptr<double>(), score.const_data_ptr<double>() + score.size(0)};
+    const auto given = reward.score({sample, facts, text});
+    check_scores(type, given, static_cast<std::int64_t>(rows.size()));
+    const auto score = given.to(at::kCPU).to(at::kDouble).contiguous();
+    for (std::size_t i = 0; i < rows.size(); ++i) scores[static_cast<std::size_t>(rows[i])] = score.const_data_ptr<double>()[i];
+    return scores;
   }
 };
 

@@ -9,6 +9,8 @@
 #include "runtime/base/files.h"
 #include "runtime/exec/chain.h"
 #include "runtime/exec/context.h"
+#include "runtime/exec/excluded.h"
+#include "runtime/sdk/check.h"
 
 namespace espalier::exec {
 namespace {
@@ -28,7 +30,7 @@ Value law_value(const Law& law) {
                     {"formula", law.formula}};
 }
 
-// Of each sample of a view; decoded block by block.
+// Of each sample of a view, "" of an excluded one; decoded block by block.
 std::vector<std::string> read_keys(Context& context, const plan::Result& scores) {
   const auto& domain = *context.spec.domain;
   const auto& samples = context.results.at(scores.samples);
@@ -38,15 +40,27 @@ std::vector<std::string> read_keys(Context& context, const plan::Result& scores)
     context.check_stop();
     const at::NoGradGuard no_grad;
     const auto block = read_steps(context, samples, i, {0});
-    blocks[i] = domain.canonical_keys(domain.decode(block.steps.front().state));
-    if (blocks[i].size() == block.index.size()) return;
-    throw PluginError(context.spec.domain_type + " gave " + std::to_string(blocks[i].size()) + " canonical keys for " +
-                      std::to_string(block.index.size()) + " samples");
+    blocks[i].resize(block.index.size());
+    const auto [rows, sample] = decode(context, block, static_cast<std::int64_t>(block.index.size()));
+    if (rows.empty()) return;
+    auto keys = domain.canonical_keys(sample);
+    check_canonical_keys(context.spec.domain_type, keys, static_cast<std::int64_t>(rows.size()));
+    for (std::size_t row = 0; row < rows.size(); ++row) blocks[i][static_cast<std::size_t>(rows[row])] = std::move(keys[row]);
   });
   std::vector<std::string> keys;
   for (auto& block : blocks) std::move(block.begin(), block.end(), std::back_inserter(keys));
   keys.resize(static_cast<std::size_t>(scores.count));
   return keys;
+}
+
+// Every trajectory of a view that is not excluded.
+Selection all_but(const std::vector<std::int64_t>& excluded, std::int64_t count) {
+  Selection all;
+  for (std::int64_t i = 0; i < count; ++i) {
+    if (!std::binary_search(excluded.begin(), excluded.end(), i)) all.index.push_back(i);
+  }
+  all.weight.assign(all.index.size(), 1.0);
+  return all;
 }
 
 // The filters from the first to this stage's, each with what it reads of the whole view.
@@ -67,7 +81,7 @@ std::vector<Link> chain_of(Context& context, const config::StageSpec& stage) {
     if (filter.needs_keys() && keys.empty()) keys = read_keys(context, scores);
     if (filter.needs_keys()) input.canonical_key = keys;
     input.key = stream_at(context.spec.seed, chain.size());
-    chain.push_back({&filter, one->type, std::move(input)});
+    chain.push_back({&filter, one->type, offered(input, all_but(excluded_samples(context, scores.samples), scores.count))});
   }
   return chain;
 }
@@ -93,13 +107,15 @@ void compute_selection(Context& context, const plan::StagePlan& plan) {
   const auto& last = chain.back();
   const auto* before = plan.stage->input("selection");
   const auto selection =
-      before == nullptr ? last.filter->select(last.whole) : accept(last, read_selection(context, context.results.at(before->tags.front())));
+      before == nullptr ? accept_alone(last) : accept(last, read_selection(context, context.results.at(before->tags.front())));
+  const auto law = before == nullptr ? last.filter->law(last.whole) : chain_law(chain);
+  check_law(last.type, law);
   std::int64_t invalid = 0;
   for (const auto score : last.whole.score) invalid += !std::isfinite(score);
   const Value info = Value::Map{{"accepted", static_cast<std::int64_t>(selection.index.size())},
                                 {"total", static_cast<std::int64_t>(last.whole.index.size())},
                                 {"invalid", invalid},
-                                {"law", law_value(before == nullptr ? last.filter->law(last.whole) : chain_law(chain))}};
+                                {"law", law_value(law)}};
   const auto& scores = context.results.at(plan.stage->input("scores")->tags.front());
   const Value content = Value::Map{{"set", scores.set_id}, {"index", integers(selection.index)}, {"weight", floats(selection.weight)}};
   publish(context, plan, info, kSelectionFile, content);

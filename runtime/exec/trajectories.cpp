@@ -36,6 +36,7 @@ SegmentModels load_models(Context& context, const plan::StagePlan& plan) {
 // Everything about a sampler stage that its blocks share.
 struct SamplerJob {
   const Sampler& sampler;
+  const std::string& type;
   const config::SamplerView& view;
   const std::vector<Phase>& phases;
   SegmentModels models;
@@ -46,6 +47,7 @@ struct SamplerJob {
 
   SamplerJob(Context& context, const plan::StagePlan& plan)
       : sampler(dynamic_cast<const Sampler&>(*plan.stage->plugin)),
+        type(plan.stage->type),
         view(plan.stage->sampler),
         phases(plan.phases),
         models(load_models(context, plan)),
@@ -66,7 +68,8 @@ struct SamplerJob {
       for (auto& [name, tensor] : *map) tensor = tensor.to(device);
     }
     random::Draws draws(noise_key(seed, view.noise), samples);
-    KeepSteps recorder(steps);
+    KeepSteps recorder(steps, sampler_record(type, phases.back(), spec, view.micro_batch),
+                       FiniteWatch(first, view.max_nonfinite_fraction > 0.0));
     const at::NoGradGuard no_grad;
     sampler.sample({phases, models, spec, condition, null_condition, draws, device}, recorder);
     return recorder.kept();

@@ -137,7 +137,9 @@ void plan_trajectories(const config::PipelineSpec& spec, const Results& results,
   auto fresh = plan.steps;
   fresh.merge(default_steps(num_steps));
   plan_blocks(spec, index, fresh, plan);
-  estimate_trajectories(spec, network_evaluations(sampler, plan.phases), index, plan);
+  const auto evaluations = network_evaluations(sampler, plan.phases);
+  check_evaluations(stage.type, evaluations);
+  estimate_trajectories(spec, evaluations, index, plan);
 }
 
 void plan_inversion(const config::PipelineSpec& spec, const Results& results, const cache::Index& index, StagePlan& plan) {
@@ -161,7 +163,9 @@ void plan_inversion(const config::PipelineSpec& spec, const Results& results, co
   plan.steps = demanded_steps(spec, stage, num_steps);
   plan.steps.insert(num_steps);
   plan_blocks(spec, index, plan.steps, plan);
-  estimate_trajectories(spec, corrector.expected_evaluations(plan.phases.front()), index, plan);
+  const auto evaluations = corrector.expected_evaluations(plan.phases.front());
+  check_evaluations(stage.type, evaluations);
+  estimate_trajectories(spec, evaluations, index, plan);
 }
 
 void plan_scores(const config::PipelineSpec& spec, const Results& results, const cache::Index& index, StagePlan& plan) {

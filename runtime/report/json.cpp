@@ -19,7 +19,7 @@ Json stage_json(const exec::StageRecord& stage) {
           {"samples", stage.samples},
           {"samples_run", stage.samples_run},
           {"network_evaluations", stage.network_evaluations},
-          {"set_aside", stage.set_aside},
+          {"excluded", stage.excluded},
           {"key", stage.key},
           {"made_by", plain(stage.made_by)},
           {"inputs", stage.inputs},

@@ -33,6 +33,9 @@ void check_phases(const std::string& who, const std::vector<Phase>& phases, cons
 // Noise correctors: phase() of this model.
 void check_inversion_phase(const std::string& who, const Phase& phase, const ModelInfo& model);
 
+// Network evaluations, as both kinds count them.
+void check_evaluations(const std::string& who, std::int64_t evaluations);
+
 // A state's fields: those of the spec and no others, [batch, ...]. `what` says which state it is.
 void check_state(const std::string& who, const std::string& what, const State& state, const StateSpec& spec, std::int64_t batch);
 

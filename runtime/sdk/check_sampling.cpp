@@ -90,6 +90,10 @@ void check_inversion_phase(const std::string& who, const Phase& phase, const Mod
   check_segments(who, phase.segments, phase.grid.num_steps(), {model});
 }
 
+void check_evaluations(const std::string& who, std::int64_t evaluations) {
+  require(evaluations >= 0, who, "counts {} network evaluations; they are at least 0", evaluations);
+}
+
 void check_state(const std::string& who, const std::string& what, const State& state, const StateSpec& spec, std::int64_t batch) {
   for (const auto& [name, field] : spec) {
     const auto found = state.find(name);

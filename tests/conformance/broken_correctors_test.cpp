@@ -64,6 +64,7 @@ class Picard final : public NoiseCorrector {
       if (flaw_ != "field") state[inversion::kIterations] = at::full({count, steps}, kIterations * known);
       recorder.record(job.phase.grid.at(flaw_ == "order" ? steps - n : n), state);
     }
+    if (flaw_ == "negative") return -1;
     return rows_ + (flaw_ == "evaluations" ? 1 : 0);
   }
 

@@ -35,6 +35,7 @@ class Ddim final : public Sampler {
     return {phase};
   }
   std::int64_t network_evaluations(const Segment& segment) const override {
+    if (flaw_ == "negative") return -1;
     return (segment.first - segment.last) * (flaw_ == "evaluations" ? 1 : 2);
   }
 

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 
 import driver
@@ -156,6 +157,24 @@ train_components = ["unett"]
         self.call("plan", pipeline=path, code=2)
         for word in ("stage 'tuned'", "'unett'", "text_encoder, unet"):
             self.assertIn(word, self.stderr)
+
+    def test_a_weight_that_is_nan_is_named_before_anything_is_sampled(self):
+        model = self.folder / "model"
+        shutil.copytree(driver.ROOT / "datasets/models/shapes-base", model)
+        weights = model / "unet/diffusion_pytorch_model.safetensors"
+        data = bytearray(weights.read_bytes())
+        header = int.from_bytes(data[:8], "little")
+        tensor = json.loads(data[8:8 + header])["conv_in.weight"]
+        self.assertEqual(tensor["dtype"], "F32")
+        place = 8 + header + tensor["data_offsets"][0] + 4 * 5
+        data[place:place + 4] = struct.pack("<f", float("nan"))
+        weights.write_bytes(data)
+        path = self.folder / "nan.toml"
+        path.write_text(GOOD.replace("datasets/models/shapes-base", str(model)))
+        self.call("run", "--quiet", pipeline=path, code=1)
+        self.assertIn("stage 'samples'", self.stderr)
+        self.assertRegex(self.stderr, r"model: the tensor 'unet\.conv_in\.weight' holds 1 value of \d+ that is not finite, the first at position 5")
+        self.assertEqual(self.blocks(), [])
 
     def test_a_reports_folder_that_cannot_be_made_is_told_before_the_work(self):
         (self.folder / "runs").write_text("")

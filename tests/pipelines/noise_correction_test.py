@@ -21,7 +21,7 @@ class NoiseCorrection(driver.PipelineTest):
     def test_smoke_certifies_known_noise_and_a_second_run_computes_nothing(self):
         first = self.run_stages()
         self.assertEqual(first["inversions"]["samples"], 64)
-        self.assertEqual(first["inversions"]["set_aside"], 64 - self.figures["converged"]["value"])
+        self.assertEqual(first["inversions"]["excluded"], 64 - self.figures["converged"]["value"])
         # Fresh noise, sampled forward by the base and inverted: found again to the solver's tolerance, amplified over five steps.
         self.assertLess(self.figures["known_noise_error_max"]["value"], 1e-3)
         self.assertLess(self.figures["round_trip_error_99"]["value"], 1e-3)
@@ -59,7 +59,7 @@ class NoiseCorrection(driver.PipelineTest):
         self.assertIn("did not converge, above max_unconverged_fraction", self.stderr)
         self.assertIn("num_inference_steps", self.stderr)
 
-    def test_examples_set_aside_are_in_the_record(self):
+    def test_excluded_examples_are_in_the_record(self):
         pipeline = self.folder / "inversions.toml"
         pipeline.write_text(PIPELINE.read_text().split('[[stage]]\ntag = "corrector"')[0])
         settings = ("inversions.max_iterations=2", "inversions.tolerance=1e-7", "inversions.max_unconverged_fraction=1.0")
@@ -68,10 +68,10 @@ class NoiseCorrection(driver.PipelineTest):
             report = json.loads(self.call("run", "--json", "--quiet", *words, pipeline=pipeline))
             stages = {stage["tag"]: stage for stage in report["stages"]}
             self.assertEqual(stages["inversions"]["status"], status)
-            self.assertEqual(stages["inversions"]["set_aside"], 64)
-            self.assertEqual(stages["base"]["set_aside"], 0)
+            self.assertEqual(stages["inversions"]["excluded"], 64)
+            self.assertEqual(stages["base"]["excluded"], 0)
         page = next((self.folder / "runs/inverse_noise").glob("*/report.html")).read_text()
-        self.assertIn("64 set aside", page)
+        self.assertIn("64 excluded", page)
 
     def test_what_inversions_are_not_for_is_refused(self):
         text = PIPELINE.read_text()

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/model/finite.h"
 #include "runtime/model/layers.h"
 #include "runtime/model/safetensors.h"
 
@@ -184,6 +185,7 @@ Weights read(const std::filesystem::path& path) {
   auto weights = model::read_safetensors(path);
   std::erase_if(weights, [](const auto& entry) { return entry.first.ends_with(kCounter); });
   specs().check(weights, "", path.string());
+  model::require_finite_weights(weights, path.string());
   weights.erase("fc.weight");
   weights.erase("fc.bias");
   for (auto& [name, weight] : weights) weight = weight.to(at::kFloat);

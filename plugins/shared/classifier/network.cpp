@@ -8,6 +8,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/base/suggest.h"
+#include "runtime/model/finite.h"
 #include "runtime/model/layers.h"
 #include "runtime/model/safetensors.h"
 
@@ -89,6 +90,7 @@ Model read_folder(const std::filesystem::path& folder) {
   const Config config = Config::from_value(parse_json(read_file(path), path.string()), path.string());
   Model model;
   model.weights = model::read_safetensors(folder / "model.safetensors");
+  model::require_finite_weights(model.weights, (folder / "model.safetensors").string());
   check(config, model.weights, (folder / "model.safetensors").string());
   model.info.role = kRole;
   model.info.architecture = config.to_value();

@@ -1,7 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "runtime/base/errors.h"
+#include "runtime/cache/sealed.h"
 #include "tests/runtime/cache/folder.h"
 #include "tests/runtime/cache/samples.h"
 
@@ -159,6 +163,25 @@ TEST_F(Layers, APowerlessRecordInTheWayIsReplaced) {
 TEST_F(Layers, NeedTheirSet) {
   EXPECT_THROW(store->publish_block(Hex(64, '0'), block(0, {0}), provenance()), InternalError);
   EXPECT_THROW(store->publish_block("../../etc", block(0, {0}), provenance()), InternalError);
+}
+
+TEST_F(Layers, CountSamplesThatAreNotFiniteAndReadRecordsFromBeforeThat) {
+  auto layer = block(3, {7, 0});
+  for (auto& step : layer.steps) {
+    for (auto& [name, tensor] : step.state) tensor.zero_();
+  }
+  layer.steps.back().state.at("x")[1][2][4] = std::numeric_limits<double>::infinity();
+  layer.steps.back().state.at("code")[1][0] = std::nan("");
+  layer.steps.back().state.at("code")[3][5] = std::nan("");
+  layer.steps.front().state.at("x")[0][0][0] = std::nan("");  // only x_0 counts
+  EXPECT_TRUE(publish(layer));
+  EXPECT_EQ(store->blocks(id).at(3).nonfinite, 2);
+  const auto commit = testing::files_in(set / "commit").front();
+  auto record = unseal(testing::slurp(commit), "the record").as_map();
+  EXPECT_EQ(record.erase("nonfinite"), 1u);
+  testing::overwrite(commit, seal(record));
+  EXPECT_EQ(store->blocks(id).at(3).nonfinite, std::nullopt);
+  EXPECT_TRUE(store->read_block(id, 3, {0}));
 }
 
 }  // namespace

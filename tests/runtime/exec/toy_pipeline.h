@@ -1,0 +1,45 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "runtime/exec/run.h"
+
+// Whole pipelines of toy plugins, run in this process.
+namespace espalier::exec {
+
+// Of the toy domain, with model folders "base" and "flow" (conformance::toy_model) and "broken" (base with a NaN weight):
+//   samples: sampler (8 conditions, 4 trajectories each, blocks of 8, 4 steps, micro-batches of 4) -> reward -> filter -> trainer,
+//   metrics of scores and of samples; inversions: noise_corrector on the flow.
+// `flaws`: by kind, a flaw of tests/conformance/broken.h. More plugins may take the place of the toy ones.
+class ToyPipeline {
+ public:
+  explicit ToyPipeline(const std::map<std::string, std::string>& flaws = {}, std::vector<PluginEntry> instead = {});
+  ~ToyPipeline();
+  ToyPipeline(const ToyPipeline&) = delete;
+  ToyPipeline& operator=(const ToyPipeline&) = delete;
+
+  // Runs the stages of the given tags (and no others), with overrides.
+  Record run(const std::vector<std::string>& tags, const std::vector<std::string>& overrides = {});
+  // The code and message of the error that such a run ends with; code 0 where it does not.
+  std::pair<int, std::string> error(const std::vector<std::string>& tags, const std::vector<std::string>& overrides = {});
+
+  std::unique_ptr<cache::Store> store() const;
+  std::string said() const { return said_; }  // by the last run
+
+ private:
+  std::string said_;
+  std::string folder_;
+  plugin::Catalog catalog_;
+};
+
+// Rows that the toy domain was asked to decode, over all pipelines, and whether one was not finite.
+struct Decodings {
+  std::int64_t rows = 0;
+  bool nonfinite = false;
+};
+Decodings& decodings();
+
+}  // namespace espalier::exec

@@ -13,7 +13,8 @@ int validate(const Args& args) {
   add_pipeline_options(arguments, common);
   if (!arguments.parse(args)) return 0;
 
-  const auto [catalog, spec] = load_pipeline(common);
+  const auto pipeline = load_pipeline(common);
+  const auto& spec = pipeline.spec;
   if (!common.json) {
     print(fmt::format("{}: ok: '{}', {}, {} stage{}\n", common.pipeline, spec.name, spec.domain_type, spec.stages.size(),
                       spec.stages.size() == 1 ? "" : "s"));

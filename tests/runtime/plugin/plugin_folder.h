@@ -40,7 +40,8 @@ class PluginFolder : public ::testing::Test {
   std::string refusal() const {
     std::string reasons;
     try {
-      for (const auto& refusal : load_catalog({folder_}).refusals()) reasons += (reasons.empty() ? "" : "\n") + refusal.reason;
+      const Catalog catalog = load_catalog({folder_});
+      for (const auto& refusal : catalog.refusals()) reasons += (reasons.empty() ? "" : "\n") + refusal.reason;
     } catch (const PluginError& error) {
       return error.what();
     }

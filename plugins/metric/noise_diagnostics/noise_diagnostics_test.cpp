@@ -116,7 +116,7 @@ TEST(NoiseDiagnostics, CountsAndCertifies) {
   EXPECT_EQ(figures.at("inversions").value, 240);
   EXPECT_EQ(figures.at("converged").value, 210);
   EXPECT_DOUBLE_EQ(figures.at("converged_share").value, 7.0 / 8);
-  EXPECT_NEAR(figures.at("converged_share").low, 0.5291, 1e-4);  // Wilson's of 7 of 8
+  EXPECT_NEAR(figures.at("converged_share").low, 0.8271639, 1e-7);  // Wilson's of 210 of 240
   EXPECT_NEAR(figures.at("residual_max").value, 2e-6, 1e-9) << "of those that converged";
   EXPECT_NEAR(figures.at("round_trip_error_99").value, 1e-5, 1e-9);
   EXPECT_EQ(figures.at("known_noise_tried").value, 5);

@@ -43,6 +43,7 @@ type = "trainer.sft"
 inputs = { model = "domain", selection = "best" }
 [stage.options]
 max_train_steps = 3
+logging_steps = 1
 train_batch_size = 8
 learning_rate = 1e-3
 [[stage]]

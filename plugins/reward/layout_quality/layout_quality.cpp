@@ -32,7 +32,7 @@ class LayoutQuality final : public Reward {
     throw ConfigError("reward.layout_quality: alignment_weight, overlap_weight and margins_weight are all 0; at least one must be above");
   }
 
-  // sample: kind "layout"; a page without a box that has an area, or with a number that is not finite, scores NaN.
+  // sample: kind "layout"; a page without boxes, or with a number that is not finite, scores NaN.
   at::Tensor score(const RewardInput& input) const override {
     const auto pages = layout::pages_of(input.sample, "reward.layout_quality");
     at::Tensor scores = at::empty({static_cast<std::int64_t>(pages.size())}, at::kDouble);
@@ -40,7 +40,8 @@ class LayoutQuality final : public Reward {
     for (const layout::Page& page : pages) {
       const layout::Page real = layout::with_area(page);
       const double share = static_cast<double>(real.size()) / static_cast<double>(page.size());
-      *out++ = layout::usable(real) ? score(real, share) : std::numeric_limits<double>::quiet_NaN();
+      const bool empty = real.size() == 0 && page.size() > 0;  // all of its boxes are without area
+      *out++ = layout::usable(real) ? score(real, share) : empty ? worst() : std::numeric_limits<double>::quiet_NaN();
     }
     return scores;
   }
@@ -53,6 +54,9 @@ class LayoutQuality final : public Reward {
     if (term_ == "margins") return share * layout::margins(page, options_.border);
     return share * layout::readability(page, options_);
   }
+
+  // Of terms that have a least value; alignment and overlap are not defined where nothing is measured.
+  double worst() const { return term_ == "margins" || term_ == "readability" ? 0.0 : std::numeric_limits<double>::quiet_NaN(); }
 
   std::string term_ = "readability";
   layout::Readability options_;

@@ -21,8 +21,8 @@ std::vector<Recomputed> recompute(Context& context, const plan::StagePlan& plan,
 std::string what_to_do(const cache::Maker& here, const cache::Maker& other, const std::string& type) {
   const std::string elsewhere = "use another cache folder (cache.path)";
   if (!other.build().empty() && here.libraries == other.libraries) return elsewhere + ", or go on where the set was made";
-  return "if the maths changed, raise the numerics_version of what changed (" + type +
-         ", its domain or the engine) and rebuild; otherwise " + elsewhere + " or the build that made the set";
+  return "if the maths changed, raise the numerics_version of " + type + ", so that its keys change, and rebuild; otherwise " + elsewhere +
+         " or the build that made the set";
 }
 
 [[noreturn]] void refuse(const plan::StagePlan& plan, const cache::Probe& probe, const std::string& what) {

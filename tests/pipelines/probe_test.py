@@ -89,7 +89,7 @@ class Probe(driver.PipelineTest):
                     self.call(command, "--quiet", *grow, build=build, code=4)
                     self.assertIn(f"stage '{tag}'", self.stderr)
                     self.assertIn(f"another build of {library}", self.stderr)
-                    self.assertIn("raise the numerics_version", self.stderr)
+                    self.assertIn(f"raise the numerics_version of {library}", self.stderr)
                     self.assertIn("its tolerance is 0.0001", self.stderr)
                     after = self.contents()
                     new = {path.parent.name for path in set(after) - set(before)}

@@ -83,10 +83,9 @@ class NoiseCorrection(driver.PipelineTest):
         self.assertIn("a reward judges the samples of a sampler stage", self.stderr)
         pipeline.write_text(text.replace('inputs = { samples = "inversions", model = "corrector" }',
                                          'inputs = { samples = "base_samples" }'))
-        self.call("run", "--quiet", pipeline=pipeline, code=1)
+        self.call("plan", pipeline=pipeline, code=2)
         self.assertIn("stage 'noise'", self.stderr)
-        self.assertIn("stage 'base_samples' records no 'converged'", self.stderr)
-        self.assertIn("name the inversions of a noise_corrector stage", self.stderr)
+        self.assertIn("'base_samples' is a sampler's stage; name a noise_corrector's", self.stderr)
         self.assertNotIn("damaged", self.stderr)
 
     def test_a_model_that_is_no_flow_is_refused(self):

@@ -185,7 +185,7 @@ train_components = ["unett"]
     def test_names_that_are_no_utf8_are_refused_before_the_work(self):
         spoilt = os.fsencode(self.folder) + b"/\xff"
         os.mkdir(spoilt)
-        canary = pathlib.Path(driver.PROGRAM).resolve().parent / "tests/canary/canary_plugin.so"
+        canary = pathlib.Path(driver.PROGRAM).resolve().parent / "tests/canary_plugin/canary_plugin.so"
         shutil.copy(canary, spoilt + b"/metric.canary.so")
         shutil.copy(driver.SMOKE, spoilt + b"/x.toml")
         smoke, program = os.fsencode(driver.SMOKE), os.fsencode(driver.PROGRAM)

@@ -63,7 +63,7 @@ class Threads(driver.PipelineTest):
         both = self.provenance("d", "--threads", "3", "--workers", "2")
         self.assertEqual((both["training_threads"], both["workers"]), (3, 2))
         manifest, = (self.folder / "c").glob("results/model/*/*/manifest.json")
-        self.assertEqual(json.loads(manifest.read_text())["info"]["numerics_class"]["threads"], 3)
+        self.assertEqual(json.loads(manifest.read_text())["info"]["training_threads"], 3)
 
     def test_a_number_of_threads_that_is_none(self):
         for text in ("0", "two", "99999999999999999999"):

@@ -30,7 +30,9 @@ function(espalier_test name)
   target_compile_definitions(${name} PRIVATE
     ESPALIER_SOURCE_DIR="${PROJECT_SOURCE_DIR}" ESPALIER_BINARY_DIR="${PROJECT_BINARY_DIR}")
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}" WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+  # GOMP_SPINCOUNT as the program sets it: tests that train run side by side.
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}" WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}"
+    ENVIRONMENT GOMP_SPINCOUNT=1000)
 endfunction()
 
 # espalier_plugin(KIND NAME SOURCES... [TESTS ...] [LINKS ...]): an OBJECT library wrapped twice, as the loadable file

@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t kKept = 2;
 constexpr const char* kPrefix = "checkpoint-";
 constexpr const char* kFormat = "espalier-checkpoint 1";
+constexpr const char* kState = "state.json";
 constexpr const char* kJournal = "journal";  // in state.json: what is not the trainer's
 constexpr std::uint64_t kMostManifestBytes = 1 << 20;
 
@@ -52,7 +53,9 @@ Value::Map named_files(const std::filesystem::path& folder, std::int64_t step, c
   const auto named = manifest.at("step").as_integer();
   if (named != step) refuse(path, "is of step " + std::to_string(named));
   if (step < 1 || step > last_step) refuse(path, "its step is not one of the " + std::to_string(last_step) + " of the training");
-  return manifest.at("files").as_map();
+  const auto& files = manifest.at("files").as_map();
+  if (!files.contains(kState)) refuse(path, std::string("names no ") + kState);
+  return files;
 }
 
 // Throws DataError when it is another training's, when any byte differs from the manifest, or when a file is not there.
@@ -69,14 +72,13 @@ Checkpoint read_checkpoint(const std::filesystem::path& folder, std::int64_t ste
       checkpoint.state = parse_json(bytes, (folder / inner).string());
     }
   }
-  if (!checkpoint.state.is_map()) refuse(folder / "manifest.json", "names no state.json");
   Value::List parts;
   for (const auto& [name, tensors] : checkpoint.tensors) parts.emplace_back(name);
   const auto& saved = checkpoint.state.at(kJournal).at("parts");
   if (saved != Value(parts))
     refuse(folder / "manifest.json", "names the files " + to_json(Value(parts)) + ", but " + to_json(saved) + " were saved");
   checkpoint.step = checkpoint.state.at("step").as_integer();
-  if (checkpoint.step != step) refuse(folder / "state.json", "is of step " + std::to_string(checkpoint.step));
+  if (checkpoint.step != step) refuse(folder / kState, "is of step " + std::to_string(checkpoint.step));
   return checkpoint;
 }
 
@@ -150,7 +152,7 @@ void TrainingJournal::save(const Checkpoint& checkpoint) {
     parts.emplace_back(name);
   }
   state[kJournal] = Value::Map{{"parts", parts}, {"seconds", earlier_seconds_ + seconds_since(begun_)}};
-  write("state.json", to_json(state));
+  write(kState, to_json(state));
   const auto aside = folder / ("manifest-" + unique_name());
   write_durable(aside, cache::seal(Value::Map{{"format", kFormat},
                                               {"model", training_.model},

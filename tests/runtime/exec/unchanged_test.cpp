@@ -30,7 +30,7 @@ TEST(Unchanged, AFileThatChangesBetweenThePlanAndItsUseIsNamed) {
   auto of_after = samples;
   of_after.stage = after.spec.find("samples");
   EXPECT_THAT([&] { check_unchanged(context_of(after), of_after); },
-              ThrowsMessage<StageError>(AllOf(HasSubstr("weights"), HasSubstr("run it again"))));
+              ThrowsMessage<StageError>(AllOf(HasSubstr("(phases.0.segments.0.digest)"), HasSubstr("run it again"))));
 }
 
 }  // namespace

@@ -182,9 +182,11 @@ std::string figures_section(const exec::Record& record, const Colours& colours) 
   }
   if (!tables.empty()) tables = "<div class=\"pair\">\n" + tables + "</div>\n";
   if (!plain.empty()) tables += plain_table(plain, colours);
-  return section("results", "Results",
-                 "Values with their 95 % intervals as the metric stages computed them; a gain is a paired difference to its baseline.",
-                 tables);
+  return section(
+      "results", "Results",
+      "Values with their 95 % intervals as the metric stages computed them; a gain is a paired difference to its baseline. What each "
+      "figure means, and what it does not, is in the README of its metric.",
+      tables);
 }
 
 }  // namespace espalier::report

@@ -58,7 +58,7 @@ void take_bytes(png_structp png, png_bytep out, std::size_t size) {
 bool begin(PngReading& reading) {
   reading.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reading, fail, ignore);
   if (reading.png == nullptr) return false;
-  if (setjmp(png_jmpbuf(reading.png)) != 0) return false;  // NOLINT(cert-err52-cpp)
+  if (setjmp(png_jmpbuf(reading.png)) != 0) return false;
   reading.info = png_create_info_struct(reading.png);
   png_set_read_fn(reading.png, &reading, take_bytes);
   png_set_benign_errors(reading.png, /*allowed=*/1);
@@ -68,7 +68,7 @@ bool begin(PngReading& reading) {
 
 // As stored: 16 bits lose their lower 8, and no gamma is applied. A colour that tRNS names is transparent.
 bool read_rows(PngReading& reading, png_bytepp rows) {
-  if (setjmp(png_jmpbuf(reading.png)) != 0) return false;  // NOLINT(cert-err52-cpp)
+  if (setjmp(png_jmpbuf(reading.png)) != 0) return false;
   png_set_expand(reading.png);
   png_set_strip_16(reading.png);
   png_set_gray_to_rgb(reading.png);

@@ -23,7 +23,7 @@ struct Failure {
 [[noreturn]] void fail(j_common_ptr state) {
   auto* failure = reinterpret_cast<Failure*>(state->err);
   failure->manager.format_message(state, failure->message.data());
-  std::longjmp(failure->back, 1);  // NOLINT(cert-err52-cpp): libjpeg has no other way out, and read_jpeg has no destructors to run
+  std::longjmp(failure->back, 1);  // the only way out of libjpeg; begin and read_rows have no destructors to run
 }
 
 void emit(j_common_ptr state, int level) {
@@ -38,7 +38,7 @@ struct Reading {
 
 // Everything between setjmp and longjmp: no local here has a destructor. False when libjpeg failed; what it says is in failure.message.
 bool begin(Reading& reading, std::string_view bytes) {
-  if (setjmp(reading.failure.back) != 0) return false;  // NOLINT(cert-err52-cpp)
+  if (setjmp(reading.failure.back) != 0) return false;
   jpeg_create_decompress(&reading.state);
   jpeg_mem_src(&reading.state, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
   jpeg_read_header(&reading.state, TRUE);
@@ -46,7 +46,7 @@ bool begin(Reading& reading, std::string_view bytes) {
 }
 
 bool read_rows(Reading& reading) {
-  if (setjmp(reading.failure.back) != 0) return false;  // NOLINT(cert-err52-cpp)
+  if (setjmp(reading.failure.back) != 0) return false;
   jpeg_start_decompress(&reading.state);
   const std::size_t row_bytes = 3 * static_cast<std::size_t>(reading.state.output_width);
   while (reading.state.output_scanline < reading.state.output_height) {

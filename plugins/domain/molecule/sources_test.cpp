@@ -101,7 +101,7 @@ TEST_F(Sources, WhatManyFilesLackIsOneLine) {
   const auto list = list_molecules({.source = "xyz", .data = folder_.path(), .on_error = chem::OnError::skip});
   EXPECT_EQ(list.size(), 20U);
   ASSERT_EQ(list.left_out.size(), 1U);
-  EXPECT_THAT(list.left_out[0], ::testing::AllOf(::testing::HasSubstr("20 skipped: "), ::testing::HasSubstr("0.xyz:6: record 2")));
+  EXPECT_THAT(list.left_out[0], ::testing::AllOf(::testing::HasSubstr("20 skipped: "), ::testing::HasSubstr("0.xyz:8: record 2")));
 }
 
 TEST_F(Sources, GeometriesOfOneMoleculeAreAllTaken) {

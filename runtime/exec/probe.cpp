@@ -30,8 +30,7 @@ std::string what_to_do(const cache::Maker& here, const cache::Maker& other, cons
   const auto tolerance = probe.tolerance == 0.0 ? "equal bits are wanted" : fmt::format("its tolerance is {}", probe.tolerance);
   throw CacheError(
       fmt::format("{}: stage '{}': block {} of {} in the cache is of {}, and computed again here {} differs by {:.3g} of its largest value "
-                  "({}); nothing "
-                  "of it is used or added to: {}",
+                  "({}); nothing of it is used or added to: {}",
                   stage.where.to_string(), stage.tag, probe.block, plan.key, plan::maker_difference(probe.maker, probe.against), what,
                   probe.difference, tolerance, what_to_do(probe.maker, probe.against, stage.type)));
 }

@@ -28,6 +28,7 @@ struct Scoring {
         conditions(context.spec.conditions(plan::samples_stage(context.spec, *plan.stage))) {
     const auto* model = plan.stage->input("model");
     reward.open({*context.spec.domain, model ? context.model(model->tags.front()) : nullptr});
+    check_unchanged(context, plan);
   }
 
   // NaN of a sample that is excluded.
@@ -63,7 +64,6 @@ std::vector<double> read_block_scores(Context& context, const plan::Result& scor
 
 Work compute_scores(Context& context, const plan::StagePlan& plan) {
   const Scoring job(context, plan);
-  check_unchanged(context, plan);
   const auto maker = plan::maker_of(context.spec, *plan.stage);
   const auto blocks = of_shard(plan.missing, context.options.shard);
   const auto block_size = plan::samples_stage(context.spec, *plan.stage).sampler.block_size;

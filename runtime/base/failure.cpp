@@ -44,7 +44,9 @@ std::string one_line(std::string text) {
 std::string failure_text(const std::exception_ptr& failure) try { std::rethrow_exception(failure); } catch (const Error& error) {
   return error.what();
 } catch (const c10::Error& error) {
-  return "LibTorch: " + one_line(error.what_without_backtrace());
+  const auto text = one_line(error.what_without_backtrace());
+  const auto allocator = text.find("DefaultCPUAllocator");  // behind the place in LibTorch's code
+  return "LibTorch: " + (allocator == std::string::npos ? text : text.substr(allocator));
 } catch (const std::bad_alloc& error) {
   return fmt::format("there is not enough memory ({})", error.what());
 } catch (const std::exception& error) {
@@ -75,7 +77,7 @@ bool is_out_of_memory(const std::exception_ptr& failure) try { std::rethrow_exce
 std::string largest_of(const Value& options) {
   std::vector<std::pair<std::int64_t, std::string>> sizes;
   for (const auto& [name, value] : options.as_map()) {
-    if (value.is_integer()) sizes.emplace_back(value.as_integer(), name);
+    if (value.is_integer() && value.as_integer() > 1) sizes.emplace_back(value.as_integer(), name);
   }
   std::sort(sizes.rbegin(), sizes.rend());
   std::string text;

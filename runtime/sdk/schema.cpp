@@ -275,7 +275,8 @@ std::vector<OptionProblem> Schema::read(const Value& options) {
     if (!value) {
       if (entry.info.required) problems.push_back({name, "needs the option '" + name + "' (" + entry.info.type + "): " + entry.info.doc});
     } else if (!entry.finite_where_it_must(*value)) {
-      problems.push_back({name, "takes the option '" + name + "' as finite numbers" + found(*value)});
+      problems.push_back({name, "takes the option '" + name + "' as " +
+                                    (entry.info.type == "number" ? "a finite number" : "finite numbers") + found(*value)});
     } else if (!entry.in_bounds(*value)) {
       problems.push_back({name, "takes the option '" + name + "' " + entry.info.bounds + found(*value)});
     } else if (const auto wrong = entry.set(*value); !wrong.empty()) {

@@ -49,7 +49,9 @@ TEST(Failure, OfLibTorchIsOneLine) {
 
 TEST(Failure, KnowsWantOfMemoryAndTheLargestOptions) {
   EXPECT_TRUE(is_out_of_memory(std::make_exception_ptr(std::bad_alloc())));
-  EXPECT_TRUE(is_out_of_memory(caught([] { at::zeros({1LL << 50}); })));
+  const auto too_large = caught([] { at::zeros({1LL << 50}); });
+  EXPECT_TRUE(is_out_of_memory(too_large));
+  EXPECT_THAT(failure_text(too_large), testing::StartsWith("LibTorch: DefaultCPUAllocator: can't allocate memory"));
   EXPECT_FALSE(is_out_of_memory(std::make_exception_ptr(StageError("no"))));
   EXPECT_EQ(largest_of(Value::Map{{"a", 4}, {"b", 65536}, {"c", "text"}, {"d", 9}, {"e", 1}}),
             "; its largest options are b = 65536, d = 9, a = 4");

@@ -97,8 +97,8 @@ TEST(Schema, RefusesFloatsForIntegersAndNaN) {
 TEST(Schema, RefusesInfinitiesWhereNoneIsDeclared) {
   const double inf = std::numeric_limits<double>::infinity();
   Options o;
-  EXPECT_THAT(o.problems({{"scale", inf}}), ElementsAre("scale: takes the option 'scale' as finite numbers; found the float \"inf\""));
-  EXPECT_THAT(o.problems({{"scale", -inf}}), ElementsAre(HasSubstr("finite numbers; found the float \"-inf\"")));
+  EXPECT_THAT(o.problems({{"scale", inf}}), ElementsAre("scale: takes the option 'scale' as a finite number; found the float \"inf\""));
+  EXPECT_THAT(o.problems({{"scale", -inf}}), ElementsAre(HasSubstr("a finite number; found the float \"-inf\"")));
   EXPECT_THAT(o.problems({{"levels", List{0.5, inf}}}), ElementsAre(HasSubstr("finite numbers; found the list [0.5, \"inf\"]")));
   EXPECT_THAT(o.problems({{"k", inf}}), ElementsAre(HasSubstr("'k' 1 to 100")));
   EXPECT_EQ(o.scale, 2.0);

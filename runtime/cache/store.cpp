@@ -74,7 +74,7 @@ std::unique_ptr<Store> Store::open(const fs::path& root, bool read_only) {
   if (!read_only) {
     make_folders(fs::absolute(root));
     const bool made = is_present(paths.format());
-    if (!made) refuse_foreign(paths);
+    made ? check_format(paths) : refuse_foreign(paths);
     refuse_unfit(paths);
     if (!made) make_format(paths);
   }

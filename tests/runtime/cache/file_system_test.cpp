@@ -60,7 +60,7 @@ void expect_sound(const std::filesystem::path& root, std::uint64_t blocks) {
 class FileSystem : public ::testing::TestWithParam<Lacking> {};
 
 TEST_P(FileSystem, EveryBlockHasOneWinner) {
-  const TempFolder folder;
+  const TempFolder folder(/*in_memory=*/true);
   const Preloaded shim(GetParam());
   std::map<std::string, int> lines;
   for (auto& child : start(6, {CACHE_CHILD, "race", folder.path().string(), "10", "0"})) {
@@ -72,7 +72,7 @@ TEST_P(FileSystem, EveryBlockHasOneWinner) {
 }
 
 TEST_P(FileSystem, RepairsOfTheSameDamageDoNotUndoEachOther) {
-  const TempFolder folder;
+  const TempFolder folder(/*in_memory=*/true);
   Process({CACHE_CHILD, "race", folder.path().string(), "8", "0"}).rest();
   for (const auto& path : testing::files_in(folder / "sets")) {
     if (path.extension() == ".h5") testing::overwrite(path, "damaged");
@@ -87,7 +87,7 @@ TEST_P(FileSystem, RepairsOfTheSameDamageDoNotUndoEachOther) {
 }
 
 TEST_P(FileSystem, AcknowledgedBlocksSurviveKills) {
-  const TempFolder folder;
+  const TempFolder folder(/*in_memory=*/true);
   const Preloaded shim(GetParam());
   std::uint64_t next = 0;
   for (int trial = 0; trial < 5; ++trial) {

@@ -8,54 +8,8 @@ import subprocess
 
 import driver
 
+MINI = driver.ROOT / "tests/pipelines/mini.toml"
 SHIM = pathlib.Path(driver.PROGRAM).resolve().parent / "tests/file_system_shim.so"
-MINI = """name = "mini"
-seed = 7
-[domain]
-type = "domain.layout"
-[domain.options]
-max_boxes = 8
-num_pages = 16
-num_conditions = 4
-model = "datasets/models/layout-blank-small"
-initialize_weights = true
-[defaults."trainer.sft"]
-max_train_steps = 2
-train_batch_size = 2
-checkpointing_steps = 1
-train_components = ["transformer"]
-[[stage]]
-tag = "base"
-type = "trainer.sft"
-inputs = { model = "domain" }
-[[stage]]
-tag = "pool"
-type = "sampler.interleaved"
-inputs = { model = "base" }
-[stage.options]
-block_size = 4
-micro_batch = 4
-samples_per_condition = 2
-[[stage]]
-tag = "quality"
-type = "reward.layout_quality"
-inputs = { samples = "pool" }
-[[stage]]
-tag = "best"
-type = "filter.top_k"
-inputs = { scores = "quality" }
-[stage.options]
-k = 1
-group_by = "condition"
-[[stage]]
-tag = "graft"
-type = "trainer.sft"
-inputs = { model = "base", selection = "best" }
-[[stage]]
-tag = "result"
-type = "metric.reward_summary"
-inputs = { scores = "quality" }
-"""
 LACKING = [
     {"SHIM_FLOCK": errno.ENOLCK},
     {"SHIM_FLOCK": errno.ENOSYS},
@@ -74,15 +28,13 @@ class FileSystems(driver.PipelineTest):
     def setUp(self):
         super().setUp()
         self.assertTrue(SHIM.exists(), f"{SHIM} is not built")
-        self.mini = self.folder / "mini.toml"
-        self.mini.write_text(MINI)
 
     def shim(self, lacking):
         return {**os.environ, "LD_PRELOAD": str(SHIM), "ASAN_OPTIONS": "verify_asan_link_order=0", **{name: str(number) for name, number in lacking.items()}}
 
-    def on(self, lacking, *arguments, cache=None, pipeline="mini", code=0):
+    def on(self, lacking, *arguments, cache=None, pipeline=MINI, code=0):
         """Runs a command on such a file system."""
-        words = self.command(*arguments, pipeline=self.mini if pipeline == "mini" else pipeline, cache=cache)
+        words = self.command(*arguments, pipeline=pipeline, cache=cache)
         done = subprocess.run(words, cwd=self.folder, capture_output=True, text=True, env=self.shim(lacking))
         self.assertEqual(done.returncode, code, f"{lacking} {arguments}\n{done.stdout}{done.stderr}")
         self.stderr = done.stderr
@@ -95,7 +47,7 @@ class FileSystems(driver.PipelineTest):
         return results, self.blocks(cache), scores
 
     def test_results_are_those_of_any_file_system(self):
-        self.call("run", "--quiet", pipeline=self.mini)
+        self.call("run", "--quiet", pipeline=MINI)
         whole = self.made(self.cache)
         self.assertEqual([len(part) for part in whole], [4, 2, 2])
         for lacking in LACKING:
@@ -114,7 +66,7 @@ class FileSystems(driver.PipelineTest):
 
     def train_for_long(self, until):
         """Starts a training without flock; gives it and the lines of stderr to the first with such words."""
-        words = self.command("run", "--set", "base.max_train_steps=1000000", pipeline=self.mini)
+        words = self.command("run", "--set", "base.max_train_steps=1000000", pipeline=MINI)
         process = subprocess.Popen(words, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.shim(LACKING[0]))
         self.addCleanup(process.communicate)
         self.addCleanup(process.kill)
@@ -161,7 +113,7 @@ class FileSystems(driver.PipelineTest):
     def test_the_doctor_says_beforehand_what_a_folder_can_do(self):
         self.call("cache", "doctor", pipeline=None)
         self.assertFalse(self.cache.exists(), "it makes no cache")
-        self.call("run", "--quiet", pipeline=self.mini)
+        self.call("run", "--quiet", pipeline=MINI)
         before = sorted(self.cache.rglob("*"))
         for lacking in [{}, *LACKING, {"SHIM_LINK": errno.EPERM, "SHIM_RENAME_NO_REPLACE": errno.EINVAL}]:
             with self.subTest(lacking):

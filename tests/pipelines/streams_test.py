@@ -6,7 +6,7 @@ import subprocess
 
 import driver
 
-CANARIES = pathlib.Path(driver.PROGRAM).resolve().parent / "tests/canary"
+CANARIES = pathlib.Path(driver.PROGRAM).resolve().parent / "tests/canary_plugin"
 
 
 class Streams(driver.PipelineTest):

@@ -53,8 +53,12 @@ std::shared_ptr<Model> load_cached(Context& context, const std::string& tag, con
   std::shared_ptr<Model> model;
   const auto what = load_planned(*context.spec.domain, entry->folder, planned, model);
   if (what.empty()) return model;
-  context.store.quarantine_result("model", key, *entry, "it reads as another model than was published: " + what, &damage);
-  throw_set_aside(damage, "the model of stage '" + tag + "'");
+  // Bytes that changed since are damage. Whole ones are days of training that another version of the program wrote, or that could not be
+  // read.
+  if (!context.store.verified_result("model", key, &damage)) throw_set_aside(damage, "the model of stage '" + tag + "'");
+  throw StageError(entry->folder.string() + ": the model of stage '" + tag + "' is whole, but reads as another one than was published (" +
+                   what +
+                   "): was it made by another version of the program or of the domain's plugin? Use that one, or another cache folder");
 }
 
 }  // namespace

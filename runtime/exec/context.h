@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "runtime/base/errors.h"
@@ -31,12 +32,13 @@ struct Context {
 
   std::map<Hex, std::shared_ptr<const Model>> loaded{};                          // by model_identity()
   std::map<std::pair<Hex, std::int64_t>, std::vector<std::int64_t>> excluded{};  // excluded_samples(), by set and size of the view
+  std::set<Hex> opened_rewards{};                                                // keys of the scores that an opened reward gives
 };
 
 // What tells models apart: equal weights (drawn from one seed, or in a copy of a folder) may be of other networks or processes.
 Hex model_identity(const ModelInfo& info);
 
-// Damaged entries were set aside: the plan must be made again.
+// Damaged entries were quarantined: the plan must be made again.
 struct SetAside : CacheError {
   using CacheError::CacheError;
 };

@@ -1,6 +1,7 @@
 #include "runtime/exec/device.h"
 
 #include <ATen/Context.h>
+#include <ATen/Version.h>
 #include <dlfcn.h>
 
 #include <fstream>
@@ -60,7 +61,10 @@ bool cuda_available() { return load_cuda().empty(); }
 
 Value numerics_class(const std::string& device) {
   return Value::Map{
-      {"cpu", cpu_model()}, {"libtorch", ESPALIER_TORCH_VERSION}, {"device", device == "cuda" ? "cuda: " + gpu_name() : device}};
+      {"cpu", cpu_model()},
+      {"cpu_capability", at::get_cpu_capability()},  // which kernels LibTorch chose: not every machine offers all that its CPU has
+      {"libtorch", ESPALIER_TORCH_VERSION},
+      {"device", device == "cuda" ? "cuda: " + gpu_name() : device}};
 }
 
 }  // namespace espalier::exec

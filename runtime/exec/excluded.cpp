@@ -35,9 +35,8 @@ State FiniteWatch::watch(const diffusion::GridPoint& point, const State& state) 
     if (!may_exclude_) {
       const auto rows = places(wrong);
       throw StageError(fmt::format(
-          "trajectory {} is not finite (NaN or infinite) with {} steps remaining, {} of the {} in its micro-batch are: look at the model "
-          "(a "
-          "training that diverged, a guidance_scale too large), or let a share of samples be excluded by max_nonfinite_fraction",
+          "trajectory {} is not finite (NaN or infinite) with {} steps remaining, as are {} of the {} in its micro-batch: look at the "
+          "model (a training that diverged, a guidance_scale too large), or let a share of samples be excluded by max_nonfinite_fraction",
           first_ + static_cast<std::uint64_t>(rows.front()), point.steps_remaining, rows.size(), finite.size(0)));
     }
     lost_ = lost_.defined() ? lost_.logical_or(wrong) : wrong;
@@ -62,20 +61,34 @@ Decoded decode(const Context& context, const cache::Block& block, std::int64_t c
   return decoded;
 }
 
-const std::vector<std::int64_t>& excluded_samples(Context& context, const std::string& tag) {
-  const auto& result = context.results.at(tag);
-  const auto known = context.excluded.find({result.set_id, result.count});
-  if (known != context.excluded.end()) return known->second;
-  const auto block_size = context.spec.find(result.samples)->sampler.block_size;
+namespace {
+
+std::vector<std::int64_t> excluded_in(Context& context, const plan::Result& result, std::int64_t block_size) {
+  const auto blocks = context.store.blocks(result.set_id);
   std::vector<std::int64_t> excluded;
-  for (const auto& [number, status] : context.store.blocks(result.set_id)) {
-    const auto first = static_cast<std::int64_t>(number) * block_size;
-    if (first >= result.count || status.nonfinite == 0) continue;
+  for (std::int64_t first = 0; first < result.count; first += block_size) {
+    const auto number = static_cast<std::uint64_t>(first / block_size);
+    const auto status = blocks.find(number);
+    if (status == blocks.end()) throw_set_aside({}, "block " + std::to_string(number) + " of stage '" + result.samples + "'");
+    if (status->second.nonfinite == 0) continue;
     const auto block = read_steps(context, result, number, {0});
     for (const auto row : places(finite_rows(sample_of(block)).logical_not())) {
       if (first + row < result.count) excluded.push_back(first + row);
     }
   }
+  return excluded;
+}
+
+}  // namespace
+
+const std::vector<std::int64_t>& excluded_samples(Context& context, const std::string& tag) {
+  const auto& result = context.results.at(tag);
+  const auto known = context.excluded.find({result.set_id, result.count});
+  if (known != context.excluded.end()) return known->second;
+  const auto& source = *context.spec.find(result.samples);
+  std::vector<std::int64_t> excluded;
+  // An example is finite; what certifies its inversion may be NaN.
+  if (source.kind->kind == "sampler") excluded = excluded_in(context, result, source.sampler.block_size);
   return context.excluded.emplace(std::pair(result.set_id, result.count), std::move(excluded)).first->second;
 }
 
@@ -85,13 +98,13 @@ std::int64_t check_excluded(Context& context, const config::StageSpec& stage) {
   const auto total = context.results.at(stage.tag).count;
   const auto count = static_cast<std::int64_t>(excluded.size());
   const double allowed = stage.sampler.max_nonfinite_fraction;
-  const auto found = fmt::format("stage '{}': {} of {} samples are not finite (NaN or infinite)", stage.tag, count, total);
+  const auto found = fmt::format("{} of {} samples are not finite (NaN or infinite)", count, total);
   if (static_cast<double>(count) > allowed * static_cast<double>(total)) {
     throw StageError(
         fmt::format("{}, the first is trajectory {}: above max_nonfinite_fraction = {}; look at the model, or allow a larger share", found,
                     excluded.front(), allowed));
   }
-  context.progress.say(found + " and are excluded");
+  context.progress.say(fmt::format("stage '{}': {} and are excluded", stage.tag, found));
   return count;
 }
 

@@ -109,13 +109,13 @@ void add_galleries(const Context& context, const std::vector<Shown>& all, Record
     const auto conditions = context.spec.conditions(*columns.front()->stage);
     Gallery gallery;
     gallery.split = std::get<0>(key);
-    std::size_t rows = kGalleryRows;
+    auto rows = columns.front()->pictures.size();
     for (const auto* column : columns) {
       gallery.columns.push_back(column->stage->tag);
       gallery.baselines.push_back(baseline_column(context, *column, columns));
       rows = std::min(rows, column->pictures.size());
     }
-    for (std::size_t i = 0; i < rows; ++i) {
+    for (std::size_t i = 0; i < rows && gallery.rows.size() < kGalleryRows; ++i) {
       if (std::any_of(columns.begin(), columns.end(), [&](const Shown* column) { return column->pictures[i].rgb.empty(); })) continue;
       auto& row = gallery.rows.emplace_back();
       row.text = conditions.text.at(static_cast<std::size_t>(columns.front()->condition[i]));

@@ -160,7 +160,7 @@ std::int64_t check_inversion(Context& context, const config::StageSpec& stage) {
                          " inversions did not converge and are excluded");
   }
   if (static_cast<double>(failed) > stage.max_unconverged_fraction * static_cast<double>(total)) {
-    throw StageError("stage '" + stage.tag + "': " + std::to_string(failed) + " of " + std::to_string(total) +
+    throw StageError(std::to_string(failed) + " of " + std::to_string(total) +
                      " inversions did not converge, above max_unconverged_fraction = " + std::to_string(stage.max_unconverged_fraction) +
                      "; try more num_inference_steps (smaller steps contract better), more max_iterations, a looser tolerance, or a small "
                      "perturbation of the examples");

@@ -20,7 +20,7 @@
 namespace espalier::exec {
 namespace {
 
-constexpr int kMostPasses = 5;  // over the plan, each after damage was set aside
+constexpr int kMostPasses = 5;  // over the plan, each after damage was quarantined
 
 std::string now_utc() {
   const auto now = std::time(nullptr);
@@ -93,7 +93,7 @@ void check_scores(Context& context, const config::StageSpec& stage) {
   const auto invalid = std::count_if(scores.begin(), scores.end(), [](double score) { return !std::isfinite(score); }) - excluded;
   const double share = scored == 0 ? 0.0 : static_cast<double>(invalid) / static_cast<double>(scored);
   if (share > stage.reward.max_invalid_fraction) {
-    throw StageError("stage '" + stage.tag + "': " + std::to_string(invalid) + " of " + std::to_string(scored) +
+    throw StageError(std::to_string(invalid) + " of " + std::to_string(scored) +
                      " scores are not finite, above max_invalid_fraction = " + std::to_string(stage.reward.max_invalid_fraction));
   }
 }
@@ -255,15 +255,16 @@ void work_on(Context& context, const config::StageSpec& stage, WorkDone& done) {
   }
 }
 
-// Repeats a pass over the plan until the cache holds: what one finds damaged is set aside, and the next computes it again.
+// Repeats a pass over the plan until the cache holds: what one finds damaged is quarantined, and the next computes it again.
 void until_undamaged(Context& context, const std::function<void()>& pass) {
   for (int passes = 1;; ++passes) {
     try {
       return pass();
     } catch (const SetAside& damage) {
       if (passes == kMostPasses) throw CacheError(std::string("the cache keeps failing: ") + damage.what());
-      context.progress.say(std::string("set aside and computed again: ") + damage.what());
+      context.progress.say(std::string("quarantined and computed again: ") + damage.what());
       context.results.clear();
+      context.excluded.clear();
     }
   }
 }

@@ -25,7 +25,7 @@ struct RunOptions {
 };
 
 // Does all that the plan says, stage after stage, and gives what happened. Each stage's key is planned anew from the results before it.
-// Damage met on the way is set aside, said, and computed again. Throws Stopped once what was done is saved, StageError, CacheError.
+// Damage met on the way is quarantined, reported, and computed again. Throws Stopped once what was done is saved, StageError, CacheError.
 Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cache::Store& store, Progress& progress, const StopToken& stop,
            const RunOptions& options);
 

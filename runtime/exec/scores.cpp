@@ -27,7 +27,9 @@ struct Scoring {
         samples(context.results.at(plan.stage->input("samples")->tags.front())),
         conditions(context.spec.conditions(plan::samples_stage(context.spec, *plan.stage))) {
     const auto* model = plan.stage->input("model");
-    reward.open({*context.spec.domain, model ? context.model(model->tags.front()) : nullptr});
+    // Once, also where a probe asked before.
+    const auto loaded = model ? context.model(model->tags.front()) : nullptr;
+    if (context.opened_rewards.insert(digest(Value::List{plan.stage->tag, plan.key})).second) reward.open({*context.spec.domain, loaded});
     check_unchanged(context, plan);
   }
 

@@ -281,6 +281,8 @@ Error told_of(const config::StageSpec& stage, const std::exception_ptr& failure)
   const std::string who = "stage '" + stage.tag + "'", where = stage.where.to_string() + ": " + who;
   try {
     std::rethrow_exception(failure);
+  } catch (const Stopped&) {
+    throw;  // of no stage, and a type of its own
   } catch (const Error& error) {
     const std::string message = error.what();
     return message.find(who) != std::string::npos ? error : Error(error.code(), where + ": " + message);

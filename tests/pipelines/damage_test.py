@@ -1,4 +1,4 @@
-"""Damage is found, set aside and computed again; a cache that cannot be used is refused."""
+"""Damage is found, quarantined and computed again; a cache that cannot be used is refused."""
 import json
 import mmap
 import os
@@ -48,7 +48,7 @@ class Damage(driver.PipelineTest):
         for scores in self.cache.glob("sets/*/*/scores"):
             shutil.rmtree(scores)
         self.call("work", code=76)
-        self.assertIn("set aside and computed again", self.stderr)
+        self.assertIn("quarantined and computed again", self.stderr)
         self.call("cache", "verify", "--deep", pipeline=None)
 
     def mini(self, *arguments, code=0):

@@ -105,8 +105,8 @@ class FrechetDistance final : public Metric {
     const auto examples = inputs.domain.examples(split_);
     const auto count = real_count(*examples);
     if (dimensions == 0) return;
-    require("the real images of '" + split_ + "'", count, dimensions);
-    for (const auto& view : samples) require("the samples of '" + view.tag + "'", view.size, dimensions);
+    require<ConfigError>("the real images of '" + split_ + "'", count, dimensions);
+    for (const auto& view : samples) require<ConfigError>("the samples of '" + view.tag + "'", view.size, dimensions);
   }
 
   Findings measure(const MetricInput& input) const override {
@@ -175,7 +175,7 @@ class FrechetDistance final : public Metric {
   // Of the real pictures, in a drawn order, so that any run of them is a fair sample of a split that is sorted.
   std::vector<std::uint64_t> positions(const Examples& examples, std::int64_t dimensions, const random::StreamKey& key) const {
     const auto size = distinct(examples), count = real_count(examples);
-    require("the real pictures of '" + split_ + "'", count, dimensions);
+    require<StageError>("the real images of '" + split_ + "'", count, dimensions);
     std::vector<std::uint64_t> result;
     for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(count); ++i) {
       result.push_back(size == 0 ? i : random::shuffled_index(key, /*epoch=*/0, static_cast<std::uint64_t>(size), i));
@@ -184,11 +184,12 @@ class FrechetDistance final : public Metric {
   }
 
   // A covariance of fewer vectors than this is singular, and its distance says nothing.
+  template <class Problem>
   static void require(const std::string& what, std::int64_t count, std::int64_t dimensions) {
     const auto least = std::max(dimensions + 1, frechet_distance::kLeastRows);
     if (count >= least) return;
-    throw ConfigError(fmt::format("metric.frechet_distance: {} are {}, but {} features need at least {}; take more, or a narrower network",
-                                  what, count, dimensions, least));
+    throw Problem(fmt::format("metric.frechet_distance: {} are {}, but {} features need at least {}; take more, or a narrower network",
+                              what, count, dimensions, least));
   }
 
   // Samples go round the conditions, so that neighbours may be of few of them; in a drawn order every run of rows is a fair sample.
@@ -200,7 +201,7 @@ class FrechetDistance final : public Metric {
   }
 
   static Point compare(const SampleSet& samples, const at::Tensor& real, const PictureFeatures& features, const MetricInput& input) {
-    require("the samples of '" + samples.tag() + "'", samples.size(), features.dimensions());
+    require<StageError>("the samples of '" + samples.tag() + "' without the excluded ones", samples.size(), features.dimensions());
     const double flops = samples.flops_per_sample();
     if (!(flops > 0.0)) throw StageError("metric.frechet_distance: '" + samples.tag() + "' was not sampled; name sampler stages");
     const bool conditional = input.domain->conditions(input.domain->splits().front()).size() > 1;

@@ -208,8 +208,9 @@ TEST_F(FrechetDistance, SaysWhatIsMissing) {
   };
   const auto good = input({{"drawn", real(0, 40), 1e6}});
   fails(good, {}, "generated without end; say how many by the option count");
-  fails(good, {{"count", 6}}, "the real pictures of 'held_out' are 6, but 6 features need at least 7");
-  fails(input({{"drawn", real(0, 5), 1e6}}), {{"count", 40}}, "the samples of 'drawn' are 5, but 6 features need at least 7");
+  fails(good, {{"count", 6}}, "the real images of 'held_out' are 6, but 6 features need at least 7");
+  fails(input({{"drawn", real(0, 5), 1e6}}), {{"count", 40}},
+        "the samples of 'drawn' without the excluded ones are 5, but 6 features need at least 7");
   fails(input({{"inverted", real(0, 40), 0.0}}), {{"count", 40}}, "'inverted' was not sampled");
   fails(input({{"broken", real(0, 40) * std::nan(""), 1e6}}), {{"count", 40}}, "'broken' have features that are not finite");
   auto given = good;

@@ -97,6 +97,7 @@ TEST(NumericsClass, NamesWhatBitsMayDependOn) {
   EXPECT_EQ(value.at("device"), Value("cpu"));
   EXPECT_EQ(value.at("libtorch"), Value(ESPALIER_TORCH_VERSION));
   EXPECT_FALSE(value.at("cpu").as_string().empty());
+  EXPECT_FALSE(value.at("cpu_capability").as_string().empty());
 }
 
 }  // namespace

@@ -76,7 +76,7 @@ TEST(Nonfinite, TheFirstSampleStopsTheStageAndNamesTheStep) {
   const auto [code, message] = pipeline.error({"samples"}, {"samples.block_size=32", "samples.micro_batch=32"});
   EXPECT_EQ(code, 1);
   EXPECT_THAT(message, HasSubstr("stage 'samples'"));
-  EXPECT_THAT(message, HasSubstr("trajectory 5 is not finite (NaN or infinite) with 2 steps remaining, 3 of the 32"));
+  EXPECT_THAT(message, HasSubstr("trajectory 5 is not finite (NaN or infinite) with 2 steps remaining, as are 3 of the 32"));
   const auto store = pipeline.store();
   const auto recipes = store->requests("trajectories");
   for (const auto& recipe : recipes) EXPECT_TRUE(store->blocks(digest(recipe)).empty()) << "a block with NaN was stored";

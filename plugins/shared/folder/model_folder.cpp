@@ -7,6 +7,7 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
+#include "runtime/model/finite.h"
 #include "runtime/model/safetensors.h"
 #include "runtime/model/weight_files.h"
 
@@ -78,6 +79,7 @@ ModelInfo read_annotations(const fs::path& folder) {
 }
 
 Model assemble(const fs::path& folder, std::shared_ptr<const Network> network, Weights weights, ModelInfo info) {
+  model::require_finite_weights(weights, folder.string());  // here, where a plan opens every model of the pipeline
   Model model;
   model.network = std::move(network);
   model.process = diffusion::make_process(read_json(folder / kSchedulerConfig), (folder / kSchedulerConfig).string());

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <memory>
 #include <set>
 #include <sstream>
 #include <utility>
@@ -66,50 +67,54 @@ std::vector<fs::path> files_of(const std::vector<Captioned>& entries) {
   return files;
 }
 
+// The images of a split with their captions.
+struct Split {
+  std::vector<Captioned> entries;
+  std::vector<std::int64_t> prompt;  // of each entry: its caption's number in the split
+  std::unique_ptr<const pictures::FolderImages> images;
+};
+
 class FolderPictures final : public Pictures {
  public:
-  FolderPictures(const fs::path& folder, std::vector<Captioned> entries, std::vector<std::int64_t> prompt, std::int64_t resolution,
-                 RememberedDigests* remembered)
-      : entries_(std::move(entries)),
-        prompt_(std::move(prompt)),
-        resolution_(resolution),
-        images_(folder, files_of(entries_), /*channels=*/3, resolution, remembered) {}
+  FolderPictures(std::shared_ptr<const Split> split, std::int64_t resolution) : split_(std::move(split)), resolution_(resolution) {}
 
-  std::int64_t size() const override { return images_.size(); }
+  std::int64_t size() const override { return split_->images->size(); }
 
   Hex digest() const override {
-    const std::vector<Hex>& pixels = images_.digests();
+    const std::vector<Hex>& pixels = split_->images->digests();
     Value::List pictures;
-    for (std::size_t i = 0; i < entries_.size(); ++i) pictures.push_back(Value::List{pixels[i], entries_[i].text});
+    for (std::size_t i = 0; i < pixels.size(); ++i) pictures.push_back(Value::List{pixels[i], split_->entries[i].text});
     return espalier::digest(Value::Map{{"source", "folder"}, {"captioned_pixels", pictures}, {"resolution", resolution_}});
   }
 
   Batch at(const std::vector<std::uint64_t>& positions) const override {
     Batch batch;
-    batch.image = images_.at({positions.begin(), positions.end()});
-    for (const std::uint64_t position : positions) batch.prompt.push_back(prompt_.at(position));
+    batch.image = split_->images->at({positions.begin(), positions.end()});
+    for (const std::uint64_t position : positions) batch.prompt.push_back(split_->prompt.at(position));
     return batch;
   }
 
  private:
-  std::vector<Captioned> entries_;
-  std::vector<std::int64_t> prompt_;
+  std::shared_ptr<const Split> split_;
   std::int64_t resolution_;
-  pictures::FolderImages images_;
 };
 
 class FolderSource final : public Source {
  public:
-  FolderSource(fs::path folder, double held_out_fraction, std::int64_t resolution, RememberedDigests* remembered)
-      : folder_(std::move(folder)), resolution_(resolution), remembered_(remembered) {
-    const pictures::ImageList list = pictures::list_images(folder_);
+  FolderSource(const fs::path& folder, double held_out_fraction, std::int64_t resolution, RememberedDigests* remembered)
+      : resolution_(resolution) {
+    const pictures::ImageList list = pictures::list_images(folder);
     if (!list.note.empty()) notes_.push_back(list.note);
-    entries_ = read_metadata(folder_, list.files);
-    for (const Captioned& entry : entries_) label_.emplace(entry.text, 0);
+    const std::vector<Captioned> entries = read_metadata(folder, list.files);
+    for (const Captioned& entry : entries) label_.emplace(entry.text, 0);
     std::int64_t next = 0;
     for (auto& [text, label] : label_) label = next++;
     split_captions(held_out_fraction);
-    shape_ = pictures::read_shape(folder_, files_of(entries_), resolution_);
+    shape_ = pictures::read_shape(folder, files_of(entries), resolution);
+    for (const std::string& split : splits()) {
+      Split& own = *splits_.emplace(split, std::make_shared<Split>(select(split, entries))).first->second;
+      own.images = std::make_unique<pictures::FolderImages>(folder, files_of(own.entries), /*channels=*/3, resolution, remembered);
+    }
   }
 
   std::int64_t channels() const override { return 3; }
@@ -135,20 +140,24 @@ class FolderSource final : public Source {
   }
 
   std::unique_ptr<Pictures> pictures(const std::string& split) const override {
-    std::map<std::string, std::int64_t> number;
-    for (const std::string& text : prompts(split).text) number.emplace(text, static_cast<std::int64_t>(number.size()));
-    std::vector<Captioned> entries;
-    std::vector<std::int64_t> prompt;
-    for (const Captioned& entry : entries_) {
-      const auto found = number.find(entry.text);
-      if (found == number.end()) continue;
-      entries.push_back(entry);
-      prompt.push_back(found->second);
-    }
-    return std::make_unique<FolderPictures>(folder_, std::move(entries), std::move(prompt), resolution_, remembered_);
+    return std::make_unique<FolderPictures>(splits_.at(split), resolution_);
   }
 
  private:
+  // The entries of a split, as yet without their images.
+  Split select(const std::string& split, const std::vector<Captioned>& entries) const {
+    std::map<std::string, std::int64_t> number;
+    for (const std::string& text : prompts(split).text) number.emplace(text, static_cast<std::int64_t>(number.size()));
+    Split selected;
+    for (const Captioned& entry : entries) {
+      const auto found = number.find(entry.text);
+      if (found == number.end()) continue;
+      selected.entries.push_back(entry);
+      selected.prompt.push_back(found->second);
+    }
+    return selected;
+  }
+
   void split_captions(double held_out_fraction) {
     std::vector<std::pair<Hex, std::string>> keyed;
     for (const auto& [text, label] : label_) keyed.emplace_back(sha256(text), text);
@@ -161,14 +170,13 @@ class FolderSource final : public Source {
     for (std::size_t k = 0; k < count; ++k) held_out_.insert(keyed[k].second);
   }
 
-  fs::path folder_;
-  std::vector<Captioned> entries_;
   std::int64_t resolution_;
-  RememberedDigests* remembered_;
   std::vector<std::string> notes_;
   pictures::ImageShape shape_;
   std::map<std::string, std::int64_t> label_;  // caption -> its place among all
   std::set<std::string> held_out_;
+  // By name. All of a split's examples share its images: what is loaded is compared with what was digested.
+  std::map<std::string, std::shared_ptr<Split>> splits_;
 };
 
 }  // namespace

@@ -84,6 +84,22 @@ TEST(TextToImage, FindsADataSetByItsName) {
   ::unsetenv("ESPALIER_DATA");
 }
 
+// Keys are made of one reading, examples of a later one.
+TEST(TextToImage, RefusesPixelsThatItsKeysWereNotMadeOf) {
+  const TempFolder images, files;
+  write_picture_folder(images.path());
+  write_idx_folder(files.path());
+  const auto folder = opened({{"prompts", "folder"}, {"data", images.path().string()}});
+  const auto idx_files = opened({{"prompts", "idx"}, {"data", files.path().string()}, {"class_names", Value::List{"even", "odd"}}});
+  for (const Domain* domain : {folder.get(), idx_files.get()}) domain->examples("train")->digest();
+  rot_file(images / "4.png", plain_png(4, 4, 81));
+  rot_file(files / "train-images-idx3-ubyte", idx_bytes({6, 4, 4}, std::string(96, 'x')));
+  EXPECT_THAT([&] { folder->examples("train")->at({0}); },
+              ThrowsMessage<DataError>(HasSubstr("4.png: its pixels are not those that this run's keys were made of")));
+  EXPECT_THAT([&] { idx_files->examples("train")->at({0}); },
+              ThrowsMessage<DataError>(HasSubstr("train-images-idx3-ubyte: its images are not those that this run's keys were made of")));
+}
+
 TEST(TextToImage, RefusesOptionsOfAnotherSource) {
   EXPECT_THAT([] { opened({{"class_names", Value::List{"x"}}}); },
               ThrowsMessage<ConfigError>(HasSubstr("'class_names' is for prompts = \"idx\"")));

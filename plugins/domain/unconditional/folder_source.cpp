@@ -1,4 +1,5 @@
 #include <map>
+#include <memory>
 #include <utility>
 
 #include "plugins/domain/unconditional/source.h"
@@ -11,61 +12,59 @@ namespace fs = std::filesystem;
 
 class FolderPictures final : public Pictures {
  public:
-  FolderPictures(const fs::path& folder, std::vector<fs::path> files, std::int64_t channels, std::int64_t resolution,
-                 RememberedDigests* remembered)
-      : channels_(channels), resolution_(resolution), images_(folder, std::move(files), channels, resolution, remembered) {}
+  FolderPictures(std::shared_ptr<const pictures::FolderImages> images, std::int64_t channels, std::int64_t resolution)
+      : images_(std::move(images)), channels_(channels), resolution_(resolution) {}
 
-  std::int64_t size() const override { return images_.size(); }
+  std::int64_t size() const override { return images_->size(); }
 
   Hex digest() const override {
-    const std::vector<Hex>& pixels = images_.digests();
+    const std::vector<Hex>& pixels = images_->digests();
     return espalier::digest(Value::Map{
         {"source", "folder"}, {"pixels", Value::List(pixels.begin(), pixels.end())}, {"channels", channels_}, {"resolution", resolution_}});
   }
 
-  Batch at(const std::vector<std::int64_t>& rows) const override { return {images_.at(rows), {}}; }
+  Batch at(const std::vector<std::int64_t>& rows) const override { return {images_->at(rows), {}}; }
 
  private:
+  std::shared_ptr<const pictures::FolderImages> images_;
   std::int64_t channels_, resolution_;
-  pictures::FolderImages images_;
 };
 
 class FolderSource final : public Source {
  public:
-  FolderSource(fs::path folder, const HeldOut& held_out, std::int64_t resolution, RememberedDigests* remembered)
-      : folder_(std::move(folder)),
-        list_(pictures::list_images(folder_)),
-        shape_(pictures::read_shape(folder_, list_.files, resolution)),
-        resolution_(resolution),
-        remembered_(remembered) {
+  FolderSource(const fs::path& folder, const HeldOut& held_out, std::int64_t resolution, RememberedDigests* remembered)
+      : resolution_(resolution) {
+    const pictures::ImageList list = pictures::list_images(folder);
+    if (!list.note.empty()) notes_.push_back(list.note);
+    shape_ = pictures::read_shape(folder, list.files, resolution);
     std::vector<std::string> names;
-    for (const fs::path& file : list_.files) names.push_back(file.generic_string());
-    places_ = split_places(names, held_out);
+    for (const fs::path& file : list.files) names.push_back(file.generic_string());
+    for (const auto& [split, places] : split_places(names, held_out)) {
+      std::vector<fs::path> files;
+      for (const std::int64_t place : places) files.push_back(list.files[static_cast<std::size_t>(place)]);
+      images_.emplace(split,
+                      std::make_shared<const pictures::FolderImages>(folder, std::move(files), shape_.channels, resolution, remembered));
+    }
   }
 
   std::int64_t channels() const override { return shape_.channels; }
   std::int64_t height() const override { return shape_.height; }
   std::int64_t width() const override { return shape_.width; }
   std::vector<std::string> splits() const override {
-    return places_.contains("held_out") ? std::vector<std::string>{"train", "held_out"} : std::vector<std::string>{"train"};
+    return images_.contains("held_out") ? std::vector<std::string>{"train", "held_out"} : std::vector<std::string>{"train"};
   }
-  std::vector<std::string> notes() const override {
-    return list_.note.empty() ? std::vector<std::string>{} : std::vector<std::string>{list_.note};
-  }
+  std::vector<std::string> notes() const override { return notes_; }
 
   std::unique_ptr<Pictures> pictures(const std::string& split) const override {
-    std::vector<fs::path> files;
-    for (const std::int64_t place : places_.at(split)) files.push_back(list_.files[static_cast<std::size_t>(place)]);
-    return std::make_unique<FolderPictures>(folder_, std::move(files), shape_.channels, resolution_, remembered_);
+    return std::make_unique<FolderPictures>(images_.at(split), shape_.channels, resolution_);
   }
 
  private:
-  fs::path folder_;
-  pictures::ImageList list_;
-  pictures::ImageShape shape_;
   std::int64_t resolution_;
-  RememberedDigests* remembered_;
-  std::map<std::string, std::vector<std::int64_t>> places_;  // by split
+  std::vector<std::string> notes_;
+  pictures::ImageShape shape_;
+  // By split. All of a split's examples share them: what is loaded is compared with what was digested.
+  std::map<std::string, std::shared_ptr<const pictures::FolderImages>> images_;
 };
 
 }  // namespace

@@ -123,6 +123,22 @@ TEST(Unconditional, DigestsChangeWithWhatExamplesAre) {
   EXPECT_NE(opened(plain)->examples("train")->digest(), first);
 }
 
+// Keys are made of one reading, examples of a later one.
+TEST(Unconditional, RefusesPixelsThatItsKeysWereNotMadeOf) {
+  const TempFolder images, files;
+  write_picture_folder(images.path());
+  const auto folder = opened({{"source", "folder"}, {"data", images.path().string()}});
+  write_idx_folder(files.path());
+  const auto idx_files = opened(idx(files));
+  for (const Domain* domain : {folder.get(), idx_files.get()}) domain->examples("train")->digest();
+  pictures::rot_file(images / "4.png", pictures::plain_png(4, 4, 81));
+  pictures::rot_file(files / "train-images-idx3-ubyte", pictures::idx_bytes({6, 4, 4}, std::string(96, 'x')));
+  EXPECT_THAT([&] { folder->examples("train")->at({0}); },
+              ThrowsMessage<DataError>(HasSubstr("4.png: its pixels are not those that this run's keys were made of")));
+  EXPECT_THAT([&] { idx_files->examples("train")->at({0}); },
+              ThrowsMessage<DataError>(HasSubstr("train-images-idx3-ubyte: its images are not those that this run's keys were made of")));
+}
+
 TEST(Unconditional, RefusesOptionsOfAnotherSource) {
   const auto expect = [](const Options& options, const std::string& message) {
     EXPECT_THAT([&] { opened(options); }, ThrowsMessage<ConfigError>(HasSubstr(message)));

@@ -39,6 +39,14 @@ inline void write_file(const fs::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
+// Other bytes in a file of the same size, with the times of the last writing that it had: what no identity of files shows.
+inline void rot_file(const fs::path& path, const std::string& bytes) {
+  const auto written = fs::last_write_time(path);
+  ASSERT_EQ(bytes.size(), fs::file_size(path));
+  std::ofstream(path, std::ios::binary | std::ios::in | std::ios::out) << bytes;
+  fs::last_write_time(path, written);
+}
+
 inline void write_gzip(const fs::path& path, const std::string& bytes) {
   const gzFile file = gzopen(path.c_str(), "wb");
   gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));

@@ -42,7 +42,8 @@ std::vector<Finding> findings_of(const FileSystemAbilities& found) {
 
 // The folder itself, or the nearest one above that is there.
 fs::path nearest_folder(fs::path folder) {
-  while (!folder.empty() && !fs::exists(folder)) folder = folder.parent_path();
+  std::error_code error;  // what may not be looked into is examined as it is
+  while (!folder.empty() && !fs::exists(folder, error) && !error) folder = folder.parent_path();
   return folder.empty() ? fs::path(".") : folder;
 }
 

@@ -65,7 +65,9 @@ void Collector::bad_box(const std::string& name, const std::string& reason, cons
 bool Collector::exclude(const std::string& page_name, const NamedBox& box) {
   const Edges& e = box.edges;
   const Edges cut = cut_at_page(e);
-  const bool flat = is_near_page(e) && e.right >= e.left && e.bottom >= e.top && (cut.right <= cut.left || cut.bottom <= cut.top);
+  const bool ordered = std::isfinite(e.left + e.top + e.right + e.bottom) && e.right >= e.left && e.bottom >= e.top;
+  const bool flat_itself = e.right == e.left || e.bottom == e.top;
+  const bool flat = ordered && (flat_itself || (is_near_page(e) && (cut.right <= cut.left || cut.bottom <= cut.top)));
   if (!box.crowd && !flat) return false;
   const std::string reason = box.crowd ? "crowd" : "no area";
   ++set_.skipped_boxes[reason];

@@ -163,6 +163,12 @@ TEST_F(Read, CocoNamesWhatIsWrongWithAPage) {
   says(good, "malformed record");
 }
 
+TEST_F(Read, CocoExcludesABoxWithoutAreaOutsideThePage) {
+  const PageSet set = read_coco(file(coco(annotation("[0, 0, 10, 10]") + "," + annotation("[1400, 10, 0, 20]"))));
+  EXPECT_THAT(set.skipped_boxes, ElementsAre(Pair("no area", 1)));
+  EXPECT_EQ(set.pages.size(), 1U);
+}
+
 TEST_F(Read, CocoRefusesWhatIsNone) {
   const auto says = [&](const std::string& text, const std::string& reason) {
     const auto path = file(text);

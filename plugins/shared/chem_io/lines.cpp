@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "plugins/shared/folder/files.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/regular_file.h"
 
@@ -21,6 +22,7 @@ std::string_view strip_plus(std::string_view text) { return text.starts_with('+'
 
 Lines::Lines(const std::filesystem::path& path) : path_(path), file_(nullptr, gzclose) {
   const RegularFile regular(path);  // gzopen would wait for a pipe's writer
+  limit_ = folder::unpacked_limit(regular.size());
   file_.reset(gzopen(path.c_str(), "rb"));
   if (!file_) throw DataError(path.string() + ": cannot be opened: " + std::strerror(errno));
 }
@@ -37,6 +39,11 @@ bool Lines::fill() {
     throw DataError(fmt::format("{}:{}: {}", path_.string(), number_ + 1, code == Z_BUF_ERROR ? "the gzip stream is cut off" : message));
   }
   buffer_.resize(before + static_cast<std::size_t>(got));
+  unpacked_ += static_cast<std::uint64_t>(got);
+  if (unpacked_ > limit_ && gzdirect(file_.get()) == 0) {
+    throw DataError(fmt::format("{}: unpacks to more than {} bytes, which a gzip'ed file of its size may not; unpack it to have it read",
+                                path_.string(), limit_));
+  }
   return got > 0;
 }
 

@@ -16,7 +16,8 @@ class Lines {
  public:
   explicit Lines(const std::filesystem::path& path);  // throws DataError naming the file
 
-  // False at the end. Throws DataError for a damaged gzip stream, and for a line of over a mebibyte (no text file).
+  // False at the end. Throws DataError for a damaged gzip stream or one of over folder::unpacked_limit bytes, and for a line of over a
+  // mebibyte (no text file).
   bool next(std::string& line);
   void put_back(std::string line);                 // next() gives it again; one line only
   std::int64_t number() const { return number_; }  // of the line given last, from 1
@@ -27,6 +28,7 @@ class Lines {
   std::unique_ptr<gzFile_s, int (*)(gzFile_s*)> file_;
   std::string buffer_;
   std::size_t at_ = 0;
+  std::uint64_t unpacked_ = 0, limit_ = 0;  // bytes read, and the most that may be
   std::int64_t number_ = 0;
   std::string again_;
   bool has_again_ = false;

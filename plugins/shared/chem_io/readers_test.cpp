@@ -255,6 +255,18 @@ TEST(Files, ThatCannotBeReadAreNamed) {
   EXPECT_THAT([&] { read_smiles(folder / "binary.smi", kSkip); }, ThrowsMessage<DataError>(HasSubstr("no text file")));
 }
 
+// 300 MB of blank lines in 300 kB.
+TEST(Files, ThatWouldFillTheMemoryAreRefused) {
+  const TempFolder folder;
+  std::string lines(300'000'000, ' ');
+  for (std::size_t at = 999; at < lines.size(); at += 1000) lines[at] = '\n';
+  for (const std::string name : {"a.smi.gz", "a.xyz.gz", "a.sdf.gz"}) {
+    write_gzip(folder / name, lines);
+    const auto read = [&] { name == "a.smi.gz" ? (void)read_smiles(folder / name, kSkip) : (void)read_molecules(folder / name, kSkip); };
+    EXPECT_THAT(read, ThrowsMessage<DataError>(HasSubstr(name + ": unpacks to more than 268435456 bytes")));
+  }
+}
+
 // Whatever a file holds, a reader gives molecules and counts, or throws DataError.
 TEST(Files, OfAnyBytesNeverCrashAReader) {
   std::mt19937 random(11);

@@ -1,13 +1,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 
 #include "plugins/shared/chem/graph.h"
 #include "plugins/shared/chem/parallel.h"
 #include "plugins/shared/chem_io/lines.h"
 #include "plugins/shared/chem_io/readers.h"
 #include "plugins/shared/chem_io/smiles_size.h"
+#include "plugins/shared/folder/files.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::chem {
@@ -26,12 +26,6 @@ struct Columns {
   char separator = ' ';  // ',' (RFC 4180), a tab, or ' ' for blanks of any kind
   int smiles = -1;       // -1: no column is named; the SMILES is what stands before the first blank
 };
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return result;
-}
 
 std::string_view trim(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t");
@@ -78,7 +72,7 @@ std::vector<std::string> split_fields(std::string_view line, char separator) {
 Columns read_header(const std::string& line) {
   for (const char separator : {',', '\t', ' '}) {
     const auto fields = split_fields(line, separator);
-    const auto found = std::ranges::find(fields, "smiles", [](const std::string& field) { return lower(field); });
+    const auto found = std::ranges::find(fields, "smiles", [](const std::string& field) { return folder::lower_case(field); });
     if (found != fields.end()) return {separator, static_cast<int>(found - fields.begin())};
   }
   return {};
@@ -98,7 +92,7 @@ Line take_field(const std::string& line, const Columns& columns, std::int64_t nu
 std::vector<Line> read_lines(const std::filesystem::path& path) {
   Lines lines(path);
   std::vector<Line> result;
-  const std::string name = lower(path.filename().string());
+  const std::string name = folder::lower_case(path.filename().string());
   const bool named_csv = name.ends_with(".csv") || name.ends_with(".csv.gz");
   Columns columns;
   bool first = true;

@@ -41,6 +41,10 @@ class Lister {
   explicit Lister(const fs::path& folder) { list_.folder = folder; }
 
   FileList list() {
+    for (fs::path outer = fs::canonical(list_.folder); outer != outer.root_path();) {
+      outer = outer.parent_path();
+      entered_.insert(identity_of(outer));  // a link to it leads to other data, and to this folder again
+    }
     enter("");
     // Links wait until every folder that really lies here is known: a link to one of them is the repetition, not the folder.
     for (std::size_t k = 0; k < links_.size(); ++k) {
@@ -48,10 +52,21 @@ class Lister {
       if (!enter(link)) list_.repeated.push_back(link);
     }
     for (auto* paths : {&list_.files, &list_.hidden, &list_.repeated}) std::ranges::sort(*paths);
+    if (!file_links_.empty()) find_files_read_again();
     return std::move(list_);
   }
 
  private:
+  void find_files_read_again() {
+    std::set<Identity> read;
+    for (const fs::path& file : list_.files) {
+      if (!file_links_.contains(file)) read.insert(identity_of(list_.folder / file));
+    }
+    for (const fs::path& link : file_links_) {
+      if (!read.insert(identity_of(list_.folder / link)).second) list_.read_again.push_back(link);
+    }
+  }
+
   // False for a folder that was entered before.
   bool enter(const fs::path& below) {
     const fs::path folder = below.empty() ? list_.folder : list_.folder / below;
@@ -78,18 +93,20 @@ class Lister {
     }
     if (fs::is_regular_file(status)) {
       list_.files.push_back(relative);
+      if (entry.is_symlink()) file_links_.insert(relative);
     } else if (!fs::is_directory(status)) {
       throw DataError(fmt::format("{}: is {}; a folder of data holds files and folders alone", entry.path().string(), what_it_is(status)));
     } else if (entry.is_symlink()) {
       links_.push_back(relative);
-    } else {
-      enter(relative);
+    } else if (!enter(relative)) {
+      list_.repeated.push_back(relative);
     }
   }
 
   FileList list_;
   std::set<Identity> entered_;
-  std::vector<fs::path> links_;
+  std::vector<fs::path> links_;    // to folders
+  std::set<fs::path> file_links_;  // of list_.files
 };
 
 void append(std::string& text, const std::vector<fs::path>& paths, const char* one, const char* several) {
@@ -105,8 +122,12 @@ void append(std::string& text, const std::vector<fs::path>& paths, const char* o
 std::string FileList::note() const {
   std::string text;
   append(text, hidden, "hidden file or folder", "hidden files or folders");
-  append(text, repeated, "link to a folder that is read already", "links to folders that are read already");
-  return text.empty() ? "" : fmt::format("{}: passed over {}", folder.string(), text);
+  append(text, repeated, "folder that is read already or contains this one", "folders that are read already or contain this one");
+  if (!text.empty()) text = "passed over " + text;
+  std::string again;
+  append(again, read_again, "link to a file that is read already", "links to files that are read already");
+  if (!again.empty()) text += (text.empty() ? "read again " : "; read again ") + again;
+  return text.empty() ? "" : fmt::format("{}: {}", folder.string(), text);
 }
 
 FileList list_files(const fs::path& folder) { return Lister(folder).list(); }

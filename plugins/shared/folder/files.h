@@ -8,14 +8,16 @@
 // Which files of a folder are data: one rule for every reader of folders.
 namespace espalier::folder {
 
-// The files below a folder, its subfolders' included. Links to files and to folders are followed. A folder is read once: a link to one that
-// is read already (an ancestor, or another link's) is passed over and counted; folders that really lie there go before links to them. Names
-// that begin with '.' are passed over and counted, a hidden folder as one.
+// The files below a folder, its subfolders' included. Links to files and to folders are followed. A folder is read once: one that is read
+// already, and a link to one that contains the folder listed, is passed over and counted; folders that really lie there go before links to
+// them. A file is listed once for each of its names, as stores of content (DVC's) mean it: a link to a file that is listed under another
+// name is counted. Names that begin with '.' are passed over and counted, a hidden folder as one.
 struct FileList {
   std::vector<std::filesystem::path> files;  // relative to the folder, sorted
   std::vector<std::filesystem::path> hidden;
-  std::vector<std::filesystem::path> repeated;  // links to folders that were read already
-  std::string note() const;                     // "<folder>: passed over 2 hidden files or folders (.thumbs; .a.png)", "" when nothing was
+  std::vector<std::filesystem::path> repeated;    // folders, and links to folders, that were read already or contain this one
+  std::vector<std::filesystem::path> read_again;  // links, of `files`, to files that are among them under another name
+  std::string note() const;                       // "<folder>: passed over 2 hidden files or folders (.thumbs; .a.png)", "" for nothing
   std::filesystem::path folder;
 };
 

@@ -54,7 +54,37 @@ TEST_F(Files, OfAFolderThatHoldsItselfAreListedOnce) {
   const FileList list = list_files(data_);
   EXPECT_THAT(list.files, ElementsAre("real/1.png"));
   EXPECT_THAT(list.repeated, ElementsAre("alias", "real/loop"));
-  EXPECT_THAT(list.note(), HasSubstr("passed over 2 links to folders that are read already (alias; real/loop)"));
+  EXPECT_THAT(list.note(), HasSubstr("passed over 2 folders that are read already or contain this one (alias; real/loop)"));
+}
+
+// Link a leads into the folder that link b leads to.
+TEST_F(Files, OfARealFolderThatALinkReadBeforeAreCountedAsPassedOver) {
+  file(root_ / "store/deep/1.png");
+  file(root_ / "store/2.png");
+  fs::create_directory_symlink(root_ / "store/deep", data_ / "a");
+  fs::create_directory_symlink(root_ / "store", data_ / "b");
+  const FileList list = list_files(data_);
+  EXPECT_THAT(list.files, ElementsAre("a/1.png", "b/2.png"));
+  EXPECT_THAT(list.repeated, ElementsAre("b/deep"));
+}
+
+TEST_F(Files, OfSiblingsAreNotReadThroughALinkUpwards) {
+  file(root_ / "other/1.png");
+  file(data_ / "a.png");
+  fs::create_directory_symlink("..", data_ / "up");
+  const FileList list = list_files(data_);
+  EXPECT_THAT(list.files, ElementsAre("a.png"));
+  EXPECT_THAT(list.note(), HasSubstr("passed over 1 folder that is read already or contains this one (up)"));
+}
+
+TEST_F(Files, WithSeveralNamesAreCounted) {
+  file(data_ / "b.png");
+  file(root_ / "store/1.png");
+  fs::create_symlink("b.png", data_ / "a.png");
+  for (const char* name : {"c.png", "d.png"}) fs::create_symlink(root_ / "store/1.png", data_ / name);
+  const FileList list = list_files(data_);
+  EXPECT_THAT(list.files, ElementsAre("a.png", "b.png", "c.png", "d.png"));
+  EXPECT_THAT(list.note(), HasSubstr("data: read again 2 links to files that are read already (a.png; d.png)"));
 }
 
 TEST_F(Files, BehindLinksThatDoubleAtEachStepAreListedOnce) {

@@ -15,16 +15,11 @@ namespace espalier::folder {
 
 namespace fs = std::filesystem;
 
-namespace {
-
-// ModelInfo::components.
 std::vector<std::string> components_of(const Weights& weights) {
   std::set<std::string> components;
   for (const auto& [name, tensor] : weights) components.insert(name.substr(0, name.find('.')));
   return {components.begin(), components.end()};
 }
-
-}  // namespace
 
 Value read_json(const fs::path& path) { return parse_json(read_file(path), path.string()); }
 

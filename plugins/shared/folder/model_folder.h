@@ -18,6 +18,9 @@ namespace espalier::folder {
 inline constexpr const char* kDenoiser = "denoiser";  // a role
 inline constexpr const char* kSchedulerConfig = "scheduler/scheduler_config.json";
 
+// ModelInfo::components of a model with these weights: what stands before the first dot of their names, sorted.
+std::vector<std::string> components_of(const Weights& weights);
+
 Value read_json(const std::filesystem::path& path);
 void write_json(const Value& value, const std::filesystem::path& path);
 

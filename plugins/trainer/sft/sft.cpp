@@ -9,8 +9,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <set>
 
+#include "plugins/shared/folder/model_folder.h"
 #include "plugins/shared/training/training_loop.h"
 #include "plugins/trainer/sft/training_data.h"
 #include "runtime/base/errors.h"
@@ -73,7 +73,7 @@ class Sft final : public Trainer {
 
   std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid* selection, const Value& corrects) const override {
     check_intermediate_step(selection != nullptr);
-    if (!start.components.empty()) check_components({start.components.begin(), start.components.end()});
+    if (!start.components.empty()) check_components(start.components);
     auto info = start;
     const bool at_index = selection && first_step(*selection) != 0 && intermediate_step_.is_index();
     info.last_step = selection ? intermediate_step_ : Step();
@@ -109,7 +109,7 @@ class Sft final : public Trainer {
         throw ConfigError("trainer.sft: the stage has a selection and examples; it trains on one of them");
       }
       options.check_intermediate_step(input.selection != nullptr);
-      options.check_components(components_of(input.model.weights));
+      options.check_components(folder::components_of(input.model.weights));
       for (const auto& [name, tensor] : input.model.weights) {
         auto own = tensor.detach().clone();
         if (options.trains(name)) {
@@ -213,17 +213,11 @@ class Sft final : public Trainer {
     return step;
   }
 
-  static std::set<std::string> components_of(const Weights& weights) {
-    std::set<std::string> components;
-    for (const auto& [name, tensor] : weights) components.insert(name.substr(0, name.find('.')));
-    return components;
-  }
-
-  void check_components(const std::set<std::string>& known) const {
+  void check_components(const std::vector<std::string>& known) const {
     const auto list = fmt::format("{}", fmt::join(known, ", "));
     if (train_components_.empty()) throw ConfigError("trainer.sft: train_components is empty; the model's components are: " + list);
     for (const auto& component : train_components_) {
-      if (known.contains(component)) continue;
+      if (std::ranges::find(known, component) != known.end()) continue;
       throw ConfigError(fmt::format("trainer.sft: train_components names '{}', but the model's components are: {}", component, list));
     }
   }

@@ -15,7 +15,6 @@
 #include "plugins/shared/folder/data.h"
 #include "plugins/shared/pictures/image.h"
 #include "runtime/base/errors.h"
-#include "runtime/base/progress.h"
 #include "runtime/base/suggest.h"
 #include "runtime/sdk/notes.h"
 #include "runtime/sdk/plugin.h"
@@ -76,7 +75,7 @@ class TextToImage final : public Domain, public Noted {
       ids = prompt_ids(fs::path(model_) / "tokenizer");
       std::ranges::copy(ids->notes(), std::back_inserter(notes_));
     }
-    for (const std::string& note : notes_) make_progress()->say(std::string(kPlugin) + ": " + note);
+    for (const std::string& note : notes_) folder::print_note(kPlugin, note);
     for (const std::string& split : source_->splits()) conditions_.emplace(split, make_conditions(split, ids ? &*ids : nullptr));
   }
 

@@ -11,7 +11,6 @@
 #include "plugins/shared/folder/data.h"
 #include "plugins/shared/pictures/image.h"
 #include "runtime/base/errors.h"
-#include "runtime/base/progress.h"
 #include "runtime/base/suggest.h"
 #include "runtime/sdk/notes.h"
 #include "runtime/sdk/plugin.h"
@@ -61,7 +60,7 @@ class Unconditional final : public Domain, public Noted {
       files.folder = folder::find_data(data_, kPlugin);
       source_ = make_idx_source(files, held_out_, resolution_, context.digests);
     }
-    for (const std::string& line : source_->notes()) make_progress()->say(fmt::format("{}: {}", kPlugin, line));
+    for (const std::string& line : source_->notes()) folder::print_note(kPlugin, line);
     if (!model_.empty() && !fs::is_directory(model_)) {
       throw DataError(fmt::format("{}: model = \"{}\": no such folder", kPlugin, model_));
     }

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "plugins/shared/elements/model_folder.h"
+#include "plugins/shared/folder/data.h"
 #include "runtime/base/errors.h"
-#include "runtime/base/progress.h"
 
 namespace espalier::elements {
 
@@ -23,7 +23,7 @@ void SetDomain::open_model(const DomainContext& context, const std::string& plug
 }
 
 void SetDomain::note(const std::string& plugin, const std::string& line) {
-  make_progress()->say(plugin + ": " + line);
+  folder::print_note(plugin, line);
   notes_.push_back(line);
 }
 

@@ -32,7 +32,7 @@ class SetDomain : public Domain, public Noted {
 
   void model_options(Schema& schema);
   void open_model(const DomainContext& context, const std::string& plugin);  // DataError, naming the plugin, where there is no such folder
-  void note(const std::string& plugin, const std::string& line);             // said on stderr now, and kept for the report
+  void note(const std::string& plugin, const std::string& line);             // printed on stderr now, and kept for the report
 
  private:
   std::string model_;

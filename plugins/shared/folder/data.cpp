@@ -9,10 +9,13 @@
 
 #include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
+#include "runtime/base/progress.h"
 
 namespace espalier::folder {
 
 namespace fs = std::filesystem;
+
+void print_note(const std::string& plugin, const std::string& note) { make_progress()->say(plugin + ": " + note); }
 
 fs::path find_data(const std::string& data, const std::string& plugin, DataKind kind) {
   const char* base = std::getenv("ESPALIER_DATA");

@@ -14,6 +14,9 @@ enum class DataKind { folder, file, either };
 // `plugin` and the paths tried, where there is no such folder, file, or either.
 std::filesystem::path find_data(const std::string& data, const std::string& plugin, DataKind kind = DataKind::folder);
 
+// Prints what a domain has passed over or lost on stderr: "<plugin>: <note>".
+void print_note(const std::string& plugin, const std::string& note);
+
 // Which examples of one set are held out: the ceil(fraction x count) whose SHA-256 of "<seed>/<name>" is largest. A name is a file's path
 // in its folder, or a row's number: neither an example's content nor the run's seed decides.
 struct HeldOut {

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/stop_notice.h"
 #include "runtime/exec/blocks.h"
 
 namespace espalier::exec {
@@ -74,7 +75,11 @@ double relative_difference(const Recomputed& numbers) {
 
 std::string probe_blocks(Context& context, const plan::StagePlan& plan) {
   std::string outcome;
-  for (const auto& pending : plan.probes) outcome += probe_block(context, plan, pending);
+  for (const auto& pending : plan.probes) {
+    context.check_stop();
+    stop_waits_for("the probe of stage '" + plan.stage->tag + "'");
+    outcome += probe_block(context, plan, pending);
+  }
   return outcome;
 }
 

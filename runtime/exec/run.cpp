@@ -152,6 +152,7 @@ void check_reused(Context& context, const plan::StagePlan& plan) {
   const auto& stage = *plan.stage;
   const auto gives = stage.kind->gives;
   std::vector<cache::Damage> damage;
+  stop_waits_for("the check of what the cache holds of stage '" + stage.tag + "'");
   if (gives == ResultKind::trajectories) {
     context.store.mend_set(plan.request, &damage);
   } else if (gives == ResultKind::scores) {
@@ -275,7 +276,8 @@ Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cac
            const RunOptions& options) {
   const auto begun = std::chrono::steady_clock::now();
   const auto started = now_utc();
-  plan::make(spec, store);  // what is wrong anywhere in the plan is told before a second is spent on the first stage
+  stop_waits_for("the plan");
+  plan::make(spec, store);  // what is wrong anywhere in the plan is reported before a second is spent on the first stage
   Context context{spec, store, progress, stop, options, open_device(spec.device)};
   auto libraries = libraries_of(context, catalog);
   std::vector<StageRecord> accounts;

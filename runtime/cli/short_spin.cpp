@@ -14,14 +14,14 @@ constexpr char kShortSpin[] = "GOMP_SPINCOUNT=1000";
 constexpr const char* kSaysHowThreadsWait[] = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"};
 
 // Nothing here is checked by a sanitizer, whose own set-up comes later.
-[[gnu::no_sanitize("address", "undefined")]] bool names(const char* entry, const char* name) {
+__attribute__((no_sanitize("address", "undefined"))) bool names(const char* entry, const char* name) {
   for (; *name != '\0'; ++name, ++entry) {
     if (*entry != *name) return false;
   }
   return *entry == '=';
 }
 
-[[gnu::no_sanitize("address", "undefined")]] void start_again_with_a_short_spin(int, char** arguments, char** environment) {
+__attribute__((no_sanitize("address", "undefined"))) void start_again_with_a_short_spin(int, char** arguments, char** environment) {
   std::size_t count = 0;
   for (; environment[count] != nullptr; ++count) {
     for (const char* name : kSaysHowThreadsWait) {

@@ -34,8 +34,9 @@ std::array<double, 2> centroid(const at::Tensor& image, const shapes::Colour& co
     double distance = 0.0;
     for (std::int64_t k = 0; k < 3; ++k) distance += std::abs(value[k * pixels + p] - colour.rgb[static_cast<std::size_t>(k)]);
     if (distance > 0.1) continue;
-    x += static_cast<double>(p % width);
-    y += static_cast<double>(p / width);
+    const auto column = p % width, row = p / width;
+    x += static_cast<double>(column);
+    y += static_cast<double>(row);
     ++count;
   }
   return {x / count, y / count};

@@ -167,7 +167,7 @@ TEST_F(ModelFolder, OpensInDiffusersWithTheSameOutput) {
   if (!fs::exists(python)) GTEST_SKIP() << "no " << python << ": scripts/setup --peers installs it, ESPALIER_PEERS names another";
   const at::NoGradGuard no_grad;
   const Model model = read_model(folder_.path(), kTrained);
-  const at::Tensor sample = at::linspace(-2.0, 2.0, 3 * 784).view({3, 1, 28, 28}).sin().contiguous();
+  const at::Tensor sample = at::linspace(-2.0, 2.0, std::int64_t{3} * 784).view({3, 1, 28, 28}).sin().contiguous();
   const at::Tensor timestep = at::linspace(0.0, 1000.0, 3);
   write_file(folder_ / "inputs.safetensors", model::format_safetensors({{"sample", sample}, {"timestep", timestep}}));
   const fs::path script = fs::path(ESPALIER_SOURCE_DIR) / "plugins/domain/unconditional/opens_in_diffusers.py";

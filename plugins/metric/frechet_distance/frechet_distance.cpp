@@ -151,7 +151,7 @@ class FrechetDistance final : public Metric {
     if (!inception_.empty()) return frechet_distance::inception_network(on(input.device, frechet_distance::inception::read(inception_)));
     auto model = std::make_shared<Model>(classifier::read_folder(model_));
     model->weights = on(input.device, std::move(model->weights));
-    return frechet_distance::classifier_network(std::move(model));
+    return frechet_distance::classifier_network(model);
   }
 
   static Weights on(at::Device device, Weights weights) {

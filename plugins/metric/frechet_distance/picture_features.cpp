@@ -30,7 +30,7 @@ void check_kinds(const ModelInfo* model, const Domain& domain) {
   throw ConfigError("metric.frechet_distance: compares samples of kind 'image'; the domain's are of kind '" + domain.sample_kind() + "'");
 }
 
-FeatureNetwork classifier_network(std::shared_ptr<const Model> classifier) {
+FeatureNetwork classifier_network(const std::shared_ptr<const Model>& classifier) {
   const auto config = classifier::Config::from_value(classifier->info.architecture, "the classifier");
   classifier::check(config, classifier->weights, "the classifier");
   FeatureNetwork network{.name = "classifier", .channels = config.in_channels, .dimensions = config.channels.back()};

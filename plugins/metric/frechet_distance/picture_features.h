@@ -33,7 +33,7 @@ struct FeatureNetwork {
 // Throws ConfigError when the input `model` (null: none) is no classifier, or the domain's samples are no images.
 void check_kinds(const ModelInfo* model, const Domain& domain);
 
-FeatureNetwork classifier_network(std::shared_ptr<const Model> classifier);  // throws StageError when the model is no classifier
+FeatureNetwork classifier_network(const std::shared_ptr<const Model>& classifier);  // throws StageError when the model is no classifier
 FeatureNetwork inception_network(Weights weights);                           // of inception::read
 
 // The pictures' features under a network. Pictures are rounded to 8 bits first, as if they had been written to files, then resized; grey

@@ -34,7 +34,7 @@ struct FeatureNetwork {
 void check_kinds(const ModelInfo* model, const Domain& domain);
 
 FeatureNetwork classifier_network(const std::shared_ptr<const Model>& classifier);  // throws StageError when the model is no classifier
-FeatureNetwork inception_network(Weights weights);                           // of inception::read
+FeatureNetwork inception_network(Weights weights);                                  // of inception::read
 
 // The pictures' features under a network. Pictures are rounded to 8 bits first, as if they had been written to files, then resized; grey
 // ones are repeated where the network takes colours.

@@ -37,8 +37,8 @@ struct WorkDone {
 // Only a shard's blocks of sampling and scoring, of the stages whose inputs are there.
 WorkDone work(const config::PipelineSpec& spec, cache::Store& store, Progress& progress, const StopToken& stop, const RunOptions& options);
 
-// Measures one block of each sampler stage that has work and whose models are there, without publishing it: seconds of one worker an
-// evaluation, by tag.
+// Seconds of one worker that each sampler stage with work will take, by tag, where its models are there: estimated from one micro-batch
+// that is computed and thrown away.
 std::map<std::string, double> probe(const config::PipelineSpec& spec, cache::Store& store, const StopToken& stop);
 
 }  // namespace espalier::exec

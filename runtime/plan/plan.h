@@ -53,7 +53,7 @@ StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& 
 Error told_of(const config::StageSpec& stage, const std::exception_ptr& failure);
 
 // The whole pipeline, in the order of the stages. Stages that wait for results are planned in part, and checked as far as what those
-// results will be is known (foresee.h). Throws ConfigError, naming the stage.
+// results will be is known (foresee.h). Throws an Error that names the stage.
 std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index& index);
 
 // The sampler stage whose trajectories a reward or filter stage is about.

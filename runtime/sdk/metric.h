@@ -17,7 +17,8 @@ struct ScoredView {
   Hex conditions = {};                  // digest of the split's conditions, which `condition` counts
 };
 
-// The first `size()` trajectories of a stage: sampled ones, or the inverted noises of a noise corrector.
+// The trajectories of a stage's view, in order, without the excluded ones (so that row i need not be trajectory i): sampled ones, or the
+// inverted noises of a noise corrector.
 class SampleSet {
  public:
   virtual ~SampleSet() = default;

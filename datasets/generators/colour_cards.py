@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes datasets/colour_cards: eight captioned 16 x 16 pictures, the smallest labelled folder that examples can be trained on.
+"""Writes datasets/colour_cards: eight captioned 16 x 16 images, the smallest labelled folder that examples can be trained on.
 
 Needs nothing but Python:  python3 datasets/generators/colour_cards.py
 """

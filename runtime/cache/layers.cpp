@@ -96,7 +96,7 @@ std::optional<BadLayer> judge_layer(const BlockFolder& folder, const Layer& laye
 
 BadLayer condemn(const Layer& layer, const std::string& what) { return {layer.path, layer.found, layer.record.data_name, what}; }
 
-bool set_aside(const BlockFolder& folder, const BadLayer& bad) {
+bool quarantined(const BlockFolder& folder, const BadLayer& bad) {
   const FolderLock lock(folder.quarantine());
   // Under the lock nobody else moves this record, and nobody replaces one that is there: what is judged here is what is moved.
   if (read_if_present(bad.path) != bad.found) return false;
@@ -107,7 +107,7 @@ bool set_aside(const BlockFolder& folder, const BadLayer& bad) {
   return true;
 }
 
-bool set_aside_first(const BlockFolder& folder, const fs::path& path, const Found& judged) {
+bool quarantined_first(const BlockFolder& folder, const fs::path& path, const Found& judged) {
   const FolderLock lock(folder.quarantine());
   if (read_if_present(path) != judged) return false;
   return move_aside(path, folder.quarantine() / ("first." + path.filename().string() + "." + unique_name()));

@@ -48,16 +48,16 @@ std::optional<BadLayer> judge_layer(const BlockFolder& folder, const Layer& laye
 BadLayer condemn(const Layer& layer, const std::string& what);
 
 // Moves a bad layer to quarantine/, the commit record first. False when it is gone or was replaced meanwhile.
-bool set_aside(const BlockFolder& folder, const BadLayer& bad);
+bool quarantined(const BlockFolder& folder, const BadLayer& bad);
 
 // The same of a block's first record.
-bool set_aside_first(const BlockFolder& folder, const std::filesystem::path& path, const Found& judged);
+bool quarantined_first(const BlockFolder& folder, const std::filesystem::path& path, const Found& judged);
 
 // Says what is wrong with a file in first/ and moves it to quarantine; the record is made anew of the block's layers. nullopt: nothing is.
 std::optional<std::string> mend_first(const BlockFolder& folder, const std::string& name, Workspace& workspace);
 
 // Publishes a layer (record.data_name and committed_ns are set here). False when a sound one of the same name was there already; a damaged
-// one is set aside and reported. Throws CacheError when another layer's x_0 differs. `bytes` are the data file's.
+// one is quarantined and reported. Throws CacheError when another layer's x_0 differs. `bytes` are the data file's.
 bool publish_layer(const BlockFolder& folder, CommitRecord record, const std::string& bytes, Workspace& workspace);
 
 }  // namespace espalier::cache

@@ -41,19 +41,19 @@ std::string publish_data(const BlockFolder& folder, const CommitRecord& record, 
       "set was made");
 }
 
-// Whether a sound layer of this name is there already. Damaged ones that stand in the way are set aside.
+// Whether a sound layer of this name is there already. Damaged ones that stand in the way are quarantined.
 bool present_already(const BlockFolder& folder, const CommitRecord& record) {
   while (true) {
     const auto scan = scan_layers(folder, commit_paths(folder, record.name.number));
     bool changed = !scan.bad.empty();
-    for (const auto& bad : scan.bad) set_aside(folder, bad);
+    for (const auto& bad : scan.bad) quarantined(folder, bad);
     bool present = false;
     for (const auto& layer : scan.layers) {
       const bool same_name = layer.record.name.layer == record.name.layer;
       const bool differs = layer.record.sample_sha256 != record.sample_sha256;
       if (!same_name && !differs) continue;
       if (const auto bad = judge_layer(folder, layer)) {
-        set_aside(folder, *bad);
+        quarantined(folder, *bad);
         changed = true;
       } else if (differs) {
         refuse(folder, record, layer);
@@ -84,7 +84,7 @@ class First {
         complete(*first);
         refuse(folder_, record_, *first);
       } else {
-        set_aside_first(folder_, path_, *found);
+        quarantined_first(folder_, path_, *found);
       }
     }
   }
@@ -135,7 +135,7 @@ std::optional<std::string> mend_first(const BlockFolder& folder, const std::stri
   } catch (const DataError& error) {
     what = error.what();
   }
-  if (!set_aside_first(folder, path, *found)) return std::nullopt;  // another process was faster
+  if (!quarantined_first(folder, path, *found)) return std::nullopt;  // another process was faster
   const auto layers = scan_layers(folder, commit_paths(folder, number)).layers;
   if (path == folder.first(number) && !layers.empty()) {
     const auto copy = workspace.fresh();

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "runtime/base/digest.h"
-#include "runtime/base/state.h"
 #include "runtime/cache/index.h"
+#include "runtime/tensor/state.h"
 
 namespace espalier::cache {
 

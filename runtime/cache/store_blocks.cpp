@@ -92,7 +92,7 @@ std::vector<Layer> Store::Impl::usable_layers(const BlockFolder& folder, std::ui
 
 void Store::Impl::drop_layer(const BlockFolder& folder, const BadLayer& bad, std::set<fs::path>& passed_over, std::vector<Damage>* damage) {
   if (read_only) passed_over.insert(bad.path);
-  if (!read_only && !set_aside(folder, bad)) return;  // another process was faster, and reports it
+  if (!read_only && !quarantined(folder, bad)) return;  // another process was faster, and reports it
   if (damage) damage->push_back({bad.path, bad.what});
 }
 

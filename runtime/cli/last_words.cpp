@@ -9,7 +9,7 @@
 #include <exception>
 #include <string>
 
-#include "runtime/base/failure.h"
+#include "runtime/tensor/failure.h"
 
 namespace espalier::cli {
 namespace {

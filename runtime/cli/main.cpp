@@ -6,12 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "runtime/base/failure.h"
 #include "runtime/base/floating_point.h"
 #include "runtime/base/suggest.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/last_words.h"
 #include "runtime/sdk/stamp.h"
+#include "runtime/tensor/failure.h"
 
 namespace {
 

@@ -5,9 +5,9 @@
 #include <set>
 
 #include "runtime/base/errors.h"
-#include "runtime/base/failure.h"
 #include "runtime/base/suggest.h"
 #include "runtime/config/checks.h"
+#include "runtime/tensor/failure.h"
 
 namespace espalier::config {
 namespace {

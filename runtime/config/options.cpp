@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "runtime/base/errors.h"
-#include "runtime/base/failure.h"
 #include "runtime/base/suggest.h"
 #include "runtime/config/checks.h"
 #include "runtime/sdk/check.h"
+#include "runtime/tensor/failure.h"
 
 namespace espalier::config {
 

@@ -4,12 +4,12 @@
 
 #include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
-#include "runtime/base/failure.h"
 #include "runtime/base/floating_point.h"
 #include "runtime/base/suggest.h"
 #include "runtime/config/checks.h"
 #include "runtime/config/document.h"
 #include "runtime/sdk/check.h"
+#include "runtime/tensor/failure.h"
 
 namespace espalier::config {
 namespace {

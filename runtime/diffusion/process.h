@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "runtime/base/state.h"
 #include "runtime/base/value.h"
 #include "runtime/random/draws.h"
+#include "runtime/tensor/state.h"
 
 namespace espalier::diffusion {
 

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <string>
 
-#include "runtime/base/state.h"
 #include "runtime/random/draws.h"
+#include "runtime/tensor/state.h"
 
 // What the noise processes share: arithmetic on the fields of a state.
 namespace espalier::diffusion {

@@ -27,7 +27,7 @@ const std::map<std::int64_t, cache::Block::Recorded>& KeepSteps::kept() const {
 std::set<std::int64_t> recorded_steps(Context& context, const plan::StagePlan& plan, std::uint64_t block) {
   const auto blocks = context.store.blocks(plan.key);
   const auto found = blocks.find(block);
-  if (found == blocks.end()) throw_set_aside({}, "block " + std::to_string(block) + " of stage '" + plan.stage->tag + "'");
+  if (found == blocks.end()) throw_quarantined({}, "block " + std::to_string(block) + " of stage '" + plan.stage->tag + "'");
   return found->second.steps;
 }
 

@@ -24,7 +24,7 @@ class KeepSteps final : public Recorder {
   std::map<std::int64_t, cache::Block::Recorded> kept_;
 };
 
-// The steps that the cache holds of a block. Throws SetAside when it has none.
+// The steps that the cache holds of a block. Throws Quarantined when it has none.
 std::set<std::int64_t> recorded_steps(Context& context, const plan::StagePlan& plan, std::uint64_t block);
 
 // The first `rows` rows of a stored block, each field at each step, beside the same computed again.

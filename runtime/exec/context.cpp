@@ -9,8 +9,8 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/floating_point.h"
 #include "runtime/exec/cores.h"
-#include "runtime/model/finite.h"
 #include "runtime/sdk/check.h"
+#include "runtime/tensor/finite.h"
 
 namespace espalier::exec {
 
@@ -49,13 +49,13 @@ std::shared_ptr<Model> load_cached(Context& context, const std::string& tag, con
   const auto& key = context.results.at(tag).key;
   std::vector<cache::Damage> damage;
   const auto entry = context.store.verified_result("model", key, &damage);
-  if (!entry) throw_set_aside(damage, "the model of stage '" + tag + "'");
+  if (!entry) throw_quarantined(damage, "the model of stage '" + tag + "'");
   std::shared_ptr<Model> model;
   const auto what = load_planned(*context.spec.domain, entry->folder, planned, model);
   if (what.empty()) return model;
   // Bytes that changed since are damage. Whole ones are days of training that another version of the program wrote, or that could not be
   // read.
-  if (!context.store.verified_result("model", key, &damage)) throw_set_aside(damage, "the model of stage '" + tag + "'");
+  if (!context.store.verified_result("model", key, &damage)) throw_quarantined(damage, "the model of stage '" + tag + "'");
   throw StageError(entry->folder.string() + ": the model of stage '" + tag + "' is whole, but reads as another one than was published (" +
                    what +
                    "): was it made by another version of the program or of the domain's plugin? Use that one, or another cache folder");
@@ -81,7 +81,7 @@ std::shared_ptr<const Model> Context::model(const std::string& tag) {
   if (const auto found = loaded.find(identity); found != loaded.end()) return found->second;
   auto model = spec.is_folder(tag) ? load_folder(spec, tag, planned) : load_cached(*this, tag, planned);
   check_loaded(spec.domain_type, *model);
-  model::require_finite_weights(model->weights, spec.is_folder(tag) ? spec.folder(tag).string() : "the model of stage '" + tag + "'");
+  tensor::require_finite_weights(model->weights, spec.is_folder(tag) ? spec.folder(tag).string() : "the model of stage '" + tag + "'");
   for (auto& [name, tensor] : model->weights) tensor = tensor.to(device);
   return loaded.emplace(identity, std::move(model)).first->second;
 }
@@ -98,7 +98,7 @@ void check_unchanged(const Context& context, const plan::StagePlan& plan) {
 Value info_of(const Context& context, const config::StageSpec& stage) {
   const auto* kind = result_name(stage.kind->gives);
   auto found = context.store.result(kind, context.results.at(stage.tag).key);
-  if (!found) throw_set_aside({}, "the " + std::string(kind) + " of stage '" + stage.tag + "'");
+  if (!found) throw_quarantined({}, "the " + std::string(kind) + " of stage '" + stage.tag + "'");
   return std::move(found->info);
 }
 
@@ -108,10 +108,10 @@ void Context::check_stop() const {
   if (stop.stop_requested()) throw Stopped("stopped; what was done is in the cache, and the same command goes on from here");
 }
 
-void throw_set_aside(const std::vector<cache::Damage>& damage, const std::string& what) {
+void throw_quarantined(const std::vector<cache::Damage>& damage, const std::string& what) {
   std::string message = what + " is damaged or gone";
   for (const auto& entry : damage) message += "\n  " + entry.path.string() + ": " + entry.what;
-  throw SetAside(message);
+  throw Quarantined(message);
 }
 
 void default_floating_point_of_all_threads() {

@@ -26,7 +26,7 @@ struct Context {
   int threads() const;  // of training and of metrics
   int workers() const;  // of sampling and scoring
   // The model a tag stands for, loaded on the device; kept for the next stage that names it. What was read, not what is remembered of the
-  // files, is compared with what was planned: another one throws SetAside where it lies in the cache, StageError in a user's folder.
+  // files, is compared with what was planned: another one throws Quarantined where it lies in the cache, StageError in a user's folder.
   std::shared_ptr<const Model> model(const std::string& tag);
   void check_stop() const;  // throws Stopped
 
@@ -39,10 +39,10 @@ struct Context {
 Hex model_identity(const ModelInfo& info);
 
 // Damaged entries were quarantined: the plan must be made again.
-struct SetAside : CacheError {
+struct Quarantined : CacheError {
   using CacheError::CacheError;
 };
-[[noreturn]] void throw_set_aside(const std::vector<cache::Damage>& damage, const std::string& what);
+[[noreturn]] void throw_quarantined(const std::vector<cache::Damage>& damage, const std::string& what);
 
 // The first field in which a model is another one than was expected ("digest is 0a1b.., not 9f86.."); "" where there is none.
 std::string difference(const ModelInfo& expected, const ModelInfo& found);
@@ -51,7 +51,7 @@ std::string difference(const ModelInfo& expected, const ModelInfo& found);
 // was changed.
 void check_unchanged(const Context& context, const plan::StagePlan& plan);
 
-// The published info of a stage's result. Throws SetAside where it is gone.
+// The published info of a stage's result. Throws Quarantined where it is gone.
 Value info_of(const Context& context, const config::StageSpec& stage);
 
 // As set_default_floating_point(), of this thread and of those that LibTorch's parallel loops of this one run on.
@@ -82,7 +82,7 @@ struct Recomputed {
   at::Tensor stored, again;  // [rows, ...]; again is undefined where it was not made
 };
 // A micro-batch of trajectories, at every step that the block holds; of inversions and scores, which are computed a block at a time and
-// whose bits may depend on that, the whole block; each by a worker of one thread. Throw SetAside on damage.
+// whose bits may depend on that, the whole block; each by a worker of one thread. Throw Quarantined on damage.
 std::vector<Recomputed> recompute_trajectories(Context& context, const plan::StagePlan& plan, std::uint64_t block);
 std::vector<Recomputed> recompute_inversion(Context& context, const plan::StagePlan& plan, std::uint64_t block);
 std::vector<Recomputed> recompute_scores(Context& context, const plan::StagePlan& plan, std::uint64_t block);
@@ -94,7 +94,7 @@ std::string probe_blocks(Context& context, const plan::StagePlan& plan);
 // Seconds one worker takes for an evaluation, measured on one micro-batch that is thrown away.
 double time_evaluation(Context& context, const plan::StagePlan& plan);
 
-// The scores of a reward stage's view, in index order. Throws SetAside on damage.
+// The scores of a reward stage's view, in index order. Throws Quarantined on damage.
 std::vector<double> read_view_scores(Context& context, const std::string& tag);
 
 // The condition of each of the first `count` trajectories that a reward or filter stage is about.
@@ -103,7 +103,7 @@ std::vector<std::int64_t> view_conditions(const Context& context, const config::
 // Publishes a result that is one JSON file.
 void publish(Context& context, const plan::StagePlan& plan, Value info, const std::string& file, const Value& content);
 
-// Steps of the blocks that hold the given indices. Throws SetAside on damage.
+// Steps of the blocks that hold the given indices. Throws Quarantined on damage.
 cache::Block read_steps(Context& context, const plan::Result& trajectories, std::uint64_t block, const std::set<std::int64_t>& steps);
 
 // Examples of a noise_corrector stage that did not converge. Throws StageError when they are more than allowed.

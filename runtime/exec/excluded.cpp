@@ -69,7 +69,7 @@ std::vector<std::int64_t> excluded_in(Context& context, const plan::Result& resu
   for (std::int64_t first = 0; first < result.count; first += block_size) {
     const auto number = static_cast<std::uint64_t>(first / block_size);
     const auto status = blocks.find(number);
-    if (status == blocks.end()) throw_set_aside({}, "block " + std::to_string(number) + " of stage '" + result.samples + "'");
+    if (status == blocks.end()) throw_quarantined({}, "block " + std::to_string(number) + " of stage '" + result.samples + "'");
     if (status->second.nonfinite == 0) continue;
     const auto block = read_steps(context, result, number, {0});
     for (const auto row : places(finite_rows(sample_of(block)).logical_not())) {

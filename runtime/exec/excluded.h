@@ -32,7 +32,7 @@ struct Decoded {
 };
 Decoded decode(const Context& context, const cache::Block& block, std::int64_t count);
 
-// The excluded trajectories of a sampler or noise_corrector stage's view, ascending. Throws SetAside on damage.
+// The excluded trajectories of a sampler or noise_corrector stage's view, ascending. Throws Quarantined on damage.
 const std::vector<std::int64_t>& excluded_samples(Context& context, const std::string& tag);
 
 // Says how many samples of a sampler stage's view are excluded. Throws StageError when they are more than allowed.

@@ -13,7 +13,7 @@
 #include "runtime/exec/context.h"
 #include "runtime/exec/excluded.h"
 #include "runtime/exec/journal.h"
-#include "runtime/model/flops.h"
+#include "runtime/network/flops.h"
 #include "runtime/sdk/check.h"
 
 namespace espalier::exec {
@@ -40,8 +40,8 @@ PassFlops pass_flops(const Context& context, const Model& model, const TensorMap
   const auto timestep = at::zeros({1}, at::TensorOptions().dtype(at::kFloat).device(context.device));
   PassFlops flops;
   TensorMap embedded;
-  flops.embed = model::count_flops([&] { embedded = model.network->embed(model.weights, raw); });
-  flops.predict = model::count_flops([&] { model.network->predict(model.weights, state, timestep, embedded); });
+  flops.embed = network::count_flops([&] { embedded = model.network->embed(model.weights, raw); });
+  flops.predict = network::count_flops([&] { model.network->predict(model.weights, state, timestep, embedded); });
   return flops;
 }
 

@@ -17,7 +17,7 @@ constexpr std::size_t kGalleryRows = 8;
 
 struct Shown {
   const config::StageSpec* stage;
-  std::vector<Picture> pictures;  // of the view's part of the first block; empty of an excluded sample
+  std::vector<Image> images;  // of the view's part of the first block; empty of an excluded sample
   std::vector<std::int64_t> condition;
   std::vector<double> reward;           // NaN where nobody scored
   const config::StageSpec* baseline{};  // whose scores a metric compares these with, or nullptr
@@ -72,12 +72,12 @@ Shown show(Context& context, const config::StageSpec& stage) {
   const auto& result = context.results.at(stage.tag);
   const auto block = read_steps(context, result, 0, {0});
   const auto count = std::min<std::size_t>(block.index.size(), static_cast<std::size_t>(result.count));
-  Shown shown{&stage, std::vector<Picture>(count), {}, {}};
+  Shown shown{&stage, std::vector<Image>(count), {}, {}};
   const auto [rows, sample] = decode(context, block, static_cast<std::int64_t>(count));
   if (!rows.empty()) {
-    auto pictures = context.spec.domain->draw(sample);
-    check_pictures(context.spec.domain_type, pictures, static_cast<std::int64_t>(rows.size()));
-    for (std::size_t i = 0; i < rows.size(); ++i) shown.pictures[static_cast<std::size_t>(rows[i])] = std::move(pictures[i]);
+    auto images = context.spec.domain->draw(sample);
+    check_images(context.spec.domain_type, images, static_cast<std::int64_t>(rows.size()));
+    for (std::size_t i = 0; i < rows.size(); ++i) shown.images[static_cast<std::size_t>(rows[i])] = std::move(images[i]);
   }
   for (std::size_t i = 0; i < count; ++i) shown.condition.push_back(static_cast<std::int64_t>(block.condition[i]));
   shown.reward.assign(count, std::numeric_limits<double>::quiet_NaN());
@@ -109,18 +109,18 @@ void add_galleries(const Context& context, const std::vector<Shown>& all, Record
     const auto conditions = context.spec.conditions(*columns.front()->stage);
     Gallery gallery;
     gallery.split = std::get<0>(key);
-    auto rows = columns.front()->pictures.size();
+    auto rows = columns.front()->images.size();
     for (const auto* column : columns) {
       gallery.columns.push_back(column->stage->tag);
       gallery.baselines.push_back(baseline_column(context, *column, columns));
-      rows = std::min(rows, column->pictures.size());
+      rows = std::min(rows, column->images.size());
     }
     for (std::size_t i = 0; i < rows && gallery.rows.size() < kGalleryRows; ++i) {
-      if (std::any_of(columns.begin(), columns.end(), [&](const Shown* column) { return column->pictures[i].rgb.empty(); })) continue;
+      if (std::any_of(columns.begin(), columns.end(), [&](const Shown* column) { return column->images[i].rgb.empty(); })) continue;
       auto& row = gallery.rows.emplace_back();
       row.text = conditions.text.at(static_cast<std::size_t>(columns.front()->condition[i]));
       for (std::size_t c = 0; c < columns.size(); ++c) {
-        row.cells.push_back({columns[c]->pictures[i], columns[c]->reward[i]});
+        row.cells.push_back({columns[c]->images[i], columns[c]->reward[i]});
         const bool compared = !gallery.baselines[c].empty() && i < columns[c]->baseline_reward.size();
         if (compared) row.cells.back().baseline = columns[c]->baseline_reward[i];
       }
@@ -139,13 +139,13 @@ void add_samples(Context& context, const Shown& shown, Record& record) {
     const auto selection = read_selection(context, context.results.at(stage.tag));
     accepted = {selection.index.begin(), selection.index.end()};  // of the last one: a chain's end
   }
-  for (std::size_t i = 0; i < shown.pictures.size(); ++i) {
-    if (shown.pictures[i].rgb.empty()) continue;
+  for (std::size_t i = 0; i < shown.images.size(); ++i) {
+    if (shown.images[i].rgb.empty()) continue;
     SampleRecord sample;
     sample.stage = shown.stage->tag;
     sample.index = static_cast<std::int64_t>(i);
     sample.text = conditions.text.at(static_cast<std::size_t>(shown.condition[i]));
-    sample.picture = shown.pictures[i];
+    sample.image = shown.images[i];
     sample.reward = shown.reward[i];
     sample.selection = filter;
     sample.accepted = accepted.contains(sample.index);

@@ -4,7 +4,7 @@
 
 namespace espalier::exec {
 
-// Adds pictures, scores, laws and curves of the finished stages to the record: what a report shows.
+// Adds images, scores, laws and curves of the finished stages to the record: what a report shows.
 void describe_results(Context& context, Record& record);
 
 }  // namespace espalier::exec

@@ -94,7 +94,7 @@ std::vector<std::int64_t> converged_rows(const cache::Block& block, std::int64_t
 class RecordedNoises final : public Examples {
  public:
   explicit RecordedNoises(Hex digest) : digest_(std::move(digest)) {}
-  std::int64_t size() const override { return static_cast<std::int64_t>(facts.size()); }
+  std::int64_t size() const override { return static_cast<std::int64_t>(metadata.size()); }
   Hex digest() const override { return digest_; }
   Batch at(const std::vector<std::uint64_t>& positions) const override {
     const std::vector<std::int64_t> rows(positions.begin(), positions.end());
@@ -102,13 +102,13 @@ class RecordedNoises final : public Examples {
     Batch batch;
     for (const auto& [name, tensor] : state) batch.state.emplace(name, tensor.index_select(0, index));
     for (const auto& [name, tensor] : condition) batch.condition.emplace(name, tensor.index_select(0, index));
-    for (const auto row : rows) batch.facts.push_back(facts.at(static_cast<std::size_t>(row)));
+    for (const auto row : rows) batch.metadata.push_back(metadata.at(static_cast<std::size_t>(row)));
     return batch;
   }
 
   State state;
   TensorMap condition;
-  std::vector<Value> facts;
+  std::vector<Value> metadata;
 
  private:
   Hex digest_;
@@ -187,7 +187,7 @@ std::shared_ptr<const Examples> sampled_noises(Context& context, const plan::Res
   const auto model = context.model(stage.input("model")->tags.front());
   noises->state = model->process->prior(context.spec.domain->state_spec(), draws);
   noises->condition = conditions.rows(rows);
-  for (const auto row : rows) noises->facts.push_back(conditions.facts.at(static_cast<std::size_t>(row)));
+  for (const auto row : rows) noises->metadata.push_back(conditions.metadata.at(static_cast<std::size_t>(row)));
   return noises;
 }
 
@@ -210,7 +210,7 @@ std::shared_ptr<const Examples> recorded_noises(Context& context, const std::str
     for (const auto row : rows) numbers.push_back(block.condition.at(static_cast<std::size_t>(row)));
     const auto batch = examples->at(numbers);
     for (const auto& [name, tensor] : batch.condition) conditions[name].push_back(tensor);
-    noises->facts.insert(noises->facts.end(), batch.facts.begin(), batch.facts.end());
+    noises->metadata.insert(noises->metadata.end(), batch.metadata.begin(), batch.metadata.end());
   });
   if (noises->size() == 0) throw StageError("stage '" + tag + "': no inversion converged; there is no noise to train on");
   for (const auto& [name, parts] : states) noises->state.emplace(name, at::cat(parts));

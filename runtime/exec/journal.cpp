@@ -9,7 +9,7 @@
 #include "runtime/base/files.h"
 #include "runtime/cache/sealed.h"
 #include "runtime/exec/context.h"
-#include "runtime/model/safetensors.h"
+#include "runtime/modelfile/safetensors.h"
 
 namespace espalier::exec {
 namespace {
@@ -67,7 +67,7 @@ Checkpoint read_checkpoint(const std::filesystem::path& folder, std::int64_t ste
     const auto bytes = read_file(folder / inner, static_cast<std::uint64_t>(file.at("bytes").as_integer()));
     if (sha256(bytes) != file.at("sha256").as_string()) refuse(folder / inner, "its SHA-256 is not the manifest's");
     if (inner.extension() == ".safetensors") {
-      checkpoint.tensors[inner.stem().string()] = model::parse_safetensors(bytes, (folder / inner).string());
+      checkpoint.tensors[inner.stem().string()] = modelfile::parse_safetensors(bytes, (folder / inner).string());
     } else {
       checkpoint.state = parse_json(bytes, (folder / inner).string());
     }
@@ -148,7 +148,7 @@ void TrainingJournal::save(const Checkpoint& checkpoint) {
     files[name] = Value::Map{{"bytes", static_cast<std::int64_t>(bytes.size())}, {"sha256", sha256(bytes)}};
   };
   for (const auto& [name, tensors] : checkpoint.tensors) {
-    write(name + ".safetensors", model::format_safetensors(tensors));
+    write(name + ".safetensors", modelfile::format_safetensors(tensors));
     parts.emplace_back(name);
   }
   state[kJournal] = Value::Map{{"parts", parts}, {"seconds", earlier_seconds_ + seconds_since(begun_)}};

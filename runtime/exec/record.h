@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "runtime/base/picture.h"
 #include "runtime/base/value.h"
+#include "runtime/sdk/image.h"
 
 namespace espalier::exec {
 
@@ -65,7 +65,7 @@ struct ScoresRecord {  // of a reward stage: the histogram's raw values, without
 };
 
 struct GalleryCell {
-  Picture picture;
+  Image image;
   double reward = 0.0;                                         // NaN: not scored
   double baseline = std::numeric_limits<double>::quiet_NaN();  // the reward of the column's baseline in this row; NaN: none
 };
@@ -86,7 +86,7 @@ struct SampleRecord {
   std::string stage;  // the sampler
   std::int64_t index = 0;
   std::string text;
-  Picture picture;
+  Image image;
   double reward = 0.0;    // NaN: not scored
   std::string selection;  // a filter stage, "" if none judged it
   bool accepted = false;

@@ -9,13 +9,13 @@
 
 #include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
-#include "runtime/base/failure.h"
 #include "runtime/base/stop_notice.h"
 #include "runtime/exec/context.h"
 #include "runtime/exec/device.h"
 #include "runtime/exec/excluded.h"
 #include "runtime/exec/gallery.h"
 #include "runtime/sdk/notes.h"
+#include "runtime/tensor/failure.h"
 
 namespace espalier::exec {
 namespace {
@@ -60,10 +60,10 @@ Work compute(Context& context, const plan::StagePlan& plan) {
   throw InternalError("an unknown kind of stage");
 }
 
-// Errors of a stage's work say which stage it is; a pipeline may have several of a type. A stop and the cache's own (SetAside too) are of
-// no stage.
+// Errors of a stage's work say which stage it is; a pipeline may have several of a type. A stop and the cache's own (Quarantined too) are
+// of no stage.
 template <class Part>
-auto told(const config::StageSpec& stage, const Part& part) {
+auto with_stage_context(const config::StageSpec& stage, const Part& part) {
   const Doing doing("stage '" + stage.tag + "' (" + stage.type + ")");
   default_floating_point_of_all_threads();
   try {
@@ -73,16 +73,16 @@ auto told(const config::StageSpec& stage, const Part& part) {
   } catch (const CacheError&) {
     throw;
   } catch (...) {
-    throw plan::told_of(stage, std::current_exception());
+    throw plan::with_stage_context(stage, std::current_exception());
   }
 }
 
-Work compute_told(Context& context, const plan::StagePlan& plan) {
-  return told(*plan.stage, [&] { return compute(context, plan); });
+Work compute_with_context(Context& context, const plan::StagePlan& plan) {
+  return with_stage_context(*plan.stage, [&] { return compute(context, plan); });
 }
 
-std::string probe_told(Context& context, const plan::StagePlan& plan) {
-  return told(*plan.stage, [&] { return probe_blocks(context, plan); });
+std::string probe_with_context(Context& context, const plan::StagePlan& plan) {
+  return with_stage_context(*plan.stage, [&] { return probe_blocks(context, plan); });
 }
 
 // NaN and infinite rewards are never selected; too many of them mean that the reward is broken. Samples that are excluded have none.
@@ -158,7 +158,7 @@ void check_reused(Context& context, const plan::StagePlan& plan) {
   } else if (gives == ResultKind::scores) {
     context.store.mend_scores(plan.result->set_id, plan.key, plan.request, &damage);
   } else if (!context.store.verified_result(result_name(gives), plan.key, &damage)) {
-    throw_set_aside(damage, "the " + std::string(result_name(gives)) + " of stage '" + stage.tag + "'");
+    throw_quarantined(damage, "the " + std::string(result_name(gives)) + " of stage '" + stage.tag + "'");
   }
   for (const auto& entry : damage) context.progress.say("stage '" + stage.tag + "': quarantined or written anew: " + entry.what);
 }
@@ -168,19 +168,19 @@ StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chr
   auto plan = plan_here(context, stage);
   auto record = start_record(plan, seconds_since(begun));
   const auto start = std::chrono::steady_clock::now();
-  record.because += probe_told(context, plan);
+  record.because += probe_with_context(context, plan);
   if (plan.action == plan::Action::run) {
-    const auto work = compute_told(context, plan);
+    const auto work = compute_with_context(context, plan);
     record.samples_run = work.samples;
     record.network_evaluations = work.network_evaluations;
     record.earlier_seconds = work.earlier_seconds;
     plan = plan_here(context, stage);
-    if (plan.action == plan::Action::run) throw SetAside("stage '" + stage.tag + "' (" + plan.because + ")");
-    record.because += probe_told(context, plan);  // of blocks that another maker published meanwhile
+    if (plan.action == plan::Action::run) throw Quarantined("stage '" + stage.tag + "' (" + plan.because + ")");
+    record.because += probe_with_context(context, plan);  // of blocks that another maker published meanwhile
   }
   check_reused(context, plan);
   context.results.insert_or_assign(stage.tag, *plan.result);
-  told(stage, [&] {
+  with_stage_context(stage, [&] {
     if (stage.kind->gives == ResultKind::scores) check_scores(context, stage);
     if (stage.kind->kind == "sampler") record.excluded = check_excluded(context, stage);
     if (stage.kind->kind == "noise_corrector") record.excluded = check_inversion(context, stage);
@@ -243,12 +243,12 @@ void work_on(Context& context, const config::StageSpec& stage, WorkDone& done) {
     if (shared) done.waiting.push_back(stage.tag);
     return;
   }
-  probe_told(context, plan);
+  probe_with_context(context, plan);
   if (shared && plan.action == plan::Action::run) {
-    done.blocks += compute_told(context, plan).samples / plan::samples_stage(context.spec, stage).sampler.block_size;
+    done.blocks += compute_with_context(context, plan).samples / plan::samples_stage(context.spec, stage).sampler.block_size;
   }
   const auto after = shared ? plan_here(context, stage) : plan;
-  probe_told(context, after);  // of blocks that another maker published meanwhile
+  probe_with_context(context, after);  // of blocks that another maker published meanwhile
   if (after.action == plan::Action::reuse) {
     context.results.insert_or_assign(stage.tag, *after.result);
   } else {
@@ -261,7 +261,7 @@ void until_undamaged(Context& context, const std::function<void()>& pass) {
   for (int passes = 1;; ++passes) {
     try {
       return pass();
-    } catch (const SetAside& damage) {
+    } catch (const Quarantined& damage) {
       if (passes == kMostPasses) throw CacheError(std::string("the cache keeps failing: ") + damage.what());
       context.progress.say(std::string("quarantined and computed again: ") + damage.what());
       context.results.clear();
@@ -321,7 +321,7 @@ std::map<std::string, double> probe(const config::PipelineSpec& spec, cache::Sto
       context.check_stop();
       const auto plan = plan_here(context, stage);
       if (stage.kind->kind == "sampler" && plan.pending.empty() && plan.action == plan::Action::run) {
-        const auto evaluation = told(stage, [&] { return time_evaluation(context, plan); });
+        const auto evaluation = with_stage_context(stage, [&] { return time_evaluation(context, plan); });
         seconds[stage.tag] = evaluation * static_cast<double>(plan.network_evaluations);
       }
       if (plan.result) context.results.insert_or_assign(stage.tag, *plan.result);

@@ -39,15 +39,15 @@ struct Scoring {
     std::vector<double> scores(block.index.size(), std::numeric_limits<double>::quiet_NaN());
     const auto [rows, sample] = decode(context, block, static_cast<std::int64_t>(scores.size()));
     if (rows.empty()) return scores;
-    std::vector<Value> facts;
+    std::vector<Value> metadata;
     std::vector<std::string> text;
     for (const auto row : rows) {
       const auto condition = block.condition.at(static_cast<std::size_t>(row));
-      facts.push_back(conditions.facts.at(condition));
+      metadata.push_back(conditions.metadata.at(condition));
       text.push_back(conditions.text.at(condition));
     }
     const at::NoGradGuard no_grad;
-    const auto given = reward.score({sample, facts, text});
+    const auto given = reward.score({sample, metadata, text});
     check_scores(type, given, static_cast<std::int64_t>(rows.size()));
     const auto score = given.to(at::kCPU).to(at::kDouble).contiguous();
     for (std::size_t i = 0; i < rows.size(); ++i) scores[static_cast<std::size_t>(rows[i])] = score.const_data_ptr<double>()[i];
@@ -58,7 +58,7 @@ struct Scoring {
 std::vector<double> read_block_scores(Context& context, const plan::Result& scores, const std::string& tag, std::uint64_t block) {
   std::vector<cache::Damage> damage;
   auto found = context.store.read_scores(scores.set_id, scores.key, block, &damage);
-  if (!found || found->empty()) throw_set_aside(damage, "scores of block " + std::to_string(block) + " of stage '" + tag + "'");
+  if (!found || found->empty()) throw_quarantined(damage, "scores of block " + std::to_string(block) + " of stage '" + tag + "'");
   return std::move(*found);
 }
 

@@ -124,7 +124,7 @@ void compute_selection(Context& context, const plan::StagePlan& plan) {
 Selection read_selection(Context& context, const plan::Result& selection) {
   std::vector<cache::Damage> damage;
   const auto bytes = context.store.read_result("selection", selection.key, kSelectionFile, &damage);
-  if (!bytes) throw_set_aside(damage, "a selection");
+  if (!bytes) throw_quarantined(damage, "a selection");
   const auto content = parse_json(*bytes, kSelectionFile);
   Selection read;
   for (const auto& index : content.at("index").as_list()) read.index.push_back(index.as_integer());

@@ -11,7 +11,7 @@
 #include "runtime/exec/context.h"
 #include "runtime/exec/device.h"
 #include "runtime/exec/journal.h"
-#include "runtime/plan/foresee.h"
+#include "runtime/plan/predict_result.h"
 #include "runtime/sdk/check.h"
 
 namespace espalier::exec {
@@ -48,7 +48,7 @@ class CachedSelection final : public SelectionData {
     }
     for (auto& [name, tensors] : parts) states.state.emplace(name, at::cat(tensors));
     states.condition = conditions_.rows(conditions);
-    for (const auto condition : conditions) states.facts.push_back(conditions_.facts.at(static_cast<std::size_t>(condition)));
+    for (const auto condition : conditions) states.metadata.push_back(conditions_.metadata.at(static_cast<std::size_t>(condition)));
     return states;
   }
 

@@ -144,7 +144,7 @@ double time_evaluation(Context& context, const plan::StagePlan& plan) {
 cache::Block read_steps(Context& context, const plan::Result& trajectories, std::uint64_t block, const std::set<std::int64_t>& steps) {
   std::vector<cache::Damage> damage;
   auto found = context.store.read_block(trajectories.set_id, block, steps, &damage);
-  if (!found) throw_set_aside(damage, "block " + std::to_string(block) + " of stage '" + trajectories.samples + "'");
+  if (!found) throw_quarantined(damage, "block " + std::to_string(block) + " of stage '" + trajectories.samples + "'");
   return std::move(*found);
 }
 

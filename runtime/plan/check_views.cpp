@@ -18,40 +18,40 @@ PlannedView view_of(const config::PipelineSpec& spec, const std::string& tag, co
   return view;
 }
 
-const ModelInfo* model_of(const config::StageSpec& stage, const Results& foreseen) {
+const ModelInfo* model_of(const config::StageSpec& stage, const Results& predicted) {
   const auto* input = stage.input("model");
-  return input ? &foreseen.at(input->tags.front()).model : nullptr;
+  return input ? &predicted.at(input->tags.front()).model : nullptr;
 }
 
-PlannedInputs inputs_of(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& foreseen) {
-  PlannedInputs inputs{{}, model_of(stage, foreseen), *spec.domain};
+PlannedInputs inputs_of(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& predicted) {
+  PlannedInputs inputs{{}, model_of(stage, predicted), *spec.domain};
   for (const auto& input : stage.inputs) {
     if (input.port == "model") continue;
-    for (const auto& tag : input.tags) inputs.views[input.port].push_back(view_of(spec, tag, foreseen.at(tag)));
+    for (const auto& tag : input.tags) inputs.views[input.port].push_back(view_of(spec, tag, predicted.at(tag)));
   }
   return inputs;
 }
 
-void ask(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& foreseen) {
-  if (const auto* reward = dynamic_cast<const Reward*>(stage.plugin.get())) reward->check_model(model_of(stage, foreseen));
-  if (const auto* metric = dynamic_cast<const Metric*>(stage.plugin.get())) metric->check_inputs(inputs_of(spec, stage, foreseen));
+void ask(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& predicted) {
+  if (const auto* reward = dynamic_cast<const Reward*>(stage.plugin.get())) reward->check_model(model_of(stage, predicted));
+  if (const auto* metric = dynamic_cast<const Metric*>(stage.plugin.get())) metric->check_inputs(inputs_of(spec, stage, predicted));
   if (const auto* filter = dynamic_cast<const Filter*>(stage.plugin.get())) {
     const auto& tag = stage.input("scores")->tags.front();
-    filter->check_view(view_of(spec, tag, foreseen.at(tag)));
+    filter->check_view(view_of(spec, tag, predicted.at(tag)));
   }
 }
 
 }  // namespace
 
-void check_views(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& foreseen) {
+void check_views(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& predicted) {
   for (const auto& input : stage.inputs) {
-    const auto known = [&](const std::string& tag) { return foreseen.contains(tag); };
+    const auto known = [&](const std::string& tag) { return predicted.contains(tag); };
     if (!std::all_of(input.tags.begin(), input.tags.end(), known)) return;
   }
   try {
-    ask(spec, stage, foreseen);
+    ask(spec, stage, predicted);
   } catch (...) {
-    throw told_of(stage, std::current_exception());
+    throw with_stage_context(stage, std::current_exception());
   }
 }
 

@@ -5,11 +5,11 @@
 #include <numeric>
 
 #include "runtime/base/errors.h"
-#include "runtime/base/failure.h"
 #include "runtime/plan/check_views.h"
 #include "runtime/plan/estimate.h"
-#include "runtime/plan/foresee.h"
+#include "runtime/plan/predict_result.h"
 #include "runtime/sdk/check.h"
+#include "runtime/tensor/failure.h"
 
 namespace espalier::plan {
 namespace {
@@ -272,12 +272,12 @@ StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& 
         plan_entry(spec, results, index, plan);
     }
   } catch (...) {
-    throw told_of(stage, std::current_exception());
+    throw with_stage_context(stage, std::current_exception());
   }
   return plan;
 }
 
-Error told_of(const config::StageSpec& stage, const std::exception_ptr& failure) {
+Error with_stage_context(const config::StageSpec& stage, const std::exception_ptr& failure) {
   const std::string who = "stage '" + stage.tag + "'", where = stage.where.to_string() + ": " + who;
   try {
     std::rethrow_exception(failure);
@@ -296,17 +296,17 @@ Error told_of(const config::StageSpec& stage, const std::exception_ptr& failure)
 }
 
 std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index& index) {
-  Results results, foreseen;  // what is there, and beside it what will be
+  Results results, predicted;  // what is there, and beside it what will be
   std::vector<StagePlan> plans;
   for (const auto& stage : spec.stages) {
     add_folders(spec, stage, results);
     plans.push_back(plan_stage(spec, stage, results, index));
     const auto& plan = plans.back();
     if (plan.result) results.emplace(stage.tag, *plan.result);
-    foreseen.insert(results.begin(), results.end());
-    check_views(spec, stage, foreseen);
-    const auto will_be = foresee(spec, plan.pending.empty() ? plan : plan_stage(spec, stage, foreseen, index), foreseen);
-    if (will_be) foreseen.emplace(stage.tag, *will_be);
+    predicted.insert(results.begin(), results.end());
+    check_views(spec, stage, predicted);
+    const auto will_be = predict_result(spec, plan.pending.empty() ? plan : plan_stage(spec, stage, predicted, index), predicted);
+    if (will_be) predicted.emplace(stage.tag, *will_be);
   }
   return plans;
 }

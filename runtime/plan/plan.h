@@ -50,10 +50,10 @@ StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& 
 
 // What a stage's work threw as an error, with file, line and the stage's tag before its message where it does not name the stage. What is
 // no Error of ours becomes a StageError that names the plugin too. A Stopped is thrown on as it is.
-Error told_of(const config::StageSpec& stage, const std::exception_ptr& failure);
+Error with_stage_context(const config::StageSpec& stage, const std::exception_ptr& failure);
 
 // The whole pipeline, in the order of the stages. Stages that wait for results are planned in part, and checked as far as what those
-// results will be is known (foresee.h). Throws an Error that names the stage.
+// results will be is known (predict_result.h). Throws an Error that names the stage.
 std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index& index);
 
 // The sampler stage whose trajectories a reward or filter stage is about.

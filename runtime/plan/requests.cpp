@@ -1,6 +1,6 @@
 #include "runtime/plan/requests.h"
 
-#include "runtime/base/failure.h"
+#include "runtime/tensor/failure.h"
 
 namespace espalier::plan {
 namespace {

@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "runtime/base/errors.h"
-#include "runtime/base/failure.h"
 #include "runtime/base/suggest.h"
 #include "runtime/sdk/kinds.h"
+#include "runtime/tensor/failure.h"
 
 namespace espalier::plugin {
 namespace {

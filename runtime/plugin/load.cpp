@@ -13,13 +13,13 @@
 #include <boost/dll/shared_library.hpp>
 
 #include "runtime/base/errors.h"
-#include "runtime/base/failure.h"
 #include "runtime/base/floating_point.h"
 #include "runtime/base/text.h"
 #include "runtime/plugin/catalog.h"
 #include "runtime/plugin/elf.h"
 #include "runtime/plugin/trust.h"
 #include "runtime/sdk/stamp.h"
+#include "runtime/tensor/failure.h"
 
 namespace espalier::plugin {
 namespace {

@@ -8,7 +8,7 @@
 namespace espalier::report {
 namespace {
 
-constexpr std::int64_t kSmallPicture = 160;  // narrower ones are enlarged pixel by pixel
+constexpr std::int64_t kSmallImage = 160;  // narrower ones are enlarged pixel by pixel
 
 // The reward, and whether it is above or below the baseline's of the same prompt and noise, if a metric has compared the two.
 std::string reward_text(const exec::GalleryCell& cell, const std::string& baseline) {
@@ -26,7 +26,7 @@ std::string gallery_card(const exec::Gallery& gallery, const exec::GalleryRow& r
     const auto score = std::isnan(cell.reward) ? std::string("not scored") : "reward " + number_text(cell.reward);
     const auto alt = fmt::format("{}: {}, {}", gallery.columns[i], row.text, score);
     const auto baseline = i < gallery.baselines.size() ? gallery.baselines[i] : std::string();
-    cells += picture_cell(cell.picture, alt, reward_text(cell, baseline), colours.of(gallery.columns[i]));
+    cells += image_cell(cell.image, alt, reward_text(cell, baseline), colours.of(gallery.columns[i]));
   }
   return fmt::format("<figure class=\"card\"><div class=\"strip\">\n{}</div><figcaption><bdi>{}</bdi></figcaption></figure>\n", cells,
                      escape(row.text));
@@ -53,11 +53,11 @@ std::string gallery_grid(const exec::Gallery& gallery, const Colours& colours) {
 
 }  // namespace
 
-std::string picture_cell(const Picture& picture, const std::string& alt, const std::string& caption, int colour) {
+std::string image_cell(const Image& image, const std::string& alt, const std::string& caption, int colour) {
   const auto below = caption.empty() ? std::string() : fmt::format("<span class=\"reward\">{}</span>", caption);
   return fmt::format("<div class=\"cell c{}\"><img{} alt=\"{}\" src=\"data:image/png;base64,{}\" width=\"{}\" height=\"{}\">{}</div>\n",
-                     colour, picture.width <= kSmallPicture ? " class=\"pixels\"" : "", escape(alt), base64(encode_png(picture)),
-                     picture.width, picture.height, below);
+                     colour, image.width <= kSmallImage ? " class=\"pixels\"" : "", escape(alt), base64(encode_png(image)), image.width,
+                     image.height, below);
 }
 
 std::string gallery_section(const exec::Record& record, const Colours& colours) {

@@ -53,7 +53,7 @@ std::string page(const exec::Record& record) {
       {"selection", "Selection", selection_section(record, colours)}, {"training", "Training", training_section(record, colours)},
       {"stages", "Stages", stages_section(record, colours)},          {"provenance", "Provenance", provenance_section(record)}};
   std::string body = "<body>\n" + header_section(record) + navigation(parts) +
-                     "<noscript><p class=\"note\">The charts need JavaScript; the tables and pictures do not.</p></noscript>\n<main>\n";
+                     "<noscript><p class=\"note\">The charts need JavaScript; the tables and images do not.</p></noscript>\n<main>\n";
   for (const auto& part : parts) body += part.html;
   return head(record) + body + fmt::format("</main>\n<script>{}</script>\n<script>{}</script>\n</body>\n</html>\n", chart_js(), page_js());
 }

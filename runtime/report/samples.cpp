@@ -26,14 +26,14 @@ void write_samples(const exec::Record& record, const std::filesystem::path& fold
   std::string accepted;
   std::string rejected;
   std::set<std::string> made;
-  std::set<std::string> written;  // a sample that several filters judged is one picture and one line of metadata.jsonl
+  std::set<std::string> written;  // a sample that several filters judged is one image and one line of metadata.jsonl
   for (const auto& sample : record.samples) {
     const auto stage_folder = folder_name(sample.stage);
     if (made.insert(stage_folder).second) make_folder(folder / stage_folder);
     const auto file_name = fmt::format("{}/{:06}.png", stage_folder, sample.index);
     const auto text = line(sample, file_name);
     if (written.insert(file_name).second) {
-      write_file(folder / file_name, encode_png(sample.picture));
+      write_file(folder / file_name, encode_png(sample.image));
       all += text;
     }
     if (!sample.selection.empty()) (sample.accepted ? accepted : rejected) += text;

@@ -18,8 +18,8 @@ std::string training_section(const exec::Record& record, const Colours& colours)
 std::string stages_section(const exec::Record& record, const Colours& colours);     // time line and table
 std::string provenance_section(const exec::Record& record);                         // versions, pipeline
 
-// A picture with its caption below: what gallery and selection sections are made of.
-std::string picture_cell(const Picture& picture, const std::string& alt, const std::string& caption, int colour);
+// An image with its caption below: what gallery and selection sections are made of.
+std::string image_cell(const Image& image, const std::string& alt, const std::string& caption, int colour);
 
 // "<section id=...><h2>title</h2>body</section>", or "" when body is "".
 std::string section(const std::string& id, const std::string& title, const std::string& note, const std::string& body);

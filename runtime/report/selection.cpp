@@ -9,7 +9,7 @@
 namespace espalier::report {
 namespace {
 
-constexpr int kShown = 16;  // pictures of each verdict of a filter
+constexpr int kShown = 16;  // images of each verdict of a filter
 
 std::string law_row(const exec::LawRecord& law, const Colours& colours) {
   return fmt::format(R"(<tr><th scope="row">{stage}</th><td class="number">{accepted} of {total}</td><td class="number">{rate}</td>
@@ -41,8 +41,8 @@ std::string verdict_strip(const exec::Record& record, const std::string& filter,
   for (const auto& sample : record.samples) {
     if (sample.selection != filter || sample.accepted != accepted || shown == kShown) continue;
     const auto word = accepted ? "accepted" : "rejected";
-    cells += picture_cell(sample.picture, fmt::format("{} by {}: {}, reward {}", word, filter, sample.text, number_text(sample.reward)),
-                          number_text(sample.reward), colours.of(accepted ? filter : sample.stage));
+    cells += image_cell(sample.image, fmt::format("{} by {}: {}, reward {}", word, filter, sample.text, number_text(sample.reward)),
+                        number_text(sample.reward), colours.of(accepted ? filter : sample.stage));
     ++shown;
   }
   if (cells.empty()) return "";

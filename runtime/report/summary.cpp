@@ -49,7 +49,7 @@ Scale scale_of(const std::vector<const exec::FigureRecord*>& figures) {
   return {scale.low - margin, scale.high + margin};
 }
 
-std::string interval_picture(const exec::FigureRecord& figure, const Scale& scale, int colour) {
+std::string interval_image(const exec::FigureRecord& figure, const Scale& scale, int colour) {
   if (!std::isfinite(figure.value)) return "";
   std::string inside;
   if (is_gain(figure.name))
@@ -75,7 +75,7 @@ std::string figure_row(const exec::FigureRecord& figure, const Scale& scale, con
   return fmt::format(
       "<tr><th scope=\"row\">{}</th><td class=\"number strong\">{}</td><td class=\"number\">{}{}</td><td class=\"wide\">{}</td></tr>\n",
       stage_name(figure.stage, colours), number_text(figure.value), interval, verdict(figure),
-      interval_picture(figure, scale, colours.of(figure.stage)));
+      interval_image(figure, scale, colours.of(figure.stage)));
 }
 
 std::string figure_table(const std::vector<const exec::FigureRecord*>& figures, const Colours& colours) {

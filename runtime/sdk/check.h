@@ -67,7 +67,7 @@ void check_domain(const std::string& who, const Domain& domain);  // what is kno
 void check_conditions(const std::string& who, const std::string& split, const Conditions& conditions);
 void check_examples(const std::string& who, const Examples::Batch& batch, const StateSpec& spec, std::int64_t count);
 void check_decoded(const std::string& who, const Sample& sample, const std::string& kind, std::int64_t count);
-void check_pictures(const std::string& who, const std::vector<Picture>& pictures, std::int64_t count);
+void check_images(const std::string& who, const std::vector<Image>& images, std::int64_t count);
 void check_canonical_keys(const std::string& who, const std::vector<std::string>& keys, std::int64_t count);
 void check_loaded(const std::string& who, const Model& model);  // load_model()
 

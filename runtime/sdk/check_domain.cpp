@@ -37,8 +37,8 @@ void check_domain(const std::string& who, const Domain& domain) {
 void check_conditions(const std::string& who, const std::string& split, const Conditions& conditions) {
   const auto what = fmt::format("conditions(\"{}\")", split);
   require(conditions.size() > 0, who, "{} has none; an unconditional domain has one, without tensors", what);
-  require(length(conditions.facts.size()) == conditions.size(), who, "{} has {} texts and {} facts; there are as many of both", what,
-          conditions.size(), conditions.facts.size());
+  require(length(conditions.metadata.size()) == conditions.size(), who, "{} has {} texts and {} metadata; there are as many of both", what,
+          conditions.size(), conditions.metadata.size());
   for (const auto& [name, tensor] : conditions.tensors) {
     require(tensor.defined() && tensor.dim() > 0 && tensor.size(0) == conditions.size(), who,
             "{} has the tensor '{}' of other length than its {} texts", what, name, conditions.size());
@@ -61,8 +61,8 @@ void check_examples(const std::string& who, const Examples::Batch& batch, const 
     require(tensor.defined() && tensor.dim() > 0 && tensor.size(0) == count, who,
             "a batch of {} examples has the condition '{}' of another length", count, name);
   }
-  require(length(batch.facts.size()) == count, who, "a batch of {} examples has {} facts; there is one for each", count,
-          batch.facts.size());
+  require(length(batch.metadata.size()) == count, who, "a batch of {} examples has {} metadata; there is one for each", count,
+          batch.metadata.size());
 }
 
 void check_decoded(const std::string& who, const Sample& sample, const std::string& kind, std::int64_t count) {
@@ -77,12 +77,12 @@ void check_decoded(const std::string& who, const Sample& sample, const std::stri
   }
 }
 
-void check_pictures(const std::string& who, const std::vector<Picture>& pictures, std::int64_t count) {
-  require(length(pictures.size()) == count, who, "draw() gave {} images for {} samples; there is one for each", pictures.size(), count);
-  for (const auto& picture : pictures) {
-    require(picture.width > 0 && picture.height > 0 && length(picture.rgb.size()) == 3 * picture.width * picture.height, who,
-            "draw() gave an image of {} x {} with {} bytes; it has 3 a pixel, and one pixel at least", picture.width, picture.height,
-            picture.rgb.size());
+void check_images(const std::string& who, const std::vector<Image>& images, std::int64_t count) {
+  require(length(images.size()) == count, who, "draw() gave {} images for {} samples; there is one for each", images.size(), count);
+  for (const auto& image : images) {
+    require(image.width > 0 && image.height > 0 && length(image.rgb.size()) == 3 * image.width * image.height, who,
+            "draw() gave an image of {} x {} with {} bytes; it has 3 a pixel, and one pixel at least", image.width, image.height,
+            image.rgb.size());
   }
 }
 

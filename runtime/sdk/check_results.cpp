@@ -5,9 +5,9 @@
 #include <cmath>
 #include <set>
 
-#include "runtime/model/finite.h"
 #include "runtime/sdk/check.h"
 #include "runtime/sdk/check_require.h"
+#include "runtime/tensor/finite.h"
 
 namespace espalier {
 namespace {
@@ -160,7 +160,7 @@ void check_trained(const std::string& who, const Model& trained, const Model& st
   }
   require(!trained.info.role.empty(), who, "train() returned a model without a role");
   if (trained.info.architecture == start.info.architecture) check_same_tensors(who, trained.weights, start.weights);
-  const auto nonfinite = model::nonfinite_tensor(trained.weights);
+  const auto nonfinite = tensor::nonfinite_tensor(trained.weights);
   require(nonfinite.empty(), who, "train() returned a model whose tensor {}; a training that diverges throws StageError", nonfinite);
   check_loaded(who, trained);
   if (planned) check_planned(who, trained.info, *planned);

@@ -14,13 +14,13 @@ Hex Conditions::digest() const {
   content["tensors"] = digest_weights(tensors);
   content["null_tensors"] = digest_weights(null_tensors);
   content["text"] = Value(std::move(texts));
-  content["facts"] = Value(Value::List(facts.begin(), facts.end()));
+  content["metadata"] = Value(Value::List(metadata.begin(), metadata.end()));
   return espalier::digest(content);
 }
 
 Conditions Conditions::first(std::int64_t count) const {
   if (count >= size()) return *this;
-  Conditions part{{}, null_tensors, {text.begin(), text.begin() + count}, {facts.begin(), facts.begin() + count}};
+  Conditions part{{}, null_tensors, {text.begin(), text.begin() + count}, {metadata.begin(), metadata.begin() + count}};
   for (const auto& [name, tensor] : tensors) part.tensors.emplace(name, tensor.narrow(0, 0, count));
   return part;
 }

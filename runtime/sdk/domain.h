@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "runtime/base/picture.h"
 #include "runtime/base/remembered_digests.h"
-#include "runtime/sdk/model.h"
+#include "runtime/modelfile/model.h"
+#include "runtime/sdk/image.h"
 #include "runtime/sdk/schema.h"
 
 namespace espalier {
@@ -34,9 +34,9 @@ class Plugin {
 // The conditions of one split, in order; trajectory i has condition i mod size(). An unconditional domain has one, without tensors.
 struct Conditions {
   TensorMap tensors;              // raw network inputs, [C, ...]
-  TensorMap null_tensors;         // the same names, [1, ...]: the empty condition of classifier-free guidance
+  TensorMap null_tensors;         // the same names, [1, ...]: the null condition of classifier-free guidance
   std::vector<std::string> text;  // [C], what a person reads
-  std::vector<Value> facts;       // [C], what rewards may use (colours, classes, ...)
+  std::vector<Value> metadata;    // [C], what rewards may use (colours, classes, ...)
   std::int64_t size() const { return static_cast<std::int64_t>(text.size()); }
   Hex digest() const;                                            // of everything above
   Conditions first(std::int64_t count) const;                    // the first `count`, or all where there are fewer
@@ -59,9 +59,9 @@ class Examples {
   virtual std::int64_t distinct() const { return size(); }
   virtual Hex digest() const = 0;  // of the data or of what generates it
   struct Batch {
-    State state;               // clean, encoded, [B, ...]
-    TensorMap condition;       // raw network inputs, [B, ...]
-    std::vector<Value> facts;  // [B], as Conditions::facts
+    State state;                  // clean, encoded, [B, ...]
+    TensorMap condition;          // raw network inputs, [B, ...]
+    std::vector<Value> metadata;  // [B], as Conditions::metadata
   };
   virtual Batch at(const std::vector<std::uint64_t>& positions) const = 0;  // thread-safe
 };
@@ -94,9 +94,9 @@ class Domain : public Plugin {
   // What determines how states are decoded, besides the state itself; enters the key of scores.
   virtual Value decoder() const = 0;
   virtual Sample decode(const State& state) const = 0;
-  virtual std::vector<Picture> draw(const Sample& sample) const = 0;
+  virtual std::vector<Image> draw(const Sample& sample) const = 0;
   // The samples as files of their field, by name ("molecules.sdf"): texts that, put one after the other, are one file of all of them. A run
-  // writes them beside its pictures.
+  // writes them beside its images.
   virtual std::map<std::string, std::string> records(const Sample& sample) const {
     (void)sample;
     return {};

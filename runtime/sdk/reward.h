@@ -9,7 +9,7 @@ namespace espalier {
 
 struct RewardInput {
   const Sample& sample;                  // of a kind the reward takes, B decoded samples
-  const std::vector<Value>& facts;       // [B], each sample's condition
+  const std::vector<Value>& metadata;    // [B], each sample's condition
   const std::vector<std::string>& text;  // [B], each sample's prompt
 };
 

@@ -11,12 +11,12 @@
 namespace espalier {
 namespace {
 
-// Both halves of a guided batch: the empty condition first.
+// Both halves of a guided batch: the null condition first.
 TensorMap both_halves(const TensorMap& empty, const TensorMap& given) {
   TensorMap out;
   for (const auto& [name, tensor] : given) {
     const auto other = empty.find(name);
-    if (other == empty.end()) throw InternalError("the empty condition has no tensor '" + name + "', which the condition has");
+    if (other == empty.end()) throw InternalError("the null condition has no tensor '" + name + "', which the condition has");
     auto sizes = tensor.sizes().vec();
     out[name] = at::cat({other->second.expand(sizes), tensor});
   }

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "runtime/base/step.h"
 #include "runtime/base/value.h"
+#include "runtime/diffusion/step.h"
 
 namespace espalier {
 

@@ -15,11 +15,11 @@ namespace espalier {
 
 // Accepted trajectories at one recorded step, in memory.
 struct SelectedStates {
-  State state;                 // [K, ...]
-  diffusion::Level reached;    // of `state`
-  std::vector<Value> facts;    // [K]
-  TensorMap condition;         // raw, [K, ...]
-  std::vector<double> weight;  // [K]
+  State state;                  // [K, ...]
+  diffusion::Level reached;     // of `state`
+  std::vector<Value> metadata;  // [K]
+  TensorMap condition;          // raw, [K, ...]
+  std::vector<double> weight;   // [K]
 };
 
 // A selection as a trainer sees it.

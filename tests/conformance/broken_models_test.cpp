@@ -148,7 +148,7 @@ class FlawedDomain final : public ForwardingDomain {
     auto out = ForwardingDomain::conditions(flaw_ == "overlap" && split == "held_out" ? "train" : split);
     if (flaw_ == "null") out.null_tensors.clear();
     if (flaw_ == "null shape") out.null_tensors["label"] = at::full({2}, 2, at::kLong);
-    if (flaw_ == "facts") out.facts.pop_back();
+    if (flaw_ == "metadata") out.metadata.pop_back();
     if (flaw_ == "short") out.tensors["label"] = out.tensors["label"].narrow(0, 0, 4);
     if (flaw_ == "none") return {};
     if (flaw_ == "unstable") out.text[0] += std::to_string(++calls);
@@ -157,9 +157,9 @@ class FlawedDomain final : public ForwardingDomain {
   std::unique_ptr<Examples> examples(const std::string& split) const override {
     return std::make_unique<FlawedExamples>(ForwardingDomain::examples(split), flaw_);
   }
-  std::vector<Picture> draw(const Sample& sample) const override {
+  std::vector<Image> draw(const Sample& sample) const override {
     auto out = ForwardingDomain::draw(sample);
-    if (flaw_ == "pictures") out.pop_back();
+    if (flaw_ == "images") out.pop_back();
     if (flaw_ == "bytes") out.back().rgb.pop_back();
     return out;
   }

@@ -59,7 +59,7 @@ void check_filter(const PluginEntry& entry, const Options& options, const Filter
 // domain unless given.
 struct RewardSamples {
   Sample sample;
-  std::vector<Value> facts;
+  std::vector<Value> metadata;
   std::vector<std::string> text;
 };
 void check_reward(const PluginEntry& entry, const Options& options, const RewardSamples& samples, double tolerance = 1e-5);
@@ -87,7 +87,7 @@ void check_noise_corrector(const PluginEntry& entry, const Options& options);
 
 // Splits have names, conditions of one size, and stable digests; no condition's text is in two splits (where `disjoint_splits`); examples
 // fit the state's spec, are the same in any batch and from two threads; decoding gives samples of the declared kind, each independent of
-// its batch, and a picture each; with a model folder: written and read again the weights, info and predictions are equal.
+// its batch, and an image each; with a model folder: written and read again the weights, info and predictions are equal.
 struct DomainExpectations {
   bool disjoint_splits = true;
   double decode_tolerance = 1e-5;  // between batches

@@ -38,10 +38,10 @@ FilterInput scores() {
   return input;
 }
 
-RewardSamples pictures() {
+RewardSamples images() {
   const auto domain = toy_domain();
   const auto batch = domain->examples("train")->at({0, 1, 2, 3, 4, 5});
-  return {domain->decode(batch.state), batch.facts, {"a", "b", "c", "d", "e", "f"}};
+  return {domain->decode(batch.state), batch.metadata, {"a", "b", "c", "d", "e", "f"}};
 }
 
 MetricInput metric_input() { return {{{"scores", {{"reward", {0.1, 0.5, 0.9}, {0, 1, 2}}}}}, {.seed = 1}}; }
@@ -78,13 +78,13 @@ TEST(Conformance, OfFiltersThatNeedKeys) {
 }
 
 TEST(Conformance, OfRewardsAndOptions) {
-  check_reward(reward_with(""), {{"gain", 2.0}}, pictures());
+  check_reward(reward_with(""), {{"gain", 2.0}}, images());
   for (const auto& [flaw, found] :
        {Case{"identity", "changed the identity"}, Case{"changes", "changed the samples"}, Case{"batch", "in a batch of 1"},
         Case{"twice", "scored twice"}, Case{"shape", "score is [B]"}, Case{"fewer", "Float [5] for 6 samples"}, Case{"dtype", "Long [6]"},
         Case{"undefined", "undefined tensor"}, Case{"doc", "doc is a sentence"}, Case{"default", "default breaks"},
         Case{"unbounded", "has no upper bound"}}) {
-    EXPECT_THAT(failures([&] { check_reward(reward_with(flaw), {{"gain", 2.0}}, pictures()); }), HasSubstr(found)) << flaw;
+    EXPECT_THAT(failures([&] { check_reward(reward_with(flaw), {{"gain", 2.0}}, images()); }), HasSubstr(found)) << flaw;
   }
 }
 
@@ -144,7 +144,7 @@ TEST(Conformance, OfDomains) {
   for (const auto& [flaw, found] : {Case{"overlap", "is in two splits"},
                                     Case{"null", "no null condition 'label'"},
                                     Case{"null shape", "the null condition 'label'"},
-                                    Case{"facts", "8 texts and 7 facts"},
+                                    Case{"metadata", "8 texts and 7 metadata"},
                                     Case{"short", "the tensor 'label'"},
                                     Case{"none", "has none"},
                                     Case{"spec", "has no field"},
@@ -152,7 +152,7 @@ TEST(Conformance, OfDomains) {
                                     Case{"kind", "of the kind 'molecule'"},
                                     Case{"fewer", "of 3 samples for 4"},
                                     Case{"texts", "'name' of 1 samples for 4"},
-                                    Case{"pictures", "3 images for 4 samples"},
+                                    Case{"images", "3 images for 4 samples"},
                                     Case{"bytes", "with 191 bytes"},
                                     Case{"unstable", "not stable"},
                                     Case{"same examples", "the same examples"},

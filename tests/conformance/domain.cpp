@@ -65,7 +65,7 @@ void check_examples(const Domain& domain, const std::string& split) {
     const auto alone = examples->at({positions[static_cast<std::size_t>(row)]});
     expect_rows(whole.state, alone.state, row);
     expect_rows(whole.condition, alone.condition, row);
-    EXPECT_EQ(alone.facts.front(), whole.facts[static_cast<std::size_t>(row)]);
+    EXPECT_EQ(alone.metadata.front(), whole.metadata[static_cast<std::size_t>(row)]);
   }
   Hex digests[2];
   std::thread threads[2];
@@ -94,7 +94,7 @@ void check_decoding(const Domain& domain, const DomainExpectations& expectations
     EXPECT_TRUE(image.size(1) == 3 || image.size(1) == 1) << "image is [B, 3 or 1, H, W]";
     EXPECT_TRUE(image.min().item<double>() >= 0.0 && image.max().item<double>() <= 1.0) << "image is in [0, 1]";
   }
-  expect_accepted([&] { check_pictures("the domain", domain.draw(whole), 4); });
+  expect_accepted([&] { check_images("the domain", domain.draw(whole), 4); });
   if (domain.has_canonical_keys()) expect_accepted([&] { check_canonical_keys("the domain", domain.canonical_keys(whole), 4); });
 }
 

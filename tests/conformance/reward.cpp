@@ -19,14 +19,14 @@ RewardSamples rows(const RewardSamples& all, std::size_t first, std::size_t coun
   for (const auto& [name, texts] : all.sample.strings) {
     part.sample.strings[name] = {texts.begin() + start, texts.begin() + start + length};
   }
-  part.facts = {all.facts.begin() + start, all.facts.begin() + start + length};
+  part.metadata = {all.metadata.begin() + start, all.metadata.begin() + start + length};
   part.text = {all.text.begin() + start, all.text.begin() + start + length};
   return part;
 }
 
 std::vector<double> score(const Reward& reward, const RewardSamples& samples) {
-  const auto scores = reward.score({samples.sample, samples.facts, samples.text});
-  const auto count = static_cast<std::int64_t>(samples.facts.size());
+  const auto scores = reward.score({samples.sample, samples.metadata, samples.text});
+  const auto count = static_cast<std::int64_t>(samples.metadata.size());
   if (!expect_accepted([&] { espalier::check_scores("the reward", scores, count); })) return {};
   const auto exact = scores.to(at::kDouble).contiguous();
   return {exact.const_data_ptr<double>(), exact.const_data_ptr<double>() + exact.numel()};
@@ -78,8 +78,8 @@ void check_reward(const PluginEntry& entry, const Options& options, const Reward
   check_options(entry);
   SCOPED_TRACE("conformance of " + entry.kind + "." + entry.name);
   EXPECT_TRUE(entry.takes.empty() || entry.takes == samples.sample.kind) << "samples of kind '" << samples.sample.kind << "'";
-  ASSERT_GE(samples.facts.size(), 4u);
-  ASSERT_EQ(samples.facts.size(), samples.text.size());
+  ASSERT_GE(samples.metadata.size(), 4u);
+  ASSERT_EQ(samples.metadata.size(), samples.text.size());
   const auto reward = make<Reward>(entry, options);
   const auto identity = reward->identity();
   EXPECT_EQ(identity, make<Reward>(entry, options)->identity()) << "two equal rewards have two identities";
@@ -87,7 +87,7 @@ void check_reward(const PluginEntry& entry, const Options& options, const Reward
   EXPECT_EQ(identity, reward->identity()) << "opening changed the identity";
   const auto before = digest_weights(samples.sample.tensors);
   const auto whole = score(*reward, samples);
-  ASSERT_EQ(whole.size(), samples.facts.size());
+  ASSERT_EQ(whole.size(), samples.metadata.size());
   EXPECT_EQ(before, digest_weights(samples.sample.tensors)) << "scoring changed the samples";
   expect_same(whole, score(*reward, samples), "scored twice");
   check_batches(*reward, samples, whole, tolerance);

@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t kSide = 8;
 const std::vector<std::int64_t> kShape{3, kSide, kSide};
 
-Value facts_of(std::int64_t label) { return Value(Value::Map{{"label", label}, {"class", label == 0 ? "left" : "right"}}); }
+Value metadata_of(std::int64_t label) { return Value(Value::Map{{"label", label}, {"class", label == 0 ? "left" : "right"}}); }
 
 class ToyExamples final : public Examples {
  public:
@@ -26,15 +26,15 @@ class ToyExamples final : public Examples {
   Batch at(const std::vector<std::uint64_t>& positions) const override {
     random::Draws draws({.seed = 11, .purpose = random::Purpose::data, .round = round_, .branch = 0}, positions);
     const auto noise = draws.normals(kShape);  // [B, 3, 8, 8]
-    const auto picture = at::full(noise.sizes(), -0.5, noise.options());
+    const auto image = at::full(noise.sizes(), -0.5, noise.options());
     std::vector<std::int64_t> labels;
     Batch batch;
     for (std::size_t row = 0; row < positions.size(); ++row) {
       labels.push_back(static_cast<std::int64_t>(positions[row] % 2));
-      picture[static_cast<std::int64_t>(row)].narrow(2, labels.back() * kSide / 2, kSide / 2).fill_(0.5);
-      batch.facts.push_back(facts_of(labels.back()));
+      image[static_cast<std::int64_t>(row)].narrow(2, labels.back() * kSide / 2, kSide / 2).fill_(0.5);
+      batch.metadata.push_back(metadata_of(labels.back()));
     }
-    batch.state["sample"] = (picture + 0.1 * noise).clamp(-1.0, 1.0);
+    batch.state["sample"] = (image + 0.1 * noise).clamp(-1.0, 1.0);
     batch.condition["label"] = at::tensor(labels, at::kLong);
     return batch;
   }
@@ -59,7 +59,7 @@ class ToyDomain final : public Domain {
     for (std::int64_t i = first; i < first + 8; ++i) {
       labels.push_back(i % 2);
       conditions.text.push_back((i % 2 == 0 ? "left " : "right ") + std::to_string(i));
-      conditions.facts.push_back(facts_of(i % 2));
+      conditions.metadata.push_back(metadata_of(i % 2));
     }
     conditions.tensors["label"] = at::tensor(labels, at::kLong);
     conditions.null_tensors["label"] = at::full({1}, 2, at::kLong);
@@ -74,14 +74,14 @@ class ToyDomain final : public Domain {
   Value decoder() const override { return Value("toy 1"); }
   Sample decode(const State& state) const override { return {"image", {{"image", (state.at("sample") + 1.0) * 0.5}}, {}}; }
 
-  std::vector<Picture> draw(const Sample& sample) const override {
+  std::vector<Image> draw(const Sample& sample) const override {
     const auto bytes = (sample.tensors.at("image").clamp(0.0, 1.0) * 255.0).round().to(at::kByte).permute({0, 2, 3, 1}).contiguous();
-    std::vector<Picture> pictures;
+    std::vector<Image> images;
     for (std::int64_t row = 0; row < bytes.size(0); ++row) {
       const auto* first = bytes.const_data_ptr<std::uint8_t>() + row * 3 * kSide * kSide;
-      pictures.push_back({kSide, kSide, {first, first + 3 * kSide * kSide}});
+      images.push_back({kSide, kSide, {first, first + 3 * kSide * kSide}});
     }
-    return pictures;
+    return images;
   }
 
   std::filesystem::path model_folder() const override { return {}; }

@@ -12,9 +12,9 @@
 // A domain and a network small enough to check by hand, for tests that need "some" domain.
 namespace espalier::conformance {
 
-// Pictures of 3 x 8 x 8 in [-1, 1] with a bright left (class 0) or right half (class 1) and a little noise. Splits "train" and "held_out";
-// state "sample" [B, 3, 8, 8]; kind "image"; condition "label" [B] int64 (empty: 2); facts {"label": 0 or 1, "class": "left" or "right"};
-// text "left 0", "right 1", ... Endless examples. Decoding maps [-1, 1] to [0, 1]. It offers no model folder.
+// Images of 3 x 8 x 8 in [-1, 1] with a bright left (class 0) or right half (class 1) and a little noise. Splits "train" and "held_out";
+// state "sample" [B, 3, 8, 8]; kind "image"; condition "label" [B] int64 (empty: 2); metadata {"label": 0 or 1, "class": "left" or
+// "right"}; text "left 0", "right 1", ... Endless examples. Decoding maps [-1, 1] to [0, 1]. It offers no model folder.
 std::unique_ptr<Domain> toy_domain();
 
 // Another domain under a changed answer or two: passes everything on, but has no model folder of its own. For tests that derive from it.
@@ -29,7 +29,7 @@ class ForwardingDomain : public Domain {
   std::unique_ptr<Examples> examples(const std::string& split) const override { return domain_->examples(split); }
   Value decoder() const override { return domain_->decoder(); }
   Sample decode(const State& state) const override { return domain_->decode(state); }
-  std::vector<Picture> draw(const Sample& sample) const override { return domain_->draw(sample); }
+  std::vector<Image> draw(const Sample& sample) const override { return domain_->draw(sample); }
   std::filesystem::path model_folder() const override { return {}; }
   ModelInfo model_info(const std::filesystem::path& folder) const override { return domain_->model_info(folder); }
   Model load_model(const std::filesystem::path& folder) const override { return domain_->load_model(folder); }

@@ -80,7 +80,7 @@ class ToySelection final : public SelectionData {
     SelectedStates out;
     out.reached = grid_.at(steps_remaining).level;
     for (const auto& [name, x] : clean_.state) out.state[name] = x * out.reached.alpha + noise_.at(name) * out.reached.sigma;
-    out.facts = clean_.facts;
+    out.metadata = clean_.metadata;
     out.condition = clean_.condition;
     out.weight.assign(16, 1.0);
     return out;

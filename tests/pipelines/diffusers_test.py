@@ -1,4 +1,4 @@
-"""A model that Espalier trained and wrote opens in diffusers, and there samples the same pictures."""
+"""A model that Espalier trained and wrote opens in diffusers, and there samples the same images."""
 import glob
 import json
 import os
@@ -42,7 +42,7 @@ record_steps = [{FIRST}]
 
 
 def compare(folder, block, texts):
-    """In the peers' Python: diffusers goes on from the state with FIRST steps remaining; the largest difference of the finished pictures."""
+    """In the peers' Python: diffusers goes on from the state with FIRST steps remaining; the largest difference of the finished images."""
     import h5py
     import torch
     from diffusers import DDIMScheduler, UNet2DConditionModel
@@ -68,7 +68,7 @@ def compare(folder, block, texts):
 
 
 class Diffusers(driver.PipelineTest):
-    def test_a_written_model_samples_the_same_pictures(self):
+    def test_a_written_model_samples_the_same_images(self):
         if not PYTHON.exists():
             self.skipTest("the peers are not installed: scripts/setup --peers")
         pipeline = self.folder / "peer.toml"

@@ -25,7 +25,7 @@ class NoiseCorrection(driver.PipelineTest):
         # Fresh noise, sampled forward by the base and inverted: found again to the solver's tolerance, amplified over five steps.
         self.assertLess(self.figures["known_noise_error_max"]["value"], 1e-3)
         self.assertLess(self.figures["round_trip_error_99"]["value"], 1e-3)
-        # The base's last bits depend on the threads it was trained with, and with them whether one flat picture's last step meets 1e-5.
+        # The base's last bits depend on the threads it was trained with, and with them whether one flat image's last step meets 1e-5.
         self.assertGreaterEqual(self.figures["converged_share"]["value"], 0.95)
         # The found noise is what wins: a corrector of the base's own fresh noise, as large and as long trained, does not.
         distance = {f["name"].split(".")[-1]: f["value"] for f in self.report["figures"] if f["name"].startswith("frechet_distance.")}

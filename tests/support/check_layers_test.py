@@ -12,7 +12,7 @@ CASES = {
     "runtime/plan/x.cpp": ('#include "runtime/cache/store.h"', "only index.h"),
     "runtime/exec/x.cpp": ('#include "plugins/filter/top_k/curve.h"', "runtime/ knows no plugin"),
     "runtime/exec/y.cpp": ("#include <hdf5.h>", "may be included only in"),
-    "runtime/model/x.cpp": ("#include <torch/torch.h>", "may be included only in"),
+    "runtime/network/x.cpp": ("#include <torch/torch.h>", "may be included only in"),
     "plugins/reward/a/a.cpp": ('#include "runtime/cache/store.h"', "a plugin may not include runtime/cache"),
     "plugins/reward/b/b.cpp": ('#include "plugins/filter/top_k/curve.h"', "only its own folder"),
     "plugins/reward/c/c.cpp": ('#include "tests/conformance/conformance.h"', "nothing but tests"),

@@ -40,7 +40,7 @@ class PageExamples final : public Examples {
       const auto& page = source_.pages[position % pages];
       sets.push_back(given_by(page, mix_.tasks[position / pages], mix_.share, kTaskSeed, position % pages));
       const auto& set = sets.back();
-      batch.facts.push_back(Value::Map{{"boxes", set.size()}, {"classes", Value(class_list(set.token, source_.class_names))}});
+      batch.metadata.push_back(Value::Map{{"boxes", set.size()}, {"classes", Value(class_list(set.token, source_.class_names))}});
     }
     batch.state = elements::pack(sets, source_.max_boxes, kBoxNumbers);
     batch.condition = batch.state;
@@ -73,14 +73,14 @@ Conditions make_conditions(const PageSource& source, Task task, double share, st
     }
   }
   std::vector<std::string> text;
-  std::vector<Value> facts;
+  std::vector<Value> metadata;
   for (const auto& set : sets) {
     text.push_back(describe(set, task, source.class_names));
     Value fact = Value::Map{{"boxes", set.size()}};
     if (task == Task::class_conditioned) fact["classes"] = Value(class_list(set.token, source.class_names));
-    facts.push_back(std::move(fact));
+    metadata.push_back(std::move(fact));
   }
-  return elements::conditions(sets, std::move(text), std::move(facts), source.max_boxes, kBoxNumbers);
+  return elements::conditions(sets, std::move(text), std::move(metadata), source.max_boxes, kBoxNumbers);
 }
 
 }  // namespace espalier::layout

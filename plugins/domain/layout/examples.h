@@ -23,7 +23,7 @@ struct TaskMix {
   double share = 0.5;
 };
 
-// Training examples: page k of the n with the first task, then all with the second, and so on; facts {"boxes", "classes"}.
+// Training examples: page k of the n with the first task, then all with the second, and so on; metadata {"boxes", "classes"}.
 std::unique_ptr<Examples> make_examples(const PageSource& source, const TaskMix& mix);
 
 // `count` conditions of a task: sizes spread like the pages', or what is given of the first `count` pages. Facts {"boxes", "classes"}, the

@@ -113,12 +113,12 @@ class LayoutDomain final : public elements::SetDomain {
     return {{"layouts.jsonl", text}};
   }
 
-  std::vector<Picture> draw(const Sample& sample) const override {
-    std::vector<Picture> pictures;
+  std::vector<Image> draw(const Sample& sample) const override {
+    std::vector<Image> images;
     DrawOptions options;
     options.class_names = source("train").class_names;
-    for (const auto& page : pages_of(sample, kPlugin)) pictures.push_back(draw_page(page, options));
-    return pictures;
+    for (const auto& page : pages_of(sample, kPlugin)) images.push_back(draw_page(page, options));
+    return images;
   }
 
  protected:

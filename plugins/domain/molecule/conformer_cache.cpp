@@ -19,7 +19,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/base/progress.h"
-#include "runtime/model/safetensors.h"
+#include "runtime/modelfile/safetensors.h"
 
 namespace espalier::molecule {
 namespace {
@@ -105,7 +105,7 @@ std::optional<TensorMap> read(const fs::path& path, std::size_t molecules) {
   if (!fs::exists(path)) return std::nullopt;
   std::string damage;
   try {
-    auto file = model::read_safetensors(path);
+    auto file = modelfile::read_safetensors(path);
     damage = find_damage(file, molecules);
     if (damage.empty()) return file;
   } catch (const DataError& error) {
@@ -130,7 +130,7 @@ TensorMap make(const std::vector<std::string>& smiles, const fs::path& path, con
   auto file = pack(molecules);
   try {
     make_folders(path.parent_path());
-    replace_file(path, model::format_safetensors(file));
+    replace_file(path, modelfile::format_safetensors(file));
   } catch (const CacheError& error) {
     throw CacheError(std::string(error.what()) + "; the option conformer_cache names another folder");
   }

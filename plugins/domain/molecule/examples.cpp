@@ -80,7 +80,7 @@ class MoleculeExamples final : public Examples {
       const bool turned = positions[b] >= rows.size();
       sets.push_back(encode(geometries_->atoms()[row], turned ? rotation(quaternion.const_data_ptr<double>() + 4 * b) : kNoTurn,
                             encoding_.position_scale));
-      batch.facts.push_back(Value::Map{{"num_atoms", sets.back().size()}, {"smiles", geometries_->list().smiles[row]}});
+      batch.metadata.push_back(Value::Map{{"num_atoms", sets.back().size()}, {"smiles", geometries_->list().smiles[row]}});
     }
     batch.state = elements::pack(sets, encoding_.max_atoms, 3);
     batch.condition = batch.state;

@@ -111,14 +111,14 @@ class MoleculeDomain final : public elements::SetDomain {
     for (const auto place : places("train")) sizes.push_back(geometries_->list().num_atoms[static_cast<std::size_t>(place)]);
     std::vector<elements::ElementSet> sets;
     std::vector<std::string> text;
-    std::vector<Value> facts;
+    std::vector<Value> metadata;
     for (const auto size : elements::spread_sizes(sizes, num_conditions_, kConditionSeed + round)) {
       const auto atoms = static_cast<std::size_t>(size);
       sets.push_back({std::vector<std::int64_t>(atoms), std::vector<float>(kDimensions * atoms)});
       text.push_back(atoms_in_words(size));
-      facts.push_back(Value::Map{{"num_atoms", size}});
+      metadata.push_back(Value::Map{{"num_atoms", size}});
     }
-    return elements::conditions(sets, std::move(text), std::move(facts), encoding_.max_atoms, kDimensions);
+    return elements::conditions(sets, std::move(text), std::move(metadata), encoding_.max_atoms, kDimensions);
   }
 
   std::unique_ptr<Examples> examples(const std::string& split) const override {
@@ -150,10 +150,10 @@ class MoleculeDomain final : public elements::SetDomain {
     return sample;
   }
 
-  std::vector<Picture> draw(const Sample& sample) const override {
-    std::vector<Picture> pictures;
-    for (const auto& atoms : molecules_of(sample)) pictures.push_back(chem::draw_molecule(atoms));
-    return pictures;
+  std::vector<Image> draw(const Sample& sample) const override {
+    std::vector<Image> images;
+    for (const auto& atoms : molecules_of(sample)) images.push_back(chem::draw_molecule(atoms));
+    return images;
   }
   // The SMILES are those of the valid ones; atoms that are nowhere (NaN) are in no file, and those too far for SDF's columns in XYZ alone.
   std::map<std::string, std::string> records(const Sample& sample) const override {

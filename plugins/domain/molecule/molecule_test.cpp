@@ -66,10 +66,10 @@ TEST_F(Molecule, DecodingGivesTheMoleculeBack) {
   for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(examples->distinct()); ++i) {
     const auto batch = examples->at({i, i + static_cast<std::uint64_t>(examples->distinct())});
     const Sample sample = domain->decode(batch.state);
-    const auto smiles = batch.facts[0].at("smiles").as_string();
+    const auto smiles = batch.metadata[0].at("smiles").as_string();
     const auto numbers = sample.tensors.at("atomic_number");
     EXPECT_TRUE(numbers[0].equal(numbers[1])) << smiles;
-    EXPECT_EQ((numbers[0] > 0).sum().item<std::int64_t>(), batch.facts[0].at("num_atoms").as_integer());
+    EXPECT_EQ((numbers[0] > 0).sum().item<std::int64_t>(), batch.metadata[0].at("num_atoms").as_integer());
     EXPECT_EQ(sample.strings.at("smiles")[0], sample.strings.at("smiles")[1]) << "turned, it is the same molecule";
     EXPECT_EQ(domain->canonical_keys(sample), sample.strings.at("smiles"));
   }
@@ -145,7 +145,7 @@ TEST_F(Molecule, ConditionsAreNumbersOfAtoms) {
   for (std::int64_t i = 0; i < 8; ++i) {
     const auto there = conditions.tensors.at("present")[i].sum().item<std::int64_t>();
     const auto which = static_cast<std::size_t>(i);
-    EXPECT_EQ(conditions.facts[which].at("num_atoms").as_integer(), there);
+    EXPECT_EQ(conditions.metadata[which].at("num_atoms").as_integer(), there);
     EXPECT_EQ(conditions.text[which], std::to_string(there) + " atoms");
     sizes.insert(there);
   }

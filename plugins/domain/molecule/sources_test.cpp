@@ -155,7 +155,7 @@ TEST_F(Sources, HeldOutMoleculesAreOthers) {
     const auto examples = domain->examples(split);
     std::set<std::string> smiles;
     for (std::int64_t i = 0; i < examples->distinct(); ++i) {
-      smiles.insert(examples->at({static_cast<std::uint64_t>(i)}).facts[0].at("smiles").as_string());
+      smiles.insert(examples->at({static_cast<std::uint64_t>(i)}).metadata[0].at("smiles").as_string());
     }
     return smiles;
   };

@@ -2,14 +2,14 @@
 
 #include "plugins/domain/text_to_image/folder_source.h"
 #include "plugins/domain/text_to_image/idx_source.h"
-#include "plugins/shared/pictures/test_files.h"
+#include "plugins/shared/images/test_files.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::text_to_image {
 namespace {
 
 namespace fs = std::filesystem;
-using namespace pictures;
+using namespace images;
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -23,7 +23,7 @@ class BadIdx : public ::testing::Test {
                             "t10k-labels-idx1-ubyte", class_names_},
                            0);
   }
-  void load() const { open()->pictures("train")->at({0}); }
+  void load() const { open()->images("train")->at({0}); }
   TempFolder folder_;
   std::vector<std::string> class_names_ = {"even", "odd"};
 };
@@ -31,7 +31,7 @@ class BadIdx : public ::testing::Test {
 TEST_F(BadIdx, WrongMagic) {
   write_file(folder_ / "train-images-idx3-ubyte", two_labels(6));
   EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(AllOf(HasSubstr("train-images-idx3-ubyte"), HasSubstr("starts with 00000801"))));
-  std::string floats = grey_pictures(6);
+  std::string floats = grey_images(6);
   floats[2] = '\x0d';
   write_file(folder_ / "train-images-idx3-ubyte", floats);
   EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("starts with 00000d03")));
@@ -40,7 +40,7 @@ TEST_F(BadIdx, WrongMagic) {
 }
 
 TEST_F(BadIdx, ShortOrLongFile) {
-  const std::string bytes = grey_pictures(6);
+  const std::string bytes = grey_images(6);
   write_file(folder_ / "train-images-idx3-ubyte", bytes.substr(0, bytes.size() - 1));
   EXPECT_THAT([&] { load(); }, ThrowsMessage<DataError>(HasSubstr("ends after 95 of the 96 bytes")));
   write_file(folder_ / "train-images-idx3-ubyte", bytes + "x");
@@ -59,7 +59,7 @@ TEST_F(BadIdx, SizesThatPromiseTooMuchOrNothing) {
 TEST_F(BadIdx, CutOffOrDamagedGzip) {
   const fs::path path = folder_ / "t10k-images-idx3-ubyte.gz";
   const std::string whole = read_file(path);
-  const auto held_out = [&] { open()->pictures("held_out")->at({0}); };
+  const auto held_out = [&] { open()->images("held_out")->at({0}); };
   EXPECT_NO_THROW(held_out());
   write_file(path, whole.substr(0, whole.size() - 6));  // the check sum is cut
   EXPECT_THAT(held_out, ThrowsMessage<DataError>(HasSubstr("cut off")));
@@ -75,30 +75,30 @@ TEST_F(BadIdx, LabelsThatDoNotFit) {
   write_file(folder_ / "train-labels-idx1-ubyte", two_labels(5));
   EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("5 labels for the 6 images")));
   write_file(folder_ / "train-labels-idx1-ubyte", idx_bytes({6}, {0, 1, 0, 7, 0, 1}));
-  EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("label 7 of picture 3 has no name; class_names has 2 entries")));
+  EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("label 7 of image 3 has no name; class_names has 2 entries")));
   class_names_.clear();
   EXPECT_THAT([&] { open(); }, ThrowsMessage<ConfigError>(HasSubstr("class_names")));
 }
 
 TEST_F(BadIdx, MissingFileOrForeignSize) {
   write_gzip(folder_ / "t10k-images-idx3-ubyte.gz", idx_bytes({4, 2, 8}, std::string(64, 'x')));
-  EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("pictures of 8 x 2")));
+  EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("images of 8 x 2")));
   fs::remove(folder_ / "t10k-images-idx3-ubyte.gz");
   EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("nor t10k-images-idx3-ubyte.gz beside it")));
 }
 
 class BadFolder : public ::testing::Test {
  protected:
-  BadFolder() { write_picture_folder(folder_.path()); }
+  BadFolder() { write_image_folder(folder_.path()); }
   void open() const { make_folder_source(folder_.path(), 0.0, 0); }
-  void load() const { make_folder_source(folder_.path(), 0.0, 0)->pictures("train")->at({0}); }
+  void load() const { make_folder_source(folder_.path(), 0.0, 0)->images("train")->at({0}); }
   void metadata(const std::string& line) const {
     write_file(folder_ / "metadata.jsonl", read_file(folder_ / "metadata.jsonl") + line + "\n");
   }
   TempFolder folder_;
 };
 
-TEST_F(BadFolder, BrokenPicture) {
+TEST_F(BadFolder, BrokenImage) {
   const std::string whole = read_file(folder_ / "4.png");
   write_file(folder_ / "4.png", whole.substr(0, whole.size() / 2));
   EXPECT_THAT([&] { load(); }, ThrowsMessage<DataError>(HasSubstr("4.png")));
@@ -106,7 +106,7 @@ TEST_F(BadFolder, BrokenPicture) {
   EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("4.png")));
 }
 
-TEST_F(BadFolder, PictureOfAnotherSize) {
+TEST_F(BadFolder, ImageOfAnotherSize) {
   write_file(folder_ / "4.png", plain_png(5, 4, 1));
   EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(AllOf(HasSubstr("4.png: 5 x 4"), HasSubstr("set `resolution`"))));
 }
@@ -144,7 +144,7 @@ TEST_F(BadFolder, MissingOrRepeatedFile) {
   metadata(R"({"file_name": "none.png", "text": "x"})");
   EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(AllOf(HasSubstr("metadata.jsonl:11"), HasSubstr("no such file"))));
   fs::remove_all(folder_.path());
-  write_picture_folder(folder_.path());
+  write_image_folder(folder_.path());
   metadata(R"({"file_name": "./0.png", "text": "x"})");
   EXPECT_THAT([&] { open(); }, ThrowsMessage<DataError>(HasSubstr("has a caption already")));
 }

@@ -10,7 +10,7 @@
 #include <sstream>
 #include <utility>
 
-#include "plugins/shared/pictures/image_folder.h"
+#include "plugins/shared/images/image_folder.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 
@@ -71,20 +71,20 @@ std::vector<fs::path> files_of(const std::vector<Captioned>& entries) {
 struct Split {
   std::vector<Captioned> entries;
   std::vector<std::int64_t> prompt;  // of each entry: its caption's number in the split
-  std::unique_ptr<const pictures::FolderImages> images;
+  std::unique_ptr<const images::FolderImages> images;
 };
 
-class FolderPictures final : public Pictures {
+class FolderSplit final : public Images {
  public:
-  FolderPictures(std::shared_ptr<const Split> split, std::int64_t resolution) : split_(std::move(split)), resolution_(resolution) {}
+  FolderSplit(std::shared_ptr<const Split> split, std::int64_t resolution) : split_(std::move(split)), resolution_(resolution) {}
 
   std::int64_t size() const override { return split_->images->size(); }
 
   Hex digest() const override {
     const std::vector<Hex>& pixels = split_->images->digests();
-    Value::List pictures;
-    for (std::size_t i = 0; i < pixels.size(); ++i) pictures.push_back(Value::List{pixels[i], split_->entries[i].text});
-    return espalier::digest(Value::Map{{"source", "folder"}, {"captioned_pixels", pictures}, {"resolution", resolution_}});
+    Value::List images;
+    for (std::size_t i = 0; i < pixels.size(); ++i) images.push_back(Value::List{pixels[i], split_->entries[i].text});
+    return espalier::digest(Value::Map{{"source", "folder"}, {"captioned_pixels", images}, {"resolution", resolution_}});
   }
 
   Batch at(const std::vector<std::uint64_t>& positions) const override {
@@ -103,17 +103,17 @@ class FolderSource final : public Source {
  public:
   FolderSource(const fs::path& folder, double held_out_fraction, std::int64_t resolution, RememberedDigests* remembered)
       : resolution_(resolution) {
-    const pictures::ImageList list = pictures::list_images(folder);
+    const images::ImageList list = images::list_images(folder);
     if (!list.note.empty()) notes_.push_back(list.note);
     const std::vector<Captioned> entries = read_metadata(folder, list.files);
     for (const Captioned& entry : entries) label_.emplace(entry.text, 0);
     std::int64_t next = 0;
     for (auto& [text, label] : label_) label = next++;
     split_captions(held_out_fraction);
-    shape_ = pictures::read_shape(folder, files_of(entries), resolution);
+    shape_ = images::read_shape(folder, files_of(entries), resolution);
     for (const std::string& split : splits()) {
       Split& own = *splits_.emplace(split, std::make_shared<Split>(select(split, entries))).first->second;
-      own.images = std::make_unique<pictures::FolderImages>(folder, files_of(own.entries), /*channels=*/3, resolution, remembered);
+      own.images = std::make_unique<images::FolderImages>(folder, files_of(own.entries), /*channels=*/3, resolution, remembered);
     }
   }
 
@@ -131,16 +131,16 @@ class FolderSource final : public Source {
     for (const auto& [text, label] : label_) {
       if (held_out_.contains(text) != (split == "held_out")) continue;
       prompts.text.push_back(text);
-      Value facts;
-      facts["label"] = label;
-      facts["class"] = text;
-      prompts.facts.push_back(std::move(facts));
+      Value metadata;
+      metadata["label"] = label;
+      metadata["class"] = text;
+      prompts.metadata.push_back(std::move(metadata));
     }
     return prompts;
   }
 
-  std::unique_ptr<Pictures> pictures(const std::string& split) const override {
-    return std::make_unique<FolderPictures>(splits_.at(split), resolution_);
+  std::unique_ptr<Images> images(const std::string& split) const override {
+    return std::make_unique<FolderSplit>(splits_.at(split), resolution_);
   }
 
  private:
@@ -172,7 +172,7 @@ class FolderSource final : public Source {
 
   std::int64_t resolution_;
   std::vector<std::string> notes_;
-  pictures::ImageShape shape_;
+  images::ImageShape shape_;
   std::map<std::string, std::int64_t> label_;  // caption -> its place among all
   std::set<std::string> held_out_;
   // By name. All of a split's examples share its images: what is loaded is compared with what was digested.

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "plugins/shared/pictures/idx.h"
-#include "plugins/shared/pictures/idx_images.h"
+#include "plugins/shared/images/idx.h"
+#include "plugins/shared/images/idx_images.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::text_to_image {
@@ -11,19 +11,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The pictures and labels of two files.
+// The images and labels of two files.
 struct FilePair {
   FilePair(const fs::path& folder, const std::string& image_file, const std::string& label_file, std::int64_t resolution,
            std::size_t classes, RememberedDigests* remembered)
-      : images(pictures::find_idx(folder, image_file), resolution, remembered),
-        labels(pictures::find_idx(folder, label_file), images, classes) {}
-  pictures::IdxImages images;
-  pictures::IdxLabels labels;
+      : images(images::find_idx(folder, image_file), resolution, remembered),
+        labels(images::find_idx(folder, label_file), images, classes) {}
+  images::IdxImages images;
+  images::IdxLabels labels;
 };
 
-class IdxPictures final : public Pictures {
+class IdxSplit final : public Images {
  public:
-  IdxPictures(std::shared_ptr<const FilePair> files, std::int64_t resolution) : files_(std::move(files)), resolution_(resolution) {}
+  IdxSplit(std::shared_ptr<const FilePair> files, std::int64_t resolution) : files_(std::move(files)), resolution_(resolution) {}
 
   std::int64_t size() const override { return files_->images.size(); }
 
@@ -58,16 +58,16 @@ class IdxSource final : public Source {
   Prompts prompts(const std::string&) const override {
     Prompts prompts{class_names_, {}};
     for (std::size_t k = 0; k < class_names_.size(); ++k) {
-      Value facts;
-      facts["label"] = static_cast<std::int64_t>(k);
-      facts["class"] = class_names_[k];
-      prompts.facts.push_back(std::move(facts));
+      Value metadata;
+      metadata["label"] = static_cast<std::int64_t>(k);
+      metadata["class"] = class_names_[k];
+      prompts.metadata.push_back(std::move(metadata));
     }
     return prompts;
   }
 
-  std::unique_ptr<Pictures> pictures(const std::string& split) const override {
-    return std::make_unique<IdxPictures>(split == "train" ? train_ : test_, resolution_);
+  std::unique_ptr<Images> images(const std::string& split) const override {
+    return std::make_unique<IdxSplit>(split == "train" ? train_ : test_, resolution_);
   }
 
  private:
@@ -83,14 +83,14 @@ std::unique_ptr<Source> make_idx_source(IdxFiles files, std::int64_t resolution,
     throw ConfigError("domain.text_to_image: prompts = \"idx\" needs class_names = [...], the name of label 0, 1, ...");
   }
   if (files.test_images.empty() != files.test_labels.empty()) {
-    throw ConfigError("domain.text_to_image: test_images and test_labels go together; leave both empty for no held-out pictures");
+    throw ConfigError("domain.text_to_image: test_images and test_labels go together; leave both empty for no held-out images");
   }
   const std::size_t classes = files.class_names.size();
   auto train = std::make_shared<const FilePair>(files.folder, files.train_images, files.train_labels, resolution, classes, remembered);
   std::shared_ptr<const FilePair> test;
   if (!files.test_images.empty()) {
     test = std::make_shared<const FilePair>(files.folder, files.test_images, files.test_labels, resolution, classes, remembered);
-    pictures::require_same_size(test->images, train->images);
+    images::require_same_size(test->images, train->images);
   }
   return std::make_unique<IdxSource>(std::move(train), std::move(test), std::move(files.class_names), resolution);
 }

@@ -9,20 +9,20 @@
 #include "plugins/domain/text_to_image/network.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
-#include "runtime/model/tokenizer.h"
+#include "runtime/modelfile/tokenizer.h"
 
 namespace espalier::text_to_image {
 namespace {
 
 namespace fs = std::filesystem;
 using namespace folder;
-using namespace pictures;
+using namespace images;
 
 constexpr const char* kTextWeights = "text_encoder/model.safetensors";
 constexpr std::array kTokenizerFiles = {"vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"};
 
 void check_tokenizer(const Value& config, const fs::path& folder, const std::string& origin) {
-  const model::ClipTokenizer tokenizer(folder);
+  const modelfile::ClipTokenizer tokenizer(folder);
   if (config.at("vocab_size").as_integer() < tokenizer.vocabulary_size()) {
     throw DataError(fmt::format("{}: vocab_size is {}, but {} has {} tokens", origin, config.at("vocab_size").as_integer(), folder.string(),
                                 tokenizer.vocabulary_size()));
@@ -35,8 +35,8 @@ void check_tokenizer(const Value& config, const fs::path& folder, const std::str
 
 std::shared_ptr<const TextToImageNetwork> read_network(const fs::path& folder, const ModelRules& rules) {
   const std::string unet_origin = (folder / kUNetConfig).string(), text_origin = (folder / "text_encoder/config.json").string();
-  model::UNet unet = read_unet(folder, rules);
-  model::ClipText text_encoder(read_json(text_origin), text_origin);
+  network::UNet unet = read_unet(folder, rules);
+  network::ClipText text_encoder(read_json(text_origin), text_origin);
   check_tokenizer(text_encoder.config(), folder / "tokenizer", text_origin);
   const Value& attends = unet.config().at("cross_attention_dim");
   if (attends.is_integer() && attends.as_integer() != text_encoder.config().at("hidden_size").as_integer()) {
@@ -52,7 +52,7 @@ Weights read_or_draw_weights(const fs::path& folder, const TextToImageNetwork& n
   Weights read;
   if (fs::is_regular_file(folder / kUNetWeights)) read_weights(folder / kUNetWeights, kUNet, read);
   if (fs::is_regular_file(folder / kTextWeights)) read_weights(folder / kTextWeights, kTextEncoder, read);
-  for (auto& [name, tensor] : model::ClipText::rename(std::move(read), kTextEncoder)) weights.insert_or_assign(name, tensor);
+  for (auto& [name, tensor] : network::ClipText::rename(std::move(read), kTextEncoder)) weights.insert_or_assign(name, tensor);
   network.check(weights, folder.string());
   return weights;
 }

@@ -2,16 +2,16 @@
 
 #include <filesystem>
 
-#include "plugins/shared/pictures/model_folder.h"
-#include "runtime/sdk/model.h"
+#include "plugins/shared/images/model_folder.h"
+#include "runtime/modelfile/model.h"
 
 // Folders in the diffusers layout:
-//   what plugins/shared/pictures/model_folder.h says, and
+//   what plugins/shared/images/model_folder.h says, and
 //   text_encoder/{config.json, model.safetensors}
 //   tokenizer/{vocab.json, merges.txt, tokenizer_config.json, special_tokens_map.json}
 namespace espalier::text_to_image {
 
-using pictures::ModelRules;
+using images::ModelRules;
 
 // Reads a folder whole, weights on the CPU as float32. Throws DataError naming every missing piece, or what does not fit together.
 Model read_model(const std::filesystem::path& folder, const ModelRules& rules);

@@ -7,17 +7,17 @@
 #include <gmock/gmock.h>
 
 #include "plugins/domain/text_to_image/network.h"
-#include "plugins/shared/pictures/test_files.h"
+#include "plugins/shared/images/test_files.h"
 #include "runtime/base/errors.h"
-#include "runtime/model/tokenizer.h"
-#include "runtime/model/word_vocabulary.h"
+#include "runtime/modelfile/tokenizer.h"
+#include "runtime/modelfile/word_vocabulary.h"
 
 namespace espalier::text_to_image {
 namespace {
 
 namespace fs = std::filesystem;
 using namespace folder;
-using namespace pictures;
+using namespace images;
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -51,7 +51,7 @@ TEST_F(ModelFolder, SeedsAreForFoldersWithoutWeights) {
   EXPECT_THAT([] { read_model(kModels / "shapes-blank", kTrained); }, ThrowsMessage<DataError>(HasSubstr("initialize_weights = true")));
 }
 
-TEST_F(ModelFolder, PredictionsDependOnPromptAndPicture) {
+TEST_F(ModelFolder, PredictionsDependOnPromptAndImage) {
   const at::NoGradGuard no_grad;
   const Model model = read_model(folder_.path(), kTrained);
   const at::Tensor ids = at::zeros({2, 16}, at::kLong);
@@ -124,7 +124,7 @@ TEST_F(ModelFolder, DamagedOrForeignWeightsAreRefused) {
   EXPECT_THROW(read(), DataError);
 }
 
-TEST_F(ModelFolder, RefusesWhatDoesNotFitThePictures) {
+TEST_F(ModelFolder, RefusesWhatDoesNotFitTheImages) {
   EXPECT_THAT([&] { read_model(folder_.path(), {1, 16, 16, {}}); }, ThrowsMessage<DataError>(HasSubstr("in_channels is 3")));
   EXPECT_THAT([&] { read_model(folder_.path(), {3, 18, 18, {}}); }, ThrowsMessage<DataError>(HasSubstr("multiples of 4")));
 }
@@ -166,7 +166,7 @@ struct Blueprint {
 class Blueprints : public ::testing::TestWithParam<Blueprint> {};
 
 TEST_P(Blueprints, TokenizerIsMadeOfItsWords) {
-  const auto files = model::make_word_vocabulary(GetParam().words, 16);
+  const auto files = modelfile::make_word_vocabulary(GetParam().words, 16);
   const fs::path folder = kModels / GetParam().folder / "tokenizer";
   EXPECT_EQ(read_file(folder / "vocab.json"), files.vocab_json);
   EXPECT_EQ(read_file(folder / "merges.txt"), files.merges_txt);
@@ -174,7 +174,7 @@ TEST_P(Blueprints, TokenizerIsMadeOfItsWords) {
   EXPECT_EQ(read_file(folder / "special_tokens_map.json"), files.special_tokens_map_json);
   const Value text = parse_json(read_file(kModels / GetParam().folder / "text_encoder/config.json"), "config.json");
   EXPECT_EQ(text.at("vocab_size").as_integer(), files.size);
-  const model::ClipTokenizer tokenizer(folder);
+  const modelfile::ClipTokenizer tokenizer(folder);
   for (const std::string& word : GetParam().words) EXPECT_EQ(tokenizer.encode(word).num_tokens, 3) << word;
 }
 INSTANTIATE_TEST_SUITE_P(All, Blueprints,
@@ -186,7 +186,7 @@ INSTANTIATE_TEST_SUITE_P(All, Blueprints,
                                                       "ankle", "boot"}}),
                          [](const auto& blueprint) { return blueprint.param.folder.substr(0, blueprint.param.folder.find('-')); });
 
-TEST(Blueprints, FashionFitsItsPictures) {
+TEST(Blueprints, FashionFitsItsImages) {
   const Model model = read_model(kModels / "fashion-blank", {1, 28, 28, 1});
   EXPECT_GT(model.weights.size(), 100U);
 }

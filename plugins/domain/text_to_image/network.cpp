@@ -4,7 +4,7 @@
 
 namespace espalier::text_to_image {
 
-TextToImageNetwork::TextToImageNetwork(model::UNet unet, model::ClipText text_encoder)
+TextToImageNetwork::TextToImageNetwork(network::UNet unet, network::ClipText text_encoder)
     : unet_(std::move(unet)), text_encoder_(std::move(text_encoder)) {}
 
 Value TextToImageNetwork::architecture() const { return Value::Map{{"unet", unet_.config()}, {"text_encoder", text_encoder_.config()}}; }

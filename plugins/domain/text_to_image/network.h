@@ -2,20 +2,20 @@
 
 #include <string>
 
-#include "plugins/shared/pictures/model_folder.h"
-#include "runtime/model/clip_text.h"
-#include "runtime/model/unet.h"
-#include "runtime/sdk/model.h"
+#include "plugins/shared/images/model_folder.h"
+#include "runtime/modelfile/model.h"
+#include "runtime/network/clip_text.h"
+#include "runtime/network/unet.h"
 
 namespace espalier::text_to_image {
 
-using pictures::kUNet;
+using images::kUNet;
 inline constexpr const char* kTextEncoder = "text_encoder.";  // prefix of transformers' names
 
 // A U-Net that attends to a text encoder's last hidden state. Condition "input_ids" [B, L] int64; state "sample" [B, C, H, W].
 class TextToImageNetwork final : public Network {
  public:
-  TextToImageNetwork(model::UNet unet, model::ClipText text_encoder);
+  TextToImageNetwork(network::UNet unet, network::ClipText text_encoder);
 
   Value architecture() const override;  // {"unet": config, "text_encoder": config}, with every default filled in
   TensorMap embed(const Weights& weights, const TensorMap& condition) const override;  // "encoder_hidden_states" [B, L, D]
@@ -26,8 +26,8 @@ class TextToImageNetwork final : public Network {
   void check(const Weights& weights, const std::string& origin) const;
 
  private:
-  model::UNet unet_;
-  model::ClipText text_encoder_;
+  network::UNet unet_;
+  network::ClipText text_encoder_;
 };
 
 }  // namespace espalier::text_to_image

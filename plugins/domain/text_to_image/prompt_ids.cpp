@@ -40,10 +40,10 @@ std::string first_few(const std::vector<std::string>& items) {
 
 }  // namespace
 
-PromptIds::PromptIds(const model::ClipTokenizer& tokenizer, const std::vector<std::string>& prompts, const Rules& rules)
+PromptIds::PromptIds(const modelfile::ClipTokenizer& tokenizer, const std::vector<std::string>& prompts, const Rules& rules)
     : max_length_(tokenizer.max_length()), null_ids_(tokenizer.encode("").ids) {
   for (const std::string& prompt : prompts) {
-    model::Encoding encoding = tokenizer.encode(prompt);
+    modelfile::Encoding encoding = tokenizer.encode(prompt);
     if (!encoding.unknown.empty()) {
       throw DataError(fmt::format(
           "domain.text_to_image: the prompt {} has the character '{}' ({}), which {} has no token for; spell the prompt otherwise, "

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/model/tokenizer.h"
+#include "runtime/modelfile/tokenizer.h"
 
 namespace espalier::text_to_image {
 
@@ -20,7 +20,7 @@ class PromptIds {
 
   // Throws DataError, naming the prompt, for a character that the vocabulary has no tokens for and, where the rules say so, for a prompt
   // that is longer than the tokenizer's max_length().
-  PromptIds(const model::ClipTokenizer& tokenizer, const std::vector<std::string>& prompts, const Rules& rules);
+  PromptIds(const modelfile::ClipTokenizer& tokenizer, const std::vector<std::string>& prompts, const Rules& rules);
 
   at::Tensor rows(const std::vector<std::string>& prompts) const;  // [C, L] int64, of prompts that the constructor was given
   at::Tensor null_row() const;                                     // [1, L], of the empty prompt
@@ -34,7 +34,7 @@ class PromptIds {
 
   std::int64_t max_length_;
   std::vector<std::int64_t> null_ids_;
-  std::map<std::string, model::Encoding> encodings_;  // by prompt
+  std::map<std::string, modelfile::Encoding> encodings_;  // by prompt
 };
 
 }  // namespace espalier::text_to_image

@@ -2,17 +2,17 @@
 
 #include <gmock/gmock.h>
 
-#include "plugins/shared/pictures/test_files.h"
+#include "plugins/shared/images/test_files.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/value.h"
-#include "runtime/model/word_vocabulary.h"
+#include "runtime/modelfile/word_vocabulary.h"
 #include "runtime/sdk/notes.h"
 #include "tests/conformance/conformance.h"
 
 namespace espalier::text_to_image {
 namespace {
 
-using namespace pictures;
+using namespace images;
 
 using ::testing::AllOf;
 using ::testing::ElementsAre;
@@ -23,9 +23,9 @@ using ::testing::ThrowsMessage;
 
 class PromptIdsTest : public ::testing::Test {
  protected:
-  PromptIdsTest() { model::write_word_vocabulary(folder_.path(), {"a", "red", "house", "by", "day", "night"}, 6); }
+  PromptIdsTest() { modelfile::write_word_vocabulary(folder_.path(), {"a", "red", "house", "by", "day", "night"}, 6); }
   PromptIds ids(const std::vector<std::string>& prompts, bool refuses = false) const {
-    return PromptIds(model::ClipTokenizer(folder_.path()), prompts, {"tokenizer/vocab.json", refuses});
+    return PromptIds(modelfile::ClipTokenizer(folder_.path()), prompts, {"tokenizer/vocab.json", refuses});
   }
   TempFolder folder_;
 };
@@ -79,7 +79,7 @@ TEST(TextToImagePrompts, DigitsAreUnknownToTheBlueprintOfFashion) {
       ThrowsMessage<DataError>(AllOf(HasSubstr("the prompt '0'"), HasSubstr("datasets/models/fashion-blank/tokenizer/vocab.json"))));
 }
 
-// A folder of two pictures with these captions, over a model of 16 tokens.
+// A folder of two images with these captions, over a model of 16 tokens.
 std::unique_ptr<Domain> captioned(const TempFolder& data, const std::string& first, const std::string& second,
                                   const std::string& overflow) {
   for (const char* name : {"0.png", "1.png"}) write_file(data / name, plain_png(16, 16, 100));

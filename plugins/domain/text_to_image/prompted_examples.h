@@ -7,7 +7,7 @@
 
 namespace espalier::text_to_image {
 
-// Pictures as states "sample" in [-1, 1], each with its prompt's tensors and facts.
-std::unique_ptr<Examples> make_prompted_examples(const Conditions& conditions, std::unique_ptr<Pictures> pictures);
+// Images as states "sample" in [-1, 1], each with its prompt's tensors and metadata.
+std::unique_ptr<Examples> make_prompted_examples(const Conditions& conditions, std::unique_ptr<Images> images);
 
 }  // namespace espalier::text_to_image

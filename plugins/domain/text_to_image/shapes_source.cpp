@@ -26,9 +26,9 @@ shapes::Prompt with_errors(shapes::Prompt prompt, const double* uniform, const C
   return prompt;
 }
 
-class ShapesPictures final : public Pictures {
+class ShapesImages final : public Images {
  public:
-  ShapesPictures(std::vector<shapes::Prompt> prompts, std::int64_t resolution, CaptionNoise noise, random::StreamKey key)
+  ShapesImages(std::vector<shapes::Prompt> prompts, std::int64_t resolution, CaptionNoise noise, random::StreamKey key)
       : prompts_(std::move(prompts)), resolution_(resolution), noise_(noise), key_(key) {}
 
   std::int64_t size() const override { return 0; }
@@ -83,15 +83,15 @@ class ShapesSource final : public Source {
     Prompts result;
     for (const shapes::Prompt& prompt : of(split)) {
       result.text.push_back(shapes::text(prompt));
-      result.facts.push_back(shapes::facts(prompt));
+      result.metadata.push_back(shapes::metadata(prompt));
     }
     return result;
   }
 
-  std::unique_ptr<Pictures> pictures(const std::string& split) const override {
+  std::unique_ptr<Images> images(const std::string& split) const override {
     const bool train = split == "train";
     const random::StreamKey key{seed_, random::Purpose::data, train ? 0U : 1U, 0};
-    return std::make_unique<ShapesPictures>(of(split), resolution_, train ? noise_ : CaptionNoise{}, key);
+    return std::make_unique<ShapesImages>(of(split), resolution_, train ? noise_ : CaptionNoise{}, key);
   }
 
  private:
@@ -107,9 +107,9 @@ class ShapesSource final : public Source {
 
 std::unique_ptr<Source> make_shapes_source(std::int64_t resolution, CaptionNoise noise, std::uint64_t seed) {
   const std::int64_t size = resolution == 0 ? 16 : resolution;
-  if (size < shapes::kSmallestPicture) {
+  if (size < shapes::kSmallestImage) {
     throw ConfigError("domain.text_to_image: resolution " + std::to_string(size) + " is too small for the shapes world; at least " +
-                      std::to_string(shapes::kSmallestPicture));
+                      std::to_string(shapes::kSmallestImage));
   }
   return std::make_unique<ShapesSource>(size, noise, seed);
 }

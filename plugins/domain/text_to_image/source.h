@@ -15,13 +15,13 @@ namespace espalier::text_to_image {
 // The prompts of a split; a prompt's number is its place here.
 struct Prompts {
   std::vector<std::string> text;
-  std::vector<Value> facts;
+  std::vector<Value> metadata;
 };
 
-// The pictures of a split.
-class Pictures {
+// The images of a split.
+class Images {
  public:
-  virtual ~Pictures() = default;
+  virtual ~Images() = default;
   virtual std::int64_t size() const = 0;  // 0: without end
   virtual Hex digest() const = 0;
   struct Batch {
@@ -31,7 +31,7 @@ class Pictures {
   virtual Batch at(const std::vector<std::uint64_t>& positions) const = 0;  // thread-safe; positions below size() where that is finite
 };
 
-// Where prompts and pictures come from: the shapes world, a folder or IDX files. Immutable once made.
+// Where prompts and images come from: the shapes world, a folder or IDX files. Immutable once made.
 class Source {
  public:
   virtual ~Source() = default;
@@ -41,7 +41,7 @@ class Source {
   virtual std::vector<std::string> splits() const = 0;
   virtual std::vector<std::string> notes() const { return {}; }  // what was passed over, for a person
   virtual Prompts prompts(const std::string& split) const = 0;   // `split` is one of splits()
-  virtual std::unique_ptr<Pictures> pictures(const std::string& split) const = 0;
+  virtual std::unique_ptr<Images> images(const std::string& split) const = 0;
 };
 
 }  // namespace espalier::text_to_image

@@ -8,15 +8,15 @@
 #include "plugins/domain/text_to_image/folder_source.h"
 #include "plugins/domain/text_to_image/idx_source.h"
 #include "plugins/domain/text_to_image/shapes_source.h"
-#include "plugins/shared/pictures/idx.h"
-#include "plugins/shared/pictures/test_files.h"
+#include "plugins/shared/images/idx.h"
+#include "plugins/shared/images/test_files.h"
 #include "plugins/shared/shapes/world.h"
 
 namespace espalier::text_to_image {
 namespace {
 
 namespace fs = std::filesystem;
-using namespace pictures;
+using namespace images;
 
 std::vector<std::uint64_t> first(std::uint64_t count, std::uint64_t from = 0) {
   std::vector<std::uint64_t> positions(count);
@@ -62,11 +62,11 @@ bool colours_stand(const at::Tensor& image, const shapes::Prompt& prompt) {
 double share_in_relation(const CaptionNoise& noise, std::uint64_t count) {
   const auto source = make_shapes_source(16, noise, 5);
   const Prompts prompts = source->prompts("train");
-  const auto batch = source->pictures("train")->at(first(count));
+  const auto batch = source->images("train")->at(first(count));
   double right = 0.0;
   for (std::uint64_t b = 0; b < count; ++b) {
-    const Value& facts = prompts.facts[static_cast<std::size_t>(batch.prompt[b])];
-    right += colours_stand(batch.image[static_cast<std::int64_t>(b)], shapes::prompt_of(facts)) ? 1.0 : 0.0;
+    const Value& metadata = prompts.metadata[static_cast<std::size_t>(batch.prompt[b])];
+    right += colours_stand(batch.image[static_cast<std::int64_t>(b)], shapes::prompt_of(metadata)) ? 1.0 : 0.0;
   }
   return right / static_cast<double>(count);
 }
@@ -80,17 +80,17 @@ TEST(ShapesSource, NoisyCaptionsDisagreeAsOftenAsAsked) {
   EXPECT_NEAR(share_in_relation({.relation = 0.3}, 400), 0.7, 0.07);
 }
 
-TEST(ShapesSource, HeldOutPicturesHaveNoNoiseAndOtherPositions) {
+TEST(ShapesSource, HeldOutImagesHaveNoNoiseAndOtherPositions) {
   const auto noisy = make_shapes_source(16, {1.0, 1.0}, 5), clean = make_shapes_source(16, {}, 5);
-  EXPECT_TRUE(noisy->pictures("held_out")->at(first(4)).image.equal(clean->pictures("held_out")->at(first(4)).image));
-  EXPECT_EQ(noisy->pictures("held_out")->digest(), clean->pictures("held_out")->digest());
-  EXPECT_NE(noisy->pictures("train")->digest(), clean->pictures("train")->digest());
+  EXPECT_TRUE(noisy->images("held_out")->at(first(4)).image.equal(clean->images("held_out")->at(first(4)).image));
+  EXPECT_EQ(noisy->images("held_out")->digest(), clean->images("held_out")->digest());
+  EXPECT_NE(noisy->images("train")->digest(), clean->images("train")->digest());
 }
 
 TEST(ShapesSource, EveryPromptIsDrawn) {
   const auto source = make_shapes_source(12, {}, 1);
   std::map<std::int64_t, int> count;
-  for (const std::int64_t prompt : source->pictures("train")->at(first(9600)).prompt) ++count[prompt];
+  for (const std::int64_t prompt : source->images("train")->at(first(9600)).prompt) ++count[prompt];
   EXPECT_EQ(count.size(), 480U);
   double chi_square = 0.0;
   for (const auto& [prompt, times] : count) chi_square += (times - 20.0) * (times - 20.0) / 20.0;
@@ -100,28 +100,28 @@ TEST(ShapesSource, EveryPromptIsDrawn) {
 TEST(IdxSource, ReadsPlainAndGzippedFilesAlike) {
   TempFolder folder;
   write_idx_folder(folder.path());
-  write_gzip(folder / "same.gz", grey_pictures(6));
+  write_gzip(folder / "same.gz", grey_images(6));
   EXPECT_TRUE(read_idx(folder / "same.gz", 3).equal(read_idx(folder / "train-images-idx3-ubyte", 3)));
   EXPECT_EQ(read_idx_sizes(folder / "same.gz", 3), (std::vector<std::int64_t>{6, 4, 4}));
   EXPECT_EQ(find_idx(folder.path(), "same"), folder / "same.gz");
 }
 
-TEST(IdxSource, PairsPicturesWithTheirLabels) {
+TEST(IdxSource, PairsImagesWithTheirLabels) {
   TempFolder folder;
   write_idx_folder(folder.path());
   IdxFiles files{folder.path(),  "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte",
                  {"even", "odd"}};
   const auto source = make_idx_source(files, 0);
   EXPECT_EQ(source->prompts("held_out").text, (std::vector<std::string>{"even", "odd"}));
-  const auto pictures = source->pictures("train");
-  ASSERT_EQ(pictures->size(), 6);
-  const auto batch = pictures->at({5, 2});
+  const auto images = source->images("train");
+  ASSERT_EQ(images->size(), 6);
+  const auto batch = images->at({5, 2});
   EXPECT_EQ(batch.prompt, (std::vector<std::int64_t>{1, 0}));
   EXPECT_FLOAT_EQ(batch.image[0][0][3][3].item<float>(), 50.0F / 255.0F);
-  EXPECT_EQ(source->pictures("held_out")->size(), 4);
+  EXPECT_EQ(source->images("held_out")->size(), 4);
   const auto resized = make_idx_source(files, 8);
   EXPECT_EQ(resized->height(), 8);
-  EXPECT_NEAR(resized->pictures("train")->at({5}).image[0][0][7][0].item<float>(), 50.0F / 255.0F, 1e-6);
+  EXPECT_NEAR(resized->images("train")->at({5}).image[0][0][7][0].item<float>(), 50.0F / 255.0F, 1e-6);
   files.test_images = files.test_labels = "";
   EXPECT_EQ(make_idx_source(files, 0)->splits(), (std::vector<std::string>{"train"}));
 }
@@ -132,12 +132,12 @@ TEST(IdxSource, ReadsTheOfficialFashionMnist) {
   const std::vector<std::string> names(10, "thing");
   const auto source = make_idx_source(
       {folder, "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", names}, 0);
-  const auto pictures = source->pictures("train");
-  ASSERT_EQ(pictures->size(), 60000);
+  const auto images = source->images("train");
+  ASSERT_EQ(images->size(), 60000);
   std::map<std::int64_t, int> count;
   double sum = 0.0, squares = 0.0;
   for (std::uint64_t start = 0; start < 60000; start += 6000) {
-    const auto batch = pictures->at(first(6000, start));
+    const auto batch = images->at(first(6000, start));
     for (const std::int64_t prompt : batch.prompt) ++count[prompt];
     sum += batch.image.sum().item<double>();
     squares += batch.image.square().sum().item<double>();
@@ -146,21 +146,21 @@ TEST(IdxSource, ReadsTheOfficialFashionMnist) {
   EXPECT_NEAR(mean, 0.2860, 5e-5);  // as the data set's users quote it
   EXPECT_NEAR(std::sqrt(squares / (60000.0 * 784.0) - mean * mean), 0.3530, 5e-5);
   for (const auto& [label, times] : count) EXPECT_EQ(times, 6000) << label;
-  EXPECT_EQ(source->pictures("held_out")->size(), 10000);
+  EXPECT_EQ(source->images("held_out")->size(), 10000);
 }
 
-TEST(FolderSource, GivesEachPictureItsCaption) {
+TEST(FolderSource, GivesEachImageItsCaption) {
   TempFolder folder;
-  write_picture_folder(folder.path());
+  write_image_folder(folder.path());
   const auto source = make_folder_source(folder.path(), 0.0, 0);
   EXPECT_EQ(source->splits(), (std::vector<std::string>{"train"}));
   const Prompts prompts = source->prompts("train");
   ASSERT_EQ(prompts.text.size(), 5U);
-  EXPECT_EQ(prompts.facts[2].at("label").as_integer(), 2);
-  EXPECT_EQ(prompts.facts[2].at("class").as_string(), "thing 2");
-  const auto pictures = source->pictures("train");
-  ASSERT_EQ(pictures->size(), 10);
-  const auto batch = pictures->at({7});
+  EXPECT_EQ(prompts.metadata[2].at("label").as_integer(), 2);
+  EXPECT_EQ(prompts.metadata[2].at("class").as_string(), "thing 2");
+  const auto images = source->images("train");
+  ASSERT_EQ(images->size(), 10);
+  const auto batch = images->at({7});
   EXPECT_EQ(batch.prompt[0], 3);
   EXPECT_FLOAT_EQ(batch.image[0][0][0][0].item<float>(), 140.0F / 255.0F);
   EXPECT_FLOAT_EQ(batch.image[0][1][0][0].item<float>(), 0.0F);
@@ -179,7 +179,7 @@ TEST(FolderSource, FollowsLinksAndReadsJpegs) {
   for (const std::string name : {"a.png", "sub/b.PNG", "c.jpeg"}) metadata += R"({"file_name": ")" + name + R"(", "text": "x"})" + "\n";
   write_file(folder / "metadata.jsonl", metadata);
   const auto source = make_folder_source(folder.path(), 0.0, 0);
-  const at::Tensor image = source->pictures("train")->at({0, 1, 2}).image;
+  const at::Tensor image = source->images("train")->at({0, 1, 2}).image;
   EXPECT_FLOAT_EQ(image[0][0][0][0].item<float>(), 50.0F / 255.0F);
   EXPECT_FLOAT_EQ(image[1][0][0][0].item<float>(), 60.0F / 255.0F);
   EXPECT_FLOAT_EQ(image[2][0][0][7].item<float>(), 187.0F / 255.0F);
@@ -188,8 +188,8 @@ TEST(FolderSource, FollowsLinksAndReadsJpegs) {
 
 TEST(Source, IsKeyedByPixelsAndCaptionsNotByBytes) {
   TempFolder folder;
-  write_picture_folder(folder.path());
-  const auto digest = [&] { return make_folder_source(folder.path(), 0.0, 0)->pictures("train")->digest(); };
+  write_image_folder(folder.path());
+  const auto digest = [&] { return make_folder_source(folder.path(), 0.0, 0)->images("train")->digest(); };
   const Hex before = digest();
   const std::string png = plain_png(4, 4, 80);
   write_file(folder / "4.png", png.substr(0, 33) + std::string("\0\0\0\x04gAMA\0\x01\x86\xa0\x31\xe8\x96\x5f", 16) + png.substr(33));
@@ -199,35 +199,35 @@ TEST(Source, IsKeyedByPixelsAndCaptionsNotByBytes) {
 
   TempFolder plain, packed;
   write_idx_folder(plain.path());
-  write_gzip(packed / "train-images-idx3-ubyte.gz", grey_pictures(6));
+  write_gzip(packed / "train-images-idx3-ubyte.gz", grey_images(6));
   write_gzip(packed / "train-labels-idx1-ubyte.gz", two_labels(6));
   const auto of = [](const fs::path& path) {
     return make_idx_source({path, "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "", "", {"even", "odd"}}, 0)
-        ->pictures("train")
+        ->images("train")
         ->digest();
   };
   EXPECT_EQ(of(plain.path()), of(packed.path()));
 }
 
-TEST(FolderSource, HoldsCaptionsOutWithTheirPictures) {
+TEST(FolderSource, HoldsCaptionsOutWithTheirImages) {
   TempFolder folder;
-  write_picture_folder(folder.path());
+  write_image_folder(folder.path());
   const auto source = make_folder_source(folder.path(), 0.3, 0);
   EXPECT_EQ(source->prompts("train").text.size(), 3U);
   EXPECT_EQ(source->prompts("held_out").text.size(), 2U);
-  EXPECT_EQ(source->pictures("train")->size(), 6);
-  EXPECT_EQ(source->pictures("held_out")->size(), 4);
+  EXPECT_EQ(source->images("train")->size(), 6);
+  EXPECT_EQ(source->images("held_out")->size(), 4);
   // printf '%s' "thing 3" | sha256sum, ...: the largest two are held out
   EXPECT_EQ(source->prompts("held_out").text, (std::vector<std::string>{"thing 1", "thing 4"}));
 }
 
-TEST(FolderSource, BringsPicturesToOneSize) {
+TEST(FolderSource, BringsImagesToOneSize) {
   TempFolder folder;
   write_file(folder / "wide.png", plain_png(12, 6, 200));
   write_file(folder / "small.png", plain_png(4, 4, 100));
   write_file(folder / "metadata.jsonl",
              "{\"file_name\": \"wide.png\", \"text\": \"a\"}\n\n{\"file_name\": \"small.png\", \"text\": \"b\"}\n");
-  const auto batch = make_folder_source(folder.path(), 0.0, 8)->pictures("train")->at({0, 1});
+  const auto batch = make_folder_source(folder.path(), 0.0, 8)->images("train")->at({0, 1});
   EXPECT_EQ(batch.image.sizes().vec(), (std::vector<std::int64_t>{2, 3, 8, 8}));
   EXPECT_FLOAT_EQ(batch.image[0][0][4][4].item<float>(), 200.0F / 255.0F);
 }

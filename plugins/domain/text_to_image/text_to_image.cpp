@@ -1,4 +1,4 @@
-// Pictures from prompts: the built-in shapes world, a folder of captioned PNG and JPEG files, or IDX files with class names.
+// Images from prompts: the built-in shapes world, a folder of captioned PNG and JPEG files, or IDX files with class names.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 #include "plugins/domain/text_to_image/prompted_examples.h"
 #include "plugins/domain/text_to_image/shapes_source.h"
 #include "plugins/shared/folder/data.h"
-#include "plugins/shared/pictures/image.h"
+#include "plugins/shared/images/image.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
 #include "runtime/sdk/notes.h"
@@ -31,21 +31,21 @@ class TextToImage final : public Domain, public Noted {
  public:
   void options(Schema& schema) override {
     schema.choice("prompts", prompts_, {"shapes", "folder", "idx"},
-                  "Where prompts and pictures come from: the built-in shapes world, a folder with metadata.jsonl, or IDX files.");
-    schema.path("data", data_, "The folder of pictures or of IDX files, or the name of a data set that ESPALIER_DATA holds.").operational();
+                  "Where prompts and images come from: the built-in shapes world, a folder with metadata.jsonl, or IDX files.");
+    schema.path("data", data_, "The folder of images or of IDX files, or the name of a data set that ESPALIER_DATA holds.").operational();
     schema.strings("class_names", files_.class_names, "Of idx: the prompt of label 0, 1, ...");
     schema.text("train_images", files_.train_images, "Of idx: file in `data`, with or without .gz.").operational();
     schema.text("train_labels", files_.train_labels, "Of idx: file in `data`, with or without .gz.").operational();
-    schema.text("test_images", files_.test_images, "Of idx: file of the held-out pictures; empty for none.").operational();
+    schema.text("test_images", files_.test_images, "Of idx: file of the held-out images; empty for none.").operational();
     schema.text("test_labels", files_.test_labels, "Of idx: file of the held-out labels; empty for none.").operational();
-    schema.integer("resolution", resolution_, "Width and height of a state in pixels; 0 keeps the pictures' own (shapes: 16).")
+    schema.integer("resolution", resolution_, "Width and height of a state in pixels; 0 keeps the images' own (shapes: 16).")
         .at_least(0)
         .at_most(8192);
     schema.number("held_out_fraction", held_out_fraction_, "Of folder: the share of captions kept out of training.").at_least(0).below(1);
-    schema.number("caption_relation_noise", noise_.relation, "Of shapes: share of training pictures that show another relation.")
+    schema.number("caption_relation_noise", noise_.relation, "Of shapes: share of training images that show another relation.")
         .at_least(0)
         .at_most(1);
-    schema.number("caption_binding_noise", noise_.binding, "Of shapes: share of training pictures that swap the two colours.")
+    schema.number("caption_binding_noise", noise_.binding, "Of shapes: share of training images that swap the two colours.")
         .at_least(0)
         .at_most(1);
     schema.path("model", model_, "A model folder in the diffusers layout.").operational();
@@ -86,7 +86,7 @@ class TextToImage final : public Domain, public Noted {
   std::vector<std::string> splits() const override { return source_->splits(); }
   Conditions conditions(const std::string& split) const override { return of(split); }
   std::unique_ptr<Examples> examples(const std::string& split) const override {
-    return make_prompted_examples(of(split), source_->pictures(split));
+    return make_prompted_examples(of(split), source_->images(split));
   }
 
   // Pixels need no decoder: [-1, 1] becomes [0, 1].
@@ -94,11 +94,9 @@ class TextToImage final : public Domain, public Noted {
   Sample decode(const State& state) const override {
     return {"image", {{"image", state.at("sample").to(at::kFloat).add(1.0).div(2.0).clamp(0.0, 1.0)}}, {}};
   }
-  std::vector<Picture> draw(const Sample& sample) const override { return pictures::draw_images(sample.tensors.at("image")); }
+  std::vector<Image> draw(const Sample& sample) const override { return images::draw_images(sample.tensors.at("image")); }
   bool has_canonical_keys() const override { return true; }
-  std::vector<std::string> canonical_keys(const Sample& sample) const override {
-    return pictures::picture_keys(sample.tensors.at("image"));
-  }
+  std::vector<std::string> canonical_keys(const Sample& sample) const override { return images::image_keys(sample.tensors.at("image")); }
 
   fs::path model_folder() const override { return model_; }
   ModelInfo model_info(const fs::path& folder) const override { return load_model(folder).info; }
@@ -145,7 +143,7 @@ class TextToImage final : public Domain, public Noted {
   PromptIds prompt_ids(const fs::path& tokenizer) const {
     std::vector<std::string> prompts;
     for (const std::string& split : source_->splits()) std::ranges::copy(source_->prompts(split).text, std::back_inserter(prompts));
-    return {model::ClipTokenizer(tokenizer), prompts, {(tokenizer / "vocab.json").string(), on_prompt_overflow_ == "error"}};
+    return {modelfile::ClipTokenizer(tokenizer), prompts, {(tokenizer / "vocab.json").string(), on_prompt_overflow_ == "error"}};
   }
 
   // `ids` is null without a model.
@@ -157,7 +155,7 @@ class TextToImage final : public Domain, public Noted {
       conditions.null_tensors.emplace("input_ids", ids->null_row());
     }
     conditions.text = std::move(prompts.text);
-    conditions.facts = std::move(prompts.facts);
+    conditions.metadata = std::move(prompts.metadata);
     return conditions;
   }
 

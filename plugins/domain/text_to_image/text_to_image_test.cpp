@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-#include "plugins/shared/pictures/test_files.h"
+#include "plugins/shared/images/test_files.h"
 #include "runtime/base/errors.h"
 #include "tests/conformance/conformance.h"
 
@@ -10,7 +10,7 @@ namespace espalier::text_to_image {
 namespace {
 
 namespace fs = std::filesystem;
-using namespace pictures;
+using namespace images;
 
 using conformance::Options;
 using ::testing::AllOf;
@@ -40,12 +40,12 @@ TEST(TextToImage, ConformsOnIdxFiles) {
 
 TEST(TextToImage, ConformsOnAFolder) {
   TempFolder folder;
-  write_picture_folder(folder.path());
+  write_image_folder(folder.path());
   conformance::check_domain(conformance::plugin("domain.text_to_image"),
                             {{"prompts", "folder"}, {"data", folder.path().string()}, {"held_out_fraction", 0.25}});
 }
 
-TEST(TextToImage, StatesArePicturesBetweenMinusOneAndOne) {
+TEST(TextToImage, StatesAreImagesBetweenMinusOneAndOne) {
   TempFolder folder;
   write_idx_folder(folder.path());
   const auto domain = opened({{"prompts", "idx"}, {"data", folder.path().string()}, {"class_names", Value::List{"even", "odd"}}});
@@ -54,8 +54,8 @@ TEST(TextToImage, StatesArePicturesBetweenMinusOneAndOne) {
   EXPECT_FLOAT_EQ(batch.state.at("sample")[1][0][1][2].item<float>(), 100.0F / 255.0F - 1.0F);
   const Sample sample = domain->decode(batch.state);
   EXPECT_NEAR(sample.tensors.at("image")[1][0][1][2].item<float>(), 50.0F / 255.0F, 1e-6);
-  const Picture picture = domain->draw(sample)[1];
-  EXPECT_EQ(picture.rgb, std::vector<std::uint8_t>(48, 50));
+  const Image image = domain->draw(sample)[1];
+  EXPECT_EQ(image.rgb, std::vector<std::uint8_t>(48, 50));
 }
 
 TEST(TextToImage, ConditionsAreTokensOfThePrompts) {
@@ -76,7 +76,7 @@ TEST(TextToImage, ConditionsAreTokensOfThePrompts) {
 
 TEST(TextToImage, FindsADataSetByItsName) {
   TempFolder folder;
-  write_picture_folder(folder / "tiny");
+  write_image_folder(folder / "tiny");
   ::setenv("ESPALIER_DATA", folder.path().c_str(), 1);
   EXPECT_EQ(opened({{"prompts", "folder"}, {"data", "tiny"}})->conditions("train").size(), 5);
   EXPECT_THAT([] { opened({{"prompts", "folder"}, {"data", "huge"}}); },
@@ -87,7 +87,7 @@ TEST(TextToImage, FindsADataSetByItsName) {
 // Keys are made of one reading, examples of a later one.
 TEST(TextToImage, RefusesPixelsThatItsKeysWereNotMadeOf) {
   const TempFolder images, files;
-  write_picture_folder(images.path());
+  write_image_folder(images.path());
   write_idx_folder(files.path());
   const auto folder = opened({{"prompts", "folder"}, {"data", images.path().string()}});
   const auto idx_files = opened({{"prompts", "idx"}, {"data", files.path().string()}, {"class_names", Value::List{"even", "odd"}}});

@@ -9,8 +9,8 @@
 
 namespace espalier::unconditional {
 
-// Pictures as states "sample" in [-1, 1], without a condition; facts {"label": k, "class": name} where there are class names, else {}.
-// Mirrored, the n pictures are followed by their mirror images: position p >= n shows picture p - n with left and right exchanged.
-std::unique_ptr<Examples> make_examples(std::unique_ptr<Pictures> pictures, std::vector<std::string> class_names, bool mirrored);
+// Images as states "sample" in [-1, 1], without a condition; metadata {"label": k, "class": name} where there are class names, else {}.
+// Mirrored, the n images are followed by their mirror images: position p >= n shows image p - n with left and right exchanged.
+std::unique_ptr<Examples> make_examples(std::unique_ptr<Images> images, std::vector<std::string> class_names, bool mirrored);
 
 }  // namespace espalier::unconditional

@@ -3,16 +3,16 @@
 #include <utility>
 
 #include "plugins/domain/unconditional/source.h"
-#include "plugins/shared/pictures/image_folder.h"
+#include "plugins/shared/images/image_folder.h"
 
 namespace espalier::unconditional {
 namespace {
 
 namespace fs = std::filesystem;
 
-class FolderPictures final : public Pictures {
+class FolderSplit final : public Images {
  public:
-  FolderPictures(std::shared_ptr<const pictures::FolderImages> images, std::int64_t channels, std::int64_t resolution)
+  FolderSplit(std::shared_ptr<const images::FolderImages> images, std::int64_t channels, std::int64_t resolution)
       : images_(std::move(images)), channels_(channels), resolution_(resolution) {}
 
   std::int64_t size() const override { return images_->size(); }
@@ -26,7 +26,7 @@ class FolderPictures final : public Pictures {
   Batch at(const std::vector<std::int64_t>& rows) const override { return {images_->at(rows), {}}; }
 
  private:
-  std::shared_ptr<const pictures::FolderImages> images_;
+  std::shared_ptr<const images::FolderImages> images_;
   std::int64_t channels_, resolution_;
 };
 
@@ -34,16 +34,16 @@ class FolderSource final : public Source {
  public:
   FolderSource(const fs::path& folder, const HeldOut& held_out, std::int64_t resolution, RememberedDigests* remembered)
       : resolution_(resolution) {
-    const pictures::ImageList list = pictures::list_images(folder);
+    const images::ImageList list = images::list_images(folder);
     if (!list.note.empty()) notes_.push_back(list.note);
-    shape_ = pictures::read_shape(folder, list.files, resolution);
+    shape_ = images::read_shape(folder, list.files, resolution);
     std::vector<std::string> names;
     for (const fs::path& file : list.files) names.push_back(file.generic_string());
     for (const auto& [split, places] : split_places(names, held_out)) {
       std::vector<fs::path> files;
       for (const std::int64_t place : places) files.push_back(list.files[static_cast<std::size_t>(place)]);
       images_.emplace(split,
-                      std::make_shared<const pictures::FolderImages>(folder, std::move(files), shape_.channels, resolution, remembered));
+                      std::make_shared<const images::FolderImages>(folder, std::move(files), shape_.channels, resolution, remembered));
     }
   }
 
@@ -55,16 +55,16 @@ class FolderSource final : public Source {
   }
   std::vector<std::string> notes() const override { return notes_; }
 
-  std::unique_ptr<Pictures> pictures(const std::string& split) const override {
-    return std::make_unique<FolderPictures>(images_.at(split), shape_.channels, resolution_);
+  std::unique_ptr<Images> images(const std::string& split) const override {
+    return std::make_unique<FolderSplit>(images_.at(split), shape_.channels, resolution_);
   }
 
  private:
   std::int64_t resolution_;
   std::vector<std::string> notes_;
-  pictures::ImageShape shape_;
+  images::ImageShape shape_;
   // By split. All of a split's examples share them: what is loaded is compared with what was digested.
-  std::map<std::string, std::shared_ptr<const pictures::FolderImages>> images_;
+  std::map<std::string, std::shared_ptr<const images::FolderImages>> images_;
 };
 
 }  // namespace

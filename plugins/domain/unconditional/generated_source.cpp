@@ -14,18 +14,18 @@
 namespace espalier::unconditional {
 namespace {
 
-constexpr std::int64_t kVersion = 1;  // raised whenever a picture changes: enters the digest
+constexpr std::int64_t kVersion = 1;  // raised whenever an image changes: enters the digest
 constexpr std::int64_t kDefaultResolution = 16;
 constexpr std::array kKinds = {"disc", "ring", "square", "triangle"};
 constexpr std::size_t kRing = 1;
 
 constexpr int kMostObjects = 3;
 constexpr double kGround = 0.05, kDarkest = 0.45, kBrightest = 1.0;
-constexpr double kSmallest = 0.12, kLargest = 0.28;  // radius, in picture widths
+constexpr double kSmallest = 0.12, kLargest = 0.28;  // radius, in image widths
 constexpr double kMargin = 0.02;
 constexpr double kHole = 0.55;  // of a ring, in radii
 
-// What a picture draws, in this order: the number of objects, then for each its kind, place, size and brightness.
+// What an image draws, in this order: the number of objects, then for each its kind, place, size and brightness.
 constexpr std::int64_t kPerObject = 5;
 constexpr std::int64_t kUniforms = 1 + kMostObjects * kPerObject;
 
@@ -71,9 +71,9 @@ Drawn draw(const double* uniform, std::int64_t size) {
   return drawn;
 }
 
-class GeneratedPictures final : public Pictures {
+class GeneratedImages final : public Images {
  public:
-  GeneratedPictures(bool train, std::int64_t resolution) : train_(train), resolution_(resolution) {}
+  GeneratedImages(bool train, std::int64_t resolution) : train_(train), resolution_(resolution) {}
 
   std::int64_t size() const override { return train_ ? kGeneratedTrain : kGeneratedHeldOut; }
 
@@ -113,8 +113,8 @@ class GeneratedSource final : public Source {
   std::int64_t width() const override { return resolution_; }
   std::vector<std::string> splits() const override { return {"train", "held_out"}; }
   std::vector<std::string> class_names() const override { return {kKinds.begin(), kKinds.end()}; }
-  std::unique_ptr<Pictures> pictures(const std::string& split) const override {
-    return std::make_unique<GeneratedPictures>(split == "train", resolution_);
+  std::unique_ptr<Images> images(const std::string& split) const override {
+    return std::make_unique<GeneratedImages>(split == "train", resolution_);
   }
 
  private:
@@ -125,9 +125,9 @@ class GeneratedSource final : public Source {
 
 std::unique_ptr<Source> make_generated_source(std::int64_t resolution) {
   const std::int64_t size = resolution == 0 ? kDefaultResolution : resolution;
-  if (size < shapes::kSmallestPicture) {
+  if (size < shapes::kSmallestImage) {
     throw ConfigError(
-        fmt::format("domain.unconditional: resolution {} is too small for the generated set; at least {}", size, shapes::kSmallestPicture));
+        fmt::format("domain.unconditional: resolution {} is too small for the generated set; at least {}", size, shapes::kSmallestImage));
   }
   return std::make_unique<GeneratedSource>(size);
 }

@@ -5,29 +5,29 @@
 #include <utility>
 
 #include "plugins/domain/unconditional/source.h"
-#include "plugins/shared/pictures/idx.h"
-#include "plugins/shared/pictures/idx_images.h"
+#include "plugins/shared/images/idx.h"
+#include "plugins/shared/images/idx_images.h"
 
 namespace espalier::unconditional {
 namespace {
 
 namespace fs = std::filesystem;
 
-// One file of pictures and, with class names, its labels.
+// One file of images and, with class names, its labels.
 struct Files {
   Files(const fs::path& folder, const std::string& image_file, const std::string& label_file, std::int64_t resolution, std::size_t classes,
         RememberedDigests* remembered)
-      : images(pictures::find_idx(folder, image_file), resolution, remembered) {
-    if (classes > 0) labels.emplace(pictures::find_idx(folder, label_file), images, classes);
+      : images(images::find_idx(folder, image_file), resolution, remembered) {
+    if (classes > 0) labels.emplace(images::find_idx(folder, label_file), images, classes);
   }
-  pictures::IdxImages images;
-  std::optional<pictures::IdxLabels> labels;
+  images::IdxImages images;
+  std::optional<images::IdxLabels> labels;
 };
 
 // Some rows of a file, or all of them.
-class IdxPictures final : public Pictures {
+class IdxSplit final : public Images {
  public:
-  IdxPictures(std::shared_ptr<const Files> files, std::optional<std::vector<std::int64_t>> rows, std::int64_t resolution)
+  IdxSplit(std::shared_ptr<const Files> files, std::optional<std::vector<std::int64_t>> rows, std::int64_t resolution)
       : files_(std::move(files)), rows_(std::move(rows)), resolution_(resolution) {}
 
   std::int64_t size() const override { return rows_ ? static_cast<std::int64_t>(rows_->size()) : files_->images.size(); }
@@ -64,7 +64,7 @@ class IdxSource final : public Source {
     train_ = std::make_shared<const Files>(files.folder, files.train_images, files.train_labels, resolution, classes, remembered);
     if (!files.test_images.empty()) {
       test_ = std::make_shared<const Files>(files.folder, files.test_images, files.test_labels, resolution, classes, remembered);
-      pictures::require_same_size(test_->images, train_->images);
+      images::require_same_size(test_->images, train_->images);
     }
     if (held_out.fraction == 0.0) return;
     std::vector<std::string> names;
@@ -81,9 +81,9 @@ class IdxSource final : public Source {
   }
   std::vector<std::string> class_names() const override { return class_names_; }
 
-  std::unique_ptr<Pictures> pictures(const std::string& split) const override {
-    if (!rows_.empty()) return std::make_unique<IdxPictures>(train_, rows_.at(split), resolution_);
-    return std::make_unique<IdxPictures>(split == "train" ? train_ : test_, std::nullopt, resolution_);
+  std::unique_ptr<Images> images(const std::string& split) const override {
+    if (!rows_.empty()) return std::make_unique<IdxSplit>(train_, rows_.at(split), resolution_);
+    return std::make_unique<IdxSplit>(split == "train" ? train_ : test_, std::nullopt, resolution_);
   }
 
  private:

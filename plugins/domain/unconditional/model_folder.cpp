@@ -11,11 +11,11 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace folder;
-using namespace pictures;
+using namespace images;
 
 void refuse_conditions(const Value& config, const std::string& origin) {
   const auto refuse = [&origin](const std::string& key, const std::string& found, const std::string& right) {
-    throw DataError(fmt::format("{}: {} has {}, but this domain's pictures have no condition; take {}", origin, key, found, right));
+    throw DataError(fmt::format("{}: {} has {}, but this domain's images have no condition; take {}", origin, key, found, right));
   };
   const auto attends = [](const Value& type) { return type.is_string() && type.as_string().find("CrossAttn") != std::string::npos; };
   for (const auto& [key, right] : {std::pair{"down_block_types", "DownBlock2D"}, std::pair{"up_block_types", "UpBlock2D"}}) {
@@ -32,9 +32,9 @@ void refuse_conditions(const Value& config, const std::string& origin) {
 
 Model read_denoiser(const fs::path& folder, const ModelRules& rules, ModelInfo info) {
   require_files(folder, {kUNetConfig, kSchedulerConfig}, "diffusers'");
-  model::UNet unet = read_unet(folder, rules);
+  network::UNet unet = read_unet(folder, rules);
   refuse_conditions(unet.config(), (folder / kUNetConfig).string());
-  auto network = std::make_shared<const PictureNetwork>(std::move(unet));
+  auto network = std::make_shared<const ImageNetwork>(std::move(unet));
   Weights weights = draw_if_missing(folder, {kUNetWeights}, *network, rules.fresh_weights);
   if (weights.empty()) read_weights(folder / kUNetWeights, kUNet, weights);
   network->check(weights, folder.string());
@@ -43,19 +43,19 @@ Model read_denoiser(const fs::path& folder, const ModelRules& rules, ModelInfo i
 
 }  // namespace
 
-PictureNetwork::PictureNetwork(model::UNet unet) : unet_(std::move(unet)) {}
+ImageNetwork::ImageNetwork(network::UNet unet) : unet_(std::move(unet)) {}
 
-Value PictureNetwork::architecture() const { return Value::Map{{"unet", unet_.config()}}; }
+Value ImageNetwork::architecture() const { return Value::Map{{"unet", unet_.config()}}; }
 
-TensorMap PictureNetwork::embed(const Weights&, const TensorMap&) const { return {}; }
+TensorMap ImageNetwork::embed(const Weights&, const TensorMap&) const { return {}; }
 
-State PictureNetwork::predict(const Weights& weights, const State& noisy, const at::Tensor& timestep, const TensorMap&) const {
+State ImageNetwork::predict(const Weights& weights, const State& noisy, const at::Tensor& timestep, const TensorMap&) const {
   return {{"sample", unet_.forward(weights, kUNet, noisy.at("sample"), timestep, {})}};
 }
 
-Weights PictureNetwork::initialize(std::uint64_t seed) const { return unet_.initialize(kUNet, seed); }
+Weights ImageNetwork::initialize(std::uint64_t seed) const { return unet_.initialize(kUNet, seed); }
 
-void PictureNetwork::check(const Weights& weights, const std::string& origin) const { unet_.check(weights, kUNet, origin + "/unet"); }
+void ImageNetwork::check(const Weights& weights, const std::string& origin) const { unet_.check(weights, kUNet, origin + "/unet"); }
 
 Model read_model(const fs::path& folder, const ModelRules& rules) {
   ModelInfo info = read_annotations(folder);

@@ -2,15 +2,15 @@
 
 #include <filesystem>
 
-#include "plugins/shared/pictures/model_folder.h"
+#include "plugins/shared/images/model_folder.h"
 
-// Folders in the diffusers layout, as plugins/shared/pictures/model_folder.h describes them, whose U-Net has no text to attend to.
+// Folders in the diffusers layout, as plugins/shared/images/model_folder.h describes them, whose U-Net has no text to attend to.
 namespace espalier::unconditional {
 
-// A U-Net of pictures alone: state "sample" [B, C, H, W], no condition.
-class PictureNetwork final : public Network {
+// A U-Net of images alone: state "sample" [B, C, H, W], no condition.
+class ImageNetwork final : public Network {
  public:
-  explicit PictureNetwork(model::UNet unet);
+  explicit ImageNetwork(network::UNet unet);
 
   Value architecture() const override;  // {"unet": config}, with every default filled in
   TensorMap embed(const Weights& weights, const TensorMap& condition) const override;
@@ -21,11 +21,11 @@ class PictureNetwork final : public Network {
   void check(const Weights& weights, const std::string& origin) const;
 
  private:
-  model::UNet unet_;
+  network::UNet unet_;
 };
 
 // Reads a folder whole, weights on the CPU as float32. Throws DataError naming every missing piece, or what does not fit together.
-Model read_model(const std::filesystem::path& folder, const pictures::ModelRules& rules);
+Model read_model(const std::filesystem::path& folder, const images::ModelRules& rules);
 
 // Writes into an existing empty folder, each file durable.
 void write_model(const Model& model, const std::filesystem::path& folder);

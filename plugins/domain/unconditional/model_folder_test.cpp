@@ -9,17 +9,17 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "plugins/shared/pictures/test_files.h"
+#include "plugins/shared/images/test_files.h"
 #include "runtime/base/errors.h"
-#include "runtime/model/flops.h"
-#include "runtime/model/safetensors.h"
+#include "runtime/modelfile/safetensors.h"
+#include "runtime/network/flops.h"
 
 namespace espalier::unconditional {
 namespace {
 
 namespace fs = std::filesystem;
 using namespace folder;
-using namespace pictures;
+using namespace images;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
@@ -77,7 +77,7 @@ TEST_F(ModelFolder, NamesWhatIsMissing) {
   EXPECT_THAT([&] { read_model(folder_ / "none", kTrained); }, ThrowsMessage<ConfigError>(HasSubstr("no such model folder")));
 }
 
-TEST_F(ModelFolder, RefusesWhatDoesNotFitThePictures) {
+TEST_F(ModelFolder, RefusesWhatDoesNotFitTheImages) {
   EXPECT_THAT([&] { read_model(folder_.path(), {3, 28, 28, {}}); },
               ThrowsMessage<DataError>(AllOf(HasSubstr("in_channels is 1"), HasSubstr("3 channels"))));
   EXPECT_THAT([&] { read_model(folder_.path(), {1, 30, 30, {}}); }, ThrowsMessage<DataError>(HasSubstr("multiples of 4")));
@@ -110,7 +110,7 @@ Cost cost(const std::string& folder, std::int64_t channels, std::int64_t side) {
   Cost cost;
   for (const auto& [name, tensor] : model.weights) cost.parameters += static_cast<double>(tensor.numel());
   const State state = {{"sample", at::ones({1, channels, side, side})}};
-  cost.flops = model::count_flops([&] { model.network->predict(model.weights, state, at::ones({1}), {}); });
+  cost.flops = network::count_flops([&] { model.network->predict(model.weights, state, at::ones({1}), {}); });
   return cost;
 }
 
@@ -169,13 +169,13 @@ TEST_F(ModelFolder, OpensInDiffusersWithTheSameOutput) {
   const Model model = read_model(folder_.path(), kTrained);
   const at::Tensor sample = at::linspace(-2.0, 2.0, std::int64_t{3} * 784).view({3, 1, 28, 28}).sin().contiguous();
   const at::Tensor timestep = at::linspace(0.0, 1000.0, 3);
-  write_file(folder_ / "inputs.safetensors", model::format_safetensors({{"sample", sample}, {"timestep", timestep}}));
+  write_file(folder_ / "inputs.safetensors", modelfile::format_safetensors({{"sample", sample}, {"timestep", timestep}}));
   const fs::path script = fs::path(ESPALIER_SOURCE_DIR) / "plugins/domain/unconditional/opens_in_diffusers.py";
   const std::string command = "LD_LIBRARY_PATH='" + library_path(environment) + "' HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 '" + python.string() +
                               "' '" + script.string() + "' '" + folder_.path().string() + "' '" +
                               (folder_ / "inputs.safetensors").string() + "' '" + (folder_ / "out.safetensors").string() + "'";
   ASSERT_EQ(std::system(command.c_str()), 0) << command;
-  const at::Tensor theirs = model::read_safetensors(folder_ / "out.safetensors").at("sample");
+  const at::Tensor theirs = modelfile::read_safetensors(folder_ / "out.safetensors").at("sample");
   const at::Tensor ours = model.network->predict(model.weights, {{"sample", sample}}, timestep, {}).at("sample");
   // Two right networks sum float32 products in other orders, on every CPU another way: parity.py's tolerance, of the largest number.
   EXPECT_LE((ours - theirs).abs().max().item<double>(), 1e-5 * std::max(1.0, theirs.abs().max().item<double>()));

@@ -15,10 +15,10 @@
 
 namespace espalier::unconditional {
 
-// The pictures of a split.
-class Pictures {
+// The images of a split.
+class Images {
  public:
-  virtual ~Pictures() = default;
+  virtual ~Images() = default;
   virtual std::int64_t size() const = 0;
   virtual Hex digest() const = 0;
   struct Batch {
@@ -28,7 +28,7 @@ class Pictures {
   virtual Batch at(const std::vector<std::int64_t>& rows) const = 0;  // thread-safe; rows below size()
 };
 
-// Where pictures come from: the generated set, a folder or IDX files. Immutable once made.
+// Where images come from: the generated set, a folder or IDX files. Immutable once made.
 class Source {
  public:
   virtual ~Source() = default;
@@ -37,8 +37,8 @@ class Source {
   virtual std::int64_t width() const = 0;
   virtual std::vector<std::string> splits() const = 0;
   virtual std::vector<std::string> class_names() const { return {}; }
-  virtual std::vector<std::string> notes() const { return {}; }                    // what was passed over, for a person
-  virtual std::unique_ptr<Pictures> pictures(const std::string& split) const = 0;  // `split` is one of splits()
+  virtual std::vector<std::string> notes() const { return {}; }                // what was passed over, for a person
+  virtual std::unique_ptr<Images> images(const std::string& split) const = 0;  // `split` is one of splits()
 };
 
 using folder::HeldOut;
@@ -46,7 +46,7 @@ using folder::HeldOut;
 // The places of the names that each split has: "train", and "held_out" with a fraction. Throws ConfigError when none is left to train on.
 std::map<std::string, std::vector<std::int64_t>> split_places(const std::vector<std::string>& names, const HeldOut& held_out);
 
-// All images of a folder (pictures::list_images), in the order of their paths. Grey if all of them are stored so, else RGB over black.
+// All images of a folder (images::list_images), in the order of their paths. Grey if all of them are stored so, else RGB over black.
 // Keyed by their pixels, whose digests `remembered` keeps (null: nothing does). Throws DataError: no image, one of another format, or mixed
 // sizes with resolution 0.
 std::unique_ptr<Source> make_folder_source(const std::filesystem::path& folder, const HeldOut& held_out, std::int64_t resolution,

@@ -9,14 +9,14 @@
 
 #include "plugins/domain/unconditional/generated_source.h"
 #include "plugins/domain/unconditional/source.h"
-#include "plugins/shared/pictures/test_files.h"
+#include "plugins/shared/images/test_files.h"
 #include "runtime/random/draws.h"
 
 namespace espalier::unconditional {
 namespace {
 
 namespace fs = std::filesystem;
-using namespace pictures;
+using namespace images;
 
 std::vector<std::int64_t> first(std::int64_t count, std::int64_t from = 0) {
   std::vector<std::int64_t> rows(static_cast<std::size_t>(count));
@@ -24,17 +24,17 @@ std::vector<std::int64_t> first(std::int64_t count, std::int64_t from = 0) {
   return rows;
 }
 
-TEST(GeneratedSource, DrawsEveryPictureOnceAndAllKindsAlikeOften) {
+TEST(GeneratedSource, DrawsEveryImageOnceAndAllKindsAlikeOften) {
   const auto source = make_generated_source(0);
   EXPECT_EQ(source->height(), 16);
   std::set<Hex> distinct;
   std::vector<double> count(4, 0.0);
   for (const std::string& split : source->splits()) {
-    const auto pictures = source->pictures(split);
-    const Pictures::Batch batch = pictures->at(first(pictures->size()));
+    const auto images = source->images(split);
+    const Images::Batch batch = images->at(first(images->size()));
     EXPECT_GE(batch.image.min().item<float>(), 0.05F - 1e-6F);
     EXPECT_LE(batch.image.max().item<float>(), 1.0F + 1e-6F);
-    for (std::int64_t i = 0; i < pictures->size(); ++i) {
+    for (std::int64_t i = 0; i < images->size(); ++i) {
       const at::Tensor image = batch.image[i].contiguous();
       distinct.insert(sha256({static_cast<const char*>(image.const_data_ptr()), image.nbytes()}));
       ++count[static_cast<std::size_t>(batch.label[static_cast<std::size_t>(i)])];
@@ -46,22 +46,22 @@ TEST(GeneratedSource, DrawsEveryPictureOnceAndAllKindsAlikeOften) {
   EXPECT_LT(chi_square, 16.3) << "3 degrees of freedom, 0.1 %";
 }
 
-// Left and right are alike in law, above and below are not (triangles stand): the mean picture's columns mirror each other.
-TEST(GeneratedSource, PicturesStandUprightInTheMean) {
-  const auto pictures = make_generated_source(0)->pictures("train");
-  const at::Tensor images = pictures->at(first(4096)).image.squeeze(1);  // [N, 16, 16]
-  const at::Tensor columns = images.mean(1);                             // [N, 16]
+// Left and right are alike in law, above and below are not (triangles stand): the mean image's columns mirror each other.
+TEST(GeneratedSource, ImagesStandUprightInTheMean) {
+  const auto images = make_generated_source(0)->images("train");
+  const at::Tensor images = images->at(first(4096)).image.squeeze(1);  // [N, 16, 16]
+  const at::Tensor columns = images.mean(1);                           // [N, 16]
   const at::Tensor difference = columns - columns.flip({1});
   const at::Tensor standard_error = difference.std(0, /*unbiased=*/true) / 64.0;
   EXPECT_LT((difference.mean(0).abs() / standard_error.clamp_min(1e-9)).max().item<double>(), 4.0);
 }
 
-// A picture with one object is ground + coverage x (brightness - ground), so its mass over the ground is the object's area times its
+// An image with one object is ground + coverage x (brightness - ground), so its mass over the ground is the object's area times its
 // contrast.
 TEST(GeneratedSource, DrawsEveryKindWithItsOwnArea) {
   constexpr double kSize = 64.0, kPi = 3.14159265358979;
   const double unit_area[] = {kPi, kPi * (1.0 - 0.55 * 0.55), 4.0 * 0.9 * 0.9, 2.0};  // disc, ring, square, triangle, of radius 1
-  const Pictures::Batch batch = make_generated_source(64)->pictures("train")->at(first(200));
+  const Images::Batch batch = make_generated_source(64)->images("train")->at(first(200));
   std::vector<std::uint64_t> positions(200);
   std::iota(positions.begin(), positions.end(), 0);
   random::Draws draws({0, random::Purpose::data, 0, 0}, positions);
@@ -86,7 +86,7 @@ TEST(IdxSource, SplitsOneFileByRowNumbers) {
   write_idx_folder(folder.path());
   const IdxFiles files{folder.path(), "train-images-idx3-ubyte", "", "train-labels-idx1-ubyte", "", {"even", "odd"}};
   const auto source = make_idx_source(files, {0.3, 0}, 0);
-  const auto train = source->pictures("train"), held_out = source->pictures("held_out");
+  const auto train = source->images("train"), held_out = source->images("held_out");
   ASSERT_EQ(train->size(), 4);
   ASSERT_EQ(held_out->size(), 2);
   // printf '0/%s' 3 | sha256sum, ...: rows 3 and 5 have the largest of the six
@@ -113,36 +113,36 @@ TEST(Split, IsOfNamesAndSeedAlone) {
 
 TEST(FolderSource, TakesEveryPngInTheOrderOfItsPath) {
   const TempFolder folder;
-  write_picture_folder(folder.path());  // 0.png, 2.png, ..., more/1.png, ...; redness 20 i
+  write_image_folder(folder.path());  // 0.png, 2.png, ..., more/1.png, ...; redness 20 i
   const auto source = make_folder_source(folder.path(), {}, 0);
   EXPECT_EQ(source->splits(), (std::vector<std::string>{"train"}));
   EXPECT_EQ(source->channels(), 3);
-  const auto pictures = source->pictures("train");
-  ASSERT_EQ(pictures->size(), 10);
-  const at::Tensor red = pictures->at({1, 5}).image.select(1, 0);  // 2.png and more/1.png
+  const auto images = source->images("train");
+  ASSERT_EQ(images->size(), 10);
+  const at::Tensor red = images->at({1, 5}).image.select(1, 0);  // 2.png and more/1.png
   EXPECT_FLOAT_EQ(red[0][0][0].item<float>(), 40.0F / 255.0F);
   EXPECT_FLOAT_EQ(red[1][0][0].item<float>(), 20.0F / 255.0F);
-  const Hex before = pictures->digest();
+  const Hex before = images->digest();
   write_file(folder / "4.png", plain_png(4, 4, 81));
-  EXPECT_NE(make_folder_source(folder.path(), {}, 0)->pictures("train")->digest(), before);
+  EXPECT_NE(make_folder_source(folder.path(), {}, 0)->images("train")->digest(), before);
 }
 
 // The same pixels compressed otherwise, and an IDX file unpacked, are the same data.
 TEST(Source, IsKeyedByPixelsNotByBytes) {
   const TempFolder folder;
-  write_picture_folder(folder.path());
-  const Hex before = make_folder_source(folder.path(), {}, 0)->pictures("train")->digest();
+  write_image_folder(folder.path());
+  const Hex before = make_folder_source(folder.path(), {}, 0)->images("train")->digest();
   const std::string png = plain_png(4, 4, 80);
   write_file(folder / "4.png", png.substr(0, 33) + std::string("\0\0\0\x04gAMA\0\x01\x86\xa0\x31\xe8\x96\x5f", 16) + png.substr(33));
-  EXPECT_EQ(make_folder_source(folder.path(), {}, 0)->pictures("train")->digest(), before);
+  EXPECT_EQ(make_folder_source(folder.path(), {}, 0)->images("train")->digest(), before);
 
   const TempFolder plain, packed;
   write_idx_folder(plain.path());
-  write_gzip(packed / "train-images-idx3-ubyte.gz", grey_pictures(6));
+  write_gzip(packed / "train-images-idx3-ubyte.gz", grey_images(6));
   write_gzip(packed / "train-labels-idx1-ubyte.gz", two_labels(6));
   const auto digest = [](const fs::path& path, std::vector<std::string> names) {
     return make_idx_source({path, "train-images-idx3-ubyte", "", "train-labels-idx1-ubyte", "", std::move(names)}, {}, 0)
-        ->pictures("train")
+        ->images("train")
         ->digest();
   };
   for (const std::vector<std::string>& names : {std::vector<std::string>{}, {"even", "odd"}}) {
@@ -160,7 +160,7 @@ TEST(FolderSource, FollowsLinksAndCountsWhatItPassesOver) {
   write_file(folder / ".thumbs/a.png", plain_png(2, 2, 1));
   fs::create_directory_symlink(store.path(), folder / "sub");
   const auto source = make_folder_source(folder.path(), {}, 0);
-  EXPECT_EQ(source->pictures("train")->size(), 4);
+  EXPECT_EQ(source->images("train")->size(), 4);
   EXPECT_THAT(source->notes(), ::testing::ElementsAre(::testing::HasSubstr("1 hidden file or folder (.thumbs)")));
 }
 
@@ -170,34 +170,34 @@ TEST(FolderSource, ReadsJpegsBesidePngs) {
   write_file(folder / "b.png", plain_png(8, 8, 100));
   const auto source = make_folder_source(folder.path(), {}, 0);
   EXPECT_EQ(source->channels(), 3);
-  const at::Tensor image = source->pictures("train")->at({0, 1}).image;
+  const at::Tensor image = source->images("train")->at({0, 1}).image;
   EXPECT_FLOAT_EQ(image[0][0][0][7].item<float>(), 187.0F / 255.0F);
   write_file(folder / "b.png", grey_jpeg());
   write_file(folder / "a.jpg", grey_jpeg());
   EXPECT_EQ(make_folder_source(folder.path(), {}, 0)->channels(), 1);
 }
 
-TEST(FolderSource, HoldsOutPicturesByTheirNames) {
+TEST(FolderSource, HoldsOutImagesByTheirNames) {
   const TempFolder folder;
-  write_picture_folder(folder.path());
+  write_image_folder(folder.path());
   const auto source = make_folder_source(folder.path(), {0.15, 0}, 0);
-  const at::Tensor before = source->pictures("held_out")->at({0, 1}).image;
-  EXPECT_EQ(source->pictures("held_out")->size(), 2);
-  EXPECT_EQ(source->pictures("train")->size(), 8);
+  const at::Tensor before = source->images("held_out")->at({0, 1}).image;
+  EXPECT_EQ(source->images("held_out")->size(), 2);
+  EXPECT_EQ(source->images("train")->size(), 8);
   for (int i = 0; i < 10; ++i) {
     const std::string name = (i % 2 == 0 ? "" : "more/") + std::to_string(i) + ".png";
     write_file(folder / name, plain_png(4, 4, static_cast<std::uint8_t>(200 - 20 * i)));
   }
-  const at::Tensor after = make_folder_source(folder.path(), {0.15, 0}, 0)->pictures("held_out")->at({0, 1}).image;
+  const at::Tensor after = make_folder_source(folder.path(), {0.15, 0}, 0)->images("held_out")->at({0, 1}).image;
   EXPECT_TRUE(before.select(1, 0).add(after.select(1, 0)).mul(255.0).round().eq(200.0).all().item<bool>()) << "contents do not matter";
 }
 
-TEST(FolderSource, BringsPicturesToOneSize) {
+TEST(FolderSource, BringsImagesToOneSize) {
   const TempFolder folder;
   write_file(folder / "wide.png", plain_png(12, 6, 200));
   write_file(folder / "a/small.PNG", plain_png(4, 4, 100));
   const auto source = make_folder_source(folder.path(), {}, 8);
-  const at::Tensor image = source->pictures("train")->at({0, 1}).image;
+  const at::Tensor image = source->images("train")->at({0, 1}).image;
   EXPECT_EQ(image.sizes().vec(), (std::vector<std::int64_t>{2, 3, 8, 8}));
   EXPECT_FLOAT_EQ(image[0][0][4][4].item<float>(), 100.0F / 255.0F);
 }
@@ -218,10 +218,10 @@ TEST(IdxSource, ReadsTheOfficialFashionMnist) {
   const auto source = make_idx_source({*folder, "train-images-idx3-ubyte", "t10k-images-idx3-ubyte", "", "", {}}, {}, 0);
   EXPECT_EQ(source->channels(), 1);
   EXPECT_EQ(source->height(), 28);
-  EXPECT_EQ(source->pictures("train")->size(), 60000);
-  const auto pictures = source->pictures("held_out");
-  ASSERT_EQ(pictures->size(), 10000);
-  EXPECT_NEAR(pictures->at(first(10000)).image.mean().item<double>(), 0.2868, 5e-4);  // the test pictures' mean, as its users quote it
+  EXPECT_EQ(source->images("train")->size(), 60000);
+  const auto images = source->images("held_out");
+  ASSERT_EQ(images->size(), 10000);
+  EXPECT_NEAR(images->at(first(10000)).image.mean().item<double>(), 0.2868, 5e-4);  // the test images' mean, as its users quote it
 }
 
 TEST(IdxSource, ReadsTheCrawlTiles) {
@@ -231,7 +231,7 @@ TEST(IdxSource, ReadsTheCrawlTiles) {
   const auto source = make_idx_source({*folder, "tiles-rgba-idx4-ubyte", "", "tiles-labels-idx1-ubyte", "", names}, {0.1, 0}, 0);
   EXPECT_EQ(source->channels(), 3);
   EXPECT_EQ(source->height(), 32);
-  const auto train = source->pictures("train"), held_out = source->pictures("held_out");
+  const auto train = source->images("train"), held_out = source->images("held_out");
   EXPECT_EQ(held_out->size(), 420);
   EXPECT_EQ(train->size(), 3775);
   std::vector<int> count(8, 0);

@@ -9,7 +9,7 @@
 #include "plugins/domain/unconditional/model_folder.h"
 #include "plugins/domain/unconditional/source.h"
 #include "plugins/shared/folder/data.h"
-#include "plugins/shared/pictures/image.h"
+#include "plugins/shared/images/image.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
 #include "runtime/sdk/notes.h"
@@ -28,22 +28,21 @@ class Unconditional final : public Domain, public Noted {
   void options(Schema& schema) override {
     schema.choice("source", source_name_, {"generated", "folder", "idx"},
                   "Where images come from: the built-in generated set, a folder of PNG and JPEG files, or IDX files.");
-    schema.path("data", data_, "The folder of pictures or of IDX files, or the name of a data set that ESPALIER_DATA holds.").operational();
+    schema.path("data", data_, "The folder of images or of IDX files, or the name of a data set that ESPALIER_DATA holds.").operational();
     schema.text("train_images", files_.train_images, "Of idx: file in `data`, with or without .gz.").operational();
-    schema.text("test_images", files_.test_images, "Of idx: file of the held-out pictures; empty for none.").operational();
+    schema.text("test_images", files_.test_images, "Of idx: file of the held-out images; empty for none.").operational();
     schema.strings("class_names", files_.class_names, "Of idx: the names of label 0, 1, ..., for classifiers; empty reads no labels.");
     schema.text("train_labels", files_.train_labels, "Of idx with class_names: file in `data`, with or without .gz.").operational();
     schema.text("test_labels", files_.test_labels, "Of idx with class_names: file of the held-out labels.").operational();
-    schema.integer("resolution", resolution_, "Width and height of a state in pixels; 0 keeps the pictures' own (generated: 16).")
+    schema.integer("resolution", resolution_, "Width and height of a state in pixels; 0 keeps the images' own (generated: 16).")
         .at_least(0)
         .at_most(8192);
     schema
-        .number("held_out_fraction", held_out_.fraction,
-                "Of folder, and of idx without test_images: share of pictures kept out of training.")
+        .number("held_out_fraction", held_out_.fraction, "Of folder, and of idx without test_images: share of images kept out of training.")
         .at_least(0)
         .below(1);
-    schema.integer("split_seed", held_out_.seed, "With held_out_fraction: another number holds out other pictures.").at_least(0);
-    schema.flag("random_flip", random_flip_, "Follow the training pictures by their mirror images, left and right exchanged.");
+    schema.integer("split_seed", held_out_.seed, "With held_out_fraction: another number holds out other images.").at_least(0);
+    schema.flag("random_flip", random_flip_, "Follow the training images by their mirror images, left and right exchanged.");
     schema.path("model", model_, "A model folder in the diffusers layout.").operational();
     schema.flag("initialize_weights", initialize_weights_, "Draw from the run's seed the weights that a model folder lacks.");
   }
@@ -71,18 +70,18 @@ class Unconditional final : public Domain, public Noted {
   StateSpec state_spec() const override { return {{"sample", {{source_->channels(), source_->height(), source_->width()}, at::kFloat}}}; }
   std::vector<std::string> splits() const override { return source_->splits(); }
 
-  // One, without tensors: nothing to tell the network. Its facts name the classes of the examples' labels.
+  // One, without tensors: nothing to tell the network. Its metadata name the classes of the examples' labels.
   Conditions conditions(const std::string& split) const override {
     check_split(split);
-    Value facts = Value::Map{};
+    Value metadata = Value::Map{};
     const std::vector<std::string> names = source_->class_names();
-    if (!names.empty()) facts["class_names"] = Value::List(names.begin(), names.end());
-    return {{}, {}, {""}, {std::move(facts)}};
+    if (!names.empty()) metadata["class_names"] = Value::List(names.begin(), names.end());
+    return {{}, {}, {""}, {std::move(metadata)}};
   }
 
   std::unique_ptr<Examples> examples(const std::string& split) const override {
     check_split(split);
-    return make_examples(source_->pictures(split), source_->class_names(), random_flip_ && split == "train");
+    return make_examples(source_->images(split), source_->class_names(), random_flip_ && split == "train");
   }
 
   // Pixels need no decoder: [-1, 1] becomes [0, 1].
@@ -90,16 +89,14 @@ class Unconditional final : public Domain, public Noted {
   Sample decode(const State& state) const override {
     return {"image", {{"image", state.at("sample").to(at::kFloat).add(1.0).div(2.0).clamp(0.0, 1.0)}}, {}};
   }
-  std::vector<Picture> draw(const Sample& sample) const override { return pictures::draw_images(sample.tensors.at("image")); }
+  std::vector<Image> draw(const Sample& sample) const override { return images::draw_images(sample.tensors.at("image")); }
   bool has_canonical_keys() const override { return true; }
-  std::vector<std::string> canonical_keys(const Sample& sample) const override {
-    return pictures::picture_keys(sample.tensors.at("image"));
-  }
+  std::vector<std::string> canonical_keys(const Sample& sample) const override { return images::image_keys(sample.tensors.at("image")); }
 
   fs::path model_folder() const override { return model_; }
   ModelInfo model_info(const fs::path& folder) const override { return load_model(folder).info; }
   Model load_model(const fs::path& folder) const override {
-    pictures::ModelRules rules{source_->channels(), source_->height(), source_->width(), std::nullopt};
+    images::ModelRules rules{source_->channels(), source_->height(), source_->width(), std::nullopt};
     if (initialize_weights_) rules.fresh_weights = seed_;
     return read_model(folder, rules);
   }

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "plugins/domain/unconditional/generated_source.h"
-#include "plugins/shared/pictures/test_files.h"
+#include "plugins/shared/images/test_files.h"
 #include "runtime/base/errors.h"
 #include "tests/conformance/conformance.h"
 
@@ -10,9 +10,9 @@ namespace espalier::unconditional {
 namespace {
 
 using conformance::Options;
-using pictures::TempFolder;
-using pictures::write_idx_folder;
-using pictures::write_picture_folder;
+using images::TempFolder;
+using images::write_idx_folder;
+using images::write_image_folder;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
@@ -42,7 +42,7 @@ TEST(Unconditional, ConformsOnIdxFiles) {
 
 TEST(Unconditional, ConformsOnAFolder) {
   const TempFolder folder;
-  write_picture_folder(folder.path());
+  write_image_folder(folder.path());
   conformance::check_domain(conformance::plugin("domain.unconditional"),
                             {{"source", "folder"}, {"data", folder.path().string()}, {"held_out_fraction", 0.25}, {"random_flip", true}},
                             kOneCondition);
@@ -59,16 +59,16 @@ TEST(Unconditional, ExamplesTellTheirClassWhereThereAreNames) {
   const TempFolder folder;
   write_idx_folder(folder.path());
   Options options = idx(folder);
-  EXPECT_TRUE(opened(options)->examples("train")->at({3}).facts[0].as_map().empty());
+  EXPECT_TRUE(opened(options)->examples("train")->at({3}).metadata[0].as_map().empty());
   options["class_names"] = Value::List{"even", "odd"};
   const auto domain = opened(options);
-  const Value facts = domain->examples("train")->at({3}).facts[0];
-  EXPECT_EQ(facts.at("label").as_integer(), 1);
-  EXPECT_EQ(facts.at("class").as_string(), "odd");
-  EXPECT_EQ(domain->conditions("held_out").facts[0].at("class_names").as_list().size(), 2U);
+  const Value metadata = domain->examples("train")->at({3}).metadata[0];
+  EXPECT_EQ(metadata.at("label").as_integer(), 1);
+  EXPECT_EQ(metadata.at("class").as_string(), "odd");
+  EXPECT_EQ(domain->conditions("held_out").metadata[0].at("class_names").as_list().size(), 2U);
 }
 
-TEST(Unconditional, StatesArePicturesBetweenMinusOneAndOne) {
+TEST(Unconditional, StatesAreImagesBetweenMinusOneAndOne) {
   const TempFolder folder;
   write_idx_folder(folder.path());
   const auto domain = opened(idx(folder));
@@ -79,7 +79,7 @@ TEST(Unconditional, StatesArePicturesBetweenMinusOneAndOne) {
   EXPECT_EQ(domain->draw(domain->decode(batch.state))[1].rgb, std::vector<std::uint8_t>(48, 50));
 }
 
-TEST(Unconditional, MirrorImagesFollowTheTrainingPictures) {
+TEST(Unconditional, MirrorImagesFollowTheTrainingImages) {
   const auto plain = opened({})->examples("train");
   const auto domain = opened({{"random_flip", true}});
   const auto both = domain->examples("train");
@@ -89,9 +89,9 @@ TEST(Unconditional, MirrorImagesFollowTheTrainingPictures) {
   EXPECT_TRUE(both->at(rows).state.at("sample").equal(here));
   EXPECT_TRUE(both->at(mirrored).state.at("sample").equal(at::flip(here, {3})));
   EXPECT_FALSE(here.equal(at::flip(here, {3})));
-  EXPECT_TRUE(both->at({7, 4103}).state.at("sample")[0].equal(here[1])) << "plain and mirrored pictures share a batch";
-  EXPECT_EQ(both->at(mirrored).facts, plain->at(rows).facts);
-  EXPECT_EQ(domain->examples("held_out")->size(), kGeneratedHeldOut) << "held-out pictures are never mirrored";
+  EXPECT_TRUE(both->at({7, 4103}).state.at("sample")[0].equal(here[1])) << "plain and mirrored images share a batch";
+  EXPECT_EQ(both->at(mirrored).metadata, plain->at(rows).metadata);
+  EXPECT_EQ(domain->examples("held_out")->size(), kGeneratedHeldOut) << "held-out images are never mirrored";
   EXPECT_EQ(domain->examples("held_out")->digest(), opened({})->examples("held_out")->digest());
   EXPECT_NE(both->digest(), plain->digest());
 }
@@ -119,20 +119,20 @@ TEST(Unconditional, DigestsChangeWithWhatExamplesAre) {
   EXPECT_NE(half, first);
   split["split_seed"] = 1;
   EXPECT_NE(opened(split)->examples("train")->digest(), half);
-  pictures::write_file(folder / "train-images-idx3-ubyte", pictures::grey_pictures(7));
+  images::write_file(folder / "train-images-idx3-ubyte", images::grey_images(7));
   EXPECT_NE(opened(plain)->examples("train")->digest(), first);
 }
 
 // Keys are made of one reading, examples of a later one.
 TEST(Unconditional, RefusesPixelsThatItsKeysWereNotMadeOf) {
   const TempFolder images, files;
-  write_picture_folder(images.path());
+  write_image_folder(images.path());
   const auto folder = opened({{"source", "folder"}, {"data", images.path().string()}});
   write_idx_folder(files.path());
   const auto idx_files = opened(idx(files));
   for (const Domain* domain : {folder.get(), idx_files.get()}) domain->examples("train")->digest();
-  pictures::rot_file(images / "4.png", pictures::plain_png(4, 4, 81));
-  pictures::rot_file(files / "train-images-idx3-ubyte", pictures::idx_bytes({6, 4, 4}, std::string(96, 'x')));
+  images::rot_file(images / "4.png", images::plain_png(4, 4, 81));
+  images::rot_file(files / "train-images-idx3-ubyte", images::idx_bytes({6, 4, 4}, std::string(96, 'x')));
   EXPECT_THAT([&] { folder->examples("train")->at({0}); },
               ThrowsMessage<DataError>(HasSubstr("4.png: its pixels are not those that this run's keys were made of")));
   EXPECT_THAT([&] { idx_files->examples("train")->at({0}); },

@@ -1,4 +1,4 @@
-// How far samples are from real pictures in a network's features: the Frechet distance and the kernel distance, against FLOPs an image.
+// How far samples are from real images in a network's features: the Frechet distance and the kernel distance, against FLOPs an image.
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 
@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "plugins/metric/frechet_distance/image_features.h"
 #include "plugins/metric/frechet_distance/inception.h"
-#include "plugins/metric/frechet_distance/picture_features.h"
 #include "plugins/shared/frechet/distances.h"
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
@@ -21,7 +21,7 @@ namespace {
 using namespace espalier;
 using frechet_distance::Estimate;
 using frechet_distance::FeatureNetwork;
-using frechet_distance::PictureFeatures;
+using frechet_distance::ImageFeatures;
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
@@ -55,8 +55,8 @@ Plot plot(const std::string& name, const std::string& y_label, std::vector<Point
 class FrechetDistance final : public Metric {
  public:
   void options(Schema& schema) override {
-    schema.text("split", split_, "The split of the domain's examples that holds the real pictures.");
-    schema.integer("count", count_, "Real pictures, drawn without replacement; 0: all of the split.").at_least(0).at_most(1e9);
+    schema.text("split", split_, "The split of the domain's examples that holds the real images.");
+    schema.integer("count", count_, "Real images, drawn without replacement; 0: all of the split.").at_least(0).at_most(1e9);
     schema.path("model", model_, "Folder of a classifier (config.json, model.safetensors), instead of the input `model`.").operational();
     schema
         .path("inception", inception_,
@@ -64,7 +64,7 @@ class FrechetDistance final : public Metric {
               "distance.")
         .operational();
     schema.choice("resize", resize_, {frechet_distance::kResizeOfNetwork, frechet_distance::kNoResize, frechet_distance::kBilinear299},
-                  "What is done to pictures before the network: as_network is none for a classifier and bilinear_299 for Inception.");
+                  "What is done to images before the network: as_network is none for a classifier and bilinear_299 for Inception.");
     schema.strings("series", series_, "The line of the plots that each of the samples is a point of; empty: all of one line.");
   }
 
@@ -111,7 +111,7 @@ class FrechetDistance final : public Metric {
 
   Findings measure(const MetricInput& input) const override {
     frechet_distance::check_kinds(input.model ? &input.model->info : nullptr, *input.domain);
-    const PictureFeatures features(network(input), resize_, input.domain);
+    const ImageFeatures features(network(input), resize_, input.domain);
     const auto examples = input.domain->examples(split_);
     const auto real = features.of(*examples, positions(*examples, features.dimensions(), input.key));
     std::vector<Point> points;
@@ -172,7 +172,7 @@ class FrechetDistance final : public Metric {
     return count_ == 0 ? size : count_;
   }
 
-  // Of the real pictures, in a drawn order, so that any run of them is a fair sample of a split that is sorted.
+  // Of the real images, in a drawn order, so that any run of them is a fair sample of a split that is sorted.
   std::vector<std::uint64_t> positions(const Examples& examples, std::int64_t dimensions, const random::StreamKey& key) const {
     const auto size = distinct(examples), count = real_count(examples);
     require<StageError>("the real images of '" + split_ + "'", count, dimensions);
@@ -200,7 +200,7 @@ class FrechetDistance final : public Metric {
     return rows.index_select(0, at::tensor(order, at::kLong));
   }
 
-  static Point compare(const SampleSet& samples, const at::Tensor& real, const PictureFeatures& features, const MetricInput& input) {
+  static Point compare(const SampleSet& samples, const at::Tensor& real, const ImageFeatures& features, const MetricInput& input) {
     require<StageError>("the samples of '" + samples.tag() + "' without the excluded ones", samples.size(), features.dimensions());
     const double flops = samples.flops_per_sample();
     if (!(flops > 0.0)) throw StageError("metric.frechet_distance: '" + samples.tag() + "' was not sampled; name sampler stages");
@@ -237,5 +237,5 @@ class FrechetDistance final : public Metric {
 ESPALIER_PLUGIN(plugin) {
   plugin.metric<FrechetDistance>(
       "frechet_distance", /*numerics_version=*/2,
-      "Frechet and kernel distance of samples to real pictures in the features of a classifier or of Inception, against FLOPs an image.");
+      "Frechet and kernel distance of samples to real images in the features of a classifier or of Inception, against FLOPs an image.");
 }

@@ -12,7 +12,7 @@
 #include "plugins/shared/classifier/network.h"
 #include "plugins/shared/frechet/distances.h"
 #include "runtime/base/files.h"
-#include "runtime/model/safetensors.h"
+#include "runtime/modelfile/safetensors.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
 
@@ -70,7 +70,7 @@ class FrechetDistance : public ::testing::Test {
   Findings measure(const MetricInput& input, const conformance::Options& options = {{"count", 80}}) const {
     return conformance::make<Metric>(conformance::plugin("metric.frechet_distance"), options)->measure(input);
   }
-  // As the header of picture_features.h says, by hand.
+  // As the header of image_features.h says, by hand.
   at::Tensor features(const at::Tensor& sample) const {
     const auto image = ((sample + 1.0) * 0.5 * 255.0).round().clamp(0.0, 255.0) / 255.0;
     return classifier::features(kConfig, fresh_classifier()->weights, image).to(at::kDouble);
@@ -90,7 +90,7 @@ TEST_F(FrechetDistance, Conforms) {
                             {{"count", 40}, {"split", "train"}, {"series", Value::List{"base", "corrected"}}}, samples);
 }
 
-TEST_F(FrechetDistance, IsTheDistanceOfTheRoundedPicturesFeatures) {
+TEST_F(FrechetDistance, IsTheDistanceOfTheRoundedImagesFeatures) {
   const auto sample = real(0, 70) * 0.8;
   const auto found = values(measure(input({{"drawn", sample, 2e6}})));
   const auto x = features(sample), y = features(real(0, 80, "held_out"));
@@ -106,7 +106,7 @@ TEST_F(FrechetDistance, IsTheDistanceOfTheRoundedPicturesFeatures) {
               1e-9);
 }
 
-TEST_F(FrechetDistance, TellsRealPicturesFromDarkOnes) {
+TEST_F(FrechetDistance, TellsRealImagesFromDarkOnes) {
   const auto found = values(measure(input({{"real", real(100, 200), 1e6}, {"dark", real(100, 200) - 0.4, 1e6}})));
   EXPECT_LT(found.at("frechet_distance.real"), 0.05 * found.at("frechet_distance.dark"));
   EXPECT_LT(found.at("kernel_distance.real"), 0.05 * found.at("kernel_distance.dark"));
@@ -121,28 +121,28 @@ TEST_F(FrechetDistance, KernelRunsAreFairSamplesOfSortedPrompts) {
   EXPECT_NEAR(found.at("kernel_distance.sorted"), whole, 0.6 * whole);
 }
 
-// Few pictures, followed by their mirror images.
+// Few images, followed by their mirror images.
 class Mirrored final : public Examples {
  public:
-  explicit Mirrored(std::uint64_t pictures) : pictures_(pictures) {}
+  explicit Mirrored(std::uint64_t images) : images_(images) {}
   std::int64_t size() const override { return 2 * distinct(); }
-  std::int64_t distinct() const override { return static_cast<std::int64_t>(pictures_); }
+  std::int64_t distinct() const override { return static_cast<std::int64_t>(images_); }
   Hex digest() const override { return sha256("mirrored"); }
   Batch at(const std::vector<std::uint64_t>& positions) const override {
     auto plain = positions;
-    for (auto& position : plain) position %= pictures_;
+    for (auto& position : plain) position %= images_;
     auto batch = toy_->examples("train")->at(plain);
     auto& sample = batch.state["sample"];
     for (std::size_t row = 0; row < positions.size(); ++row) {
       const auto turned = static_cast<std::int64_t>(row);
-      if (positions[row] >= pictures_) sample[turned].copy_(sample[turned].flip({2}).clone());
+      if (positions[row] >= images_) sample[turned].copy_(sample[turned].flip({2}).clone());
     }
     return batch;
   }
 
  private:
   std::unique_ptr<Domain> toy_ = conformance::toy_domain();
-  std::uint64_t pictures_;
+  std::uint64_t images_;
 };
 
 class MirroredDomain final : public conformance::ForwardingDomain {
@@ -150,7 +150,7 @@ class MirroredDomain final : public conformance::ForwardingDomain {
   std::unique_ptr<Examples> examples(const std::string&) const override { return std::make_unique<Mirrored>(40); }
 };
 
-TEST_F(FrechetDistance, LeavesMirrorImagesOfRealPicturesOut) {
+TEST_F(FrechetDistance, LeavesMirrorImagesOfRealImagesOut) {
   const MirroredDomain mirrored;
   auto samples = input({{"drawn", real(60, 70), 1e6}});
   samples.domain = &mirrored;
@@ -177,7 +177,7 @@ TEST_F(FrechetDistance, DrawsEachSeriesByAscendingFlops) {
   EXPECT_EQ(findings.plots[1].series[0].low.size(), 2U);
 }
 
-TEST_F(FrechetDistance, DependsOnTheRealPictures) {
+TEST_F(FrechetDistance, DependsOnTheRealImages) {
   const auto of = [&](const std::string& split) {
     return conformance::make<Metric>(conformance::plugin("metric.frechet_distance"), {{"split", split}})->identity(*domain_);
   };
@@ -190,7 +190,7 @@ TEST_F(FrechetDistance, AFolderGivesTheSameFiguresAsAStage) {
   const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / ("espalier-" + unique_name());
   std::filesystem::create_directories(folder);
   write_durable(folder / "config.json", to_json(kConfig.to_value()));
-  write_durable(folder / "model.safetensors", model::format_safetensors(samples.model->weights));
+  write_durable(folder / "model.safetensors", modelfile::format_safetensors(samples.model->weights));
   const conformance::Options options{{"count", 40}, {"model", folder.string()}};
   const auto by_stage = values(measure(samples, {{"count", 40}}));
   EXPECT_THAT([&] { measure(samples, options); }, ThrowsMessage<ConfigError>(HasSubstr("more than one of")));
@@ -220,7 +220,7 @@ TEST_F(FrechetDistance, SaysWhatIsMissing) {
   grey->info.architecture = classifier::Config{1, {4}, {"left", "right"}}.to_value();
   grey->weights = classifier::initialize({1, {4}, {"left", "right"}}, 1);
   given.model = grey;
-  fails(given, {{"count", 40}}, "pictures have 3 channels, the classifier was trained on 1");
+  fails(given, {{"count", 40}}, "images have 3 channels, the classifier was trained on 1");
 }
 
 }  // namespace

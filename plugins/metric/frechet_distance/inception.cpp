@@ -12,9 +12,9 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/model/finite.h"
-#include "runtime/model/layers.h"
-#include "runtime/model/safetensors.h"
+#include "runtime/modelfile/safetensors.h"
+#include "runtime/network/layers.h"
+#include "runtime/tensor/finite.h"
 
 namespace espalier::frechet_distance::inception {
 namespace {
@@ -119,7 +119,7 @@ std::vector<Block> network() {
 }
 
 // What a conv's weights are called; gives the channels that come out.
-std::int64_t declare(const Block& block, const Conv& conv, std::int64_t channels, model::WeightSpecs& specs) {
+std::int64_t declare(const Block& block, const Conv& conv, std::int64_t channels, network::WeightSpecs& specs) {
   const auto name = block.name + conv.name;
   specs.add({name + ".conv.weight", {conv.channels, channels, conv.height, conv.width}});
   specs.norm(name + ".bn", conv.channels);
@@ -128,8 +128,8 @@ std::int64_t declare(const Block& block, const Conv& conv, std::int64_t channels
   return conv.channels;
 }
 
-model::WeightSpecs specs() {
-  model::WeightSpecs specs;
+network::WeightSpecs specs() {
+  network::WeightSpecs specs;
   std::int64_t channels = 3;
   for (const auto& block : network()) {
     std::int64_t out = 0;
@@ -145,7 +145,7 @@ model::WeightSpecs specs() {
   return specs;
 }
 
-at::Tensor run(const model::Scope& scope, const Conv& conv, const at::Tensor& x) {
+at::Tensor run(const network::Scope& scope, const Conv& conv, const at::Tensor& x) {
   const auto padding = conv.padded ? std::vector<std::int64_t>{conv.height / 2, conv.width / 2} : std::vector<std::int64_t>{0, 0};
   const auto y = at::conv2d(x, scope.at("conv")["weight"], {}, at::IntArrayRef{conv.stride, conv.stride}, padding);
   const auto norm = scope.at("bn");
@@ -168,7 +168,7 @@ at::Tensor run(Pool pool, const at::Tensor& x) {
 }
 
 at::Tensor run(const Weights& weights, const Block& block, const at::Tensor& x) {
-  const model::Scope scope(weights, block.name);
+  const network::Scope scope(weights, block.name);
   std::vector<at::Tensor> outputs;
   for (const auto& branch : block.branches) {
     auto y = run(branch.pool, x);
@@ -182,10 +182,10 @@ at::Tensor run(const Weights& weights, const Block& block, const at::Tensor& x) 
 }  // namespace
 
 Weights read(const std::filesystem::path& path) {
-  auto weights = model::read_safetensors(path);
+  auto weights = modelfile::read_safetensors(path);
   std::erase_if(weights, [](const auto& entry) { return entry.first.ends_with(kCounter); });
   specs().check(weights, "", path.string());
-  model::require_finite_weights(weights, path.string());
+  tensor::require_finite_weights(weights, path.string());
   weights.erase("fc.weight");
   weights.erase("fc.bias");
   for (auto& [name, weight] : weights) weight = weight.to(at::kFloat);

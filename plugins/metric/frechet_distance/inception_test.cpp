@@ -12,10 +12,10 @@
 #include <cmath>
 #include <fstream>
 
-#include "plugins/metric/frechet_distance/picture_features.h"
+#include "plugins/metric/frechet_distance/image_features.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
-#include "runtime/model/safetensors.h"
+#include "runtime/modelfile/safetensors.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
 
@@ -83,11 +83,11 @@ class Inception : public testing::Test {
   }
   static std::filesystem::path whole() { return folder() / "inception.safetensors"; }
   static void write(const std::filesystem::path& path, const TensorMap& tensors) {
-    std::ofstream(path, std::ios::binary) << model::format_safetensors(tensors);
+    std::ofstream(path, std::ios::binary) << modelfile::format_safetensors(tensors);
   }
   // What reading the weights less `missing` and with `others` says.
   static std::string refusal(const std::string& missing, const TensorMap& others = {}) {
-    auto weights = model::read_safetensors(whole());
+    auto weights = modelfile::read_safetensors(whole());
     weights.erase(missing);
     for (const auto& [name, tensor] : others) weights[name] = tensor;
     write(folder() / "bad.safetensors", weights);
@@ -100,10 +100,10 @@ class Inception : public testing::Test {
   }
 };
 
-// One picture that lies about itself: rows whatever the step.
-class OnePicture final : public SampleSet {
+// One image that lies about itself: rows whatever the step.
+class OneImage final : public SampleSet {
  public:
-  explicit OnePicture(at::Tensor image) : image_(std::move(image)) {}
+  explicit OneImage(at::Tensor image) : image_(std::move(image)) {}
   const std::string& tag() const override { return tag_; }
   std::int64_t size() const override { return 1; }
   const diffusion::Grid& grid() const override { return grid_; }
@@ -116,17 +116,17 @@ class OnePicture final : public SampleSet {
   diffusion::Grid grid_;
 };
 
-// Rounding, resizing and grey pictures included.
+// Rounding, resizing and grey images included.
 TEST_F(Inception, FeaturesAreThoseOfPytorchFid) {
   const auto domain = conformance::toy_domain();
-  const PictureFeatures features(inception_network(inception::read(whole())), kResizeOfNetwork, domain.get());
+  const ImageFeatures features(inception_network(inception::read(whole())), kResizeOfNetwork, domain.get());
   EXPECT_EQ(features.resize(), "bilinear_299");
   std::uint32_t place = 1000;
   for (const auto& wanted : golden().at("features").as_list()) {
     std::vector<std::int64_t> shape{1};
-    for (const auto& size : golden().at("pictures").as_list()[place - 1000].as_list()) shape.push_back(size.as_integer());
+    for (const auto& size : golden().at("images").as_list()[place - 1000].as_list()) shape.push_back(size.as_integer());
     const auto bytes = (filled(place++, shape, 0.5, 0.5) * 256.0).floor();
-    const auto found = features.of(OnePicture((bytes + 0.3) / 255.0));  // off the 8-bit values, to be rounded to them
+    const auto found = features.of(OneImage((bytes + 0.3) / 255.0));  // off the 8-bit values, to be rounded to them
     ASSERT_EQ(found.sizes().vec(), (std::vector<std::int64_t>{1, inception::kFeatures}));
     std::vector<double> expected;
     for (const auto& value : wanted.as_list()) expected.push_back(value.as_number());
@@ -136,12 +136,12 @@ TEST_F(Inception, FeaturesAreThoseOfPytorchFid) {
   }
 }
 
-TEST_F(Inception, PicturesTooSmallForItSayHowToResizeThem) {
+TEST_F(Inception, ImagesTooSmallForItSayHowToResizeThem) {
   const auto domain = conformance::toy_domain();
-  const PictureFeatures features(inception_network(inception::read(whole())), kNoResize, domain.get());
-  EXPECT_THAT([&] { features.of(OnePicture(at::zeros({1, 3, 74, 80}))); },
+  const ImageFeatures features(inception_network(inception::read(whole())), kNoResize, domain.get());
+  EXPECT_THAT([&] { features.of(OneImage(at::zeros({1, 3, 74, 80}))); },
               ThrowsMessage<StageError>(AllOf(HasSubstr("74 x 80"), HasSubstr("75 x 75 at least; set resize = \"bilinear_299\""))));
-  EXPECT_EQ(features.of(OnePicture(at::zeros({1, 3, 75, 80}))).size(1), inception::kFeatures);
+  EXPECT_EQ(features.of(OneImage(at::zeros({1, 3, 75, 80}))).size(1), inception::kFeatures);
 }
 
 TEST_F(Inception, WeightsThatAreNotItsOwnAreNamed) {
@@ -160,7 +160,7 @@ TEST_F(Inception, TheKeyFollowsTheWeights) {
   };
   const auto first = identity(whole());
   EXPECT_EQ(first.at("weights").as_string(), digest_weights(inception::read(whole())));
-  auto weights = model::read_safetensors(whole());
+  auto weights = modelfile::read_safetensors(whole());
   weights["Mixed_7c.branch_pool.bn.num_batches_tracked"] += 1;  // no part of the function
   write(folder() / "other.safetensors", weights);
   EXPECT_EQ(identity(folder() / "other.safetensors"), first);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""make_inception_golden.py > inception_golden.json: what pytorch-fid 0.3.0's network makes of two small pictures, with weights that are a
+"""make_inception_golden.py > inception_golden.json: what pytorch-fid 0.3.0's network makes of two small images, with weights that are a
 hash of their place, so that no file of weights is needed. With --check, compares with the file instead; exit code 77 where pytorch-fid and
 torchvision are not installed."""
 import json
@@ -16,7 +16,7 @@ except ImportError as missing:
     print(f"skipped: {missing}; scripts/setup --peers installs pytorch-fid and torchvision")
     sys.exit(77)
 
-PICTURES = [[3, 40, 52], [1, 28, 28]]
+IMAGES = [[3, 40, 52], [1, 28, 28]]
 EVERY = 4  # features kept in the file
 
 
@@ -49,11 +49,11 @@ def fill(network, _):
 
 def features(network):
     rows = []
-    for place, shape in enumerate(PICTURES):
+    for place, shape in enumerate(IMAGES):
         values = np.floor(hashed(1000 + place, int(np.prod(shape))) * 256) / 255
-        picture = torch.from_numpy(values).float().view(1, *shape).expand(1, 3, -1, -1)
+        image = torch.from_numpy(values).float().view(1, *shape).expand(1, 3, -1, -1)
         with torch.no_grad():
-            rows.append(network(picture)[0].flatten())
+            rows.append(network(image)[0].flatten())
     return torch.stack(rows)
 
 
@@ -77,7 +77,7 @@ def main():
     spread = found.abs().max().item()
     other = (features(network(patched=False)[0]) - found).abs().max().item() / spread
     assert other > 0.01, f"the poolings hardly matter here: {other}"
-    golden = {"tensors": tensors, "pictures": PICTURES, "every": EVERY, "features": [[float(f"{x:.7g}") for x in row[::EVERY]] for row in found.tolist()]}
+    golden = {"tensors": tensors, "images": IMAGES, "every": EVERY, "features": [[float(f"{x:.7g}") for x in row[::EVERY]] for row in found.tolist()]}
     if "--check" not in sys.argv:
         print(json.dumps(golden))
         return

@@ -55,7 +55,7 @@ class MoleculeDomain final : public Domain {
   }
   Value decoder() const override { return Value("molecules 1"); }
   Sample decode(const State& state) const override { return chem::testing::molecule_sample(decode_atoms(state)); }
-  std::vector<Picture> draw(const Sample&) const override { return {}; }
+  std::vector<Image> draw(const Sample&) const override { return {}; }
   std::filesystem::path model_folder() const override { return {}; }
   ModelInfo model_info(const std::filesystem::path&) const override { refuse(); }
   Model load_model(const std::filesystem::path&) const override { refuse(); }

@@ -109,8 +109,8 @@ TEST(MoleculeQuality, SaysWhatItNeeds) {
   const auto samples = testing::samples("base", {water()});
   EXPECT_THAT([&] { measure(input_of(*domain, {samples}), {{"count", 2}}); }, ThrowsMessage<ConfigError>(HasSubstr("has 1 molecules")));
   EXPECT_THROW(measure(input_of(*domain, {samples}), {{"split", "held_out"}}), ConfigError);
-  const auto pictures = conformance::toy_domain();
-  EXPECT_THAT([&] { measure(input_of(*pictures, {samples}), {{"count", 4}}); }, ThrowsMessage<ConfigError>(HasSubstr("not 'image'")));
+  const auto images = conformance::toy_domain();
+  EXPECT_THAT([&] { measure(input_of(*images, {samples}), {{"count", 4}}); }, ThrowsMessage<ConfigError>(HasSubstr("not 'image'")));
 }
 
 std::filesystem::path data(const std::string& file) {

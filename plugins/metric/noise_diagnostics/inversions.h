@@ -17,7 +17,7 @@ struct Inversions {
 Inversions read_inversions(const SampleSet& samples, const StateSpec& spec);
 
 // The noises of the examples that are not another one over again (a mirror image), in a drawn order: any run of them is a fair sample,
-// though a data set is sorted. Noises of two images of one picture are not independent.
+// though a data set is sorted. Noises of two images of one image are not independent.
 struct FairSample {
   at::Tensor noise;               // [k, D]
   std::vector<std::int64_t> row;  // [k], as Inversions::row

@@ -15,7 +15,7 @@
 
 #include "plugins/shared/intervals/intervals.h"
 #include "runtime/base/errors.h"
-#include "runtime/model/optimizer.h"
+#include "runtime/training/optimizer.h"
 
 namespace espalier::noise_diagnostics {
 namespace {
@@ -68,7 +68,7 @@ class Classifier {
 
   void train(const Labelled& data, std::int64_t steps, const random::StreamKey& key) {
     const at::AutoGradMode gradients(true);
-    model::AdamW optimizer(parameters_, {.learning_rate = 1e-3});
+    training::AdamW optimizer(parameters_, {.learning_rate = 1e-3});
     const auto size = static_cast<std::uint64_t>(data.z.size(0));
     for (std::int64_t step = 0; step < steps; ++step) {
       std::vector<std::int64_t> rows;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/base/state.h"
+#include "runtime/tensor/state.h"
 
 namespace espalier::inverse_noise {
 

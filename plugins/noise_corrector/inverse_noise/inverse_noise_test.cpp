@@ -11,7 +11,7 @@
 #include <cmath>
 
 #include "plugins/noise_corrector/inverse_noise/flat_states.h"
-#include "runtime/model/unet.h"
+#include "runtime/network/unet.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
 
@@ -125,13 +125,13 @@ TEST(FlatStates, GoThereAndBackAndRefuseExamplesOfAnotherSize) {
   EXPECT_THAT([&] { states.flatten({{"a", at::zeros({5, 2, 3})}}); }, ThrowsMessage<DataError>(HasSubstr("no 'b'")));
 }
 
-// A picture's bits must not depend on its place in the micro-batch, or replacing a converged one would change the others' results.
+// An image's bits must not depend on its place in the micro-batch, or replacing a converged one would change the others' results.
 TEST(InverseNoise, RestsOnAUNetWhoseRowsAreIndependentOfTheirPlace) {
   const auto config = parse_json(R"({"_class_name": "UNet2DConditionModel", "sample_size": 16, "in_channels": 1, "out_channels": 1,
     "block_out_channels": [32, 64], "down_block_types": ["DownBlock2D", "DownBlock2D"], "up_block_types": ["UpBlock2D", "UpBlock2D"],
     "mid_block_type": null, "layers_per_block": 1, "norm_num_groups": 8})",
                                  "a test");
-  const model::UNet unet(config, "a test");
+  const network::UNet unet(config, "a test");
   const auto weights = unet.initialize("", 3);
   random::Draws draws({1, random::Purpose::evaluation}, {0, 1, 2, 3, 4, 5, 6, 7});
   const auto x = draws.normals({1, 16, 16}), time = draws.uniforms({}).to(at::kFloat) * 1000.0;

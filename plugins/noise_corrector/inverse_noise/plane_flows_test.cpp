@@ -14,7 +14,7 @@
 #include <numbers>
 #include <numeric>
 
-#include "runtime/model/layers.h"
+#include "runtime/network/layers.h"
 #include "runtime/plugin/catalog.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
@@ -75,13 +75,13 @@ class Perceptron final : public Network {
   Value architecture() const override { return fmt::format("perceptron {} x {}", hidden_, width_); }
   TensorMap embed(const Weights&, const TensorMap&) const override { return {}; }
   State predict(const Weights& weights, const State& noisy, const at::Tensor& timestep, const TensorMap&) const override {
-    const model::Scope scope(weights, "unet.");
+    const network::Scope scope(weights, "unet.");
     auto x = at::cat({noisy.at("x"), time_of(timestep)}, 1);
-    for (std::int64_t i = 0; i < hidden_; ++i) x = model::silu(model::linear(scope.at("layers", static_cast<std::size_t>(i)), x));
-    return {{"x", model::linear(scope.at("out"), x)}};
+    for (std::int64_t i = 0; i < hidden_; ++i) x = network::silu(network::linear(scope.at("layers", static_cast<std::size_t>(i)), x));
+    return {{"x", network::linear(scope.at("out"), x)}};
   }
   Weights initialize(std::uint64_t seed) const override {
-    model::WeightSpecs specs;
+    network::WeightSpecs specs;
     for (std::int64_t i = 0; i < hidden_; ++i) specs.linear(fmt::format("layers.{}", i), i == 0 ? 3 : width_, width_);
     specs.linear("out", width_, 2);
     return specs.initialize("unet.", seed);
@@ -141,7 +141,7 @@ class Plane final : public Domain {
   }
   Value decoder() const override { return "none"; }
   Sample decode(const State& state) const override { return {"point", state, {}}; }
-  std::vector<Picture> draw(const Sample&) const override { return {}; }
+  std::vector<Image> draw(const Sample&) const override { return {}; }
   std::filesystem::path model_folder() const override { return {}; }
   ModelInfo model_info(const std::filesystem::path&) const override { return {}; }
   Model load_model(const std::filesystem::path&) const override { return {}; }

@@ -1,4 +1,4 @@
-// The probability that a small classifier gives to the class a picture was prompted with, in [0, 1].
+// The probability that a small classifier gives to the class an image was prompted with, in [0, 1].
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
@@ -55,7 +55,7 @@ class ClassifierReward final : public Reward {
     classifier::check(config_, network_->weights, "the classifier");
   }
 
-  // sample: "image" [B, C, H, W] in [0, 1]; facts: "label", and the class's name where it has one.
+  // sample: "image" [B, C, H, W] in [0, 1]; metadata: "label", and the class's name where it has one.
   at::Tensor score(const RewardInput& input) const override {
     const at::NoGradGuard no_grad;
     const auto found = input.sample.tensors.find("image");
@@ -64,22 +64,22 @@ class ClassifierReward final : public Reward {
           fmt::format("reward.classifier: needs 'image' [B, {}, H, W], which the classifier was trained on", config_.in_channels));
     }
     std::vector<std::int64_t> labels;
-    for (const Value& facts : input.facts) labels.push_back(label_of(facts));
+    for (const Value& metadata : input.metadata) labels.push_back(label_of(metadata));
     const at::Tensor image = found->second.to(network_->weights.begin()->second.options());
     const at::Tensor probability = at::softmax(classifier::logits(config_, network_->weights, image), 1).to(at::kCPU);  // [B, classes]
     return probability.gather(1, at::tensor(labels).unsqueeze(1)).squeeze(1);
   }
 
  private:
-  std::int64_t label_of(const Value& facts) const {
-    const Value* label = facts.is_map() ? facts.find("label") : nullptr;
+  std::int64_t label_of(const Value& metadata) const {
+    const Value* label = metadata.is_map() ? metadata.find("label") : nullptr;
     if (label == nullptr || !label->is_integer())
-      throw StageError("reward.classifier: the prompts have no fact 'label'; it judges labelled pictures");
+      throw StageError("reward.classifier: the prompts have no fact 'label'; it judges labelled images");
     const std::int64_t number = label->as_integer();
     if (number < 0 || number >= static_cast<std::int64_t>(config_.class_names.size())) {
       throw StageError(fmt::format("reward.classifier: label {}, but the classifier knows {} classes", number, config_.class_names.size()));
     }
-    const Value* name = facts.find("class");
+    const Value* name = metadata.find("class");
     const std::string& known = config_.class_names[static_cast<std::size_t>(number)];
     if (name != nullptr && (!name->is_string() || name->as_string() != known)) {
       throw StageError(fmt::format("reward.classifier: label {} is '{}' here, but '{}' to the classifier", number,

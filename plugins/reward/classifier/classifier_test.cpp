@@ -9,7 +9,7 @@
 #include "plugins/shared/classifier/network.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
-#include "runtime/model/safetensors.h"
+#include "runtime/modelfile/safetensors.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
 
@@ -35,10 +35,10 @@ conformance::RewardSamples samples() {
   const at::Tensor image = at::arange(6 * 64, at::kFloat).reshape({6, 1, 8, 8}).div(6.0 * 64.0);
   samples.sample = {"image", {{"image", image}}, {}};
   for (std::int64_t i = 0; i < 6; ++i) {
-    Value facts;
-    facts["label"] = i % 3;
-    facts["class"] = kConfig.class_names[static_cast<std::size_t>(i % 3)];
-    samples.facts.push_back(facts);
+    Value metadata;
+    metadata["label"] = i % 3;
+    metadata["class"] = kConfig.class_names[static_cast<std::size_t>(i % 3)];
+    samples.metadata.push_back(metadata);
     samples.text.push_back(kConfig.class_names[static_cast<std::size_t>(i % 3)]);
   }
   return samples;
@@ -50,7 +50,7 @@ class ClassifierReward : public ::testing::Test {
     return conformance::make<Reward>(conformance::plugin("reward.classifier"), options);
   }
   at::Tensor score(const Reward& reward, const conformance::RewardSamples& given) const {
-    return reward.score({given.sample, given.facts, given.text});
+    return reward.score({given.sample, given.metadata, given.text});
   }
   std::unique_ptr<Domain> domain_ = conformance::toy_domain();
 };
@@ -62,7 +62,7 @@ TEST_F(ClassifierReward, Conforms) {
 TEST_F(ClassifierReward, IsTheProbabilityOfThePromptedClass) {
   const auto model = fresh_classifier();
   for (auto& [name, tensor] : model->weights) tensor.zero_();
-  model->weights.at("linear.bias")[1] = std::log(2.0);  // probabilities 1/4, 2/4, 1/4 whatever the picture
+  model->weights.at("linear.bias")[1] = std::log(2.0);  // probabilities 1/4, 2/4, 1/4 whatever the image
   const auto reward = make();
   reward->open({*domain_, model});
   const at::Tensor scores = score(*reward, samples());
@@ -74,7 +74,7 @@ TEST_F(ClassifierReward, AFolderGivesTheSameScoresAsAStage) {
   const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / ("espalier-" + unique_name());
   std::filesystem::create_directories(folder);
   write_durable(folder / "config.json", to_json(kConfig.to_value()));
-  write_durable(folder / "model.safetensors", model::format_safetensors(model->weights));
+  write_durable(folder / "model.safetensors", modelfile::format_safetensors(model->weights));
   const auto by_stage = make();
   by_stage->open({*domain_, model});
   const auto by_folder = make({{"model", folder.string()}});
@@ -92,11 +92,11 @@ TEST_F(ClassifierReward, SaysWhatItNeeds) {
   EXPECT_THAT([&] { reward->open({*domain_, denoiser}); }, ThrowsMessage<ConfigError>(HasSubstr("is a denoiser")));
   reward->open({*domain_, fresh_classifier()});
   auto given = samples();
-  given.facts[2]["class"] = "red";
+  given.metadata[2]["class"] = "red";
   EXPECT_THAT([&] { score(*reward, given); }, ThrowsMessage<StageError>(HasSubstr("label 2 is 'red' here, but 'odd'")));
-  given.facts[2] = Value::Map{{"label", 3}};
+  given.metadata[2] = Value::Map{{"label", 3}};
   EXPECT_THAT([&] { score(*reward, given); }, ThrowsMessage<StageError>(HasSubstr("knows 3 classes")));
-  given.facts[2] = Value::Map{{"colours", 3}};
+  given.metadata[2] = Value::Map{{"colours", 3}};
   EXPECT_THAT([&] { score(*reward, given); }, ThrowsMessage<StageError>(HasSubstr("no fact 'label'")));
   given = samples();
   given.sample.tensors["image"] = at::full({6, 3, 8, 8}, 0.5);

@@ -18,12 +18,12 @@ using ::testing::ThrowsMessage;
 struct Scored : conformance::RewardSamples {
   explicit Scored(const std::vector<Page>& pages) {
     sample = layout::sample_of(pages, 12);
-    facts.assign(pages.size(), Value());
+    metadata.assign(pages.size(), Value());
     text.assign(pages.size(), "");
   }
   std::vector<double> scores(const std::string& term) const {
     const auto scores =
-        conformance::make<Reward>(conformance::plugin("reward.layout_quality"), {{"term", term}})->score({sample, facts, text});
+        conformance::make<Reward>(conformance::plugin("reward.layout_quality"), {{"term", term}})->score({sample, metadata, text});
     return {scores.const_data_ptr<double>(), scores.const_data_ptr<double>() + scores.numel()};
   }
 };

@@ -18,7 +18,7 @@ class MoleculeStability final : public espalier::Reward {
 
   // sample: "atomic_number" [B, M], "position" [B, M, 3] in angstrom. NaN for a molecule with a NaN position or another element.
   at::Tensor score(const espalier::RewardInput& input) const override {
-    const auto stabilities = espalier::chem::stabilities_of(input.sample, input.facts.size(), "reward.molecule_stability");
+    const auto stabilities = espalier::chem::stabilities_of(input.sample, input.metadata.size(), "reward.molecule_stability");
     at::Tensor scores = at::full({static_cast<std::int64_t>(stabilities.size())}, std::numeric_limits<double>::quiet_NaN(), at::kDouble);
     auto* out = scores.data_ptr<double>();
     for (std::size_t i = 0; i < stabilities.size(); ++i) {

@@ -11,7 +11,7 @@ class MoleculeValidity final : public espalier::Reward {
  public:
   // sample: "smiles" [B], "" where the molecule is invalid.
   at::Tensor score(const espalier::RewardInput& input) const override {
-    const auto& smiles = espalier::chem::smiles_of(input.sample, input.facts.size(), "reward.molecule_validity");
+    const auto& smiles = espalier::chem::smiles_of(input.sample, input.metadata.size(), "reward.molecule_validity");
     at::Tensor scores = at::empty({static_cast<std::int64_t>(smiles.size())}, at::kDouble);
     auto* out = scores.data_ptr<double>();
     for (std::size_t i = 0; i < smiles.size(); ++i) out[i] = smiles[i].empty() ? 0.0 : 1.0;

@@ -13,7 +13,7 @@ namespace espalier::shape_checker {
 namespace {
 
 constexpr double kLeastOverlap = 0.6;   // a blob of no shape at all matches none
-constexpr double kLeastDistance = 0.1;  // between centroids along the relation's axis, in picture widths
+constexpr double kLeastDistance = 0.1;  // between centroids along the relation's axis, in image widths
 constexpr double kSmallestArea = 0.5 * 2.0 * shapes::kSmallestRadius * shapes::kSmallestRadius;  // half the smallest triangle's
 constexpr double kLargestArea = 1.6 * 3.24 * shapes::kLargestRadius * shapes::kLargestRadius;    // 1.6 times the largest square's
 
@@ -34,7 +34,7 @@ bool fits(const SoftMask& mask, shapes::Shape prompted) {
   return true;
 }
 
-// Right and down from the second object to the first, in picture widths and heights.
+// Right and down from the second object to the first, in image widths and heights.
 bool stands(shapes::Relation relation, double right, double down) {
   const bool vertical = relation == shapes::Relation::above || relation == shapes::Relation::below;
   const bool leads = relation == shapes::Relation::above || relation == shapes::Relation::left_of;
@@ -90,11 +90,11 @@ Findings inspect(const float* planes, std::int64_t height, std::int64_t width, c
 }
 
 double score(const Findings& findings, double extra_object_penalty) {
-  double facts = findings.related ? kRelationWeight : 0.0;
+  double metadata = findings.related ? kRelationWeight : 0.0;
   for (std::size_t i = 0; i < 2; ++i) {
-    facts += (findings.present[i] ? kColourWeight : 0.0) + (findings.shaped[i] ? kShapeWeight : 0.0);
+    metadata += (findings.present[i] ? kColourWeight : 0.0) + (findings.shaped[i] ? kShapeWeight : 0.0);
   }
-  return facts * std::pow(1.0 - extra_object_penalty, static_cast<double>(findings.extra_objects));
+  return metadata * std::pow(1.0 - extra_object_penalty, static_cast<double>(findings.extra_objects));
 }
 
 }  // namespace espalier::shape_checker

@@ -8,7 +8,7 @@
 
 namespace espalier::shape_checker {
 
-// What a picture shows of a prompt.
+// What an image shows of a prompt.
 struct Findings {
   std::array<bool, 2> present = {false, false};  // a blob of the object's colour, of a sensible size
   std::array<bool, 2> shaped = {false, false};   // ... and the prompted shape fits it best
@@ -23,7 +23,7 @@ inline constexpr double kRelationWeight = 0.30;  // the five add up to 1
 // planes: [3, height, width] in [0, 1], all finite.
 Findings inspect(const float* planes, std::int64_t height, std::int64_t width, const shapes::Prompt& prompt);
 
-// (sum of the weights of true facts) (1 - extra_object_penalty)^extra_objects, in [0, 1].
+// (sum of the weights of true metadata) (1 - extra_object_penalty)^extra_objects, in [0, 1].
 double score(const Findings& findings, double extra_object_penalty);
 
 // The overlap sum(min) / sum(max) of a mask with a shape of equal area and centroid.

@@ -34,7 +34,7 @@ class Source {
     while (drawn == prompt) drawn = this->prompt();
     return drawn;
   }
-  at::Tensor picture(const Prompt& prompt, std::int64_t size = 16, double noise = 0.0) {
+  at::Tensor image(const Prompt& prompt, std::int64_t size = 16, double noise = 0.0) {
     std::uniform_real_distribution<double> uniform(0.0, 1.0);
     std::normal_distribution<float> normal(0.0F, static_cast<float>(noise));
     shapes::Jitter jitter;
@@ -52,27 +52,27 @@ class Source {
   std::vector<Prompt> prompts_;
 };
 
-Findings look(const at::Tensor& picture, const Prompt& prompt) {
-  return inspect(picture.const_data_ptr<float>(), picture.size(1), picture.size(2), prompt);
+Findings look(const at::Tensor& image, const Prompt& prompt) {
+  return inspect(image.const_data_ptr<float>(), image.size(1), image.size(2), prompt);
 }
-double judge(const at::Tensor& picture, const Prompt& prompt) { return score(look(picture, prompt), kPenalty); }
+double judge(const at::Tensor& image, const Prompt& prompt) { return score(look(image, prompt), kPenalty); }
 
-struct PictureKind {
+struct ImageKind {
   std::int64_t size;
   double noise;
   double at_least;
 };
-class OwnPictures : public ::testing::TestWithParam<PictureKind> {};
+class OwnImages : public ::testing::TestWithParam<ImageKind> {};
 
-TEST_P(OwnPictures, ScoreHighOnTheirOwnPromptAndLowOnOthers) {
+TEST_P(OwnImages, ScoreHighOnTheirOwnPromptAndLowOnOthers) {
   Source source(20);
   double own = 0.0, other = 0.0;
-  constexpr int kPictures = 2000;
-  for (int i = 0; i < kPictures; ++i) {
+  constexpr int kImages = 2000;
+  for (int i = 0; i < kImages; ++i) {
     const Prompt prompt = source.prompt();
-    const at::Tensor picture = source.picture(prompt, GetParam().size, GetParam().noise);
-    own += judge(picture, prompt) / kPictures;
-    other += judge(picture, source.other_than(prompt)) / kPictures;
+    const at::Tensor image = source.image(prompt, GetParam().size, GetParam().noise);
+    own += judge(image, prompt) / kImages;
+    other += judge(image, source.other_than(prompt)) / kImages;
   }
   RecordProperty("own", std::to_string(own));
   RecordProperty("other", std::to_string(other));
@@ -80,46 +80,46 @@ TEST_P(OwnPictures, ScoreHighOnTheirOwnPromptAndLowOnOthers) {
   EXPECT_LE(other, 0.4);
   EXPECT_GE(other, 0.05);  // partial credit is given
 }
-INSTANTIATE_TEST_SUITE_P(Sizes, OwnPictures,
-                         ::testing::Values(PictureKind{16, 0.0, 0.98}, PictureKind{24, 0.0, 0.98}, PictureKind{32, 0.0, 0.98},
-                                           PictureKind{12, 0.0, 0.98}, PictureKind{16, 0.05, 0.98}, PictureKind{16, 0.1, 0.97}));
+INSTANTIATE_TEST_SUITE_P(Sizes, OwnImages,
+                         ::testing::Values(ImageKind{16, 0.0, 0.98}, ImageKind{24, 0.0, 0.98}, ImageKind{32, 0.0, 0.98},
+                                           ImageKind{12, 0.0, 0.98}, ImageKind{16, 0.05, 0.98}, ImageKind{16, 0.1, 0.97}));
 
 TEST(ShapeChecker, AsksForEveryFactOfThePrompt) {
   Source source(3);
-  const at::Tensor picture = source.picture(kPrompt, 24);
-  EXPECT_NEAR(judge(picture, kPrompt), 1.0, 1e-12);
+  const at::Tensor image = source.image(kPrompt, 24);
+  EXPECT_NEAR(judge(image, kPrompt), 1.0, 1e-12);
   Prompt wrong = kPrompt;
   wrong.relation = Relation::left_of;
-  EXPECT_NEAR(judge(picture, wrong), 1.0 - kRelationWeight, 1e-12);
+  EXPECT_NEAR(judge(image, wrong), 1.0 - kRelationWeight, 1e-12);
   wrong.relation = Relation::below;
-  EXPECT_NEAR(judge(picture, wrong), 1.0 - kRelationWeight, 1e-12);
+  EXPECT_NEAR(judge(image, wrong), 1.0 - kRelationWeight, 1e-12);
   wrong = kPrompt;
   wrong.shape[1] = Shape::triangle;
-  EXPECT_NEAR(judge(picture, wrong), 1.0 - kShapeWeight, 1e-12);
+  EXPECT_NEAR(judge(image, wrong), 1.0 - kShapeWeight, 1e-12);
   wrong = {{2, 0}, {Shape::circle, Shape::square}, Relation::above};  // colours bound to the wrong objects: shapes and order are wrong
-  EXPECT_NEAR(judge(picture, wrong), 2.0 * kColourWeight, 1e-12);
+  EXPECT_NEAR(judge(image, wrong), 2.0 * kColourWeight, 1e-12);
   wrong = kPrompt;
   wrong.colour[1] = 1;  // no green object, and the blue one is too many
-  EXPECT_NEAR(judge(picture, wrong), (kColourWeight + kShapeWeight) * (1.0 - kPenalty), 1e-12);
+  EXPECT_NEAR(judge(image, wrong), (kColourWeight + kShapeWeight) * (1.0 - kPenalty), 1e-12);
 }
 
-TEST(ShapeChecker, GivesNothingForAnEmptyOrAFullPicture) {
-  at::Tensor picture = Source(1).picture(kPrompt);
-  for (std::int64_t c = 0; c < 3; ++c) picture[c].fill_(shapes::kBackground[c]);
-  EXPECT_EQ(judge(picture, kPrompt), 0.0);
-  for (std::int64_t c = 0; c < 3; ++c) picture[c].fill_(shapes::kPalette[0].rgb[c]);
-  EXPECT_EQ(judge(picture, kPrompt), 0.0) << "a red picture is no red circle";
-  picture.fill_(1.0);
-  EXPECT_EQ(judge(picture, kPrompt), 0.0);
+TEST(ShapeChecker, GivesNothingForAnEmptyOrAFullImage) {
+  at::Tensor image = Source(1).image(kPrompt);
+  for (std::int64_t c = 0; c < 3; ++c) image[c].fill_(shapes::kBackground[c]);
+  EXPECT_EQ(judge(image, kPrompt), 0.0);
+  for (std::int64_t c = 0; c < 3; ++c) image[c].fill_(shapes::kPalette[0].rgb[c]);
+  EXPECT_EQ(judge(image, kPrompt), 0.0) << "a red image is no red circle";
+  image.fill_(1.0);
+  EXPECT_EQ(judge(image, kPrompt), 0.0);
 }
 
 TEST(ShapeChecker, PenalisesObjectsThePromptDoesNotName) {
-  at::Tensor picture = shapes::render({shapes::Object{Shape::circle, 0, 0.22, 0.22, 0.16}, {Shape::square, 2, 0.22, 0.75, 0.16}}, 24);
-  EXPECT_NEAR(judge(picture, kPrompt), 1.0, 1e-12);
+  at::Tensor image = shapes::render({shapes::Object{Shape::circle, 0, 0.22, 0.22, 0.16}, {Shape::square, 2, 0.22, 0.75, 0.16}}, 24);
+  EXPECT_NEAR(judge(image, kPrompt), 1.0, 1e-12);
   const at::Tensor third = shapes::render({shapes::Object{Shape::circle, 3, 0.75, 0.5, 0.18}, {Shape::circle, 3, 0.75, 0.5, 0.0001}}, 24);
-  for (std::int64_t c = 0; c < 3; ++c) picture[c].add_(third[c].sub(shapes::kBackground[c]));
-  EXPECT_EQ(look(picture, kPrompt).extra_objects, 1);
-  EXPECT_NEAR(judge(picture, kPrompt), 1.0 - kPenalty, 1e-12);
+  for (std::int64_t c = 0; c < 3; ++c) image[c].add_(third[c].sub(shapes::kBackground[c]));
+  EXPECT_EQ(look(image, kPrompt).extra_objects, 1);
+  EXPECT_NEAR(judge(image, kPrompt), 1.0 - kPenalty, 1e-12);
 }
 
 TEST(ShapeChecker, KnowsColoursByTheirBlendWithTheBackground) {
@@ -163,8 +163,8 @@ TEST(ShapeChecker, OverlapIsWhatBothCoverWhereverTheyLie) {
   Source source(11);
   int compared = 0;
   for (int i = 0; i < 200; ++i) {
-    const at::Tensor picture = source.picture(source.prompt(), 16, i % 2 == 0 ? 0.0 : 0.1);
-    const auto segmentation = segment(picture.const_data_ptr<float>(), 16, 16);
+    const at::Tensor image = source.image(source.prompt(), 16, i % 2 == 0 ? 0.0 : 0.1);
+    const auto segmentation = segment(image.const_data_ptr<float>(), 16, 16);
     for (const Blob& blob : blobs(segmentation)) {
       const auto mask = soft_mask(segmentation, blob);
       for (const Shape shape : {Shape::circle, Shape::square, Shape::triangle}) {
@@ -176,18 +176,18 @@ TEST(ShapeChecker, OverlapIsWhatBothCoverWhereverTheyLie) {
   EXPECT_GT(compared, 1000);
 }
 
-TEST(ShapeChecker, JudgesThousandsOfPicturesASecond) {
+TEST(ShapeChecker, JudgesThousandsOfImagesASecond) {
   Source source(5);
-  std::vector<at::Tensor> pictures;
-  for (int i = 0; i < 100; ++i) pictures.push_back(source.picture(kPrompt));
+  std::vector<at::Tensor> images;
+  for (int i = 0; i < 100; ++i) images.push_back(source.image(kPrompt));
   const auto start = std::chrono::steady_clock::now();
   double total = 0.0;
   for (int round = 0; round < 20; ++round) {
-    for (const at::Tensor& picture : pictures) total += judge(picture, kPrompt);
+    for (const at::Tensor& image : images) total += judge(image, kPrompt);
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   EXPECT_GT(total, 1900.0);
-  RecordProperty("pictures_per_second", std::to_string(2000.0 / seconds.count()));
+  RecordProperty("images_per_second", std::to_string(2000.0 / seconds.count()));
   EXPECT_GT(2000.0 / seconds.count(), 2000.0);
 }
 

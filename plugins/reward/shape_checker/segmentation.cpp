@@ -28,7 +28,7 @@ std::array<Hue, kColours> hues() {
   return result;
 }
 
-// Calls visit(neighbour) for the pixels around `pixel` that lie in the picture.
+// Calls visit(neighbour) for the pixels around `pixel` that lie in the image.
 template <class Visit>
 void for_each_neighbour(const Segmentation& s, std::int32_t pixel, Visit visit) {
   const std::int64_t x = pixel % s.width, y = pixel / s.width;

@@ -7,7 +7,7 @@
 
 namespace espalier::shape_checker {
 
-// A picture's bright pixels by the palette colour whose blends with the background they lie nearest to.
+// An image's bright pixels by the palette colour whose blends with the background they lie nearest to.
 //   coverage a of colour c at pixel p: the a >= 0 that minimises |p - (background + a (c - background))|
 //   a pixel belongs to the colour with the smallest such distance if a >= 0.5; to kOther if that distance exceeds 0.3; else to nothing.
 struct Segmentation {
@@ -23,7 +23,7 @@ struct Segmentation {
 // planes: [3, height, width] in [0, 1].
 Segmentation segment(const float* planes, std::int64_t height, std::int64_t width);
 
-// A connected group (8 neighbours) of pixels of one label, at least kSmallestBlob of the picture; smaller specks are dropped.
+// A connected group (8 neighbours) of pixels of one label, at least kSmallestBlob of the image; smaller specks are dropped.
 inline constexpr double kSmallestBlob = 0.0225;  // half of the world's smallest object
 struct Blob {
   std::int8_t label = Segmentation::kNothing;
@@ -36,7 +36,7 @@ struct SoftMask {
   std::int64_t left = 0, top = 0, width = 0, height = 0;
   std::vector<float> covered;  // [height, width], in [0, 1]
   double area = 0.0;           // in pixels
-  double x = 0.0, y = 0.0;     // centroid, in pixels from the picture's top left corner
+  double x = 0.0, y = 0.0;     // centroid, in pixels from the image's top left corner
 };
 SoftMask soft_mask(const Segmentation& segmentation, const Blob& blob);
 

@@ -1,4 +1,4 @@
-// Does a picture of the shapes world show what its prompt says? The weighted share of true facts, in [0, 1].
+// Does an image of the shapes world show what its prompt says? The weighted share of true metadata, in [0, 1].
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 
@@ -23,7 +23,7 @@ class ShapeChecker final : public espalier::Reward {
         .at_most(1.0);
   }
 
-  // sample: "image" [B, 3, H, W] in [0, 1]; a picture with a NaN or an infinity scores NaN.
+  // sample: "image" [B, 3, H, W] in [0, 1]; an image with a NaN or an infinity scores NaN.
   at::Tensor score(const espalier::RewardInput& input) const override {
     const at::Tensor image = image_of(input);
     const std::int64_t height = image.size(2), width = image.size(3);
@@ -31,7 +31,7 @@ class ShapeChecker final : public espalier::Reward {
     at::Tensor scores = at::empty({image.size(0)}, at::kDouble);
     auto* out = scores.data_ptr<double>();
     for (std::int64_t b = 0; b < image.size(0); ++b, planes += 3 * height * width) {
-      const espalier::shapes::Prompt prompt = prompt_of(input.facts[static_cast<std::size_t>(b)]);
+      const espalier::shapes::Prompt prompt = prompt_of(input.metadata[static_cast<std::size_t>(b)]);
       const bool finite = std::all_of(planes, planes + 3 * height * width, [](float value) { return std::isfinite(value); });
       out[b] = finite
                    ? espalier::shape_checker::score(espalier::shape_checker::inspect(planes, height, width, prompt), extra_object_penalty_)
@@ -46,19 +46,19 @@ class ShapeChecker final : public espalier::Reward {
     if (found == input.sample.tensors.end()) throw StageError("reward.shape_checker: the sample has no tensor 'image' [B, 3, H, W]");
     const at::Tensor& image = found->second;
     if (image.dim() != 4 || image.size(1) != 3) {
-      throw StageError("reward.shape_checker: needs RGB pictures, 'image' [B, 3, H, W]; found " + std::to_string(image.dim()) +
+      throw StageError("reward.shape_checker: needs RGB images, 'image' [B, 3, H, W]; found " + std::to_string(image.dim()) +
                        " dimensions" + (image.dim() > 1 ? " and " + std::to_string(image.size(1)) + " channels" : ""));
     }
-    if (image.size(0) != static_cast<std::int64_t>(input.facts.size())) {
-      throw StageError("reward.shape_checker: " + std::to_string(image.size(0)) + " pictures but facts of " +
-                       std::to_string(input.facts.size()));
+    if (image.size(0) != static_cast<std::int64_t>(input.metadata.size())) {
+      throw StageError("reward.shape_checker: " + std::to_string(image.size(0)) + " images but metadata of " +
+                       std::to_string(input.metadata.size()));
     }
     return image.to(at::kCPU, at::kFloat).contiguous();
   }
 
-  static espalier::shapes::Prompt prompt_of(const espalier::Value& facts) {
+  static espalier::shapes::Prompt prompt_of(const espalier::Value& metadata) {
     try {
-      return espalier::shapes::prompt_of(facts);
+      return espalier::shapes::prompt_of(metadata);
     } catch (const espalier::DataError& error) {
       throw StageError(std::string("reward.shape_checker judges prompts of the shapes world (domain.text_to_image with "
                                    "prompts = \"shapes\"): ") +
@@ -73,5 +73,5 @@ class ShapeChecker final : public espalier::Reward {
 
 ESPALIER_PLUGIN(registrar) {
   registrar.reward<ShapeChecker>("shape_checker", /*numerics_version=*/2, /*takes=*/"image",
-                                 "Share of a shapes prompt's colours, shapes and relation that the picture shows.");
+                                 "Share of a shapes prompt's colours, shapes and relation that the image shows.");
 }

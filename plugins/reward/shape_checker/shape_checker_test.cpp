@@ -16,16 +16,18 @@ using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
 struct Scored : conformance::RewardSamples {
-  at::Tensor scores() const { return conformance::make<Reward>(conformance::plugin("reward.shape_checker"))->score({sample, facts, text}); }
+  at::Tensor scores() const {
+    return conformance::make<Reward>(conformance::plugin("reward.shape_checker"))->score({sample, metadata, text});
+  }
 };
 
-Scored pictures(std::size_t count = 3) {
+Scored images(std::size_t count = 3) {
   Scored scored;
   std::vector<at::Tensor> images;
   for (std::size_t i = 0; i < count; ++i) {
     const shapes::Prompt prompt = shapes::train_prompts()[i];
     images.push_back(shapes::render(shapes::place(prompt, {0.5, 0.5, 0.5, 0.5, 0.5, 0.5}), 16).unsqueeze(0));
-    scored.facts.push_back(shapes::facts(prompt));
+    scored.metadata.push_back(shapes::metadata(prompt));
     scored.text.push_back(shapes::text(prompt));
   }
   scored.sample = {"image", {{"image", at::cat(images)}}, {}};
@@ -33,14 +35,14 @@ Scored pictures(std::size_t count = 3) {
 }
 
 TEST(ShapeCheckerPlugin, Conforms) {
-  Scored scored = pictures(8);
-  std::swap(scored.facts[1], scored.facts[2]);
+  Scored scored = images(8);
+  std::swap(scored.metadata[1], scored.metadata[2]);
   conformance::check_reward(conformance::plugin("reward.shape_checker"), {{"extra_object_penalty", 0.5}}, scored);
 }
 
-TEST(ShapeCheckerPlugin, ScoresEachPictureAgainstItsOwnFacts) {
-  Scored scored = pictures();
-  std::swap(scored.facts[1], scored.facts[2]);
+TEST(ShapeCheckerPlugin, ScoresEachImageAgainstItsOwnFacts) {
+  Scored scored = images();
+  std::swap(scored.metadata[1], scored.metadata[2]);
   const at::Tensor scores = scored.scores();
   ASSERT_EQ(scores.size(0), 3);
   EXPECT_NEAR(scores[0].item<double>(), 1.0, 1e-12);
@@ -48,8 +50,8 @@ TEST(ShapeCheckerPlugin, ScoresEachPictureAgainstItsOwnFacts) {
   EXPECT_LT(scores[2].item<double>(), 0.9);
 }
 
-TEST(ShapeCheckerPlugin, ScoresAPictureWithNanAsNan) {
-  Scored scored = pictures();
+TEST(ShapeCheckerPlugin, ScoresAImageWithNanAsNan) {
+  Scored scored = images();
   scored.sample.tensors["image"][1][0][3][3] = std::numeric_limits<float>::quiet_NaN();
   const at::Tensor scores = scored.scores();
   EXPECT_TRUE(std::isnan(scores[1].item<double>()));
@@ -57,10 +59,10 @@ TEST(ShapeCheckerPlugin, ScoresAPictureWithNanAsNan) {
 }
 
 TEST(ShapeCheckerPlugin, SaysWhatItNeeds) {
-  Scored scored = pictures();
-  scored.facts[0] = Value::Map{{"label", 3}};
+  Scored scored = images();
+  scored.metadata[0] = Value::Map{{"label", 3}};
   EXPECT_THAT([&] { scored.scores(); }, ThrowsMessage<StageError>(HasSubstr("judges prompts of the shapes world")));
-  scored = pictures();
+  scored = images();
   scored.sample.tensors["image"] = at::ones({3, 1, 16, 16});
   EXPECT_THAT([&] { scored.scores(); }, ThrowsMessage<StageError>(HasSubstr("1 channels")));
   scored.sample.tensors.clear();

@@ -54,9 +54,9 @@ class Canvas {
     });
   }
 
-  Picture shrink() const {
+  Image shrink() const {
     const std::int64_t out = side_ / kSupersampling;
-    Picture picture{out, out, std::vector<std::uint8_t>(static_cast<std::size_t>(3 * out * out))};
+    Image image{out, out, std::vector<std::uint8_t>(static_cast<std::size_t>(3 * out * out))};
     for (std::int64_t p = 0; p < out * out; ++p) {
       for (std::size_t k = 0; k < 3; ++k) {
         double sum = 0.0;
@@ -65,10 +65,10 @@ class Canvas {
                              column = p % out * kSupersampling + sub % kSupersampling;
           sum += colour_[static_cast<std::size_t>(row * side_ + column)][k];
         }
-        picture.rgb[3 * static_cast<std::size_t>(p) + k] = static_cast<std::uint8_t>(std::lround(sum / (kSupersampling * kSupersampling)));
+        image.rgb[3 * static_cast<std::size_t>(p) + k] = static_cast<std::uint8_t>(std::lround(sum / (kSupersampling * kSupersampling)));
       }
     }
-    return picture;
+    return image;
   }
 
  private:
@@ -124,7 +124,7 @@ bool can_be_drawn(const Atoms& atoms) {
 
 }  // namespace
 
-Picture draw_molecule(const Atoms& atoms, std::int64_t pixels) {
+Image draw_molecule(const Atoms& atoms, std::int64_t pixels) {
   if (!can_be_drawn(atoms)) {
     return {pixels, pixels, std::vector<std::uint8_t>(static_cast<std::size_t>(3 * pixels * pixels), 255)};
   }

@@ -59,15 +59,15 @@ TEST(Axes, TurnALongMoleculeAlongX) {
   EXPECT_NEAR(volume, 6.0, 1e-9);
 }
 
-// Shares of a picture's pixels whose colour is near red, grey or white.
+// Shares of an image's pixels whose colour is near red, grey or white.
 struct Shares {
   double red = 0, white = 0;
 };
-Shares shares(const Picture& picture) {
+Shares shares(const Image& image) {
   Shares found;
-  const double pixel = 3.0 / static_cast<double>(picture.rgb.size());
-  for (std::size_t i = 0; i < picture.rgb.size(); i += 3) {
-    const int r = picture.rgb[i], g = picture.rgb[i + 1], b = picture.rgb[i + 2];
+  const double pixel = 3.0 / static_cast<double>(image.rgb.size());
+  for (std::size_t i = 0; i < image.rgb.size(); i += 3) {
+    const int r = image.rgb[i], g = image.rgb[i + 1], b = image.rgb[i + 2];
     if (r > g + 50 && r > b + 50) found.red += pixel;
     if (r == 255 && g == 255 && b == 255) found.white += pixel;
   }
@@ -75,15 +75,15 @@ Shares shares(const Picture& picture) {
 }
 
 TEST(Drawing, ShowsBallsWhereAtomsAre) {
-  const Picture picture = draw_molecule(testing::water(), 96);
-  EXPECT_EQ(picture.width, 96);
-  EXPECT_EQ(picture.rgb.size(), 3U * 96U * 96U);
-  const Shares water = shares(picture), methane = shares(draw_molecule(testing::methane(), 96));
+  const Image image = draw_molecule(testing::water(), 96);
+  EXPECT_EQ(image.width, 96);
+  EXPECT_EQ(image.rgb.size(), 3U * 96U * 96U);
+  const Shares water = shares(image), methane = shares(draw_molecule(testing::methane(), 96));
   EXPECT_NEAR(water.red, 3.14159 * 0.37 * 0.37 / 16.0, 0.01);  // the oxygen's disc in a view of 4 x 4 angstrom
   EXPECT_EQ(methane.red, 0.0);
   EXPECT_GT(water.white, 0.8);
   EXPECT_LT(water.white, 0.97);
-  EXPECT_EQ(draw_molecule(testing::water(), 96).rgb, picture.rgb);
+  EXPECT_EQ(draw_molecule(testing::water(), 96).rgb, image.rgb);
 }
 
 TEST(Drawing, OfWhatCannotBeDrawnIsWhite) {

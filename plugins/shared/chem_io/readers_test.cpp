@@ -6,15 +6,15 @@
 
 #include "plugins/shared/chem/test_atoms.h"
 #include "plugins/shared/chem_io/writers.h"
-#include "plugins/shared/pictures/test_files.h"
+#include "plugins/shared/images/test_files.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::chem {
 namespace {
 
-using pictures::TempFolder;
-using pictures::write_file;
-using pictures::write_gzip;
+using images::TempFolder;
+using images::write_file;
+using images::write_gzip;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;

@@ -65,7 +65,7 @@ void SmilesReward::options(Schema& schema) {
 Value SmilesReward::identity() const { return Value::Map{{"rdkit", rdkit_version()}}; }
 
 at::Tensor SmilesReward::score(const RewardInput& input) const {
-  const auto& smiles = smiles_of(input.sample, input.facts.size(), who_);
+  const auto& smiles = smiles_of(input.sample, input.metadata.size(), who_);
   const double invalid = invalid_ == "score" ? invalid_score_ : std::numeric_limits<double>::quiet_NaN();
   auto scores = at::empty({static_cast<std::int64_t>(smiles.size())}, at::kDouble);
   auto* out = scores.data_ptr<double>();

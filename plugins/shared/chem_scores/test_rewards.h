@@ -26,7 +26,7 @@ inline std::vector<double> scores(const std::string& reward_name, const conforma
   const auto domain = conformance::toy_domain();
   const auto reward = conformance::make<Reward>(conformance::plugin(reward_name), options);
   reward->open({*domain, nullptr});
-  const auto found = reward->score({samples.sample, samples.facts, samples.text});
+  const auto found = reward->score({samples.sample, samples.metadata, samples.text});
   return {found.const_data_ptr<double>(), found.const_data_ptr<double>() + found.numel()};
 }
 

@@ -8,9 +8,9 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/base/suggest.h"
-#include "runtime/model/finite.h"
-#include "runtime/model/layers.h"
-#include "runtime/model/safetensors.h"
+#include "runtime/modelfile/safetensors.h"
+#include "runtime/network/layers.h"
+#include "runtime/tensor/finite.h"
 
 namespace espalier::classifier {
 namespace {
@@ -18,8 +18,8 @@ namespace {
 constexpr const char* kType = "convolutional_classifier";
 constexpr std::int64_t kMostChannels = 4096;
 
-model::WeightSpecs specs(const Config& config) {
-  model::WeightSpecs specs;
+network::WeightSpecs specs(const Config& config) {
+  network::WeightSpecs specs;
   std::int64_t below = config.in_channels;
   for (std::size_t i = 0; i < config.channels.size(); ++i) {
     specs.conv2d("conv." + std::to_string(i), below, config.channels[i], 3);
@@ -75,22 +75,23 @@ Weights initialize(const Config& config, std::uint64_t seed) { return specs(conf
 void check(const Config& config, const Weights& weights, const std::string& origin) { specs(config).check(weights, "", origin); }
 
 at::Tensor features(const Config& config, const Weights& weights, const at::Tensor& image) {
-  const model::Scope scope(weights, "");
+  const network::Scope scope(weights, "");
   at::Tensor x = image.mul(2.0).sub(1.0);
-  for (std::size_t i = 0; i < config.channels.size(); ++i) x = at::relu(model::conv2d(scope.at("conv", i), x, /*stride=*/2, /*padding=*/1));
+  for (std::size_t i = 0; i < config.channels.size(); ++i)
+    x = at::relu(network::conv2d(scope.at("conv", i), x, /*stride=*/2, /*padding=*/1));
   return x.mean({2, 3});
 }
 
 at::Tensor logits(const Config& config, const Weights& weights, const at::Tensor& image) {
-  return model::linear(model::Scope(weights, "").at("linear"), features(config, weights, image));
+  return network::linear(network::Scope(weights, "").at("linear"), features(config, weights, image));
 }
 
 Model read_folder(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "config.json";
   const Config config = Config::from_value(parse_json(read_file(path), path.string()), path.string());
   Model model;
-  model.weights = model::read_safetensors(folder / "model.safetensors");
-  model::require_finite_weights(model.weights, (folder / "model.safetensors").string());
+  model.weights = modelfile::read_safetensors(folder / "model.safetensors");
+  tensor::require_finite_weights(model.weights, (folder / "model.safetensors").string());
   check(config, model.weights, (folder / "model.safetensors").string());
   model.info.role = kRole;
   model.info.architecture = config.to_value();

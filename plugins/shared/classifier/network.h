@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "runtime/sdk/model.h"
+#include "runtime/modelfile/model.h"
 
-// A small convolutional classifier of pictures as a function of named weights:
-//   x = 2 image - 1;  for each level i: x = relu(conv_i(x)), 3 x 3, stride 2, padding 1;  logits = linear(mean of x over the picture)
+// A small convolutional classifier of images as a function of named weights:
+//   x = 2 image - 1;  for each level i: x = relu(conv_i(x)), 3 x 3, stride 2, padding 1;  logits = linear(mean of x over the image)
 // Weights: "conv.<i>.weight" [channels_i, channels_(i-1), 3, 3], "conv.<i>.bias", "linear.weight" [classes, last channels], "linear.bias".
 // A folder holds config.json (Config::to_value()) and model.safetensors.
 namespace espalier::classifier {
@@ -33,7 +33,7 @@ Weights initialize(const Config& config, std::uint64_t seed);
 void check(const Config& config, const Weights& weights, const std::string& origin);
 
 // image [B, in_channels, H, W] float in [0, 1], on the weights' device. Gives [B, last channels], what the linear layer sees (the mean over
-// the picture), of pictures of any size; and [B, classes]. Differentiable in weights and image.
+// the image), of images of any size; and [B, classes]. Differentiable in weights and image.
 at::Tensor features(const Config& config, const Weights& weights, const at::Tensor& image);
 at::Tensor logits(const Config& config, const Weights& weights, const at::Tensor& image);
 

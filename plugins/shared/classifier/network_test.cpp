@@ -29,7 +29,7 @@ TEST(Classifier, IsTheFunctionItsHeaderStates) {
   EXPECT_FLOAT_EQ(out[0][1].item<float>(), 0.5F);
   EXPECT_FLOAT_EQ(out[1][0].item<float>(), 0.0F);
   EXPECT_FLOAT_EQ(out[1][1].item<float>(), 2.0F);
-  const at::Tensor pooled = features(kSmall, weights, image);  // one of two channels is dark in either picture
+  const at::Tensor pooled = features(kSmall, weights, image);  // one of two channels is dark in either image
   EXPECT_EQ(pooled.sizes().vec(), (std::vector<std::int64_t>{2, 2}));
   EXPECT_FLOAT_EQ(pooled[0][1].item<float>(), 0.5F);
   EXPECT_FLOAT_EQ(pooled[1][0].item<float>(), 0.5F);

@@ -24,7 +24,7 @@ void check_number(const std::string& origin, const char* key, std::int64_t found
 Model read_denoiser(const fs::path& path, const ModelRules& rules, ModelInfo info) {
   folder::require_files(path, {kConfig, folder::kSchedulerConfig}, "diffusers'");
   const std::string origin = (path / kConfig).string();
-  auto network = std::make_shared<const ElementNetwork>(model::ElementTransformer(folder::read_json(origin), origin));
+  auto network = std::make_shared<const ElementNetwork>(network::ElementTransformer(folder::read_json(origin), origin));
   const auto& structure = network->structure();
   check_number(origin, "num_classes", structure.num_classes, rules.num_classes);
   check_number(origin, "vector_dim", structure.vector_dim, rules.vector_dim);

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "plugins/shared/folder/model_folder.h"
-#include "runtime/sdk/model.h"
+#include "runtime/modelfile/model.h"
 
 // Model folders of element-set domains, in the diffusers layout: transformer/{config.json, diffusion_pytorch_model.safetensors} of an
 // ElementTransformer, and scheduler/scheduler_config.json of an InterleavedScheduler.

@@ -4,15 +4,15 @@
 
 namespace espalier::elements {
 
-ElementNetwork::ElementNetwork(model::ElementTransformer transformer) : transformer_(std::move(transformer)) {}
+ElementNetwork::ElementNetwork(network::ElementTransformer transformer) : transformer_(std::move(transformer)) {}
 
 Value ElementNetwork::architecture() const { return Value::Map{{"transformer", transformer_.config()}}; }
 
 TensorMap ElementNetwork::embed(const Weights&, const TensorMap&) const { return {}; }
 
 State ElementNetwork::predict(const Weights& weights, const State& noisy, const at::Tensor& timestep, const TensorMap&) const {
-  const model::ElementInput input{noisy.at("token"),  noisy.at("vector"), noisy.at("present"),
-                                  noisy.at("frozen"), noisy.at("visit"),  timestep};
+  const network::ElementInput input{noisy.at("token"),  noisy.at("vector"), noisy.at("present"),
+                                    noisy.at("frozen"), noisy.at("visit"),  timestep};
   const auto output = transformer_.forward(weights, kTransformer, input);
   return {{"token", output.logits}, {"vector", output.vector}};
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/model/element_transformer.h"
-#include "runtime/sdk/model.h"
+#include "runtime/modelfile/model.h"
+#include "runtime/network/element_transformer.h"
 
 namespace espalier::elements {
 
@@ -10,7 +10,7 @@ inline constexpr const char* kTransformer = "transformer.";  // prefix of its na
 // The denoiser of sets of elements: the states of diffusion/interleaved.h, what its network_input() adds, and no condition beside them.
 class ElementNetwork final : public Network {
  public:
-  explicit ElementNetwork(model::ElementTransformer transformer);
+  explicit ElementNetwork(network::ElementTransformer transformer);
 
   Value architecture() const override;  // {"transformer": config}, with every default filled in
   TensorMap embed(const Weights& weights, const TensorMap& condition) const override;
@@ -19,10 +19,10 @@ class ElementNetwork final : public Network {
   Weights initialize(std::uint64_t seed) const override;
 
   void check(const Weights& weights, const std::string& origin) const;  // throws DataError
-  const model::ElementTransformerConfig& structure() const { return transformer_.structure(); }
+  const network::ElementTransformerConfig& structure() const { return transformer_.structure(); }
 
  private:
-  model::ElementTransformer transformer_;
+  network::ElementTransformer transformer_;
 };
 
 }  // namespace espalier::elements

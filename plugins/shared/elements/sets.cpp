@@ -42,7 +42,7 @@ State pack(const std::vector<ElementSet>& sets, std::int64_t num_elements, std::
   return {{"token", token}, {"vector", vector}, {"present", present}, {"frozen", frozen}};
 }
 
-Conditions conditions(const std::vector<ElementSet>& sets, std::vector<std::string> text, std::vector<Value> facts,
+Conditions conditions(const std::vector<ElementSet>& sets, std::vector<std::string> text, std::vector<Value> metadata,
                       std::int64_t num_elements, std::int64_t vector_dim) {
   Conditions conditions;
   conditions.tensors = pack(sets, num_elements, vector_dim);
@@ -50,7 +50,7 @@ Conditions conditions(const std::vector<ElementSet>& sets, std::vector<std::stri
                                              std::vector<float>(static_cast<std::size_t>(num_elements * vector_dim))}},
                                  num_elements, vector_dim);
   conditions.text = std::move(text);
-  conditions.facts = std::move(facts);
+  conditions.metadata = std::move(metadata);
   return conditions;
 }
 

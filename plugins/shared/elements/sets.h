@@ -20,9 +20,9 @@ struct ElementSet {
 StateSpec state_spec(std::int64_t num_elements, std::int64_t vector_dim);
 State pack(const std::vector<ElementSet>& sets, std::int64_t num_elements, std::int64_t vector_dim);
 
-// The conditions of these sets: how many elements each has, and what of them is given. The empty condition has all M elements and gives
+// The conditions of these sets: how many elements each has, and what of them is given. The null condition has all M elements and gives
 // none.
-Conditions conditions(const std::vector<ElementSet>& sets, std::vector<std::string> text, std::vector<Value> facts,
+Conditions conditions(const std::vector<ElementSet>& sets, std::vector<std::string> text, std::vector<Value> metadata,
                       std::int64_t num_elements, std::int64_t vector_dim);
 
 // `count` sizes whose shares are those of `sizes` as nearly as whole numbers allow: the (i + 1/2)/count quantiles, in an order that `seed`

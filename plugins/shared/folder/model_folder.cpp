@@ -7,9 +7,9 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
-#include "runtime/model/finite.h"
-#include "runtime/model/safetensors.h"
-#include "runtime/model/weight_files.h"
+#include "runtime/modelfile/safetensors.h"
+#include "runtime/modelfile/weight_files.h"
+#include "runtime/tensor/finite.h"
 
 namespace espalier::folder {
 
@@ -35,7 +35,7 @@ void require_files(const fs::path& folder, const std::vector<std::string>& piece
 }
 
 void read_weights(const fs::path& path, const std::string& prefix, Weights& weights) {
-  for (auto& [name, tensor] : model::read_safetensors(path)) weights.emplace(prefix + name, tensor.to(at::kFloat));
+  for (auto& [name, tensor] : modelfile::read_safetensors(path)) weights.emplace(prefix + name, tensor.to(at::kFloat));
 }
 
 void write_weights(const Weights& weights, const std::string& prefix, const fs::path& path) {
@@ -43,7 +43,7 @@ void write_weights(const Weights& weights, const std::string& prefix, const fs::
   for (const auto& [name, tensor] : weights) {
     if (name.starts_with(prefix)) component.emplace(name.substr(prefix.size()), tensor.detach().to(at::kCPU).contiguous());
   }
-  write_durable(path, model::format_safetensors(component));
+  write_durable(path, modelfile::format_safetensors(component));
 }
 
 Weights draw_if_missing(const fs::path& folder, const std::vector<std::string>& files, const Network& network,
@@ -51,7 +51,7 @@ Weights draw_if_missing(const fs::path& folder, const std::vector<std::string>& 
   bool draws = false;
   for (const std::string& file : files) {
     if (fs::is_regular_file(folder / file)) continue;
-    const auto other = model::other_weights_beside(folder / file);
+    const auto other = modelfile::other_weights_beside(folder / file);
     if (!other.empty()) throw DataError(fmt::format("{}: {} is missing, but {}", folder.string(), file, other));
     if (!fresh_weights) {
       throw DataError(fmt::format("{}: {} is missing; to train from fresh weights set initialize_weights = true", folder.string(), file));
@@ -74,7 +74,7 @@ ModelInfo read_annotations(const fs::path& folder) {
 }
 
 Model assemble(const fs::path& folder, std::shared_ptr<const Network> network, Weights weights, ModelInfo info) {
-  model::require_finite_weights(weights, folder.string());  // here, where a plan opens every model of the pipeline
+  tensor::require_finite_weights(weights, folder.string());  // here, where a plan opens every model of the pipeline
   Model model;
   model.network = std::move(network);
   model.process = diffusion::make_process(read_json(folder / kSchedulerConfig), (folder / kSchedulerConfig).string());

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/sdk/model.h"
+#include "runtime/modelfile/model.h"
 
 // What every domain's model folders share: the diffusers layout,
 //   <network>/{config.json, diffusion_pytorch_model.safetensors}   scheduler/scheduler_config.json   model_index.json

@@ -24,7 +24,7 @@ constexpr std::array<Rgb, 12> kColours = {{{31, 119, 180},
                                            {0, 0, 128},
                                            {0, 100, 80}}};
 
-// Pixels [left, right) x [top, bottom), within the picture.
+// Pixels [left, right) x [top, bottom), within the image.
 struct Area {
   std::int64_t left = 0, top = 0, right = 0, bottom = 0;
 };
@@ -32,11 +32,11 @@ struct Area {
 class Canvas {
  public:
   Canvas(std::int64_t width, std::int64_t height)
-      : picture_{width, height, std::vector<std::uint8_t>(static_cast<std::size_t>(3 * width * height), kWhite)} {}
+      : image_{width, height, std::vector<std::uint8_t>(static_cast<std::size_t>(3 * width * height), kWhite)} {}
 
   void blend(std::int64_t x, std::int64_t y, const Rgb& colour, double opacity) {
-    if (x < 0 || y < 0 || x >= picture_.width || y >= picture_.height) return;
-    auto* pixel = picture_.rgb.data() + 3 * (y * picture_.width + x);
+    if (x < 0 || y < 0 || x >= image_.width || y >= image_.height) return;
+    auto* pixel = image_.rgb.data() + 3 * (y * image_.width + x);
     for (std::size_t c = 0; c < 3; ++c) {
       pixel[c] = static_cast<std::uint8_t>(std::lround((1.0 - opacity) * pixel[c] + opacity * colour[c]));
     }
@@ -67,10 +67,10 @@ class Canvas {
     }
   }
 
-  Picture take() { return std::move(picture_); }
+  Image take() { return std::move(image_); }
 
  private:
-  Picture picture_;
+  Image image_;
 };
 
 bool finite(const Box& box) { return std::isfinite(box[0] + box[1] + box[2] + box[3]); }
@@ -88,7 +88,7 @@ Rgb class_colour(int class_index) {
   return colour;
 }
 
-Picture draw_page(const Page& page, const DrawOptions& options) {
+Image draw_page(const Page& page, const DrawOptions& options) {
   Canvas canvas(options.width, options.height);
   canvas.box({0, 0, options.width, options.height}, {kWhite, kWhite, kWhite});
   std::vector<std::size_t> order;

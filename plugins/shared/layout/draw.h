@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "plugins/shared/layout/page.h"
-#include "runtime/base/picture.h"
+#include "runtime/sdk/image.h"
 
 namespace espalier::layout {
 
@@ -24,7 +24,7 @@ struct DrawOptions {
 
 // A white page with each box as a translucent area with an outline, in its class's colour; larger boxes behind smaller ones. What lies
 // outside the page is cut, and a box that is not finite is left out.
-Picture draw_page(const Page& page, const DrawOptions& options = {});
+Image draw_page(const Page& page, const DrawOptions& options = {});
 
 // A glyph of 3 x 5 pixels: bit 14 is its top left, bit 12 its top right, bit 0 its bottom right. Letters have one case; a character that
 // has no glyph is blank.

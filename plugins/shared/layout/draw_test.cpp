@@ -10,8 +10,8 @@
 namespace espalier::layout {
 namespace {
 
-Rgb pixel(const Picture& picture, std::int64_t x, std::int64_t y) {
-  const auto* first = picture.rgb.data() + 3 * (y * picture.width + x);
+Rgb pixel(const Image& image, std::int64_t x, std::int64_t y) {
+  const auto* first = image.rgb.data() + 3 * (y * image.width + x);
   return {first[0], first[1], first[2]};
 }
 
@@ -19,14 +19,14 @@ constexpr Rgb kWhite = {255, 255, 255};
 
 TEST(DrawnPage, HasTranslucentBoxesWithOutlines) {
   const Page page{{1}, {{0.5, 0.5, 0.5, 0.2}}};
-  const Picture picture = draw_page(page, {.width = 100, .height = 100});
-  EXPECT_EQ(picture.rgb.size(), 30000U);
-  EXPECT_EQ(pixel(picture, 24, 50), kWhite);
-  EXPECT_EQ(pixel(picture, 25, 50), class_colour(1));
-  EXPECT_EQ(pixel(picture, 74, 59), class_colour(1));
-  EXPECT_EQ(pixel(picture, 75, 50), kWhite);
-  EXPECT_EQ(pixel(picture, 50, 60), kWhite);
-  const Rgb inside = pixel(picture, 50, 50);
+  const Image image = draw_page(page, {.width = 100, .height = 100});
+  EXPECT_EQ(image.rgb.size(), 30000U);
+  EXPECT_EQ(pixel(image, 24, 50), kWhite);
+  EXPECT_EQ(pixel(image, 25, 50), class_colour(1));
+  EXPECT_EQ(pixel(image, 74, 59), class_colour(1));
+  EXPECT_EQ(pixel(image, 75, 50), kWhite);
+  EXPECT_EQ(pixel(image, 50, 60), kWhite);
+  const Rgb inside = pixel(image, 50, 50);
   for (std::size_t c = 0; c < 3; ++c) EXPECT_NEAR(inside[c], 0.65 * 255 + 0.35 * class_colour(1)[c], 1.0);
 }
 
@@ -38,9 +38,9 @@ TEST(DrawnPage, ShowsSmallBoxesOverLargeOnes) {
 TEST(DrawnPage, CutsWhatIsOutsideAndSkipsWhatIsNotFinite) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const Page page{{0, 1, 2}, {{0.0, 0.0, 1.0, 1.0}, {nan, 0.5, 0.5, 0.5}, {1e300, -1e300, 1e300, 3.0}}};
-  const Picture picture = draw_page(page, {.width = 40, .height = 60});
-  EXPECT_EQ(pixel(picture, 19, 10), class_colour(0));
-  EXPECT_EQ(pixel(picture, 30, 50), kWhite);
+  const Image image = draw_page(page, {.width = 40, .height = 60});
+  EXPECT_EQ(pixel(image, 19, 10), class_colour(0));
+  EXPECT_EQ(pixel(image, 30, 50), kWhite);
 }
 
 TEST(DrawnPage, NamesAClassWhereThereIsRoom) {

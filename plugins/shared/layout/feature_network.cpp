@@ -17,8 +17,8 @@
 #include <numbers>
 
 #include "runtime/base/errors.h"
-#include "runtime/model/config_keys.h"
-#include "runtime/model/layers.h"
+#include "runtime/network/config_keys.h"
+#include "runtime/network/layers.h"
 
 namespace espalier::layout {
 namespace {
@@ -30,11 +30,11 @@ constexpr double kEps = 1e-5;
 
 std::string block(std::int64_t i) { return "blocks." + std::to_string(i) + "."; }
 
-model::WeightSpecs specs(const FeatureConfig& config) {
-  model::WeightSpecs specs;
+network::WeightSpecs specs(const FeatureConfig& config) {
+  network::WeightSpecs specs;
   const std::int64_t width = config.width;
-  specs.add({"token", {width}, model::WeightSpec::Law::normal, 1.0});
-  specs.add({"class.weight", {config.classes, width}, model::WeightSpec::Law::normal, 1.0});
+  specs.add({"token", {width}, network::WeightSpec::Law::normal, 1.0});
+  specs.add({"class.weight", {config.classes, width}, network::WeightSpec::Law::normal, 1.0});
   specs.linear("box", kBoxInputs, width);
   for (std::int64_t i = 0; i < config.layers; ++i) {
     for (const char* name : {"query", "key", "value", "out"}) specs.linear(block(i) + name, width, width);
@@ -60,12 +60,12 @@ at::Tensor waves(const at::Tensor& box) {
   return at::cat(parts, -1);  // [B, M, kBoxInputs]
 }
 
-at::Tensor attend(const model::Scope& scope, const at::Tensor& x, const at::Tensor& mask) {
+at::Tensor attend(const network::Scope& scope, const at::Tensor& x, const at::Tensor& mask) {
   const auto split = [&](const char* name) {
-    return model::linear(scope.at(name), x).view({x.size(0), x.size(1), kHeads, -1}).transpose(1, 2);  // [B, h, N, d]
+    return network::linear(scope.at(name), x).view({x.size(0), x.size(1), kHeads, -1}).transpose(1, 2);  // [B, h, N, d]
   };
   const auto mixed = at::scaled_dot_product_attention(split("query"), split("key"), split("value"), mask);
-  return model::linear(scope.at("out"), mixed.transpose(1, 2).reshape(x.sizes()));
+  return network::linear(scope.at("out"), mixed.transpose(1, 2).reshape(x.sizes()));
 }
 
 void require_known(const FeatureConfig& config, const at::Tensor& class_index) {
@@ -87,9 +87,9 @@ FeatureConfig FeatureConfig::from_value(const Value& value, const std::string& o
     }
     FeatureConfig config{value.at("classes").as_integer(), value.at("width").as_integer(), value.at("layers").as_integer()};
     const auto most = std::max({config.classes, config.layers, config.width});
-    if (config.classes < 1 || config.layers < 1 || config.width < kHeads || config.width % kHeads != 0 || most > model::kMostExtent) {
+    if (config.classes < 1 || config.layers < 1 || config.width < kHeads || config.width % kHeads != 0 || most > network::kMostExtent) {
       throw DataError(fmt::format("needs at least one class and one layer, a width that is a multiple of {}, and at most {} of each",
-                                  kHeads, model::kMostExtent));
+                                  kHeads, network::kMostExtent));
     }
     return config;
   } catch (const DataError& error) {
@@ -105,26 +105,26 @@ void check_features(const FeatureConfig& config, const Weights& weights, const s
 
 at::Tensor page_features(const FeatureConfig& config, const Weights& weights, const at::Tensor& class_index, const at::Tensor& box) {
   require_known(config, class_index);
-  const model::Scope scope(weights, "");
+  const network::Scope scope(weights, "");
   const auto present = class_index.ge(0);                                                   // [B, M]
   const auto clean = box.masked_fill(present.logical_not().unsqueeze(-1), 0.0);             // [B, M, 4]
   const auto named = at::embedding(scope.at("class")["weight"], class_index.clamp_min(0));  // [B, M, width]
   const auto token = scope["token"].view({1, 1, -1}).expand({box.size(0), 1, config.width});
-  auto x = at::cat({token, named + model::linear(scope.at("box"), waves(clean))}, 1);  // [B, 1 + M, width]
+  auto x = at::cat({token, named + network::linear(scope.at("box"), waves(clean))}, 1);  // [B, 1 + M, width]
   const auto mask = at::cat({at::ones({box.size(0), 1}, present.options()), present}, 1).view({box.size(0), 1, 1, -1});
   for (std::int64_t i = 0; i < config.layers; ++i) {
     const auto here = scope.at("blocks", static_cast<std::size_t>(i));
-    x = x + attend(here, model::layer_norm(here.at("norm_attention"), x, kEps), mask);
-    const auto hidden = at::gelu(model::linear(here.at("mlp_in"), model::layer_norm(here.at("norm_mlp"), x, kEps)));
-    x = x + model::linear(here.at("mlp_out"), hidden);
+    x = x + attend(here, network::layer_norm(here.at("norm_attention"), x, kEps), mask);
+    const auto hidden = at::gelu(network::linear(here.at("mlp_in"), network::layer_norm(here.at("norm_mlp"), x, kEps)));
+    x = x + network::linear(here.at("mlp_out"), hidden);
   }
-  return model::layer_norm(scope.at("norm"), x.select(1, 0), kEps);
+  return network::layer_norm(scope.at("norm"), x.select(1, 0), kEps);
 }
 
 PageHeads page_heads(const FeatureConfig& config, const Weights& weights, const at::Tensor& features) {
-  const model::Scope scope(weights, "");
-  return {model::linear(scope.at("real"), features).squeeze(-1),
-          model::linear(scope.at("map"), features).view({features.size(0), config.classes, kGrid, kGrid})};
+  const network::Scope scope(weights, "");
+  return {network::linear(scope.at("real"), features).squeeze(-1),
+          network::linear(scope.at("map"), features).view({features.size(0), config.classes, kGrid, kGrid})};
 }
 
 at::Tensor page_map(const at::Tensor& class_index, const at::Tensor& box, std::int64_t classes) {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "runtime/sdk/model.h"
+#include "runtime/modelfile/model.h"
 
 // A small network that looks at a page, for a Frechet distance of layouts. A transformer without positions, so that the order of boxes does
 // not matter, over the boxes and one token of the page; as the layout FID networks of the literature (Kikuchi et al. 2021, arXiv

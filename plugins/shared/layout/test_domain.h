@@ -69,7 +69,7 @@ class TestDomain final : public Domain {
     const auto box = (state.at("vector") * 0.5 + 0.5) * present.unsqueeze(-1);
     return {"layout", {{"class", which}, {"box", box}}, {}};
   }
-  std::vector<Picture> draw(const Sample&) const override { return {}; }
+  std::vector<Image> draw(const Sample&) const override { return {}; }
   std::filesystem::path model_folder() const override { return {}; }
   ModelInfo model_info(const std::filesystem::path&) const override { return {}; }
   Model load_model(const std::filesystem::path&) const override { return {}; }

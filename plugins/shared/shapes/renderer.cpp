@@ -94,13 +94,13 @@ void coverage(Shape shape, double x, double y, double radius, std::int64_t width
 }
 
 at::Tensor render(const Scene& scene, std::int64_t size) {
-  if (size < kSmallestPicture) {
-    throw ConfigError("a shapes picture of " + std::to_string(size) + " pixels is too small to tell shapes apart; at least " +
-                      std::to_string(kSmallestPicture));
+  if (size < kSmallestImage) {
+    throw ConfigError("a shapes image of " + std::to_string(size) + " pixels is too small to tell shapes apart; at least " +
+                      std::to_string(kSmallestImage));
   }
   const std::int64_t pixels = size * size;
-  at::Tensor picture = at::empty({3, size, size}, at::kFloat);
-  float* rgb = picture.data_ptr<float>();
+  at::Tensor image = at::empty({3, size, size}, at::kFloat);
+  float* rgb = image.data_ptr<float>();
   for (std::size_t c = 0; c < 3; ++c) {
     std::fill_n(rgb + static_cast<std::int64_t>(c) * pixels, pixels, static_cast<float>(kBackground[c]));
   }
@@ -115,7 +115,7 @@ at::Tensor render(const Scene& scene, std::int64_t size) {
       for (std::size_t p = 0; p < covered.size(); ++p) channel[p] += covered[p] * contrast;
     }
   }
-  return picture;
+  return image;
 }
 
 }  // namespace espalier::shapes

@@ -63,15 +63,15 @@ TEST(ShapesRenderer, KeepsObjectsInsideApartAndInRelation) {
 
 TEST(ShapesRenderer, PaintsObjectsOnTheBackground) {
   const Scene scene = {Object{Shape::square, 2, 0.25, 0.25, 0.2}, Object{Shape::circle, 0, 0.75, 0.75, 0.2}};
-  const at::Tensor picture = render(scene, 16);  // [3, 16, 16]
+  const at::Tensor image = render(scene, 16);  // [3, 16, 16]
   for (std::int64_t c = 0; c < 3; ++c) {
-    EXPECT_FLOAT_EQ(picture[c][4][4].item<float>(), static_cast<float>(kPalette[2].rgb[c]));
-    EXPECT_FLOAT_EQ(picture[c][12][12].item<float>(), static_cast<float>(kPalette[0].rgb[c]));
-    EXPECT_FLOAT_EQ(picture[c][0][15].item<float>(), static_cast<float>(kBackground[c]));
+    EXPECT_FLOAT_EQ(image[c][4][4].item<float>(), static_cast<float>(kPalette[2].rgb[c]));
+    EXPECT_FLOAT_EQ(image[c][12][12].item<float>(), static_cast<float>(kPalette[0].rgb[c]));
+    EXPECT_FLOAT_EQ(image[c][0][15].item<float>(), static_cast<float>(kBackground[c]));
   }
 }
 
-TEST(ShapesRenderer, RefusesPicturesTooSmallToTell) {
+TEST(ShapesRenderer, RefusesImagesTooSmallToTell) {
   EXPECT_THAT([] { render(Scene{}, 8); }, ::testing::ThrowsMessage<ConfigError>(::testing::HasSubstr("at least 12")));
 }
 

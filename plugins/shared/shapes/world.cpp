@@ -22,8 +22,8 @@ std::size_t word_index(const std::array<const char*, N>& words, const std::strin
   return static_cast<std::size_t>(found - words.begin());
 }
 
-const std::string& pair_element(const Value& facts, const char* key, std::size_t element) {
-  const Value::List& list = facts.at(key).as_list();
+const std::string& pair_element(const Value& metadata, const char* key, std::size_t element) {
+  const Value::List& list = metadata.at(key).as_list();
   if (list.size() != 2) {
     throw DataError(std::string("the fact '") + key + "' of a shapes prompt has " + std::to_string(list.size()) +
                     " entries; it needs one for each of the two objects");
@@ -65,7 +65,7 @@ std::string text(const Prompt& prompt) {
   return object(0) + " " + kRelationNames[static_cast<std::size_t>(prompt.relation)] + " " + object(1);
 }
 
-Value facts(const Prompt& prompt) {
+Value metadata(const Prompt& prompt) {
   Value::List colours, shapes;
   for (std::size_t i = 0; i < 2; ++i) {
     colours.emplace_back(kPalette[prompt.colour[i]].name);
@@ -74,15 +74,15 @@ Value facts(const Prompt& prompt) {
   return Value::Map{{"colours", colours}, {"shapes", shapes}, {"relation", kRelationNames[static_cast<std::size_t>(prompt.relation)]}};
 }
 
-Prompt prompt_of(const Value& facts) {
+Prompt prompt_of(const Value& metadata) {
   std::array<const char*, kPalette.size()> colour_names{};
   for (std::size_t k = 0; k < kPalette.size(); ++k) colour_names[k] = kPalette[k].name;
   Prompt prompt;
   for (std::size_t i = 0; i < 2; ++i) {
-    prompt.colour[i] = static_cast<std::uint8_t>(word_index(colour_names, pair_element(facts, "colours", i), "colour"));
-    prompt.shape[i] = static_cast<Shape>(word_index(kShapeNames, pair_element(facts, "shapes", i), "shape"));
+    prompt.colour[i] = static_cast<std::uint8_t>(word_index(colour_names, pair_element(metadata, "colours", i), "colour"));
+    prompt.shape[i] = static_cast<Shape>(word_index(kShapeNames, pair_element(metadata, "shapes", i), "shape"));
   }
-  prompt.relation = static_cast<Relation>(word_index(kRelationNames, facts.at("relation").as_string(), "relation"));
+  prompt.relation = static_cast<Relation>(word_index(kRelationNames, metadata.at("relation").as_string(), "relation"));
   if (prompt.colour[0] == prompt.colour[1]) {
     throw DataError(std::string("the two objects of a shapes prompt are both ") + colour_names[prompt.colour[0]] +
                     "; their colours must differ");

@@ -7,7 +7,7 @@
 
 #include "runtime/base/value.h"
 
-// The shapes world: prompts "a {colour} {shape} {relation} a {colour} {shape}" with two different colours, and their pictures
+// The shapes world: prompts "a {colour} {shape} {relation} a {colour} {shape}" with two different colours, and their images
 // (renderer.h). A text-to-image task that a fresh machine can train on and judge exactly.
 namespace espalier::shapes {
 
@@ -44,8 +44,8 @@ std::string text(const Prompt& prompt);
 
 // {"colours": [name, name], "shapes": [name, name], "relation": name}, and back. prompt_of throws DataError saying what is missing or
 // is no word of this world.
-Value facts(const Prompt& prompt);
-Prompt prompt_of(const Value& facts);
+Value metadata(const Prompt& prompt);
+Prompt prompt_of(const Value& metadata);
 
 // The 720 prompts in the order of the SHA-256 of their text, a shuffle that belongs to the world and not to a run: the first 480 are for
 // training, the last 240 are held out.

@@ -41,15 +41,15 @@ TEST(ShapesWorld, EveryColouredShapeAndRelationIsTrainedOn) {
 }
 
 TEST(ShapesWorld, FactsGiveThePromptBack) {
-  for (const Prompt& prompt : train_prompts()) EXPECT_EQ(prompt_of(facts(prompt)), prompt);
+  for (const Prompt& prompt : train_prompts()) EXPECT_EQ(prompt_of(metadata(prompt)), prompt);
 }
 
 TEST(ShapesWorld, RefusesFactsOfAnotherWorld) {
-  Value value = facts(train_prompts().front());
+  Value value = metadata(train_prompts().front());
   value["relation"] = "abov";
   EXPECT_THAT([&] { prompt_of(value); }, ThrowsMessage<DataError>(HasSubstr("did you mean 'above'?")));
   EXPECT_THROW(prompt_of(Value::Map{{"label", 3}}), DataError);
-  value = facts(train_prompts().front());
+  value = metadata(train_prompts().front());
   value["colours"] = Value::List{"red"};
   EXPECT_THAT([&] { prompt_of(value); }, ThrowsMessage<DataError>(HasSubstr("has 1 entries")));
   value["colours"] = Value::List{"red", "red"};

@@ -1,4 +1,4 @@
-// Trains the small picture classifier that reward.classifier asks, on the labels of a domain's examples.
+// Trains the small image classifier that reward.classifier asks, on the labels of a domain's examples.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
@@ -7,17 +7,17 @@
 #include <algorithm>
 
 #include "plugins/shared/classifier/network.h"
-#include "plugins/shared/training/mean_objective.h"
-#include "plugins/trainer/classifier/labelled_pictures.h"
+#include "plugins/trainer/classifier/labelled_images.h"
 #include "runtime/base/errors.h"
-#include "runtime/sdk/optimization.h"
 #include "runtime/sdk/plugin.h"
+#include "runtime/training/mean_objective.h"
+#include "runtime/training/optimization.h"
 
 namespace espalier::classifier {
 namespace {
 
 constexpr std::uint64_t kValidationBatch = 256;
-constexpr std::uint64_t kEndlessValidation = 1024;  // pictures of a generated split
+constexpr std::uint64_t kEndlessValidation = 1024;  // images of a generated split
 
 class ClassifierTrainer final : public Trainer {
  public:
@@ -25,14 +25,14 @@ class ClassifierTrainer final : public Trainer {
   void options(Schema& schema) override {
     schema.text("examples", examples_, "The split of the domain's examples to learn.");
     schema.choice("part", part_, {"all", "even", "odd"},
-                  "Which of them: all, or those at even or odd positions; two classifiers of different halves share no picture.");
+                  "Which of them: all, or those at even or odd positions; two classifiers of different halves share no image.");
     schema
         .text("validation", validation_,
               "A split on which to tell the finished classifier's accuracy once, when it is trained; empty for none.")
         .operational();
     schema.integer("width", width_, "Channels of the first of three levels; each next one has twice as many.").at_least(1).at_most(1024);
     schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1).at_most(1e9);
-    schema.integer("train_batch_size", train_batch_size_, "Pictures an optimizer step.").at_least(1).at_most(65536);
+    schema.integer("train_batch_size", train_batch_size_, "Images an optimizer step.").at_least(1).at_most(65536);
     optimization_.options(schema);
     schema.integer("checkpointing_steps", checkpointing_steps_, "Optimizer steps between checkpoints.")
         .at_least(1)
@@ -70,7 +70,7 @@ class ClassifierTrainer final : public Trainer {
   struct Run final : training::MeanObjective {
     const ClassifierTrainer& options;
     const TrainerInput& input;
-    LabelledPictures pictures;
+    LabelledImages images;
     Config config;
     training::NamedParameters parameters;  // all of the weights are trained
     Weights weights;                       // the same tensors
@@ -79,20 +79,20 @@ class ClassifierTrainer final : public Trainer {
         : MeanObjective({"loss", "accuracy"}, input_in.device),
           options(options_in),
           input(input_in),
-          pictures(input.domain, options.examples_, options.part_, options.order(input.seed)) {
+          images(input.domain, options.examples_, options.part_, options.order(input.seed)) {
       config.class_names = class_names(input.domain);
-      config.in_channels = pictures.in_order(0, 1).image.size(1);
+      config.in_channels = images.in_order(0, 1).image.size(1);
       config.channels = {options.width_, 2 * options.width_, 4 * options.width_};
       parameters = training::trainable_copies(options.start(config, input), input.device);
       weights.insert(parameters.begin(), parameters.end());
     }
 
-    // The pictures of a step are a function of (seed, step).
+    // The images of a step are a function of (seed, step).
     std::vector<at::Tensor> values(std::int64_t step) override {
       const auto size = static_cast<std::uint64_t>(options.train_batch_size_);
       std::vector<std::uint64_t> positions(size);
       for (std::uint64_t j = 0; j < size; ++j) positions[j] = static_cast<std::uint64_t>(step) * size + j;
-      const auto batch = pictures.at(positions);
+      const auto batch = images.at(positions);
       const auto label = batch.label.to(input.device);
       const auto out = logits(config, weights, batch.image.to(input.device));  // [B, classes]
       return {at::cross_entropy_loss(out, label), correct(out, label).mean()};
@@ -103,7 +103,7 @@ class ClassifierTrainer final : public Trainer {
     }
 
     double validate() const {
-      const LabelledPictures validation(input.domain, options.validation_, "all", options.order(input.seed));
+      const LabelledImages validation(input.domain, options.validation_, "all", options.order(input.seed));
       const auto size = validation.size() == 0 ? kEndlessValidation : validation.size();
       double right = 0.0;
       for (std::uint64_t first = 0; first < size; first += kValidationBatch) {
@@ -160,5 +160,5 @@ class ClassifierTrainer final : public Trainer {
 ESPALIER_PLUGIN(registrar) {
   registrar.trainer<espalier::classifier::ClassifierTrainer>(
       "classifier", /*numerics_version=*/1,
-      "Trains a small picture classifier on the labels of the domain's examples, for reward.classifier.");
+      "Trains a small image classifier on the labels of the domain's examples, for reward.classifier.");
 }

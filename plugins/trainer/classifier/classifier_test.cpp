@@ -5,7 +5,7 @@
 #include <set>
 
 #include "plugins/shared/classifier/network.h"
-#include "plugins/trainer/classifier/labelled_pictures.h"
+#include "plugins/trainer/classifier/labelled_images.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
 
@@ -47,19 +47,19 @@ class ClassifierTraining : public ::testing::Test {
   Curves curves_;
 };
 
-// The toy domain with other facts.
+// The toy domain with other metadata.
 class Relabelled : public conformance::ForwardingDomain {
  public:
-  explicit Relabelled(std::vector<Value> facts) : facts_(std::move(facts)) {}
+  explicit Relabelled(std::vector<Value> metadata) : metadata_(std::move(metadata)) {}
   std::vector<std::string> splits() const override { return {"train"}; }
   Conditions conditions(const std::string& split) const override {
-    auto conditions = ForwardingDomain::conditions(split).first(static_cast<std::int64_t>(facts_.size()));
-    conditions.facts = facts_;
+    auto conditions = ForwardingDomain::conditions(split).first(static_cast<std::int64_t>(metadata_.size()));
+    conditions.metadata = metadata_;
     return conditions;
   }
 
  private:
-  std::vector<Value> facts_;
+  std::vector<Value> metadata_;
 };
 
 Value labelled(std::int64_t label, const std::string& name) { return Value::Map{{"label", label}, {"class", name}}; }
@@ -99,8 +99,8 @@ TEST_F(ClassifierTraining, TheMeansOfACurveAreOverTheStepsSinceTheLastPoint) {
 }
 
 // The toy world's even examples are all "left", its odd ones all "right".
-TEST_F(ClassifierTraining, HalvesShareNoPicture) {
-  const LabelledPictures even(*domain_, "train", "even", {}), odd(*domain_, "train", "odd", {}), all(*domain_, "train", "all", {});
+TEST_F(ClassifierTraining, HalvesShareNoImage) {
+  const LabelledImages even(*domain_, "train", "even", {}), odd(*domain_, "train", "odd", {}), all(*domain_, "train", "all", {});
   const auto left = even.at({0, 1, 2}), right = odd.at({0, 1, 2}), both = all.at({0, 1, 2, 3, 4, 5});
   EXPECT_EQ(left.label.sum().item<std::int64_t>(), 0);
   EXPECT_EQ(right.label.sum().item<std::int64_t>(), 3);
@@ -108,7 +108,7 @@ TEST_F(ClassifierTraining, HalvesShareNoPicture) {
   EXPECT_TRUE(right.image.equal(both.image.slice(0, 1, 6, 2)));
 }
 
-// Five pictures whose label is their number, followed by copies of all.
+// Five images whose label is their number, followed by copies of all.
 class Copied final : public Examples {
  public:
   std::int64_t size() const override { return 10; }
@@ -117,21 +117,21 @@ class Copied final : public Examples {
   Batch at(const std::vector<std::uint64_t>& positions) const override {
     auto batch = conformance::toy_domain()->examples("train")->at(positions);
     for (std::size_t row = 0; row < positions.size(); ++row) {
-      batch.facts[row] = Value::Map{{"label", static_cast<std::int64_t>(positions[row] % 5)}};
+      batch.metadata[row] = Value::Map{{"label", static_cast<std::int64_t>(positions[row] % 5)}};
     }
     return batch;
   }
 };
 
-TEST_F(ClassifierTraining, HalvesShareNoCopyOfAPicture) {
+TEST_F(ClassifierTraining, HalvesShareNoCopyOfAImage) {
   class CopiedDomain final : public Relabelled {
    public:
     CopiedDomain() : Relabelled(std::vector<Value>()) {}
     std::unique_ptr<Examples> examples(const std::string&) const override { return std::make_unique<Copied>(); }
   } const domain;
   const auto seen = [&](const std::string& part) {
-    const LabelledPictures pictures(domain, "train", part, {});
-    const auto label = pictures.in_order(0, pictures.size()).label;
+    const LabelledImages images(domain, "train", part, {});
+    const auto label = images.in_order(0, images.size()).label;
     std::multiset<std::int64_t> labels;
     for (std::int64_t i = 0; i < label.size(0); ++i) labels.insert(label[i].item<std::int64_t>());
     return labels;
@@ -157,7 +157,7 @@ TEST(ClassNames, AreTheLabelsNamesInOrder) {
 }
 
 TEST(ClassNames, AreRefusedWhereTheyAreNot) {
-  const auto names = [](const std::vector<Value>& facts) { return class_names(Relabelled(facts)); };
+  const auto names = [](const std::vector<Value>& metadata) { return class_names(Relabelled(metadata)); };
   EXPECT_THAT([&] { names({Value::Map{{"colours", 3}}}); }, ThrowsMessage<ConfigError>(HasSubstr("'left 0' has no fact 'label'")));
   EXPECT_THAT([&] { names({labelled(0, "bag"), Value::Map{{"label", 1}}}); }, ThrowsMessage<ConfigError>(HasSubstr("no fact 'class'")));
   EXPECT_THAT([&] { names({labelled(0, "bag"), labelled(0, "shoe")}); }, ThrowsMessage<ConfigError>(HasSubstr("both 'bag' and 'shoe'")));

@@ -4,11 +4,11 @@
 #include <fmt/format.h>
 
 #include "plugins/shared/layout/feature_network.h"
-#include "plugins/shared/training/mean_objective.h"
 #include "plugins/trainer/layout_features/page_stream.h"
 #include "runtime/base/errors.h"
-#include "runtime/sdk/optimization.h"
 #include "runtime/sdk/plugin.h"
+#include "runtime/training/mean_objective.h"
+#include "runtime/training/optimization.h"
 
 namespace espalier::layout {
 namespace {

@@ -10,7 +10,7 @@
 
 #include <numeric>
 
-#include "runtime/model/safetensors.h"
+#include "runtime/modelfile/safetensors.h"
 
 namespace espalier::sft {
 namespace {
@@ -30,7 +30,7 @@ class GaussianExamples final : public Examples {
     for (const auto position : positions) labels.push_back(static_cast<std::int64_t>(position % 2));
     batch.condition["label"] = at::tensor(labels, at::kLong);
     batch.state["x"] = draws.normals({kElements}) * spread_ + (1 - 2 * batch.condition["label"]).unsqueeze(1);
-    batch.facts.resize(positions.size());
+    batch.metadata.resize(positions.size());
     return batch;
   }
 
@@ -52,7 +52,7 @@ class GaussianDomain final : public Domain {
   std::unique_ptr<Examples> examples(const std::string& split) const override { return std::make_unique<GaussianExamples>(split, spread_); }
   Value decoder() const override { return "none"; }
   Sample decode(const State& state) const override { return {"vector", state, {}}; }
-  std::vector<Picture> draw(const Sample&) const override { return {}; }
+  std::vector<Image> draw(const Sample&) const override { return {}; }
   std::filesystem::path model_folder() const override { return {}; }
   ModelInfo model_info(const std::filesystem::path&) const override { return {}; }
   Model load_model(const std::filesystem::path&) const override { return linear_model(); }
@@ -82,7 +82,7 @@ class Engine final : public Progress, public StopToken, public Checkpoints, publ
     checkpoint.step = state.at("step").as_integer();
     checkpoint.state = state.at("state");
     const auto bytes = training_.checkpoint.substr(training_.checkpoint.find('\n') + 1);
-    for (const auto& [name, tensor] : model::parse_safetensors(bytes, "checkpoint")) {
+    for (const auto& [name, tensor] : modelfile::parse_safetensors(bytes, "checkpoint")) {
       const auto slash = name.find('/');
       checkpoint.tensors[name.substr(0, slash)][name.substr(slash + 1)] = tensor;
     }
@@ -96,7 +96,7 @@ class Engine final : public Progress, public StopToken, public Checkpoints, publ
       for (const auto& [name, tensor] : tensors) all[fmt::format("{}/{}", group, name)] = tensor;
     }
     const Value state = Value::Map{{"step", checkpoint.step}, {"state", checkpoint.state}};
-    training_.checkpoint = to_json(state) + "\n" + model::format_safetensors(all);
+    training_.checkpoint = to_json(state) + "\n" + modelfile::format_safetensors(all);
   }
   void scalar(const std::string& name, std::int64_t step, double value) override {
     EXPECT_TRUE(training_.curves[name].emplace(step, value).second) << name << " was logged twice at step " << step;
@@ -183,7 +183,7 @@ SelectedStates Accepted::states(std::int64_t steps_remaining) const {
     states.state["x"] = clean * (stretch * states.reached.alpha) + lift + draws.normals({kElements}) * states.reached.sigma;
   }
   states.condition["label"] = at::full({size()}, label, at::kLong);
-  states.facts.resize(weight.size());
+  states.metadata.resize(weight.size());
   states.weight = weight;
   return states;
 }

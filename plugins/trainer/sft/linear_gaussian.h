@@ -13,7 +13,7 @@ namespace espalier::sft {
 
 inline constexpr std::int64_t kTimesteps = 12;  // of training
 inline constexpr std::int64_t kElements = 16;   // of a state, all with the same law
-inline constexpr std::int64_t kEmpty = 2;       // the empty condition's label
+inline constexpr std::int64_t kEmpty = 2;       // the null condition's label
 
 // Variance preserving, noise predicted; betas run linearly from 0.02 to 0.4.
 std::shared_ptr<const diffusion::NoiseProcess> linear_process();

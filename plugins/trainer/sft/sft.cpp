@@ -11,17 +11,17 @@
 #include <algorithm>
 
 #include "plugins/shared/folder/model_folder.h"
-#include "plugins/shared/training/training_loop.h"
 #include "plugins/trainer/sft/training_data.h"
 #include "runtime/base/errors.h"
-#include "runtime/model/optimizer.h"
-#include "runtime/sdk/optimization.h"
 #include "runtime/sdk/plugin.h"
+#include "runtime/training/optimization.h"
+#include "runtime/training/optimizer.h"
+#include "runtime/training/training_loop.h"
 
 namespace espalier {
 namespace {
 
-// Rows whose uniform is below `probability` get the empty condition.
+// Rows whose uniform is below `probability` get the null condition.
 TensorMap drop_conditions(const TensorMap& condition, const TensorMap& empty, const at::Tensor& uniform, double probability) {
   TensorMap dropped;
   for (const auto& [name, tensor] : condition) {
@@ -55,7 +55,7 @@ class Sft final : public Trainer {
         .at_least(0)
         .at_most(1);
     schema.strings("train_components", train_components_,
-                   "Components whose weights are trained: of pictures \"unet\" and \"text_encoder\", of element sets \"transformer\". The "
+                   "Components whose weights are trained: of images \"unet\" and \"text_encoder\", of element sets \"transformer\". The "
                    "others stay.");
     schema.integer("checkpointing_steps", checkpointing_steps_, "Optimizer steps between checkpoints.")
         .at_least(1)
@@ -99,9 +99,9 @@ class Sft final : public Trainer {
     const TrainerInput& input;
     Weights weights;                       // all, the trained ones requiring gradients
     training::NamedParameters parameters;  // the trained ones
-    std::unique_ptr<model::Ema> ema;
+    std::unique_ptr<training::Ema> ema;
     std::unique_ptr<sft::TrainingData> data;
-    TensorMap empty_condition;
+    TensorMap null_condition;
     at::Tensor loss_sum;  // since the last logged point
 
     Run(const Sft& options_in, const TrainerInput& input_in) : options(options_in), input(input_in) {
@@ -118,12 +118,12 @@ class Sft final : public Trainer {
         }
         weights.emplace(name, own);
       }
-      if (options.use_ema_) ema = std::make_unique<model::Ema>(parameters, options.ema_decay_);
+      if (options.use_ema_) ema = std::make_unique<training::Ema>(parameters, options.ema_decay_);
       const random::StreamKey order{input.seed, random::Purpose::training, 1, 0};
       data = input.selection
                  ? sft::selection_data(*input.selection, options.loss_, options.first_step(input.selection->grid()), order, input.device)
                  : sft::examples_data(input.examples ? input.examples : input.domain.examples(options.examples_), order, input.device);
-      empty_condition = input.domain.conditions(input.domain.splits().front()).null_tensors;
+      null_condition = input.domain.conditions(input.domain.splits().front()).null_tensors;
     }
 
     void load(const Checkpoint& checkpoint) override {
@@ -164,7 +164,7 @@ class Sft final : public Trainer {
       random::Draws draws({input.seed, random::Purpose::training, 0, 0}, positions);
       draws.begin(1);
       const auto uniform = draws.uniforms({}).flatten();  // [B]
-      const auto condition = drop_conditions(rows.condition, empty_condition, uniform, options.conditioning_dropout_prob_);
+      const auto condition = drop_conditions(rows.condition, null_condition, uniform, options.conditioning_dropout_prob_);
       const auto embedded = embed(condition);
       const auto& network = *input.model.network;
       const auto predict = [&](const State& noisy, const at::Tensor& timestep) {

@@ -1,15 +1,13 @@
-// Scores pictures by the mean of their pixels, in [0, 1].
+// Scores images by the mean of their pixels, in [0, 1].
 #include <ATen/core/Tensor.h>
 
 #include "runtime/sdk/plugin.h"
 
 namespace {
 
-class @Type@ final : public espalier::Reward {
+class @Type @final : public espalier::Reward {
  public:
-  void options(espalier::Schema& schema) override {
-    schema.number("gain", gain_, "Factor that the mean is multiplied with.").above(0.0);
-  }
+  void options(espalier::Schema & schema) override { schema.number("gain", gain_, "Factor that the mean is multiplied with.").above(0.0); }
 
   // sample: "image" [B, C, H, W] in [0, 1].
   at::Tensor score(const espalier::RewardInput& input) const override {
@@ -22,4 +20,4 @@ class @Type@ final : public espalier::Reward {
 
 }  // namespace
 
-ESPALIER_PLUGIN(plugin) { plugin.reward<@Type@>("@name@", /*numerics_version=*/1, /*takes=*/"image", "Prefers bright pictures."); }
+ESPALIER_PLUGIN(plugin) { plugin.reward<@Type @>("@name@", /*numerics_version=*/1, /*takes=*/"image", "Prefers bright images."); }

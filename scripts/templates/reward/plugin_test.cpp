@@ -6,22 +6,22 @@
 namespace espalier::conformance {
 namespace {
 
-// Four grey pictures, the i-th of brightness 0.2 i.
-RewardSamples grey_pictures() {
+// Four grey images, the i-th of brightness 0.2 i.
+RewardSamples grey_images() {
   RewardSamples samples;
   samples.sample.kind = "image";
   samples.sample.tensors["image"] = at::arange(4, at::kFloat).mul(0.2).view({4, 1, 1, 1}).expand({4, 3, 8, 8}).contiguous();
-  samples.facts.resize(4);
+  samples.metadata.resize(4);
   samples.text = {"a", "b", "c", "d"};
   return samples;
 }
 
-TEST(@Type@, Conforms) { check_reward(plugin("reward.@name@"), {}, grey_pictures()); }
+TEST(@Type @, Conforms) { check_reward(plugin("reward.@name@"), {}, grey_images()); }
 
-TEST(@Type@, IsTheMeanTimesTheGain) {
+TEST(@Type @, IsTheMeanTimesTheGain) {
   const auto reward = make<Reward>(plugin("reward.@name@"), {{"gain", 2.0}});
-  const auto samples = grey_pictures();
-  const auto score = reward->score({samples.sample, samples.facts, samples.text});
+  const auto samples = grey_images();
+  const auto score = reward->score({samples.sample, samples.metadata, samples.text});
   for (int i = 0; i < 4; ++i) EXPECT_NEAR(score.const_data_ptr<double>()[i], 0.4 * i, 1e-6);
 }
 

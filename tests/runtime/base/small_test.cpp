@@ -7,10 +7,10 @@
 #include "runtime/base/progress.h"
 #include "runtime/base/progress_text.h"
 #include "runtime/base/source_span.h"
-#include "runtime/base/step.h"
 #include "runtime/base/stop.h"
 #include "runtime/base/stop_notice.h"
 #include "runtime/base/suggest.h"
+#include "runtime/diffusion/step.h"
 
 namespace espalier {
 namespace {

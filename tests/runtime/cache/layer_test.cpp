@@ -113,7 +113,7 @@ TEST_F(Layers, OfTwoWithDifferentSamplesTheOlderIsUsedAndNeverAMixture) {
   EXPECT_EQ(testing::difference(*store->read_block(id, 0, {0, 50}), block(0, {50, 0})), "");
 }
 
-TEST_F(Layers, ADamagedOneIsSetAsideAndTheOtherStillServes) {
+TEST_F(Layers, ADamagedOneIsQuarantinedAndTheOtherStillServes) {
   publish(block(0, {50, 0}));
   publish(block(0, {40, 0}));
   const auto file = [&] {

@@ -65,7 +65,7 @@ TEST_F(Results, TheirDigestIsThatOfTheirFilesAndNotOfTheirInfo) {
   EXPECT_NE(store->result("model", key)->digest, first);
 }
 
-TEST_F(Results, ADamagedOneIsSetAsideAndMadeAgain) {
+TEST_F(Results, ADamagedOneIsQuarantinedAndMadeAgain) {
   for (const auto* victim : {"unet/weights.safetensors", "model_index.json", "manifest.json"}) {
     publish("weights");
     auto bytes = testing::slurp(target / victim);

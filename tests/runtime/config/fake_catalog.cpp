@@ -12,7 +12,7 @@ class ToyDomain final : public Domain {
  public:
   void options(Schema& schema) override {
     schema.text("prompts", prompts_, "Where prompts come from.");
-    schema.integer("size", size_, "Side of a picture, in pixels.").above(0);
+    schema.integer("size", size_, "Side of an image, in pixels.").above(0);
   }
   void open(const DomainContext& context) override {
     ++openings;
@@ -26,7 +26,7 @@ class ToyDomain final : public Domain {
   std::unique_ptr<Examples> examples(const std::string&) const override { return nullptr; }
   Value decoder() const override { return {}; }
   Sample decode(const State&) const override { return {}; }
-  std::vector<Picture> draw(const Sample&) const override { return {}; }
+  std::vector<Image> draw(const Sample&) const override { return {}; }
   std::filesystem::path model_folder() const override { return {}; }
   ModelInfo model_info(const std::filesystem::path&) const override { return {}; }
   Model load_model(const std::filesystem::path&) const override { return {}; }

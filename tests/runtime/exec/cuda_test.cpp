@@ -6,8 +6,8 @@
 
 #include "runtime/diffusion/variance_preserving.h"
 #include "runtime/exec/device.h"
-#include "runtime/model/optimizer.h"
-#include "runtime/model/unet.h"
+#include "runtime/network/unet.h"
+#include "runtime/training/optimizer.h"
 
 namespace espalier::exec {
 namespace {
@@ -19,17 +19,17 @@ at::Tensor normals(const std::vector<std::int64_t>& shape, std::uint32_t round) 
   return draws.normals(shape)[0];
 }
 
-model::UNet small_unet() {
-  return model::UNet(Value::Map{{"in_channels", 3},
-                                {"out_channels", 3},
-                                {"block_out_channels", Value::List{8, 16}},
-                                {"layers_per_block", 1},
-                                {"norm_num_groups", 4},
-                                {"down_block_types", Value::List{"DownBlock2D", "CrossAttnDownBlock2D"}},
-                                {"up_block_types", Value::List{"CrossAttnUpBlock2D", "UpBlock2D"}},
-                                {"attention_head_dim", 4},
-                                {"cross_attention_dim", 12}},
-                     "the test's U-Net");
+network::UNet small_unet() {
+  return network::UNet(Value::Map{{"in_channels", 3},
+                                  {"out_channels", 3},
+                                  {"block_out_channels", Value::List{8, 16}},
+                                  {"layers_per_block", 1},
+                                  {"norm_num_groups", 4},
+                                  {"down_block_types", Value::List{"DownBlock2D", "CrossAttnDownBlock2D"}},
+                                  {"up_block_types", Value::List{"CrossAttnUpBlock2D", "UpBlock2D"}},
+                                  {"attention_head_dim", 4},
+                                  {"cross_attention_dim", 12}},
+                       "the test's U-Net");
 }
 
 TensorMap moved(const TensorMap& tensors, at::Device device) {
@@ -82,7 +82,7 @@ TEST_F(Cuda, TakesAnOptimizerStepAsTheCpuDoes) {
     auto weights = moved(unet.initialize("unet.", 1), where);
     std::vector<std::pair<std::string, at::Tensor>> parameters;
     for (auto& [name, tensor] : weights) parameters.emplace_back(name, tensor.requires_grad_());
-    model::AdamW optimizer(parameters, {});
+    training::AdamW optimizer(parameters, {});
     const auto out = unet.forward(weights, "unet.", normals({4, 3, 16, 16}, 0).to(where), at::full({4}, 500.0).to(where),
                                   normals({4, 5, 12}, 1).to(where));
     out.square().mean().backward();

@@ -10,8 +10,8 @@
 #include <set>
 
 #include "runtime/base/errors.h"
-#include "runtime/model/finite.h"
 #include "runtime/sdk/check.h"
+#include "runtime/tensor/finite.h"
 #include "toy_pipeline.h"
 
 namespace espalier::exec {
@@ -158,9 +158,9 @@ TEST(Nonfinite, RowsAreJudgedByTheirFloatingPointFields) {
   const State state{{"x", x}, {"scale", at::zeros({3})}, {"token", at::zeros({3, 4}, at::kLong)}};
   EXPECT_TRUE(finite_rows(state).equal(at::tensor({1, 0, 1}).to(at::kBool)));
   EXPECT_TRUE(finite_rows({{"token", at::zeros({2, 4}, at::kLong)}}).all().item<bool>());
-  EXPECT_EQ(model::nonfinite_tensor({{"a", at::zeros({3})}, {"b", x}}),
+  EXPECT_EQ(tensor::nonfinite_tensor({{"a", at::zeros({3})}, {"b", x}}),
             "'b' holds 1 value of 6 that is not finite, the first at position 2");
-  EXPECT_EQ(model::nonfinite_tensor({{"a", at::zeros({3})}, {"n", at::zeros({2}, at::kLong)}}), "");
+  EXPECT_EQ(tensor::nonfinite_tensor({{"a", at::zeros({3})}, {"n", at::zeros({2}, at::kLong)}}), "");
 }
 
 }  // namespace

@@ -116,7 +116,7 @@ TEST(Returned, OfDomains) {
   expect_found("domain", {"samples"}, {{"spec", "state_spec() has no field"}, {"split twice", "there twice"}}, "domain.example");
   expect_found("domain", {"samples"},
                {{"none", "has none"},
-                {"facts", "8 texts and 7 facts"},
+                {"metadata", "8 texts and 7 metadata"},
                 {"short", "the tensor 'label'"},
                 {"null", "no null condition 'label'"},
                 {"null shape", "the null condition 'label'"}});
@@ -124,7 +124,7 @@ TEST(Returned, OfDomains) {
                {{"kind", "of the kind 'molecule'; sample_kind() is 'image'"},
                 {"fewer", "decode() gave 'image' of 7 samples for 8"},
                 {"texts", "'name' of 1 samples for 8"}});
-  expect_found("domain", {"samples"}, {{"pictures", "7 images for 8 samples"}, {"bytes", "with 191 bytes"}}, "domain.example");
+  expect_found("domain", {"samples"}, {{"images", "7 images for 8 samples"}, {"bytes", "with 191 bytes"}}, "domain.example");
   expect_found("domain", {"inversions"}, {{"shape", "a batch of 8 examples has the field 'sample' as"}});
 }
 

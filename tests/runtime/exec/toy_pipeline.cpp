@@ -12,7 +12,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/config/resolve.h"
-#include "runtime/model/safetensors.h"
+#include "runtime/modelfile/safetensors.h"
 #include "tests/conformance/broken.h"
 #include "tests/conformance/toy.h"
 
@@ -54,13 +54,13 @@ class ModelledDomain final : public conformance::ForwardingDomain {
   ModelInfo model_info(const fs::path& folder) const override { return load_model(folder).info; }
   Model load_model(const fs::path& folder) const override {
     auto model = conformance::toy_model(1, folder == "flow" ? "rectified_flow" : "variance_preserving");
-    if (fs::exists(folder / kWeights)) model.weights = model::read_safetensors(folder / kWeights);
+    if (fs::exists(folder / kWeights)) model.weights = modelfile::read_safetensors(folder / kWeights);
     if (folder == "broken") model.weights.at("unet.bias")[2] = std::nan("");
     model.info.digest = digest_weights(model.weights);
     return model;
   }
   void save_model(const Model& model, const fs::path& folder) const override {
-    write_durable(folder / kWeights, model::format_safetensors(model.weights));
+    write_durable(folder / kWeights, modelfile::format_safetensors(model.weights));
   }
 
  private:

@@ -26,7 +26,7 @@ class FakeDomain final : public Domain {
   Conditions conditions(const std::string& split) const override {
     Conditions conditions;
     for (std::int64_t i = 0; i < count_; ++i) conditions.text.push_back(prompts_ + " " + split + " " + std::to_string(i));
-    conditions.facts.resize(conditions.text.size());
+    conditions.metadata.resize(conditions.text.size());
     return conditions;
   }
   std::unique_ptr<Examples> examples(const std::string& split) const override {
@@ -46,7 +46,7 @@ class FakeDomain final : public Domain {
   Value decoder() const override { return decoder_; }
   Sample decode(const State&) const override { return {}; }
   bool has_canonical_keys() const override { return true; }
-  std::vector<Picture> draw(const Sample&) const override { return {}; }
+  std::vector<Image> draw(const Sample&) const override { return {}; }
   std::filesystem::path model_folder() const override { return "model"; }
   ModelInfo model_info(const std::filesystem::path& folder) const override {
     ModelInfo info;
@@ -59,7 +59,7 @@ class FakeDomain final : public Domain {
   void save_model(const Model&, const std::filesystem::path&) const override {}
 
  private:
-  std::string prompts_ = "a prompt", weights_ = "base", decoder_ = "identity", examples_ = "pictures";
+  std::string prompts_ = "a prompt", weights_ = "base", decoder_ = "identity", examples_ = "images";
   std::int64_t count_ = 10, example_count_ = 0;
 };
 

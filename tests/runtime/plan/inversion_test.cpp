@@ -121,7 +121,7 @@ TEST(Prior, OfABaseThatIsNotYetTrained) {
               ThrowsMessage<Error>(testing::AllOf(HasSubstr("stage 'corrected'"), HasSubstr("another model"))));
 }
 
-TEST(Foreseen, TrainingThatWouldBeRefusedIsToldFirst) {
+TEST(Predicted, TrainingThatWouldBeRefusedIsToldFirst) {
   EXPECT_THAT([] { plan_all(pipeline({"tuned.intermediate_step=13"}), FakeIndex()); },
               ThrowsMessage<Error>(testing::AllOf(HasSubstr("stage 'tuned'"), HasSubstr("13 is not trained"))));
 }

@@ -18,8 +18,8 @@ const std::array<std::array<int, 3>, 4> kRgb = {{{220, 60, 50}, {60, 170, 80}, {
 const std::array<std::string, 4> kRelations = {"above", "below", "left of", "right of"};
 
 // A disc of one colour and a square of another.
-Picture shapes_picture(std::size_t first, std::size_t second, std::size_t relation) {
-  Picture picture{24, 24, std::vector<std::uint8_t>(std::size_t{3} * 24 * 24, 245)};
+Image shapes_image(std::size_t first, std::size_t second, std::size_t relation) {
+  Image image{24, 24, std::vector<std::uint8_t>(std::size_t{3} * 24 * 24, 245)};
   const std::array<std::array<int, 4>, 4> centre = {{{12, 6, 12, 18}, {12, 18, 12, 6}, {6, 12, 18, 12}, {18, 12, 6, 12}}};
   for (int y = 0; y < 24; ++y) {
     for (int x = 0; x < 24; ++x) {
@@ -27,11 +27,11 @@ Picture shapes_picture(std::size_t first, std::size_t second, std::size_t relati
       const bool disc = (x - c[0]) * (x - c[0]) + (y - c[1]) * (y - c[1]) <= 20;
       const bool square = std::abs(x - c[2]) <= 4 && std::abs(y - c[3]) <= 4;
       for (std::size_t k = 0; k < 3 && (disc || square); ++k) {
-        picture.rgb.at(static_cast<std::size_t>(3 * (24 * y + x)) + k) = static_cast<std::uint8_t>(kRgb.at(disc ? first : second).at(k));
+        image.rgb.at(static_cast<std::size_t>(3 * (24 * y + x)) + k) = static_cast<std::uint8_t>(kRgb.at(disc ? first : second).at(k));
       }
     }
   }
-  return picture;
+  return image;
 }
 
 exec::StageRecord stage(const std::string& tag, const std::string& type, std::vector<std::string> inputs, double start, double seconds) {
@@ -121,8 +121,8 @@ void add_scores(exec::Record& record, std::mt19937& random) {
   const auto draw = [&random](int count, double right) {
     std::vector<double> scores;
     for (int i = 0; i < count; ++i) {
-      std::binomial_distribution<int> facts(8, right);
-      scores.push_back(facts(random) / 8.0);
+      std::binomial_distribution<int> metadata(8, right);
+      scores.push_back(metadata(random) / 8.0);
     }
     return scores;
   };
@@ -133,7 +133,7 @@ void add_scores(exec::Record& record, std::mt19937& random) {
   record.scores[0].score[7] = kNaN;
 }
 
-void add_pictures(exec::Record& record) {
+void add_images(exec::Record& record) {
   exec::Gallery gallery{"held_out", {"base_samples", "graft_samples", "pgraft_samples"}, {}, {"", "base_samples", "base_samples"}};
   for (std::size_t i = 0; i < 12; ++i) {
     const std::size_t first = i % 4;
@@ -142,15 +142,14 @@ void add_pictures(exec::Record& record) {
     auto text = "a " + kColours.at(first) + " circle " + kRelations.at(relation) + " a " + kColours.at(second) + " square";
     if (i == 4) text = kHostile;
     gallery.rows.push_back({text,
-                            {{shapes_picture(second, first, (relation + i) % 4), 0.5},
-                             {shapes_picture(first, second, (relation + i % 2) % 4), i % 2 == 0 ? 1.0 : 0.25, 0.5},
-                             {shapes_picture(first, second, relation), i == 5 ? kNaN : 1.0, 0.5}}});
+                            {{shapes_image(second, first, (relation + i) % 4), 0.5},
+                             {shapes_image(first, second, (relation + i % 2) % 4), i % 2 == 0 ? 1.0 : 0.25, 0.5},
+                             {shapes_image(first, second, relation), i == 5 ? kNaN : 1.0, 0.5}}});
+    record.samples.push_back({"samples", static_cast<std::int64_t>(2 * i), text, shapes_image(first, second, relation), 1.0, "best", true});
     record.samples.push_back(
-        {"samples", static_cast<std::int64_t>(2 * i), text, shapes_picture(first, second, relation), 1.0, "best", true});
-    record.samples.push_back(
-        {"samples", static_cast<std::int64_t>(2 * i + 1), text, shapes_picture(second, first, relation), 0.375, "best", false});
+        {"samples", static_cast<std::int64_t>(2 * i + 1), text, shapes_image(second, first, relation), 0.375, "best", false});
   }
-  record.samples.push_back({"base_samples", 0, "not judged", shapes_picture(0, 1, 0), kNaN, "", false});
+  record.samples.push_back({"base_samples", 0, "not judged", shapes_image(0, 1, 0), kNaN, "", false});
   record.galleries.push_back(gallery);
 }
 
@@ -177,7 +176,7 @@ exec::Record fixture() {
   add_plots(record);
   add_curves(record, random);
   add_scores(record, random);
-  add_pictures(record);
+  add_images(record);
   return record;
 }
 

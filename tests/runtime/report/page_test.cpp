@@ -82,7 +82,7 @@ TEST(Page, NamesNoAddressToLoadFrom) {
   EXPECT_THAT(html, HasSubstr("content=\"default-src 'none'; img-src data:;"));
 }
 
-TEST(Page, GivesEveryPictureAnAlternativeText) {
+TEST(Page, GivesEveryImageAnAlternativeText) {
   const auto html = page(fixture());
   EXPECT_EQ(count_of(html, "<img "), count_of(html, " alt=\""));
   EXPECT_EQ(count_of(html, "<img "), 12U * 3U + 12U + 12U);
@@ -125,7 +125,7 @@ TEST(Page, ComparesWithTheBaselineWhereverItStands) {
   exec::Record record;
   record.scores = {{"tuned", "tuned_samples", {0.5, 0.9}, "checker", "base"}, {"base", "base_samples", {0.4, 0.6}, "checker"}};
   record.galleries = {{"held_out", {"tuned_samples", "base_samples"}, {{"a prompt", {{{}, 0.5, 0.75}, {{}, 0.75}}}}, {"base_samples", ""}}};
-  for (auto& cell : record.galleries[0].rows[0].cells) cell.picture = {1, 1, {0, 0, 0}};
+  for (auto& cell : record.galleries[0].rows[0].cells) cell.image = {1, 1, {0, 0, 0}};
   const std::map<std::string, std::string> expected = {{"tuned_samples", "base_samples"}, {"base_samples", "none"}};
   EXPECT_EQ(outlines(record), expected);
   const auto html = page(record);

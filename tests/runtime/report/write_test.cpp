@@ -46,7 +46,7 @@ TEST(Write, ListsEverySampleWithItsPromptAndReward) {
   EXPECT_TRUE(all.back().at("reward").is_null());
   for (std::size_t i = 0; i < all.size(); ++i) {
     const auto file = folder / all[i].at("file_name").get<std::string>();
-    EXPECT_EQ(decode_png(read_file(file), file.string()).rgb, record.samples[i].picture.rgb);
+    EXPECT_EQ(decode_png(read_file(file), file.string()).rgb, record.samples[i].image.rgb);
   }
 }
 

@@ -40,7 +40,7 @@ class RingExamples final : public Examples {
     for (const auto p : positions) sets.push_back(ring(split_, p));
     Batch batch{elements::pack(sets, kMost, 2), {}, {}};
     batch.condition = batch.state;
-    for (const auto& set : sets) batch.facts.push_back(Value::Map{{"planets", set.size() - 1}});
+    for (const auto& set : sets) batch.metadata.push_back(Value::Map{{"planets", set.size() - 1}});
     return batch;
   }
 
@@ -64,13 +64,13 @@ class Rings final : public elements::SetDomain {
     check(split);
     std::vector<elements::ElementSet> sets;
     std::vector<std::string> text;
-    std::vector<Value> facts;
+    std::vector<Value> metadata;
     for (std::size_t planets = 3; planets <= 5; ++planets) {
       sets.push_back({std::vector<std::int64_t>(planets + 1), std::vector<float>(2 * (planets + 1))});
       text.push_back(std::to_string(planets) + " planets");
-      facts.push_back(Value::Map{{"planets", static_cast<std::int64_t>(planets)}});
+      metadata.push_back(Value::Map{{"planets", static_cast<std::int64_t>(planets)}});
     }
-    return elements::conditions(sets, text, facts, kMost, 2);
+    return elements::conditions(sets, text, metadata, kMost, 2);
   }
 
   std::string sample_kind() const override { return "rings"; }
@@ -80,22 +80,22 @@ class Rings final : public elements::SetDomain {
   }
 
   // Yellow suns and blue planets on a dark ground.
-  std::vector<Picture> draw(const Sample& sample) const override {
+  std::vector<Image> draw(const Sample& sample) const override {
     constexpr std::int64_t kSide = 48;
-    std::vector<Picture> pictures;
+    std::vector<Image> images;
     for (std::int64_t b = 0; b < sample.tensors.at("class").size(0); ++b) {
-      Picture picture{kSide, kSide, std::vector<std::uint8_t>(3 * kSide * kSide, 20)};
+      Image image{kSide, kSide, std::vector<std::uint8_t>(3 * kSide * kSide, 20)};
       for (std::int64_t e = 0; e < kMost; ++e) {
         const auto kind = sample.tensors.at("class")[b][e].item<std::int64_t>();
         const auto point = sample.tensors.at("point")[b][e].mul(15.0).add(kSide / 2).round().clamp(0, kSide - 1).to(at::kLong);
         if (kind < 0) continue;
-        auto* pixel = &picture.rgb[static_cast<std::size_t>(3 * (kSide * point[1].item<std::int64_t>() + point[0].item<std::int64_t>()))];
+        auto* pixel = &image.rgb[static_cast<std::size_t>(3 * (kSide * point[1].item<std::int64_t>() + point[0].item<std::int64_t>()))];
         pixel[0] = pixel[1] = kind == 0 ? 250 : 90;
         pixel[2] = kind == 0 ? 90 : 250;
       }
-      pictures.push_back(std::move(picture));
+      images.push_back(std::move(image));
     }
-    return pictures;
+    return images;
   }
 
  protected:

@@ -1,4 +1,4 @@
-// Rewards bright pictures: the mean of all pixels, in [0, 1].
+// Rewards bright images: the mean of all pixels, in [0, 1].
 #include "runtime/sdk/plugin.h"
 
 namespace {
@@ -16,4 +16,4 @@ class Brightness final : public espalier::Reward {
 
 }  // namespace
 
-ESPALIER_PLUGIN(plugin) { plugin.reward<Brightness>("brightness", /*numerics_version=*/1, /*takes=*/"image", "Prefers bright pictures."); }
+ESPALIER_PLUGIN(plugin) { plugin.reward<Brightness>("brightness", /*numerics_version=*/1, /*takes=*/"image", "Prefers bright images."); }

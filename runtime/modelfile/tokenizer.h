@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace espalier::modelfile {
+
+// What a text becomes, and what of it is lost.
+struct Encoding {
+  std::vector<std::int64_t> ids;  // max_length() of them
+  std::int64_t num_tokens = 0;    // of the whole text, with start and end; those beyond max_length() are cut
+  std::string unknown;            // the first character that the vocabulary has no tokens for; "": it has them for all
+};
+
+// CLIP's byte-pair tokenizer, from a folder with vocab.json, merges.txt and tokenizer_config.json (model_max_length). In Unicode's normal
+// form C, lower-cased, whitespace folded; `<|startoftext|>` first, `<|endoftext|>` last, padded with the config's pad_token (CLIP: end of
+// text) to model_max_length; longer texts are cut. Gives transformers' CLIPTokenizer's ids.
+class ClipTokenizer {
+ public:
+  explicit ClipTokenizer(const std::filesystem::path& folder);  // throws DataError
+  Encoding encode(const std::string& text) const;               // throws DataError for what is not UTF-8
+  std::int64_t max_length() const { return max_length_; }
+  std::int64_t vocabulary_size() const { return static_cast<std::int64_t>(vocabulary_.size()); }
+
+ private:
+  std::int64_t special(const std::string& token) const;
+  void append_words(const std::string& text, Encoding& encoding) const;
+  std::string unknown_character(const std::string& word) const;
+  std::map<std::string, std::int64_t> vocabulary_;
+  std::map<std::pair<std::string, std::string>, std::int64_t> rank_;
+  std::map<std::string, std::int64_t> special_;  // tokens that a text may spell out
+  std::string origin_;
+  std::int64_t max_length_ = 77;
+  std::int64_t start_ = 0;
+  std::int64_t end_ = 0;
+  std::int64_t pad_ = 0;
+  std::int64_t unknown_ = 0;
+};
+
+}  // namespace espalier::modelfile

@@ -1,0 +1,131 @@
+#include "runtime/network/layers.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/group_norm.h>
+#include <ATen/ops/layer_norm.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/silu.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "runtime/base/digest.h"
+#include "runtime/base/errors.h"
+#include "runtime/base/suggest.h"
+#include "runtime/random/draws.h"
+
+namespace espalier::network {
+
+const at::Tensor& Scope::operator[](std::string_view name) const {
+  const auto found = weights_->find(prefix_ + std::string(name));
+  if (found == weights_->end()) throw DataError(fmt::format("the weights lack the tensor '{}{}'", prefix_, name));
+  return found->second;
+}
+
+at::Tensor linear(const Scope& scope, const at::Tensor& x) { return at::linear(x, scope["weight"], scope["bias"]); }
+
+at::Tensor projection(const Scope& scope, const at::Tensor& x) { return at::linear(x, scope["weight"]); }
+
+at::Tensor conv2d(const Scope& scope, const at::Tensor& x, std::int64_t stride, std::int64_t padding) {
+  return at::conv2d(x, scope["weight"], scope["bias"], stride, padding);
+}
+
+at::Tensor group_norm(const Scope& scope, const at::Tensor& x, std::int64_t groups, double eps) {
+  return at::group_norm(x, groups, scope["weight"], scope["bias"], eps);
+}
+
+at::Tensor layer_norm(const Scope& scope, const at::Tensor& x, double eps) {
+  return at::layer_norm(x, {x.size(-1)}, scope["weight"], scope["bias"], eps);
+}
+
+at::Tensor silu(at::Tensor x) { return at::GradMode::is_enabled() ? at::silu(x) : at::silu_(x); }
+
+at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, std::int64_t heads, bool causal) {
+  const auto split = [heads](const at::Tensor& x) { return x.view({x.size(0), x.size(1), heads, -1}).transpose(1, 2); };  // [B, h, N, d]
+  const auto mixed = at::scaled_dot_product_attention(split(query), split(key), split(value), {}, 0.0, causal);
+  return mixed.transpose(1, 2).reshape(query.sizes());
+}
+
+at::Tensor timestep_sinusoids(const at::Tensor& timestep, std::int64_t channels, bool flip_sin_to_cos, double freq_shift) {
+  const auto half = channels / 2;
+  const auto index = at::arange(half, timestep.options().dtype(at::kFloat));
+  const auto frequency = (index * -std::log(10000.0) / (static_cast<double>(half) - freq_shift)).exp();
+  const auto angle = timestep.to(at::kFloat).unsqueeze(1) * frequency.unsqueeze(0);
+  auto embedding = flip_sin_to_cos ? at::cat({angle.cos(), angle.sin()}, 1) : at::cat({angle.sin(), angle.cos()}, 1);
+  return channels % 2 == 0 ? embedding : at::constant_pad_nd(embedding, {0, 1});
+}
+
+void WeightSpecs::linear(const std::string& name, std::int64_t in, std::int64_t out, bool bias) {
+  const auto bound = 1.0 / std::sqrt(static_cast<double>(in));
+  add({name + ".weight", {out, in}, WeightSpec::Law::uniform, bound});
+  if (bias) add({name + ".bias", {out}, WeightSpec::Law::uniform, bound});
+}
+
+void WeightSpecs::conv2d(const std::string& name, std::int64_t in, std::int64_t out, std::int64_t kernel) {
+  const auto bound = 1.0 / std::sqrt(static_cast<double>(in * kernel * kernel));
+  add({name + ".weight", {out, in, kernel, kernel}, WeightSpec::Law::uniform, bound});
+  add({name + ".bias", {out}, WeightSpec::Law::uniform, bound});
+}
+
+void WeightSpecs::norm(const std::string& name, std::int64_t channels) {
+  add({name + ".weight", {channels}, WeightSpec::Law::constant, 1.0});
+  add({name + ".bias", {channels}, WeightSpec::Law::constant, 0.0});
+}
+
+TensorMap WeightSpecs::initialize(const std::string& prefix, std::uint64_t seed) const {
+  // The prefix enters the key, so that two networks of one model do not share their noise.
+  random::Draws draws({.seed = seed, .purpose = random::Purpose::initialization, .round = 0, .branch = crc32c(prefix)}, {0});
+  auto sorted = specs_;
+  std::ranges::sort(sorted, {}, &WeightSpec::name);
+  TensorMap weights;
+  std::uint32_t ordinal = 0;
+  for (const auto& spec : sorted) {
+    draws.begin(ordinal++);
+    auto& tensor = weights[prefix + spec.name];
+    switch (spec.law) {
+      case WeightSpec::Law::constant:
+        tensor = at::full(spec.shape, spec.scale, at::kFloat);
+        break;
+      case WeightSpec::Law::uniform:
+        tensor = draws.uniforms(spec.shape).select(0, 0).mul(2.0).sub(1.0).mul(spec.scale).to(at::kFloat).contiguous();
+        break;
+      case WeightSpec::Law::normal:
+        tensor = draws.normals(spec.shape).select(0, 0).mul(spec.scale).contiguous();
+        break;
+    }
+  }
+  return weights;
+}
+
+void WeightSpecs::check(const TensorMap& weights, const std::string& prefix, const std::string& origin) const {
+  std::vector<std::string> known;
+  for (const auto& spec : specs_) {
+    const auto name = prefix + spec.name;
+    known.push_back(name);
+    const auto found = weights.find(name);
+    if (found == weights.end()) throw DataError(fmt::format("{}: no tensor '{}'", origin, name));
+    if (found->second.sizes() != at::IntArrayRef(spec.shape)) {
+      throw DataError(fmt::format("{}: tensor '{}' has the shape [{}], the config asks for [{}]", origin, name,
+                                  fmt::join(found->second.sizes(), ", "), fmt::join(spec.shape, ", ")));
+    }
+    if (!found->second.is_floating_point()) throw DataError(fmt::format("{}: tensor '{}' holds no floating-point numbers", origin, name));
+  }
+  std::ranges::sort(known);
+  for (auto it = weights.lower_bound(prefix); it != weights.end() && it->first.starts_with(prefix); ++it) {
+    if (!std::ranges::binary_search(known, it->first)) {
+      throw DataError(
+          fmt::format("{}: the config has no tensor '{}'{}", origin, it->first, did_you_mean(it->first, {nearest_name(it->first, known)})));
+    }
+  }
+}
+
+}  // namespace espalier::network

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/tensor/state.h"
+
+namespace espalier::network {
+
+// A place in a set of named weights: the one look-up that every network goes through.
+class Scope {
+ public:
+  Scope(const TensorMap& weights, std::string prefix) : weights_(&weights), prefix_(std::move(prefix)) {}
+  Scope at(std::string_view name) const { return {*weights_, prefix_ + std::string(name) + "."}; }
+  Scope at(std::string_view name, std::size_t index) const { return at(std::string(name) + "." + std::to_string(index)); }
+  const at::Tensor& operator[](std::string_view name) const;  // throws DataError naming the tensor that is missing
+
+ private:
+  const TensorMap* weights_;
+  std::string prefix_;
+};
+
+// PyTorch's layers, by the names their modules give their weights.
+at::Tensor linear(const Scope& scope, const at::Tensor& x);      // weight [out, in], bias
+at::Tensor projection(const Scope& scope, const at::Tensor& x);  // weight [out, in]
+at::Tensor conv2d(const Scope& scope, const at::Tensor& x, std::int64_t stride, std::int64_t padding);
+at::Tensor group_norm(const Scope& scope, const at::Tensor& x, std::int64_t groups, double eps);
+at::Tensor layer_norm(const Scope& scope, const at::Tensor& x, double eps);
+at::Tensor silu(at::Tensor x);  // in place where no gradient is recorded
+
+// Multi-head attention, softmax(q k^T / sqrt(d)) v. query [B, N, C], key and value [B, M, C]; C = heads * d. Gives [B, N, C].
+at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, std::int64_t heads, bool causal = false);
+
+// Sinusoids of diffusers' get_timestep_embedding (its Timesteps module): timestep [B], in float32. Gives [B, channels].
+at::Tensor timestep_sinusoids(const at::Tensor& timestep, std::int64_t channels, bool flip_sin_to_cos, double freq_shift);
+
+// What a network's weights are called, their shapes, and how fresh values are drawn.
+struct WeightSpec {
+  enum class Law { constant, uniform, normal };
+  std::string name;
+  std::vector<std::int64_t> shape;
+  Law law = Law::constant;
+  double scale = 0.0;  // the constant, the bound of a uniform law on (-scale, scale), or the standard deviation
+};
+
+class WeightSpecs {
+ public:
+  // As PyTorch initialises its layers: weights and biases uniform in +-1/sqrt(fan_in); norms 1 and 0.
+  void linear(const std::string& name, std::int64_t in, std::int64_t out, bool bias = true);
+  void conv2d(const std::string& name, std::int64_t in, std::int64_t out, std::int64_t kernel);
+  void norm(const std::string& name, std::int64_t channels);
+  void add(WeightSpec spec) { specs_.push_back(std::move(spec)); }
+
+  // float32 tensors behind the prefix, a function of (prefix, seed): the i-th name in sorted order draws at ordinal i.
+  TensorMap initialize(const std::string& prefix, std::uint64_t seed) const;
+
+  // Throws DataError naming origin and the first tensor behind the prefix that is missing, misshapen or unknown.
+  void check(const TensorMap& weights, const std::string& prefix, const std::string& origin) const;
+
+ private:
+  std::vector<WeightSpec> specs_;
+};
+
+}  // namespace espalier::network

@@ -1,0 +1,45 @@
+#include "runtime/plan/predict_result.h"
+
+namespace espalier::plan {
+namespace {
+
+std::optional<ModelInfo> predict_model(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& inputs) {
+  const auto result_of = [&](const char* port) {
+    const auto* input = stage.input(port);
+    return input ? &inputs.at(input->tags.front()) : nullptr;
+  };
+  const auto* selection = result_of("selection");
+  const auto* noises = result_of("examples");
+  const auto for_what = noises ? corrects(spec, *noises, inputs) : Value();
+  try {
+    return dynamic_cast<const Trainer&>(*stage.plugin)
+        .trained_info(result_of("model")->model, selection ? &selection->grid : nullptr, for_what);
+  } catch (...) {
+    throw with_stage_context(stage, std::current_exception());
+  }
+}
+
+}  // namespace
+
+Value corrects(const config::PipelineSpec& spec, const Result& noises, const Results& results) {
+  const auto& base = results.at(spec.find(noises.samples)->input("model")->tags.front());
+  return Value::Map{{"weights", base.digest}, {"num_inference_steps", noises.grid.num_steps()}};
+}
+
+std::optional<Result> predict_result(const config::PipelineSpec& spec, const StagePlan& plan, const Results& inputs) {
+  if (plan.result || !plan.pending.empty()) return plan.result;
+  const auto& stage = *plan.stage;
+  Result result;
+  if (stage.kind->gives == ResultKind::selection) result = inputs.at(stage.input("scores")->tags.front());
+  if (stage.kind->gives == ResultKind::model) {
+    const auto info = predict_model(spec, stage, inputs);
+    if (!info) return std::nullopt;
+    result.model = *info;
+    result.model.digest = plan.key;
+  }
+  result.kind = stage.kind->gives;
+  result.key = result.digest = plan.key;
+  return result;
+}
+
+}  // namespace espalier::plan

@@ -93,11 +93,11 @@ at::Tensor FolderImages::load() const {
   std::vector<at::Tensor> images;
   for (std::size_t i = 0; i < files_.size(); ++i) {
     const fs::path path = folder_ / files_[i];
-    const Image image = read_image(path);
-    if (!digests_.empty() && digest_pixels(image) != digests_[i]) {
+    const Image decoded = read_image(path);
+    if (!digests_.empty() && digest_pixels(decoded) != digests_[i]) {
       throw DataError(path.string() + ": its pixels are not those that this run's keys were made of; touch the file and run again");
     }
-    at::Tensor image = bytes_of(image).narrow(0, 0, channels_);
+    at::Tensor image = bytes_of(decoded).narrow(0, 0, channels_);
     if (resolution_ != 0) image = to_image(image.unsqueeze(0), resolution_).mul(255.0).round().to(at::kByte).squeeze(0);
     if (!images.empty() && image.sizes() != images.front().sizes()) {
       refuse_size(path, image.size(2), image.size(1), files_.front(), images.front().size(2), images.front().size(1));

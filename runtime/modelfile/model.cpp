@@ -6,6 +6,12 @@
 
 namespace espalier {
 
+Value CorrectedSampling::to_value() const { return Value::Map{{"weights", weights}, {"num_inference_steps", num_inference_steps}}; }
+
+CorrectedSampling CorrectedSampling::from_value(const Value& value) {
+  return {value.at("weights").as_string(), value.at("num_inference_steps").as_integer()};
+}
+
 Value ModelInfo::to_value() const {
   Value value;
   value["digest"] = digest;
@@ -14,7 +20,7 @@ Value ModelInfo::to_value() const {
   value["role"] = role;
   value["last_step"] = last_step.to_value();
   value["trained_num_steps"] = trained_num_steps;
-  if (!corrects.is_null()) value["corrects"] = corrects;
+  if (corrects) value["corrects"] = corrects->to_value();
   return value;
 }
 
@@ -26,7 +32,7 @@ ModelInfo ModelInfo::from_value(const Value& value) {
   info.role = value.at("role").as_string();
   info.last_step = Step::from_value(value.at("last_step"));
   info.trained_num_steps = value.at("trained_num_steps").as_integer();
-  if (const auto* corrects = value.find("corrects")) info.corrects = *corrects;
+  if (const auto* corrects = value.find("corrects")) info.corrects = CorrectedSampling::from_value(*corrects);
   return info;
 }
 

@@ -10,7 +10,7 @@ std::optional<ModelInfo> predict_model(const config::PipelineSpec& spec, const c
   };
   const auto* selection = result_of("selection");
   const auto* noises = result_of("examples");
-  const auto for_what = noises ? corrects(spec, *noises, inputs) : Value();
+  const auto for_what = noises ? std::optional(corrects(spec, *noises, inputs)) : std::nullopt;
   try {
     return dynamic_cast<const Trainer&>(*stage.plugin)
         .trained_info(result_of("model")->model, selection ? &selection->grid : nullptr, for_what);
@@ -21,9 +21,9 @@ std::optional<ModelInfo> predict_model(const config::PipelineSpec& spec, const c
 
 }  // namespace
 
-Value corrects(const config::PipelineSpec& spec, const Result& noises, const Results& results) {
+CorrectedSampling corrects(const config::PipelineSpec& spec, const Result& noises, const Results& results) {
   const auto& base = results.at(spec.find(noises.samples)->input("model")->tags.front());
-  return Value::Map{{"weights", base.digest}, {"num_inference_steps", noises.grid.num_steps()}};
+  return {base.digest, noises.grid.num_steps()};
 }
 
 std::optional<Result> predict_result(const config::PipelineSpec& spec, const StagePlan& plan, const Results& inputs) {

@@ -7,7 +7,7 @@
 namespace espalier::plan {
 
 // What a flow trained on a set's noises is for (ModelInfo::corrects). `noises`: the set's result, its model's in `results`.
-Value corrects(const config::PipelineSpec& spec, const Result& noises, const Results& results);
+CorrectedSampling corrects(const config::PipelineSpec& spec, const Result& noises, const Results& results);
 
 // The result that a stage will have, as far as it is known before it is made: all but digests of contents, for which its key stands.
 // `plan`: of the stage, made with `inputs`, results or what is predicted of them. None where the plan waits for an input, and of a model

@@ -77,7 +77,8 @@ void check_planned(const std::string& who, const ModelInfo& made, const ModelInf
   same("the process", made.process, planned.process);
   same("the last step", made.last_step.to_value(), planned.last_step.to_value());
   same("trained_num_steps", made.trained_num_steps, planned.trained_num_steps);
-  same("`corrects`", made.corrects, planned.corrects);
+  const auto value_of = [](const auto& corrects) { return corrects ? corrects->to_value() : Value(); };
+  same("`corrects`", value_of(made.corrects), value_of(planned.corrects));
   if (made.role == "denoiser") same("the architecture", made.architecture, planned.architecture);
 }
 

@@ -61,9 +61,9 @@ struct TrainerInput {
   Checkpoints& checkpoints;
   CurveLog& curves;
   Progress& progress;
-  const StopToken& stop;                               // when it asks: save a checkpoint, throw Stopped
-  std::shared_ptr<const Examples> examples = nullptr;  // recorded noises (the input `examples`); null: the domain's own
-  Value corrects = nullptr;                            // what a flow trained on them is for (ModelInfo::corrects)
+  const StopToken& stop;                                     // when it asks: save a checkpoint, throw Stopped
+  std::shared_ptr<const Examples> examples = nullptr;        // recorded noises (the input `examples`); null: the domain's own
+  std::optional<CorrectedSampling> corrects = std::nullopt;  // what a flow trained on them is for (ModelInfo::corrects)
 };
 
 class Trainer : public Plugin {
@@ -79,7 +79,8 @@ class Trainer : public Plugin {
   // pipeline is checked to its end before anything is computed. `start`: the input `model`; `selection`: the grid of the selected
   // trajectories, null where there is no selection; `corrects`: as in TrainerInput. Pure. None: not known before. Throws ConfigError where
   // training would.
-  virtual std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid* selection, const Value& corrects) const {
+  virtual std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid* selection,
+                                                const std::optional<CorrectedSampling>& corrects) const {
     (void)start, (void)selection, (void)corrects;
     return std::nullopt;
   }

@@ -115,7 +115,10 @@ class Sgd final : public Trainer {
     if (flaw_ != "digest") out.info.digest = digest_weights(out.weights);
     return out;
   }
-  std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid*, const Value&) const override { return start; }
+  std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid*,
+                                        const std::optional<CorrectedSampling>&) const override {
+    return start;
+  }
 
  private:
   std::string flaw_;

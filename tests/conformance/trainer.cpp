@@ -163,7 +163,7 @@ void check_trainer(const PluginEntry& entry, const Options& options, TrainsOn so
   EXPECT_TRUE(course.curves.names.contains("loss")) << "the curve 'loss' is not logged";
   EXPECT_EQ(start, digest_weights(model.weights)) << "training changed the model it starts from";
   EXPECT_NE(start, digest_weights(whole.weights)) << "training changed nothing";
-  const auto planned = trainer->trained_info(model.info, selection ? &selection->grid() : nullptr, nullptr);
+  const auto planned = trainer->trained_info(model.info, selection ? &selection->grid() : nullptr, std::nullopt);
   expect_accepted([&] { check_trained(entry.kind + "." + entry.name, whole, model, planned); });
   check_resume(course, whole);
 }

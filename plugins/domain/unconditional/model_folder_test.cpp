@@ -54,7 +54,7 @@ TEST_F(ModelFolder, FreshWeightsAreAFunctionOfTheSeed) {
 TEST_F(ModelFolder, NotesOfTheEngineAreRead) {
   Model model = read_model(folder_.path(), kTrained);
   model.info.last_step = Step(0.25);
-  model.info.corrects = Value::Map{{"weights", "abc"}, {"num_inference_steps", 10}};
+  model.info.corrects = {"abc", 10};
   write_file(folder_ / "espalier.json", to_json(model.info.to_value()));
   EXPECT_EQ(read_model(folder_.path(), kTrained).info.to_value(), model.info.to_value());
 }

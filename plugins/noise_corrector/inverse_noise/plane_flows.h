@@ -32,14 +32,15 @@ Model train_flow(const Domain& domain, const Model& start, const Value::Map& opt
 
 // What noise_corrector.inverse_noise finds behind `count` examples of the domain.
 struct Noises {
-  at::Tensor noise;  // [K, 2], of the converged ones
-  Value corrects;    // of a model that is trained on them
+  at::Tensor noise;            // [K, 2], of the converged ones
+  CorrectedSampling corrects;  // of a model that is trained on them
   std::int64_t quarantined = 0;
 };
 Noises invert_examples(const Domain& domain, const Model& base, std::int64_t count, const Value::Map& options);
 
 // trainer.sft on rows that stand in for inverted noises.
-Model train_corrector(const Domain& domain, const Model& start, const at::Tensor& rows, const Value& corrects, const Value::Map& options);
+Model train_corrector(const Domain& domain, const Model& start, const at::Tensor& rows, const CorrectedSampling& corrects,
+                      const Value::Map& options);
 
 // sampler.euler in `steps` steps, from the prior where there is one: [count, 2]. Noise belongs to the row, whatever the models.
 at::Tensor sample_flow(const Domain& domain, const Model& base, std::int64_t steps, std::int64_t count, const Model* prior = nullptr,

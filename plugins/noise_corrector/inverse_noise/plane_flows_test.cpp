@@ -159,8 +159,8 @@ class Unwatched final : public Checkpoints, public CurveLog {
   void scalar(const std::string&, std::int64_t, double) override {}
 };
 
-Model train(const Domain& domain, const Model& start, std::shared_ptr<const Examples> examples, const Value& corrects,
-            const Value::Map& options) {
+Model train(const Domain& domain, const Model& start, std::shared_ptr<const Examples> examples,
+            const std::optional<CorrectedSampling>& corrects, const Value::Map& options) {
   Unwatched unwatched;
   const auto progress = make_silent_progress();
   const auto trainer = loaded<Trainer>("trainer", "sft", options);
@@ -209,7 +209,7 @@ std::int64_t parameters_of(const Model& model) {
 std::unique_ptr<Domain> plane(const MixtureLaw& law) { return std::make_unique<Plane>(law); }
 
 Model train_flow(const Domain& domain, const Model& start, const Value::Map& options) {
-  return train(domain, start, nullptr, nullptr, options);
+  return train(domain, start, nullptr, std::nullopt, options);
 }
 
 Noises invert_examples(const Domain& domain, const Model& base, std::int64_t count, const Value::Map& options) {
@@ -221,11 +221,11 @@ Noises invert_examples(const Domain& domain, const Model& base, std::int64_t cou
   LastState recorded;
   corrector->invert({phase, base, domain.state_spec(), batch.state, batch.condition, kMicroBatch, draws, at::kCPU, NeverStop()}, recorded);
   const auto converged = recorded.last.at(inversion::kConverged).nonzero().flatten();
-  return {recorded.last.at("x").index_select(0, converged),
-          Value::Map{{"weights", base.info.digest}, {"num_inference_steps", phase.grid.num_steps()}}, count - converged.size(0)};
+  return {recorded.last.at("x").index_select(0, converged), {base.info.digest, phase.grid.num_steps()}, count - converged.size(0)};
 }
 
-Model train_corrector(const Domain& domain, const Model& start, const at::Tensor& rows, const Value& corrects, const Value::Map& options) {
+Model train_corrector(const Domain& domain, const Model& start, const at::Tensor& rows, const CorrectedSampling& corrects,
+                      const Value::Map& options) {
   return train(domain, start, std::make_shared<RowExamples>(rows), corrects, options);
 }
 

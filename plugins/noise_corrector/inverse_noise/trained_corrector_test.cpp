@@ -102,7 +102,7 @@ TEST_F(TrainedCorrector, RestoresTheDataThatABiasedFlowMisses) {
 }
 
 TEST_F(TrainedCorrector, OfFreshNoiseRestoresNothing) {
-  const Value corrects = Value::Map{{"weights", base_.info.digest}, {"num_inference_steps", kSteps}};
+  const CorrectedSampling corrects{base_.info.digest, kSteps};
   const auto control = train_corrector(*domain_, perceptron_flow(32, 2, 2), standard_normal().sample(6000, 9), corrects, training(1000));
   const auto scaled = sample_flow(*domain_, control, kSteps, 2000);
   EXPECT_NEAR(std::sqrt(scaled.square().mean().item<double>()), exact_scale(kSteps), 0.04);
@@ -115,7 +115,7 @@ TEST_F(TrainedCorrector, OfFreshNoiseRestoresNothing) {
 
 TEST_F(TrainedCorrector, OfFreshNoiseOnlyScalesWhereItIsExact) {
   auto exact = mixture_flow(standard_normal());
-  exact.info.corrects = Value::Map{{"weights", base_.info.digest}, {"num_inference_steps", kSteps}};
+  exact.info.corrects = {base_.info.digest, kSteps};
   const std::map<std::int64_t, double> known{{5, 0.77}, {10, 0.88}, {20, 0.94}};
   for (const auto& [steps, scale] : known) {
     EXPECT_NEAR(exact_scale(steps), scale, 0.005);

@@ -52,7 +52,7 @@ class Euler final : public espalier::flow::FlowSampler {
     if (!espalier::flow::is_corrector(prior)) {
       throw ConfigError(who + " was not trained on inverted noises; name a flow that trainer.sft made from a noise corrector's examples");
     }
-    const auto& weights = prior.corrects.at("weights").as_string();
+    const auto& weights = prior.corrects->weights;
     if (std::none_of(used.begin(), used.end(), [&](const Segment& segment) { return segment.model.digest == weights; })) {
       std::string digests;
       for (const auto& segment : used) digests += (digests.empty() ? "" : ", ") + segment.model.digest.substr(0, 12);
@@ -65,7 +65,7 @@ class Euler final : public espalier::flow::FlowSampler {
       throw ConfigError(fmt::format("{} makes the noise of sampling without guidance, and guidance_scale is {}; set guidance_scale = 1.0",
                                     who, guidance_scale()));
     }
-    const auto steps = prior.corrects.at("num_inference_steps").as_integer();
+    const auto steps = prior.corrects->num_inference_steps;
     if (steps != num_inference_steps()) {
       throw ConfigError(fmt::format(
           "{} makes the noise of {} steps, and num_inference_steps is {}; set num_inference_steps = {}, or invert examples at {} steps",

@@ -20,7 +20,7 @@ std::shared_ptr<const Model> flow(std::uint64_t seed = 1) { return std::make_sha
 // A noise corrector's flow for `steps` steps of `base`.
 std::shared_ptr<const Model> corrector_of(const Model& base, std::int64_t steps) {
   auto model = toy_model(2, "rectified_flow");
-  model.info.corrects = Value::Map{{"weights", base.info.digest}, {"num_inference_steps", steps}};
+  model.info.corrects = {base.info.digest, steps};
   return std::make_shared<const Model>(std::move(model));
 }
 
@@ -175,17 +175,15 @@ TEST(EulerWithPrior, RefusesNoiseOfAnotherSampling) {
   };
   auto prior = corrector_of(*flow(), 7)->info;
   refuses(prior, AllOf(HasSubstr("noise of 7 steps"), HasSubstr("num_inference_steps is 4")));
-  prior.corrects = Value::Map{{"weights", "0123456789abcdef"}, {"num_inference_steps", 4}};
+  prior.corrects = {"0123456789abcdef", 4};
   refuses(prior, AllOf(HasSubstr("noise of model 0123456789ab"), HasSubstr(base.digest.substr(0, 12))));
   const auto other = toy_model(3, "rectified_flow").info;
   prior = corrector_of(*flow(), 4)->info;
   EXPECT_THAT([&] { sampler->phases({other, base}, &prior); },
               ThrowsMessage<ConfigError>(AllOf(HasSubstr("is not sampled here"), HasSubstr(other.digest.substr(0, 12)))))
       << "named, but another takes all its steps";
-  for (const Value& none : {Value(nullptr), Value()}) {
-    prior.corrects = none;
-    refuses(prior, HasSubstr("was not trained on inverted noises"));
-  }
+  prior.corrects.reset();
+  refuses(prior, HasSubstr("was not trained on inverted noises"));
   prior = corrector_of(*flow(), 4)->info;
   EXPECT_THAT([&] { euler({{"num_inference_steps", 4}, {"guidance_scale", 2.5}})->phases({base}, &prior); },
               ThrowsMessage<ConfigError>(AllOf(HasSubstr("sampling without guidance"), HasSubstr("guidance_scale is 2.5"))));

@@ -104,7 +104,7 @@ TEST(Heun, AsksTwiceAStepAndOnceInTheLast) {
 
 TEST(Heun, RefusesAPriorAndModelsThatAreNoFlow) {
   auto prior = flow(2);
-  prior.corrects = Value::Map{{"weights", flow().digest}, {"num_inference_steps", 50}};
+  prior.corrects = {flow().digest, 50};
   EXPECT_THAT([&] { heun()->phases({flow()}, &prior); }, ThrowsMessage<ConfigError>(HasSubstr("inverts Euler's steps; use sampler.euler")));
   EXPECT_THAT([] { heun()->phases({toy_model().info}, nullptr); },
               ThrowsMessage<ConfigError>(HasSubstr("is 'variance_preserving'; this stage needs 'rectified_flow'")));

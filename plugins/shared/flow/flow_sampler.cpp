@@ -8,7 +8,7 @@
 
 namespace espalier::flow {
 
-bool is_corrector(const ModelInfo& model) { return model.corrects.is_map() && model.corrects.contains("weights"); }
+bool is_corrector(const ModelInfo& model) { return model.corrects.has_value(); }
 
 void FlowSampler::options(Schema& schema) {
   schema.integer("num_inference_steps", num_inference_steps_, "Steps N of equal length from noise to the sample.").at_least(1).at_most(1e5);

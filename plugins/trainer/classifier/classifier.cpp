@@ -46,7 +46,7 @@ class ClassifierTrainer final : public Trainer {
     return Value::Map{{"examples", domain.examples(examples_)->digest()}};
   }
 
-  std::optional<ModelInfo> trained_info(const ModelInfo&, const diffusion::Grid*, const Value&) const override {
+  std::optional<ModelInfo> trained_info(const ModelInfo&, const diffusion::Grid*, const std::optional<CorrectedSampling>&) const override {
     ModelInfo info;
     info.role = kRole;
     info.architecture["channels"] = Value::List{width_, 2 * width_, 4 * width_};  // its classes are known once the examples are read

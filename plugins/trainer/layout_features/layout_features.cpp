@@ -38,7 +38,7 @@ class LayoutFeaturesTrainer final : public Trainer {
   }
 
   Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(examples_)->digest()}}; }
-  std::optional<ModelInfo> trained_info(const ModelInfo&, const diffusion::Grid*, const Value&) const override {
+  std::optional<ModelInfo> trained_info(const ModelInfo&, const diffusion::Grid*, const std::optional<CorrectedSampling>&) const override {
     ModelInfo info;
     info.role = kFeaturesRole;
     return info;

@@ -71,7 +71,8 @@ class Sft final : public Trainer {
 
   Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(examples_)->digest()}}; }
 
-  std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid* selection, const Value& corrects) const override {
+  std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid* selection,
+                                        const std::optional<CorrectedSampling>& corrects) const override {
     check_intermediate_step(selection != nullptr);
     if (!start.components.empty()) check_components(start.components);
     auto info = start;

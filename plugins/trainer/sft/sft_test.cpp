@@ -215,7 +215,7 @@ TEST(Sft, RefusesUnknownComponentsBeforeAnythingIsComputed) {
   ModelInfo start;
   start.components = {"text_encoder", "unet"};
   const auto planned = [&](const Options& options) {
-    return conformance::make<Trainer>(entry(), options)->trained_info(start, nullptr, Value());
+    return conformance::make<Trainer>(entry(), options)->trained_info(start, nullptr, std::nullopt);
   };
   EXPECT_THAT([&] { planned({{"train_components", Value::List{"unett"}}}); },
               ThrowsMessage<ConfigError>(AllOf(HasSubstr("'unett'"), HasSubstr("text_encoder, unet"))));

@@ -74,9 +74,9 @@ class FakeSampler final : public Sampler {
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const override {
     if (prior == nullptr) return {whole(models)};
     if (prior_steps_ != 0) {
-      const auto steps = prior->corrects.at("num_inference_steps").as_integer();
+      const auto steps = prior->corrects.value().num_inference_steps;
       if (steps != prior_steps_) throw ConfigError("the prior is for " + std::to_string(steps) + " steps");
-      if (prior->corrects.at("weights").as_string() != models.front().digest) throw ConfigError("the prior is for another model");
+      if (prior->corrects->weights != models.front().digest) throw ConfigError("the prior is for another model");
     }
     auto base = whole(models);
     base.start = "previous";
@@ -158,7 +158,8 @@ class FakeTrainer final : public Trainer {
   }
   std::vector<Step> recorded_steps() const override { return {clean_ ? Step() : step_}; }
   Value identity(const Domain& domain) const override { return Value(domain.examples("train")->digest()); }
-  std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid* selection, const Value& corrects) const override {
+  std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid* selection,
+                                        const std::optional<CorrectedSampling>& corrects) const override {
     if (step_ == Step(std::int64_t{13})) throw ConfigError("step 13 is not trained");
     auto info = start;
     info.last_step = selection ? step_ : Step();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "runtime/sdk/domain.h"
+#include "runtime/selection/intervals.h"
 
 namespace espalier {
 
@@ -53,6 +54,10 @@ struct Figure {
   double low = 0.0;  // 95 % interval; NaN when there is none
   double high = 0.0;
 };
+
+inline Figure to_figure(std::string name, const intervals::Estimate& estimate) {
+  return {std::move(name), estimate.value, estimate.low, estimate.high};
+}
 
 // Curves for the report. Every series has as many y as x; low and high are empty or as many.
 struct Plot {

@@ -9,11 +9,11 @@
 
 #include "plugins/metric/layout_quality/pages.h"
 #include "plugins/shared/frechet/distances.h"
-#include "plugins/shared/intervals/intervals.h"
 #include "plugins/shared/layout/max_iou.h"
 #include "plugins/shared/layout/measures.h"
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
+#include "runtime/selection/intervals.h"
 
 namespace {
 
@@ -128,7 +128,7 @@ class LayoutQuality final : public Metric {
   void compare(const Pages& pages, const Pages& real, const std::string& tag, const random::StreamKey& key,
                std::vector<Figure>& figures) const {
     const std::string suffix = "." + tag;
-    figures.push_back(intervals::share("usable_share" + suffix, static_cast<std::int64_t>(pages.usable.size()), pages.count));
+    figures.push_back(to_figure("usable_share" + suffix, intervals::share(static_cast<std::int64_t>(pages.usable.size()), pages.count)));
     figures.push_back(layout_quality::share_without_area("boxes_without_area" + suffix, pages));
     if (pages.usable.empty()) return;
     add_measures(pages, "", suffix, key, figures);

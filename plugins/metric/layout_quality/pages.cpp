@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <numeric>
 
-#include "plugins/shared/intervals/bootstrap.h"
 #include "plugins/shared/layout/measures.h"
 #include "runtime/base/errors.h"
+#include "runtime/selection/bootstrap.h"
 
 namespace espalier::layout_quality {
 namespace {
@@ -58,7 +58,7 @@ Figure mean_over(const std::string& name, const Pages& pages, const std::functio
   for (const layout::Page& page : pages.usable) values.push_back(measure(page));
   auto stream = key;
   stream.round = kBootstrapRound;
-  return intervals::mean(name, values, stream);
+  return to_figure(name, intervals::mean(values, stream));
 }
 
 Figure share_without_area(const std::string& name, const Pages& pages) {

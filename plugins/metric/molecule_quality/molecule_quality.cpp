@@ -12,9 +12,9 @@
 #include "plugins/metric/molecule_quality/quality.h"
 #include "plugins/shared/chem/parallel.h"
 #include "plugins/shared/chem_scores/molecule_reward.h"
-#include "plugins/shared/intervals/intervals.h"
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
+#include "runtime/selection/intervals.h"
 
 namespace {
 
@@ -137,13 +137,13 @@ class MoleculeQuality final : public Metric {
     const auto counts = molecule_quality::count(molecules, known ? *known : Known());
     auto& figures = findings.figures;
     figures.push_back(atom_stability(name("atom_stability"), molecules, counts));
-    figures.push_back(intervals::share(name("molecule_stability"), counts.stable_molecules, counts.molecules));
-    figures.push_back(intervals::share(name("validity"), counts.valid, counts.molecules));
-    figures.push_back(intervals::share(name("connected"), counts.connected, counts.molecules));
-    figures.push_back(intervals::share(name("connected_and_valid"), counts.connected_and_valid, counts.molecules));
+    figures.push_back(to_figure(name("molecule_stability"), intervals::share(counts.stable_molecules, counts.molecules)));
+    figures.push_back(to_figure(name("validity"), intervals::share(counts.valid, counts.molecules)));
+    figures.push_back(to_figure(name("connected"), intervals::share(counts.connected, counts.molecules)));
+    figures.push_back(to_figure(name("connected_and_valid"), intervals::share(counts.connected_and_valid, counts.molecules)));
     figures.push_back({name("uniqueness"), ratio(counts.distinct, counts.valid), kNone, kNone});
     figures.push_back({name("valid_and_unique"), ratio(counts.distinct, counts.molecules), kNone, kNone});
-    if (known) figures.push_back(intervals::share(name("novelty"), counts.novel, counts.distinct));
+    if (known) figures.push_back(to_figure(name("novelty"), intervals::share(counts.novel, counts.distinct)));
     figures.push_back({name("diversity"), molecule_quality::diversity(molecules, diversity_count_), kNone, kNone});
   }
 

@@ -6,9 +6,9 @@
 #include "plugins/metric/molecule_quality/molecule_domain.h"
 #include "plugins/shared/chem/test_molecules.h"
 #include "plugins/shared/chem/test_samples.h"
-#include "plugins/shared/intervals/intervals.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
+#include "runtime/selection/intervals.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
 

@@ -13,8 +13,8 @@
 
 #include "plugins/metric/noise_diagnostics/normality.h"
 #include "plugins/metric/noise_diagnostics/shrunk_covariance.h"
-#include "plugins/shared/intervals/bootstrap.h"
 #include "runtime/base/errors.h"
+#include "runtime/selection/bootstrap.h"
 
 namespace espalier::noise_diagnostics {
 namespace {
@@ -78,7 +78,7 @@ Figure corrector_loss(const Model& model, const State& states, const TensorMap& 
   }
   const auto loss = at::cat(losses).contiguous();
   stream.round = kBootstrapRound;
-  return intervals::mean("corrector_loss", {loss.const_data_ptr<double>(), static_cast<std::size_t>(rows)}, stream);
+  return to_figure("corrector_loss", intervals::mean({loss.const_data_ptr<double>(), static_cast<std::size_t>(rows)}, stream));
 }
 
 Figure gaussian_loss(const at::Tensor& fitted, const at::Tensor& judged) {

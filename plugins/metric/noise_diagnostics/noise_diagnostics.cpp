@@ -15,9 +15,9 @@
 #include "plugins/metric/noise_diagnostics/normality.h"
 #include "plugins/metric/noise_diagnostics/steps_plots.h"
 #include "plugins/metric/noise_diagnostics/two_sample.h"
-#include "plugins/shared/intervals/intervals.h"
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
+#include "runtime/selection/intervals.h"
 
 namespace {
 
@@ -40,7 +40,7 @@ std::vector<Figure> certificates(const Inversions& inversions) {
   const auto residual = inversions.residual.index_select(0, kept);
   const auto errors = diagnostics::finite_sorted(inversions.round_trip_error.index_select(0, kept));
   std::vector<Figure> figures{plain("inversions", static_cast<double>(total)), plain("converged", static_cast<double>(converged)),
-                              espalier::intervals::share("converged_share", converged, total),
+                              espalier::to_figure("converged_share", espalier::intervals::share(converged, total)),
                               plain("residual_mean", residual.mean().item<double>()), plain("residual_max", residual.max().item<double>())};
   if (!errors.empty()) {
     figures.push_back(plain("round_trip_error_median", diagnostics::quantile(errors, 0.5)));

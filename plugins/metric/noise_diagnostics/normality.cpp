@@ -9,7 +9,7 @@
 #include <numeric>
 #include <span>
 
-#include "plugins/shared/intervals/bootstrap.h"
+#include "runtime/selection/bootstrap.h"
 
 namespace espalier::noise_diagnostics {
 namespace {

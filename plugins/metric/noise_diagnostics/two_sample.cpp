@@ -13,8 +13,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "plugins/shared/intervals/intervals.h"
 #include "runtime/base/errors.h"
+#include "runtime/selection/intervals.h"
 #include "runtime/training/optimizer.h"
 
 namespace espalier::noise_diagnostics {
@@ -99,7 +99,7 @@ Figure two_sample_accuracy(const at::Tensor& noise, const ClassifierOptions& opt
   const auto test = labelled(noise.narrow(0, half, half), fresh.narrow(0, half, half));
   const at::NoGradGuard no_grad;
   const auto right = classifier.logits(test.z).gt(0).eq(test.label.gt(0)).sum().item<std::int64_t>();
-  return intervals::share("classifier_accuracy", right, 2 * half);
+  return to_figure("classifier_accuracy", intervals::share(right, 2 * half));
 }
 
 }  // namespace espalier::noise_diagnostics

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "plugins/shared/intervals/bootstrap.h"
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
+#include "runtime/selection/bootstrap.h"
 
 namespace {
 

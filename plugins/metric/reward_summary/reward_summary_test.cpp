@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "plugins/shared/intervals/intervals.h"
+#include "runtime/selection/intervals.h"
 #include "tests/conformance/conformance.h"
 
 namespace espalier::conformance {

@@ -1,4 +1,4 @@
-#include "plugins/shared/intervals/bootstrap.h"
+#include "runtime/selection/bootstrap.h"
 
 #include <gtest/gtest.h>
 
@@ -93,14 +93,14 @@ TEST(Bootstrap, OfNumbersThatAreNotNegativeIsNotNegative) {
   values[3] = 2.5;
   values[17] = 0.5;
   ASSERT_LT(0.075 - normal_half_width(values), 0.0);
-  const auto figure = mean("overlap", values, {1});
+  const auto figure = mean(values, {1});
   EXPECT_DOUBLE_EQ(figure.value, 0.075);
   EXPECT_EQ(figure.low, 0.0);  // 0.129 = (38/40)^40 of the resamples have neither of the two
   EXPECT_GT(figure.high, 0.125);
   EXPECT_LT(figure.high, 0.3);
-  EXPECT_EQ(mean("overlap", values, {1}).high, figure.high);
-  EXPECT_NE(mean("overlap", values, {2}).high, figure.high);
-  EXPECT_TRUE(std::isnan(mean("overlap", std::vector<double>{0.5}, {1}).low));
+  EXPECT_EQ(mean(values, {1}).high, figure.high);
+  EXPECT_NE(mean(values, {2}).high, figure.high);
+  EXPECT_TRUE(std::isnan(mean(std::vector<double>{0.5}, {1}).low));
 }
 
 // In closed form: the least and the largest of five rows drawn from five.

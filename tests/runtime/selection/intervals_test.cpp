@@ -1,4 +1,4 @@
-#include "plugins/shared/intervals/intervals.h"
+#include "runtime/selection/intervals.h"
 
 #include <gtest/gtest.h>
 
@@ -23,14 +23,13 @@ TEST(Intervals, WilsonIsStatsmodels) {
 }
 
 TEST(Intervals, AShareOfNoneHasAnInterval) {
-  const auto none = share("validity", 0, 64);
-  EXPECT_EQ(none.name, "validity");
+  const auto none = share(0, 64);
   EXPECT_EQ(none.value, 0.0);
   EXPECT_EQ(none.low, 0.0);
   EXPECT_NEAR(none.high, 1.959963984540054 * 1.959963984540054 / (64.0 + 1.959963984540054 * 1.959963984540054), 1e-12);
-  EXPECT_EQ(share("validity", 64, 64).high, 1.0);
-  EXPECT_LT(share("validity", 64, 64).low, 1.0);
-  EXPECT_EQ(share("validity", 0, 0).value, 0.0);
+  EXPECT_EQ(share(64, 64).high, 1.0);
+  EXPECT_LT(share(64, 64).low, 1.0);
+  EXPECT_EQ(share(0, 0).value, 0.0);
 }
 
 // R's binom.confint(c(0, 7, 20), 20, methods = "wilson").

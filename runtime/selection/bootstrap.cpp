@@ -1,4 +1,4 @@
-#include "plugins/shared/intervals/bootstrap.h"
+#include "runtime/selection/bootstrap.h"
 
 #include <algorithm>
 #include <cmath>
@@ -41,7 +41,7 @@ std::vector<Interval> bootstrap(std::int64_t rows, const std::vector<double>& va
   return intervals;
 }
 
-Figure mean(const std::string& name, std::span<const double> values, const random::StreamKey& key) {
+Estimate mean(std::span<const double> values, const random::StreamKey& key) {
   const auto count = static_cast<double>(values.size());
   const double value = std::accumulate(values.begin(), values.end(), 0.0) / count;
   const auto of = [&](std::span<const std::int64_t> drawn) {
@@ -50,7 +50,7 @@ Figure mean(const std::string& name, std::span<const double> values, const rando
     return std::vector<double>{sum / count};
   };
   const auto [low, high] = bootstrap(static_cast<std::int64_t>(values.size()), {value}, of, key).front();
-  return {name, value, low, high};
+  return {value, low, high};
 }
 
 double ByCondition::mean() const { return std::accumulate(sum.begin(), sum.end(), 0.0) / std::accumulate(count.begin(), count.end(), 0.0); }

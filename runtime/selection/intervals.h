@@ -2,12 +2,8 @@
 
 #include <cstdint>
 #include <span>
-#include <string>
-#include <vector>
 
-#include "runtime/sdk/metric.h"
-
-// The 95 % intervals that metrics give. Of a share: Wilson's, which has a width where all trials succeed or none does, and lies in [0, 1].
+// 95 % intervals. Of a share: Wilson's, which has a width where all trials succeed or none does, and lies in [0, 1].
 // Of another number that cannot be negative: a percentile bootstrap (bootstrap.h), whose bounds are values that the number can have.
 namespace espalier::intervals {
 
@@ -20,8 +16,15 @@ struct Interval {
 //   (p + z^2/2n +- z sqrt(p (1 - p)/n + z^2/4n^2)) / (1 + z^2/n), z = 1.96.  [0, 1] of no trials. `trials` need not be whole.
 Interval wilson(double successes, double trials);
 
-// The figure of `part` of `whole` independent trials; 0 of none.
-Figure share(const std::string& name, std::int64_t part, std::int64_t whole);
+// A number with its interval; NaN bounds where there is none.
+struct Estimate {
+  double value = 0.0;
+  double low = 0.0;
+  double high = 0.0;
+};
+
+// The share `part` of `whole` independent trials; 0 of none.
+Estimate share(std::int64_t part, std::int64_t whole);
 
 // The same where trials come in clusters (atoms in molecules, samples of prompts) and are alike within one: the share p = sum successes /
 // sum trials is a ratio of means over clusters with the linearised variance v = sum (s_i - p t_i)^2 / (c - 1) * c / T^2 (c clusters, T

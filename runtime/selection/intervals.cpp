@@ -1,4 +1,4 @@
-#include "plugins/shared/intervals/intervals.h"
+#include "runtime/selection/intervals.h"
 
 #include <algorithm>
 #include <cmath>
@@ -20,10 +20,10 @@ Interval wilson(double successes, double trials) {
   return {std::clamp(centre - half, 0.0, p), std::clamp(centre + half, p, 1.0)};
 }
 
-Figure share(const std::string& name, std::int64_t part, std::int64_t whole) {
+Estimate share(std::int64_t part, std::int64_t whole) {
   const auto successes = static_cast<double>(part), trials = static_cast<double>(whole);
   const auto [low, high] = wilson(successes, trials);
-  return {name, whole == 0 ? 0.0 : successes / trials, low, high};
+  return {whole == 0 ? 0.0 : successes / trials, low, high};
 }
 
 Interval wilson_of_clusters(std::span<const double> successes, std::span<const double> trials) {

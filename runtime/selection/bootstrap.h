@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "plugins/shared/intervals/intervals.h"
 #include "runtime/random/draws.h"
+#include "runtime/selection/intervals.h"
 
 namespace espalier::intervals {
 
@@ -22,7 +22,7 @@ std::vector<Interval> bootstrap(std::int64_t rows, const std::vector<double>& va
                                 const random::StreamKey& key, std::int64_t resamples = kResamples);
 
 // The mean of independent values, each a row, with its interval.
-Figure mean(const std::string& name, std::span<const double> values, const random::StreamKey& key);
+Estimate mean(std::span<const double> values, const random::StreamKey& key);
 
 // A number of each sample, summed by condition (prompt): samples of one prompt are alike, so that prompts are what is drawn again.
 struct ByCondition {

@@ -48,8 +48,8 @@ TEST(GeneratedSource, DrawsEveryImageOnceAndAllKindsAlikeOften) {
 
 // Left and right are alike in law, above and below are not (triangles stand): the mean image's columns mirror each other.
 TEST(GeneratedSource, ImagesStandUprightInTheMean) {
-  const auto images = make_generated_source(0)->images("train");
-  const at::Tensor images = images->at(first(4096)).image.squeeze(1);  // [N, 16, 16]
+  const auto source = make_generated_source(0)->images("train");
+  const at::Tensor images = source->at(first(4096)).image.squeeze(1);  // [N, 16, 16]
   const at::Tensor columns = images.mean(1);                           // [N, 16]
   const at::Tensor difference = columns - columns.flip({1});
   const at::Tensor standard_error = difference.std(0, /*unbiased=*/true) / 64.0;

@@ -10,7 +10,7 @@
 
 namespace espalier {
 
-// A typed tree: options, recipes, manifests and figures are Values. An integer and a float of equal size differ (a step 1 is not the
+// A typed tree: options, recipes, manifests and findings are Values. An integer and a float of equal size differ (a step 1 is not the
 // fraction 1.0), and keep their type through JSON and in digests.
 class Value {
  public:

@@ -46,11 +46,11 @@ struct BlockStatus {
   std::optional<std::int64_t> nonfinite;  // samples whose x_0 holds NaN or an infinity; nullopt: committed before they were counted
 };
 
-// A published selection, model or figure set.
+// A published selection, model or set of findings.
 struct ResultInfo {
   Hex digest;            // of the result's files: what a stage below depends on
   Value request;         // what the key is the digest of
-  Value info;            // what the stage said of it (ModelInfo, accounting, figures)
+  Value info;            // what the stage said of it (ModelInfo, accounting, findings)
   double seconds = 0.0;  // info's "seconds", if it has one
 };
 
@@ -63,7 +63,7 @@ class Index {
   // The probes recorded of a set's trajectories (score_id ""), or of scores of it.
   virtual std::vector<Probe> probes(const Hex& set_id, const Hex& score_id) const = 0;
   virtual std::optional<ResultInfo> result(const std::string& kind, const Hex& key) const = 0;
-  // Every request of a kind that has an entry ("trajectories": recipes, "scores", "selection", "model", "figures"), for `explain`.
+  // Every request of a kind that has an entry ("trajectories": recipes, "scores", "selection", "model", "findings"), for `explain`.
   virtual std::vector<Value> requests(const std::string& kind) const = 0;
 };
 

@@ -77,7 +77,7 @@ class Store final : public Index {
   // Durable when it returns; the same pair of makers is recorded once.
   void record_probe(const Hex& set_id, const Hex& score_id, const Probe& probe);
 
-  // -- results: selections, models, figures --
+  // -- results: selections, models, findings --
   // A fresh, private folder to write in; publish_result makes its files durable, adds manifest.json (request, info, each file's size and
   // SHA-256) and publishes it whole. False when another process published first.
   std::filesystem::path new_folder();
@@ -119,7 +119,7 @@ class Store final : public Index {
   // -- the cache commands --
   std::vector<Damage> verify(VerifyLevel level) const;  // moves nothing; passes over what a killed run left in tmp/
   struct Usage {
-    std::string kind;  // "trajectories", "scores", "selection", "model", "figures", "checkpoints", "tmp", "quarantine"
+    std::string kind;  // "trajectories", "scores", "selection", "model", "findings", "checkpoints", "tmp", "quarantine"
     std::string id;
     std::int64_t entries = 0;
     std::int64_t bytes = 0;

@@ -33,9 +33,9 @@ void make_runs_folder(const config::PipelineSpec& spec) {
   if (error) throw ConfigError((spec.runs_path / spec.name).string() + ": cannot make the folder of the reports: " + error.message());
 }
 
-std::string interval(const exec::FigureRecord& figure) {
-  if (std::isnan(figure.low)) return "";
-  return fmt::format("  [{:.5g}, {:.5g}]", figure.low, figure.high);
+std::string interval(const exec::ScalarRecord& scalar) {
+  if (std::isnan(scalar.low)) return "";
+  return fmt::format("  [{:.5g}, {:.5g}]", scalar.low, scalar.high);
 }
 
 std::string summary(const exec::Record& record) {
@@ -43,8 +43,8 @@ std::string summary(const exec::Record& record) {
   for (const auto& stage : record.stages) {
     text += fmt::format("{:<7} {:<24} {:>8.1f} s  {}\n", stage.status, stage.tag, stage.seconds, stage.because);
   }
-  for (const auto& figure : record.figures) {
-    text += fmt::format("{:<24} {:<20} {:>10.5g}{}\n", figure.stage, figure.name, figure.value, interval(figure));
+  for (const auto& scalar : record.scalars) {
+    text += fmt::format("{:<24} {:<20} {:>10.5g}{}\n", scalar.stage, scalar.name, scalar.value, interval(scalar));
   }
   return text;
 }

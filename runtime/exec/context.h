@@ -74,7 +74,7 @@ Work compute_inversion(Context& context, const plan::StagePlan& plan);
 Work compute_scores(Context& context, const plan::StagePlan& plan);
 void compute_selection(Context& context, const plan::StagePlan& plan);
 Work compute_model(Context& context, const plan::StagePlan& plan);
-void compute_figures(Context& context, const plan::StagePlan& plan);
+void compute_findings(Context& context, const plan::StagePlan& plan);
 
 // Numbers of a block computed again here, beside those in the cache.
 struct Recomputed {

@@ -12,7 +12,7 @@ namespace espalier::exec {
 
 // What happened in a run: all that a report shows. Plain values; nothing here computes.
 
-struct FigureRecord {
+struct ScalarRecord {
   std::string stage;
   std::string name;
   double value = 0.0;
@@ -21,7 +21,7 @@ struct FigureRecord {
   double time = std::numeric_limits<double>::quiet_NaN();  // seconds since 1970 when it was computed; NaN: not recorded
 };
 
-struct PlotRecord {  // of a metric stage
+struct ChartRecord {  // of a metric stage
   std::string stage;
   std::string name;
   std::string x_label, y_label;
@@ -127,8 +127,8 @@ struct Record {
   std::vector<std::string> overrides;
   Value provenance;  // versions, numerics class, plugin libraries with digests
   std::vector<StageRecord> stages;
-  std::vector<FigureRecord> figures;
-  std::vector<PlotRecord> plots;
+  std::vector<ScalarRecord> scalars;
+  std::vector<ChartRecord> charts;
   std::vector<CurveRecord> curves;
   std::vector<LawRecord> laws;
   std::vector<ScoresRecord> scores;

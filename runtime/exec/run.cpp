@@ -53,8 +53,8 @@ Work compute(Context& context, const plan::StagePlan& plan) {
       return {};
     case ResultKind::model:
       return compute_model(context, plan);
-    case ResultKind::figures:
-      compute_figures(context, plan);
+    case ResultKind::findings:
+      compute_findings(context, plan);
       return {};
   }
   throw InternalError("an unknown kind of stage");

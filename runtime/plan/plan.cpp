@@ -209,13 +209,13 @@ ModelInfo model_of(const Value& info) {
   return model;
 }
 
-// Selections, models and figures: one entry, there or not.
+// Selections, models and findings: one entry, there or not.
 void plan_entry(const config::PipelineSpec& spec, const Results& results, const cache::Index& index, StagePlan& plan) {
   const auto& stage = *plan.stage;
   const auto gives = stage.kind->gives;
   if (gives == ResultKind::selection) plan.request = selection_request(spec, stage, results);
   if (gives == ResultKind::model) plan.request = model_request(spec, stage, results);
-  if (gives == ResultKind::figures) plan.request = figures_request(spec, stage, results);
+  if (gives == ResultKind::findings) plan.request = findings_request(spec, stage, results);
   plan.key = digest(plan.request);
   if (gives == ResultKind::selection) plan.samples = results.at(stage.input("scores")->tags.front()).count;
 

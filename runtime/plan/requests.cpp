@@ -141,7 +141,7 @@ Value model_request(const config::PipelineSpec& spec, const config::StageSpec& s
   return request;
 }
 
-Value figures_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {
+Value findings_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {
   const auto& metric = dynamic_cast<const Metric&>(*stage.plugin);
   Value inputs;
   bool samples = false;
@@ -154,7 +154,7 @@ Value figures_request(const config::PipelineSpec& spec, const config::StageSpec&
         continue;
       }
       samples = samples || result.kind == ResultKind::trajectories;
-      values.push_back(Value::Map{{"tag", tag}, {"digest", result.digest}, {"count", result.count}});  // figures are named after tags
+      values.push_back(Value::Map{{"tag", tag}, {"digest", result.digest}, {"count", result.count}});  // scalars are named after tags
     }
     inputs[input.port] = std::move(values);
   }

@@ -10,7 +10,7 @@ namespace espalier::plan {
 
 // What is known of a stage's result: enough to name it, and to ask for what depends on it.
 struct Result {
-  ResultKind kind = ResultKind::figures;
+  ResultKind kind = ResultKind::findings;
   Hex digest;  // what a stage below depends on: set id, score id, weights, or the content's digest
   Hex key;     // where the cache keeps it
   // trajectories, and carried on by scores and selections made of them
@@ -37,6 +37,6 @@ Value inversion_recipe(const config::PipelineSpec& spec, const config::StageSpec
 Value scores_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);
 Value selection_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);
 Value model_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);
-Value figures_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);
+Value findings_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);
 
 }  // namespace espalier::plan

@@ -95,7 +95,7 @@ std::string pipeline_block(const exec::Record& record) {
 
 }  // namespace
 
-std::string plots_section(const exec::Record& record) {
+std::string charts_section(const exec::Record& record) {
   return section("plots", "Plots", "Curves of the metric stages; whiskers and bands are 95 % intervals where a metric gives them.",
                  charts(plot_charts(record)));
 }

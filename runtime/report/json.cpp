@@ -26,7 +26,7 @@ Json stage_json(const exec::StageRecord& stage) {
           {"options", plain(stage.options)}};
 }
 
-Json figure_json(const exec::FigureRecord& figure) {
+Json scalar_json(const exec::ScalarRecord& figure) {
   return {{"stage", figure.stage}, {"name", figure.name}, {"value", figure.value},
           {"low", figure.low},     {"high", figure.high}, {"time", figure.time}};
 }
@@ -45,7 +45,7 @@ Json law_json(const exec::LawRecord& law) {
           {"density", law.density}};
 }
 
-Json plot_json(const exec::PlotRecord& plot) {
+Json chart_json(const exec::ChartRecord& plot) {
   auto series = Json::array();
   for (const auto& one : plot.series) {
     series.push_back({{"name", one.name}, {"x", one.x}, {"y", one.y}, {"low", one.low}, {"high", one.high}});
@@ -75,8 +75,8 @@ std::string report_json(const exec::Record& record) {
                        {"seconds", record.seconds},
                        {"pipeline", {{"file", record.pipeline_file}, {"overrides", record.overrides}, {"text", record.pipeline_text}}},
                        {"stages", list(record.stages, stage_json)},
-                       {"figures", list(record.figures, figure_json)},
-                       {"plots", list(record.plots, plot_json)},
+                       {"scalars", list(record.scalars, scalar_json)},
+                       {"charts", list(record.charts, chart_json)},
                        {"laws", list(record.laws, law_json)},
                        {"curves", list(record.curves, curve_json)},
                        {"provenance", plain(record.provenance)}};

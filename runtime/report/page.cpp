@@ -48,7 +48,7 @@ std::string navigation(const std::vector<Part>& parts) {
 std::string page(const exec::Record& record) {
   const Colours colours(record);
   const std::vector<Part> parts = {
-      {"results", "Results", figures_section(record, colours)},       {"plots", "Plots", plots_section(record)},
+      {"results", "Results", scalars_section(record, colours)},       {"plots", "Plots", charts_section(record)},
       {"samples", "Samples", gallery_section(record, colours)},       {"rewards", "Rewards", rewards_section(record, colours)},
       {"selection", "Selection", selection_section(record, colours)}, {"training", "Training", training_section(record, colours)},
       {"stages", "Stages", stages_section(record, colours)},          {"provenance", "Provenance", provenance_section(record)}};

@@ -11,7 +11,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // [[x, y], ...] or [[x, y, low, high], ...]; nlohmann writes NaN as null, which breaks the line there.
-Json points(const exec::PlotRecord::Series& series) {
+Json points(const exec::ChartRecord::Series& series) {
   auto out = Json::array();
   const bool spread = !series.low.empty();
   for (std::size_t i = 0; i < series.x.size(); ++i) {
@@ -25,7 +25,7 @@ Json points(const exec::PlotRecord::Series& series) {
   return out;
 }
 
-std::string description(const exec::PlotRecord& plot) {
+std::string description(const exec::ChartRecord& plot) {
   std::string names;
   for (const auto& series : plot.series) {
     names += fmt::format("{}{} ({} points)", names.empty() ? "" : ", ", series.name, series.x.size());
@@ -34,8 +34,8 @@ std::string description(const exec::PlotRecord& plot) {
 }
 
 bool several_stages(const exec::Record& record) {
-  for (const auto& plot : record.plots) {
-    if (plot.stage != record.plots.front().stage) return true;
+  for (const auto& plot : record.charts) {
+    if (plot.stage != record.charts.front().stage) return true;
   }
   return false;
 }
@@ -45,7 +45,7 @@ bool several_stages(const exec::Record& record) {
 std::vector<Chart> plot_charts(const exec::Record& record) {
   std::vector<Chart> charts;
   const bool several = several_stages(record);
-  for (const auto& plot : record.plots) {
+  for (const auto& plot : record.charts) {
     auto lines = Json::array();
     for (const auto& series : plot.series) {
       if (series.x.empty()) continue;

@@ -25,7 +25,7 @@ std::string time_text(std::string iso) {
 
 bool is_gain(const std::string& name) { return name == "gain" || name.ends_with("_gain"); }
 
-bool has_interval(const exec::FigureRecord& figure) { return !std::isnan(figure.low) && !std::isnan(figure.high); }
+bool has_interval(const exec::ScalarRecord& figure) { return !std::isnan(figure.low) && !std::isnan(figure.high); }
 
 struct Scale {
   double low = 0.0;
@@ -34,7 +34,7 @@ struct Scale {
 };
 
 // Room for every value and interval, and for zero where a difference is shown.
-Scale scale_of(const std::vector<const exec::FigureRecord*>& figures) {
+Scale scale_of(const std::vector<const exec::ScalarRecord*>& figures) {
   Scale scale{figures.front()->value, figures.front()->value};
   const auto include = [&scale](double value) {
     if (!std::isfinite(value)) return;
@@ -49,7 +49,7 @@ Scale scale_of(const std::vector<const exec::FigureRecord*>& figures) {
   return {scale.low - margin, scale.high + margin};
 }
 
-std::string interval_image(const exec::FigureRecord& figure, const Scale& scale, int colour) {
+std::string interval_image(const exec::ScalarRecord& figure, const Scale& scale, int colour) {
   if (!std::isfinite(figure.value)) return "";
   std::string inside;
   if (is_gain(figure.name))
@@ -62,14 +62,14 @@ std::string interval_image(const exec::FigureRecord& figure, const Scale& scale,
   return fmt::format("<svg class=\"interval c{}\" aria-hidden=\"true\">{}</svg>", colour, inside);
 }
 
-std::string verdict(const exec::FigureRecord& figure) {
+std::string verdict(const exec::ScalarRecord& figure) {
   if (!is_gain(figure.name) || !has_interval(figure)) return "";
   if (figure.low > 0.0) return " <span class=\"badge good\">above 0</span>";
   if (figure.high < 0.0) return " <span class=\"badge bad\">below 0</span>";
   return " <span class=\"badge\">includes 0</span>";
 }
 
-std::string figure_row(const exec::FigureRecord& figure, const Scale& scale, const Colours& colours) {
+std::string figure_row(const exec::ScalarRecord& figure, const Scale& scale, const Colours& colours) {
   const auto interval =
       has_interval(figure) ? fmt::format("{} to {}", number_text(figure.low), number_text(figure.high)) : std::string("–");
   return fmt::format(
@@ -78,7 +78,7 @@ std::string figure_row(const exec::FigureRecord& figure, const Scale& scale, con
       interval_image(figure, scale, colours.of(figure.stage)));
 }
 
-std::string figure_table(const std::vector<const exec::FigureRecord*>& figures, const Colours& colours) {
+std::string figure_table(const std::vector<const exec::ScalarRecord*>& figures, const Colours& colours) {
   const auto scale = scale_of(figures);
   std::string rows;
   for (const auto* figure : figures) rows += figure_row(*figure, scale, colours);
@@ -90,7 +90,7 @@ std::string figure_table(const std::vector<const exec::FigureRecord*>& figures, 
 }
 
 // Figures of one stage without an interval, a row each.
-std::string plain_table(const std::vector<const exec::FigureRecord*>& figures, const Colours& colours) {
+std::string plain_table(const std::vector<const exec::ScalarRecord*>& figures, const Colours& colours) {
   std::string rows;
   for (const auto* figure : figures) {
     rows += fmt::format("<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"number strong\">{}</td></tr>\n",
@@ -105,9 +105,9 @@ std::string plain_table(const std::vector<const exec::FigureRecord*>& figures, c
 
 // A figure of one of several inputs, "reward.<tag>", stands with the others of its name and is named by that stage; unless two figures
 // would then look the same.
-std::vector<exec::FigureRecord> by_stage(const exec::Record& record) {
+std::vector<exec::ScalarRecord> by_stage(const exec::Record& record) {
   std::map<std::pair<std::string, std::string>, int> seen;
-  std::vector<exec::FigureRecord> shown = record.figures;
+  std::vector<exec::ScalarRecord> shown = record.scalars;
   for (auto& figure : shown) {
     const auto point = figure.name.find('.');
     const auto tag = point == std::string::npos ? std::string() : figure.name.substr(point + 1);
@@ -118,7 +118,7 @@ std::vector<exec::FigureRecord> by_stage(const exec::Record& record) {
     ++seen[{figure.stage, figure.name}];
   }
   for (std::size_t i = 0; i < shown.size(); ++i) {
-    if (seen[{shown[i].stage, shown[i].name}] > 1) shown[i] = record.figures[i];
+    if (seen[{shown[i].stage, shown[i].name}] > 1) shown[i] = record.scalars[i];
   }
   return shown;
 }
@@ -158,14 +158,14 @@ std::string header_section(const exec::Record& record) {
                      escape(record.name), escape(record.pipeline_file), escape(record.started), escape(time_text(record.started)), tiles);
 }
 
-std::string figures_section(const exec::Record& record, const Colours& colours) {
+std::string scalars_section(const exec::Record& record, const Colours& colours) {
   const auto figures = by_stage(record);
   std::map<std::string, int> stages;  // that have a figure of this name
   for (const auto& figure : figures) ++stages[figure.name];
   // What has an interval or is there to be compared is drawn; the rest is one list.
-  const auto drawn = [&stages](const exec::FigureRecord& figure) { return has_interval(figure) || stages.at(figure.name) > 1; };
+  const auto drawn = [&stages](const exec::ScalarRecord& figure) { return has_interval(figure) || stages.at(figure.name) > 1; };
   std::vector<std::string> names;  // in the record's order
-  std::vector<const exec::FigureRecord*> plain;
+  std::vector<const exec::ScalarRecord*> plain;
   for (const auto& figure : figures) {
     if (!drawn(figure))
       plain.push_back(&figure);
@@ -174,7 +174,7 @@ std::string figures_section(const exec::Record& record, const Colours& colours) 
   }
   std::string tables;
   for (const auto& name : names) {
-    std::vector<const exec::FigureRecord*> group;
+    std::vector<const exec::ScalarRecord*> group;
     for (const auto& figure : figures) {
       if (figure.name == name && drawn(figure)) group.push_back(&figure);
     }

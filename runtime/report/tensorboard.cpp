@@ -55,7 +55,7 @@ double epoch_seconds(const std::string& iso) {
   return static_cast<double>(timegm(&time));
 }
 
-std::string figure_events(const exec::FigureRecord& figure, double wall_time) {
+std::string figure_events(const exec::ScalarRecord& figure, double wall_time) {
   auto events = tfrecord(scalar_event(wall_time, 0, figure.name, figure.value));
   if (!std::isnan(figure.low)) events += tfrecord(scalar_event(wall_time, 0, figure.name + "/low", figure.low));
   if (!std::isnan(figure.high)) events += tfrecord(scalar_event(wall_time, 0, figure.name + "/high", figure.high));
@@ -91,7 +91,7 @@ void write_tensorboard(const exec::Record& record, const std::filesystem::path& 
       events[curve.stage] += tfrecord(scalar_event(time, curve.step[i], curve.name, curve.value.at(i)));
     }
   }
-  for (const auto& figure : record.figures) events[figure.stage] += figure_events(figure, recorded(figure.time, figure.stage));
+  for (const auto& figure : record.scalars) events[figure.stage] += figure_events(figure, recorded(figure.time, figure.stage));
 
   make_folder(folder);
   for (const auto& [stage, bytes] : events) {

@@ -19,38 +19,38 @@ constexpr double kRounding = 1e-9;  // a KL summed up in floating point may lie 
 
 bool within(double value, double low, double high) { return value >= low && value <= high; }  // false for NaN
 
-void require_finite(const std::string& who, const std::string& plot, const std::string& series, const std::vector<double>& numbers) {
+void require_finite(const std::string& who, const std::string& chart, const std::string& series, const std::vector<double>& numbers) {
   for (const double number : numbers) {
-    require(std::isfinite(number), who, "measure() gave the plot '{}' the number {} in the series '{}'; numbers of plots are finite", plot,
-            number, series);
+    require(std::isfinite(number), who, "measure() gave the chart '{}' the number {} in the series '{}'; numbers of charts are finite",
+            chart, number, series);
   }
 }
 
-void check_figure(const std::string& who, const Figure& figure) {
-  require(std::isfinite(figure.value), who,
-          "measure() gave the figure '{}' the value {}; a value is finite, and a figure without one is left out", figure.name,
-          figure.value);
-  if (std::isnan(figure.low) && std::isnan(figure.high)) return;
-  const bool holds = std::isfinite(figure.low) && std::isfinite(figure.high) && within(figure.value, figure.low, figure.high);
+void check_scalar(const std::string& who, const Scalar& scalar) {
+  require(std::isfinite(scalar.value), who,
+          "measure() gave the scalar '{}' the value {}; a value is finite, and a scalar without one is left out", scalar.name,
+          scalar.value);
+  if (std::isnan(scalar.low) && std::isnan(scalar.high)) return;
+  const bool holds = std::isfinite(scalar.low) && std::isfinite(scalar.high) && within(scalar.value, scalar.low, scalar.high);
   require(
       holds, who,
-      "measure() gave the figure '{}' the value {} and the interval [{}, {}]; an interval holds its value, and both bounds are NaN where "
+      "measure() gave the scalar '{}' the value {} and the interval [{}, {}]; an interval holds its value, and both bounds are NaN where "
       "there is none",
-      figure.name, figure.value, figure.low, figure.high);
+      scalar.name, scalar.value, scalar.low, scalar.high);
 }
 
-void check_plot(const std::string& who, const Plot& plot) {
-  require(!plot.series.empty(), who, "measure() gave the plot '{}' without a series; leave it out", plot.name);
-  require(!plot.x_label.empty() && !plot.y_label.empty(), who, "measure() gave the plot '{}' an axis without a label", plot.name);
-  for (const auto& series : plot.series) {
+void check_chart(const std::string& who, const Chart& chart) {
+  require(!chart.series.empty(), who, "measure() gave the chart '{}' without a series; leave it out", chart.name);
+  require(!chart.x_label.empty() && !chart.y_label.empty(), who, "measure() gave the chart '{}' an axis without a label", chart.name);
+  for (const auto& series : chart.series) {
     const auto points = series.x.size();
     const bool interval = (series.low.empty() && series.high.empty()) || (series.low.size() == points && series.high.size() == points);
-    require(
-        series.y.size() == points && interval, who,
-        "measure() gave the series '{}' of the plot '{}' {} x, {} y, {} low and {} high; there are as many y as x, and none or as many low "
-        "and high",
-        series.name, plot.name, points, series.y.size(), series.low.size(), series.high.size());
-    for (const auto* numbers : {&series.x, &series.y, &series.low, &series.high}) require_finite(who, plot.name, series.name, *numbers);
+    require(series.y.size() == points && interval, who,
+            "measure() gave the series '{}' of the chart '{}' {} x, {} y, {} low and {} high; there are as many y as x, and none or as "
+            "many low "
+            "and high",
+            series.name, chart.name, points, series.y.size(), series.low.size(), series.high.size());
+    for (const auto* numbers : {&series.x, &series.y, &series.low, &series.high}) require_finite(who, chart.name, series.name, *numbers);
   }
 }
 
@@ -140,16 +140,16 @@ void check_scores(const std::string& who, const at::Tensor& score, std::int64_t 
 
 void check_findings(const std::string& who, const Findings& findings) {
   std::set<std::string> names;
-  for (const auto& figure : findings.figures) {
-    require(!figure.name.empty(), who, "measure() gave a figure without a name");
-    require(names.insert(figure.name).second, who, "measure() gave two figures the name '{}'; names are unique", figure.name);
-    check_figure(who, figure);
+  for (const auto& scalar : findings.scalars) {
+    require(!scalar.name.empty(), who, "measure() gave a scalar without a name");
+    require(names.insert(scalar.name).second, who, "measure() gave two scalars the name '{}'; names are unique", scalar.name);
+    check_scalar(who, scalar);
   }
-  std::set<std::string> plots;
-  for (const auto& plot : findings.plots) {
-    require(!plot.name.empty(), who, "measure() gave a plot without a name");
-    require(plots.insert(plot.name).second, who, "measure() gave two plots the name '{}'; names are unique", plot.name);
-    check_plot(who, plot);
+  std::set<std::string> charts;
+  for (const auto& chart : findings.charts) {
+    require(!chart.name.empty(), who, "measure() gave a chart without a name");
+    require(charts.insert(chart.name).second, who, "measure() gave two charts the name '{}'; names are unique", chart.name);
+    check_chart(who, chart);
   }
 }
 

@@ -14,8 +14,8 @@ const char* result_name(ResultKind kind) {
       return "selection";
     case ResultKind::model:
       return "model";
-    case ResultKind::figures:
-      return "figures";
+    case ResultKind::findings:
+      return "findings";
   }
   return "";
 }
@@ -31,7 +31,7 @@ const std::vector<KindInfo>& stage_kinds() {
        {{"model", ResultKind::model}, {"selection", ResultKind::selection, kOptional}, {"examples", ResultKind::trajectories, kOptional}}},
       {"noise_corrector", ResultKind::trajectories, {{"model", ResultKind::model}}},
       {"metric",
-       ResultKind::figures,
+       ResultKind::findings,
        {{"scores", ResultKind::scores, kOptional, kMany},
         {"baseline", ResultKind::scores, kOptional},
         {"samples", ResultKind::trajectories, kOptional, kMany},

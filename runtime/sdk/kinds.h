@@ -6,7 +6,7 @@
 namespace espalier {
 
 // What a stage gives to the stages that name it.
-enum class ResultKind { trajectories, scores, selection, model, figures };
+enum class ResultKind { trajectories, scores, selection, model, findings };
 const char* result_name(ResultKind kind);  // also the folder of its entries in the cache
 
 // An input a kind of stage takes: `inputs = { <name> = "<tag>" }`, a list of tags where `many`. The tag "domain" is the domain's

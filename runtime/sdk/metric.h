@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "runtime/sdk/domain.h"
-#include "runtime/selection/intervals.h"
+#include "runtime/sdk/findings.h"
 
 namespace espalier {
 
@@ -46,34 +46,6 @@ struct PlannedInputs {
   std::map<std::string, std::vector<PlannedView>> views;  // by input port, in the order named
   const ModelInfo* model;                                 // the input `model`, as far as its trainer knows it; null: none, or not known
   const Domain& domain;
-};
-
-struct Figure {
-  std::string name;
-  double value = 0.0;
-  double low = 0.0;  // 95 % interval; NaN when there is none
-  double high = 0.0;
-};
-
-inline Figure to_figure(std::string name, const intervals::Estimate& estimate) {
-  return {std::move(name), estimate.value, estimate.low, estimate.high};
-}
-
-// Curves for the report. Every series has as many y as x; low and high are empty or as many.
-struct Plot {
-  struct Series {
-    std::string name;
-    std::vector<double> x = {}, y = {}, low = {}, high = {};
-  };
-  std::string name;
-  std::string x_label, y_label;  // with units
-  bool log_x = false, log_y = false;
-  std::vector<Series> series = {};
-};
-
-struct Findings {
-  std::vector<Figure> figures;
-  std::vector<Plot> plots;
 };
 
 class Metric : public Plugin {

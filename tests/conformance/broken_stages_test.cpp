@@ -119,18 +119,18 @@ class Mean final : public Metric {
     const auto& score = input.scores.at("scores").front().score;
     double sum = 0;
     for (const auto x : score) sum += x;
-    Figure figure{"mean", sum / static_cast<double>(score.size()), 0, 0};
-    figure.low = figure.value - 0.1;
-    figure.high = figure.value + (flaw_ == "interval" ? -0.05 : 0.1);
-    if (flaw_ == "nan") figure.value = std::nan("");
-    if (flaw_ == "key") figure.low -= ++calls;
-    if (flaw_ == "names") return {{figure, figure}, {}};
-    Plot plot{.name = "scores", .x_label = "sample", .y_label = "score", .series = {{.name = "all", .x = {0, 1}, .y = {0.1, 0.5}}}};
-    if (flaw_ == "ragged") plot.series[0].y.push_back(0.9);
-    if (flaw_ == "half an interval") plot.series[0].low = {0.0, 0.4};
-    if (flaw_ == "infinite plot") plot.series[0].y[1] = INFINITY;
-    if (flaw_ == "plot names") return {{figure}, {plot, plot}};
-    return {{figure}, {plot}};
+    Scalar scalar{"mean", sum / static_cast<double>(score.size()), 0, 0};
+    scalar.low = scalar.value - 0.1;
+    scalar.high = scalar.value + (flaw_ == "interval" ? -0.05 : 0.1);
+    if (flaw_ == "nan") scalar.value = std::nan("");
+    if (flaw_ == "key") scalar.low -= ++calls;
+    if (flaw_ == "names") return {{scalar, scalar}, {}};
+    Chart chart{.name = "scores", .x_label = "sample", .y_label = "score", .series = {{.name = "all", .x = {0, 1}, .y = {0.1, 0.5}}}};
+    if (flaw_ == "ragged") chart.series[0].y.push_back(0.9);
+    if (flaw_ == "half an interval") chart.series[0].low = {0.0, 0.4};
+    if (flaw_ == "infinite chart") chart.series[0].y[1] = INFINITY;
+    if (flaw_ == "chart names") return {{scalar}, {chart, chart}};
+    return {{scalar}, {chart}};
   }
 
  private:

@@ -91,9 +91,9 @@ TEST(Conformance, OfRewardsAndOptions) {
 TEST(Conformance, OfMetrics) {
   check_metric(metric_with(""), {}, metric_input());
   for (const auto& [flaw, found] :
-       {Case{"interval", "an interval holds its value"}, Case{"nan", "a value is finite"}, Case{"key", "another figure"},
-        Case{"names", "two figures the name 'mean'"}, Case{"plot names", "two plots the name 'scores'"}, Case{"ragged", "2 x, 3 y"},
-        Case{"half an interval", "2 low and 0 high"}, Case{"infinite plot", "numbers of plots are finite"}}) {
+       {Case{"interval", "an interval holds its value"}, Case{"nan", "a value is finite"}, Case{"key", "another scalar"},
+        Case{"names", "two scalars the name 'mean'"}, Case{"chart names", "two charts the name 'scores'"}, Case{"ragged", "2 x, 3 y"},
+        Case{"half an interval", "2 low and 0 high"}, Case{"infinite chart", "numbers of charts are finite"}}) {
     EXPECT_THAT(failures([&] { check_metric(metric_with(flaw), {}, metric_input()); }), HasSubstr(found)) << flaw;
   }
 }

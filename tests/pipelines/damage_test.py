@@ -78,7 +78,7 @@ class Damage(driver.PipelineTest):
         self.mini(*rates[0])
         right = self.models()
         for pattern in ("selection/*/*/selection.json", "model/*/*/scheduler/scheduler_config.json",
-                        "model/*/*/transformer/diffusion_pytorch_model.safetensors", "figures/*/*/figures.json"):
+                        "model/*/*/transformer/diffusion_pytorch_model.safetensors", "findings/*/*/findings.json"):
             with self.subTest(pattern):
                 path = sorted(self.cache.glob("results/" + pattern))[0]
                 path.chmod(0o644)

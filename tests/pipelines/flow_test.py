@@ -123,7 +123,7 @@ initialize_weights = true
         if code != 0:
             return None
         report = json.loads(out)
-        self.figures = {(f["stage"], f["name"]): f["value"] for f in report["figures"]}
+        self.scalars = {(f["stage"], f["name"]): f["value"] for f in report["scalars"]}
         return {stage["tag"]: stage for stage in report["stages"]}
 
     def test_graft_and_both_losses_of_pgraft_end_to_end(self):
@@ -137,7 +137,7 @@ initialize_weights = true
         digests = {stage["key"] for tag, stage in first.items() if tag in ("base", "graft", "forward", "clean")}
         self.assertEqual(len(digests), 4)
         for tag in ("graft", "forward", "clean", "heun"):
-            self.assertIn((tag + "_result", "gain"), self.figures)
+            self.assertIn((tag + "_result", "gain"), self.scalars)
         self.assertEqual({stage["status"] for stage in self.run_flow(*sampled).values()}, {"reused"})
 
     def test_a_model_for_the_first_steps_is_not_sampled_alone(self):

@@ -73,9 +73,9 @@ PLAN = [
      ["stage 'base'", "intermediate_step is 0.5 but the stage has no selection"]),
     ("prompts without labels", CARDS.replace('"folder"\ndata = "datasets/colour_cards"', '"shapes"') + SCORES, ["stage 'labels'", "has no fact 'label'"]),
     ("molecules for images", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "domain"') +
-     stage("figures", "metric.molecule_quality", 'samples = "pool"'), ["stage 'figures'", "'molecule', not 'layout'"]),
+     stage("quality", "metric.molecule_quality", 'samples = "pool"'), ["stage 'quality'", "'molecule', not 'layout'"]),
     ("pages above the split", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "domain"') +
-     stage("figures", "metric.layout_quality", 'samples = "pool"', split='"train"', count=900), ["stage 'figures'", "count = 900, but the split"]),
+     stage("quality", "metric.layout_quality", 'samples = "pool"', split='"train"', count=900), ["stage 'quality'", "count = 900, but the split"]),
 ]
 VALIDATE = [
     ("a missing file of weights", CARDS + SAMPLES + stage("distance", "metric.frechet_distance", 'samples = "samples"', inception='"none.safetensors"'),

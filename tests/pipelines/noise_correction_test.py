@@ -14,25 +14,25 @@ class NoiseCorrection(driver.PipelineTest):
     def run_stages(self, *settings, cache=None):
         words = [word for setting in settings for word in ("--set", setting)]
         report = json.loads(self.call("run", "--json", "--quiet", *words, pipeline=PIPELINE, cache=cache))
-        self.figures = {f["name"]: f for f in report["figures"] if f["stage"] == "noise"}
+        self.scalars = {f["name"]: f for f in report["scalars"] if f["stage"] == "noise"}
         self.report = report
         return {stage["tag"]: stage for stage in report["stages"]}
 
     def test_smoke_certifies_known_noise_and_a_second_run_computes_nothing(self):
         first = self.run_stages()
         self.assertEqual(first["inversions"]["samples"], 64)
-        self.assertEqual(first["inversions"]["excluded"], 64 - self.figures["converged"]["value"])
+        self.assertEqual(first["inversions"]["excluded"], 64 - self.scalars["converged"]["value"])
         # Fresh noise, sampled forward by the base and inverted: found again to the solver's tolerance, amplified over five steps.
-        self.assertLess(self.figures["known_noise_error_max"]["value"], 1e-3)
-        self.assertLess(self.figures["round_trip_error_99"]["value"], 1e-3)
+        self.assertLess(self.scalars["known_noise_error_max"]["value"], 1e-3)
+        self.assertLess(self.scalars["round_trip_error_99"]["value"], 1e-3)
         # The base's last bits depend on the threads it was trained with, and with them whether one flat image's last step meets 1e-5.
-        self.assertGreaterEqual(self.figures["converged_share"]["value"], 0.95)
+        self.assertGreaterEqual(self.scalars["converged_share"]["value"], 0.95)
         # The found noise is what wins: a corrector of the base's own fresh noise, as large and as long trained, does not.
-        distance = {f["name"].split(".")[-1]: f["value"] for f in self.report["figures"] if f["name"].startswith("frechet_distance.")}
+        distance = {f["name"].split(".")[-1]: f["value"] for f in self.report["scalars"] if f["name"].startswith("frechet_distance.")}
         self.assertLess(distance["corrected"], 0.5 * distance["base_samples"])
         self.assertGreater(distance["fresh_corrected"], 2 * distance["corrected"])
-        self.assertTrue(any(plot["stage"] == "noise" for plot in self.report["plots"]))
-        self.assertTrue(any(plot["stage"] == "distance" for plot in self.report["plots"]))
+        self.assertTrue(any(chart["stage"] == "noise" for chart in self.report["charts"]))
+        self.assertTrue(any(chart["stage"] == "distance" for chart in self.report["charts"]))
         second = self.run_stages()
         self.assertEqual({stage["status"] for stage in second.values()}, {"reused"})
 

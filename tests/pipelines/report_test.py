@@ -102,14 +102,14 @@ class Report(driver.PipelineTest):
         report, _ = self.run_report()
         ended = time.time()
         loss = next(curve for curve in report["curves"] if curve["name"] == "loss")
-        times = loss["time"] + [figure["time"] for figure in report["figures"]]
+        times = loss["time"] + [scalar["time"] for scalar in report["scalars"]]
         self.assertEqual(len(loss["time"]), len(loss["step"]))
         self.assertEqual(times, sorted(times))
         self.assertLess(loss["time"][0], loss["time"][-1])
         self.assertTrue(began <= times[0] and times[-1] <= ended, (began, times, ended))
         again, _ = self.run_report()  # all reused: computed when it was
         self.assertEqual([curve["time"] for curve in again["curves"]], [curve["time"] for curve in report["curves"]])
-        self.assertEqual([figure["time"] for figure in again["figures"]], [figure["time"] for figure in report["figures"]])
+        self.assertEqual([scalar["time"] for scalar in again["scalars"]], [scalar["time"] for scalar in report["scalars"]])
 
 
 if __name__ == "__main__":

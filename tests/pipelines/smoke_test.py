@@ -15,9 +15,9 @@ def data_folder(name):
 
 
 class Smoke(driver.PipelineTest):
-    def test_shapes_pgraft_gives_the_demos_figures(self):
+    def test_shapes_pgraft_gives_the_demos_scalars(self):
         self.run_json()
-        names = {(f["stage"], f["name"]) for f in self.report["figures"]}
+        names = {(f["stage"], f["name"]) for f in self.report["scalars"]}
         self.assertIn(("base", "held_out_reward"), names)
         for model in ("graft", "pgraft_25", "pgraft_50"):
             self.assertIn((model + "_result", "held_out_reward"), names)
@@ -36,10 +36,10 @@ class Smoke(driver.PipelineTest):
         conformers = self.folder / "conformers"
         arguments = ("run", "--json", "--quiet", "--set", f"domain.conformer_cache={conformers}")
         report = json.loads(self.call(*arguments, pipeline=pipeline))
-        figures = {(f["stage"], f["name"]): f["value"] for f in report["figures"]}
+        scalars = {(f["stage"], f["name"]): f["value"] for f in report["scalars"]}
         for sampled in ("base_samples", "graft_samples", "pgraft_25_samples"):
-            self.assertIn(("quality", "molecule_stability." + sampled), figures)
-        self.assertGreater(figures["quality", "data_molecule_stability"], 0.8)
+            self.assertIn(("quality", "molecule_stability." + sampled), scalars)
+        self.assertGreater(scalars["quality", "data_molecule_stability"], 0.8)
         self.assertEqual(len(list(conformers.glob("*.safetensors"))), 1)
         self.assertEqual(report["provenance"]["domain_notes"], [])
 
@@ -75,11 +75,11 @@ max_conditions = 2
 
     def test_layout(self):
         report = json.loads(self.call("run", "--json", "--quiet", pipeline=ROOT / "pipelines/smoke/layout.toml"))
-        figures = {(f["stage"], f["name"]): f["value"] for f in report["figures"]}
+        scalars = {(f["stage"], f["name"]): f["value"] for f in report["scalars"]}
         for model in ("base", "graft", "pgraft_25"):
-            self.assertIn((model + "_result", "quality"), figures)
-            self.assertIn(("layout", f"overlap.{model}_samples"), figures)
-        self.assertEqual(figures["layout", "data_overlap"], 0.0)  # generated pages never overlap
+            self.assertIn((model + "_result", "quality"), scalars)
+            self.assertIn(("layout", f"overlap.{model}_samples"), scalars)
+        self.assertEqual(scalars["layout", "data_overlap"], 0.0)  # generated pages never overlap
 
     def test_demo_and_studies_are_valid(self):
         for pipeline in [ROOT / "pipelines/demo.toml", *sorted((ROOT / "pipelines/studies").glob("*.toml"))]:

@@ -34,8 +34,8 @@ struct Point {
 };
 
 // One line a series, in the order they are named, its points by ascending FLOPs.
-Plot plot(const std::string& name, const std::string& y_label, std::vector<Point> points, bool frechet) {
-  Plot result{.name = name, .x_label = "FLOPs an image", .y_label = y_label, .log_x = true};
+Chart chart(const std::string& name, const std::string& y_label, std::vector<Point> points, bool frechet) {
+  Chart result{.name = name, .x_label = "FLOPs an image", .y_label = y_label, .log_x = true};
   std::map<std::string, std::size_t> place;
   for (const auto& point : points) {
     if (place.emplace(point.series, result.series.size()).second) result.series.push_back({.name = point.series});
@@ -65,7 +65,7 @@ class FrechetDistance final : public Metric {
         .operational();
     schema.choice("resize", resize_, {frechet_distance::kResizeOfNetwork, frechet_distance::kNoResize, frechet_distance::kBilinear299},
                   "What is done to images before the network: as_network is none for a classifier and bilinear_299 for Inception.");
-    schema.strings("series", series_, "The line of the plots that each of the samples is a point of; empty: all of one line.");
+    schema.strings("series", series_, "The line of the charts that each of the samples is a point of; empty: all of one line.");
   }
 
   std::map<std::string, PortUse> ports() const override {
@@ -120,8 +120,8 @@ class FrechetDistance final : public Metric {
       points.back().series = series_.empty() ? "samples" : series_[i];
     }
     const auto what = fmt::format("distance to '{}' ({}, resize {})", split_, features.network(), features.resize());
-    return {figures(points, real),
-            {plot("frechet_distance", "Fréchet " + what, points, true), plot("kernel_distance", "kernel " + what, points, false)}};
+    return {scalars(points, real),
+            {chart("frechet_distance", "Fréchet " + what, points, true), chart("kernel_distance", "kernel " + what, points, false)}};
   }
 
  private:
@@ -210,8 +210,8 @@ class FrechetDistance final : public Metric {
             frechet_distance::kernel_distance_in_subsets(found, real)};
   }
 
-  static std::vector<Figure> figures(const std::vector<Point>& points, const at::Tensor& real) {
-    std::vector<Figure> result;
+  static std::vector<Scalar> scalars(const std::vector<Point>& points, const at::Tensor& real) {
+    std::vector<Scalar> result;
     for (const auto& point : points) result.push_back({"frechet_distance." + point.tag, point.frechet, kNone, kNone});
     const auto half = real.size(0) / 2;
     if (half > real.size(1)) {

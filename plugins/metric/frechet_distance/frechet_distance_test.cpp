@@ -77,7 +77,7 @@ class FrechetDistance : public ::testing::Test {
   }
   std::map<std::string, double> values(const Findings& findings) const {
     std::map<std::string, double> result;
-    for (const auto& figure : findings.figures) result[figure.name] = figure.value;
+    for (const auto& scalar : findings.scalars) result[scalar.name] = scalar.value;
     return result;
   }
   std::unique_ptr<Domain> domain_ = conformance::toy_domain();
@@ -163,18 +163,18 @@ TEST_F(FrechetDistance, DrawsEachSeriesByAscendingFlops) {
   const auto rows = real(0, 40);
   const auto samples = input({{"b50", rows, 5e6}, {"c5", rows * 0.9, 1e6}, {"b10", rows * 0.8, 1e6}});
   const auto findings = measure(samples, {{"count", 40}, {"series", Value::List{"base", "corrected", "base"}}});
-  ASSERT_EQ(findings.plots.size(), 2U);
-  for (const auto& plot : findings.plots) {
-    EXPECT_TRUE(plot.log_x);
-    ASSERT_EQ(plot.series.size(), 2U);
-    EXPECT_EQ(plot.series[0].name, "base");
-    EXPECT_THAT(plot.series[0].x, ElementsAre(1e6, 5e6));
-    EXPECT_THAT(plot.series[1].x, ElementsAre(1e6));
+  ASSERT_EQ(findings.charts.size(), 2U);
+  for (const auto& chart : findings.charts) {
+    EXPECT_TRUE(chart.log_x);
+    ASSERT_EQ(chart.series.size(), 2U);
+    EXPECT_EQ(chart.series[0].name, "base");
+    EXPECT_THAT(chart.series[0].x, ElementsAre(1e6, 5e6));
+    EXPECT_THAT(chart.series[1].x, ElementsAre(1e6));
     const auto found = values(findings);
-    EXPECT_THAT(plot.series[0].y, ElementsAre(found.at(plot.name + ".b10"), found.at(plot.name + ".b50")));
+    EXPECT_THAT(chart.series[0].y, ElementsAre(found.at(chart.name + ".b10"), found.at(chart.name + ".b50")));
   }
-  EXPECT_TRUE(findings.plots[0].series[0].low.empty());
-  EXPECT_EQ(findings.plots[1].series[0].low.size(), 2U);
+  EXPECT_TRUE(findings.charts[0].series[0].low.empty());
+  EXPECT_EQ(findings.charts[1].series[0].low.size(), 2U);
 }
 
 TEST_F(FrechetDistance, DependsOnTheRealImages) {
@@ -185,7 +185,7 @@ TEST_F(FrechetDistance, DependsOnTheRealImages) {
   EXPECT_EQ(of("train").at("examples").as_string(), domain_->examples("train")->digest());
 }
 
-TEST_F(FrechetDistance, AFolderGivesTheSameFiguresAsAStage) {
+TEST_F(FrechetDistance, AFolderGivesTheSameScalarsAsAStage) {
   auto samples = input({{"drawn", real(0, 40), 1e6}});
   const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / ("espalier-" + unique_name());
   std::filesystem::create_directories(folder);

@@ -18,7 +18,7 @@ inline constexpr const char* kResizeOfNetwork = "as_network";  // none for a cla
 
 // A network whose features are compared.
 struct FeatureNetwork {
-  std::string name = {};           // as figures' plots call it
+  std::string name = {};           // as scalars' charts call it
   std::int64_t channels = 0;       // of the images it takes
   bool repeats_grey = false;       // a grey image is taken as one of equal colours
   std::int64_t dimensions = 0;     // of its features

@@ -24,7 +24,7 @@ using layout_quality::Pages;
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr const char* kFrechet = "frechet_distance_layout_features";
 
-Figure plain(const std::string& name, double value) { return {name, value, kNone, kNone}; }
+Scalar plain(const std::string& name, double value) { return {name, value, kNone, kNone}; }
 
 class LayoutQuality final : public Metric {
  public:
@@ -60,14 +60,14 @@ class LayoutQuality final : public Metric {
     Findings findings;
     for (const auto& samples : input.samples) {
       const auto pages = layout_quality::pages_of(*samples, *input.domain);
-      compare(pages, real, samples->tag(), input.key, findings.figures);
+      compare(pages, real, samples->tag(), input.key, findings.scalars);
       if (network && !pages.usable.empty()) {
         const auto found = features(*network, pages, "the pages of '" + samples->tag() + "'");
-        findings.figures.push_back(
+        findings.scalars.push_back(
             plain(std::string(kFrechet) + "." + samples->tag(), frechet_distance::frechet_distance(found, real_features)));
       }
     }
-    describe_real(real, real_features, input.key, findings.figures);
+    describe_real(real, real_features, input.key, findings.scalars);
     return findings;
   }
 
@@ -108,11 +108,11 @@ class LayoutQuality final : public Metric {
   }
 
   void add_measures(const Pages& pages, const std::string& prefix, const std::string& suffix, const random::StreamKey& key,
-                    std::vector<Figure>& figures) const {
+                    std::vector<Scalar>& scalars) const {
     const auto add = [&](const std::string& name, double (*of_page)(const layout::Page&)) {
       std::string full = prefix;
       full += name + suffix;
-      figures.push_back(layout_quality::mean_over(full, pages, of_page, key));
+      scalars.push_back(layout_quality::mean_over(full, pages, of_page, key));
     };
     add("alignment", layout::alignment);
     add("overlap", layout::overlap);
@@ -124,33 +124,33 @@ class LayoutQuality final : public Metric {
     add("boxes_per_page", [](const layout::Page& page) { return static_cast<double>(page.size()); });
   }
 
-  // Where a value has nothing to be taken of (no usable page, no page of the same labels) its figure is left out.
+  // Where a value has nothing to be taken of (no usable page, no page of the same labels) its scalar is left out.
   void compare(const Pages& pages, const Pages& real, const std::string& tag, const random::StreamKey& key,
-               std::vector<Figure>& figures) const {
+               std::vector<Scalar>& scalars) const {
     const std::string suffix = "." + tag;
-    figures.push_back(to_figure("usable_share" + suffix, intervals::share(static_cast<std::int64_t>(pages.usable.size()), pages.count)));
-    figures.push_back(layout_quality::share_without_area("boxes_without_area" + suffix, pages));
+    scalars.push_back(to_scalar("usable_share" + suffix, intervals::share(static_cast<std::int64_t>(pages.usable.size()), pages.count)));
+    scalars.push_back(layout_quality::share_without_area("boxes_without_area" + suffix, pages));
     if (pages.usable.empty()) return;
-    add_measures(pages, "", suffix, key, figures);
-    add_max_iou(layout::max_iou(pages.usable, real.usable), pages.usable.size(), "max_iou" + suffix, "max_iou_share" + suffix, figures);
+    add_measures(pages, "", suffix, key, scalars);
+    add_max_iou(layout::max_iou(pages.usable, real.usable), pages.usable.size(), "max_iou" + suffix, "max_iou_share" + suffix, scalars);
   }
 
   static void add_max_iou(const layout::MaxIou& found, std::size_t pages, const std::string& name, const std::string& share,
-                          std::vector<Figure>& figures) {
-    if (found.pairs > 0) figures.push_back(plain(name, found.value));
-    figures.push_back(plain(share, static_cast<double>(found.pairs) / static_cast<double>(pages)));
+                          std::vector<Scalar>& scalars) {
+    if (found.pairs > 0) scalars.push_back(plain(name, found.value));
+    scalars.push_back(plain(share, static_cast<double>(found.pairs) / static_cast<double>(pages)));
   }
 
-  void describe_real(const Pages& real, const at::Tensor& features, const random::StreamKey& key, std::vector<Figure>& figures) const {
-    add_measures(real, "data_", "", key, figures);
+  void describe_real(const Pages& real, const at::Tensor& features, const random::StreamKey& key, std::vector<Scalar>& scalars) const {
+    add_measures(real, "data_", "", key, scalars);
     const auto half = real.usable.size() / 2;
     if (half == 0) return;
     const auto found = layout::max_iou(real.part(0, half).usable, real.part(half, 2 * half).usable);
-    add_max_iou(found, half, "data_max_iou_of_halves", "data_max_iou_share_of_halves", figures);
+    add_max_iou(found, half, "data_max_iou_of_halves", "data_max_iou_share_of_halves", scalars);
     const auto rows = static_cast<std::int64_t>(half);
     if (!features.defined() || rows <= features.size(1)) return;
     const double floor = frechet_distance::frechet_distance(features.narrow(0, 0, rows), features.narrow(0, rows, rows));
-    figures.push_back(plain(std::string("data_") + kFrechet + "_of_halves", floor));
+    scalars.push_back(plain(std::string("data_") + kFrechet + "_of_halves", floor));
   }
 
   std::string split_ = "held_out";

@@ -86,7 +86,7 @@ class LayoutQualityMetric : public ::testing::Test {
   }
   static std::map<std::string, double> values(const Findings& findings) {
     std::map<std::string, double> result;
-    for (const auto& figure : findings.figures) result[figure.name] = figure.value;
+    for (const auto& scalar : findings.scalars) result[scalar.name] = scalar.value;
     return result;
   }
   layout::TestDomain domain_;
@@ -176,20 +176,20 @@ TEST_F(LayoutQualityMetric, PagesWhoseBoxesHaveNoAreaAreNotUsable) {
   for (const char* name : {"alignment", "overlap", "boxes_per_page"}) {
     EXPECT_NEAR(found.at(std::string(name) + ".partly"), found.at(std::string(name) + ".whole"), 1e-12) << name;
   }
-  for (const Figure& figure : findings.figures) {
-    if (figure.name != "usable_share.lines") continue;
-    EXPECT_NEAR(figure.high, 0.48989, 1e-5);  // Wilson's of 0 of 4
+  for (const Scalar& scalar : findings.scalars) {
+    if (scalar.name != "usable_share.lines") continue;
+    EXPECT_NEAR(scalar.high, 0.48989, 1e-5);  // Wilson's of 0 of 4
   }
 }
 
 // Of pages of which nearly all have no overlap, a normal interval goes below 0.
-TEST_F(LayoutQualityMetric, IntervalsHoldValuesThatTheFigureCanHave) {
+TEST_F(LayoutQualityMetric, IntervalsHoldValuesThatTheScalarCanHave) {
   auto pages = generated(3, 40);
   pages[7] = shaken({pages[7]}, 0.3).front();
-  for (const Figure& figure : measure(input({{"drawn", pages}}, nullptr)).figures) {
-    EXPECT_FALSE(figure.low < 0.0) << figure.name << " " << figure.low;
-    if (figure.name != "overlap.drawn") continue;
-    EXPECT_LT(figure.low, 0.1 * figure.value);
+  for (const Scalar& scalar : measure(input({{"drawn", pages}}, nullptr)).scalars) {
+    EXPECT_FALSE(scalar.low < 0.0) << scalar.name << " " << scalar.low;
+    if (scalar.name != "overlap.drawn") continue;
+    EXPECT_LT(scalar.low, 0.1 * scalar.value);
   }
 }
 

@@ -52,16 +52,16 @@ Pages pages_of(const Examples& examples, const std::vector<std::uint64_t>& posit
   return pages;
 }
 
-Figure mean_over(const std::string& name, const Pages& pages, const std::function<double(const layout::Page&)>& measure,
+Scalar mean_over(const std::string& name, const Pages& pages, const std::function<double(const layout::Page&)>& measure,
                  const random::StreamKey& key) {
   std::vector<double> values;
   for (const layout::Page& page : pages.usable) values.push_back(measure(page));
   auto stream = key;
   stream.round = kBootstrapRound;
-  return to_figure(name, intervals::mean(values, stream));
+  return to_scalar(name, intervals::mean(values, stream));
 }
 
-Figure share_without_area(const std::string& name, const Pages& pages) {
+Scalar share_without_area(const std::string& name, const Pages& pages) {
   const double boxes = std::accumulate(pages.boxes.begin(), pages.boxes.end(), 0.0);
   const double without = std::accumulate(pages.without_area.begin(), pages.without_area.end(), 0.0);
   const double value = boxes > 0.0 ? without / boxes : 0.0;

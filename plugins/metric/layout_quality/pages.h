@@ -24,11 +24,11 @@ Pages pages_of(const SampleSet& samples, const Domain& domain);
 Pages pages_of(const Examples& examples, const std::vector<std::uint64_t>& positions, const Domain& domain);
 
 // A mean over pages with its 95 % interval, a bootstrap over pages; bounds NaN for one page. At least one page.
-Figure mean_over(const std::string& name, const Pages& pages, const std::function<double(const layout::Page&)>& measure,
+Scalar mean_over(const std::string& name, const Pages& pages, const std::function<double(const layout::Page&)>& measure,
                  const random::StreamKey& key);
 
 // The share of all boxes that have no area, with Wilson's interval over pages.
-Figure share_without_area(const std::string& name, const Pages& pages);
+Scalar share_without_area(const std::string& name, const Pages& pages);
 
 // Throws ConfigError for a model that is no layout network.
 void check_role(const ModelInfo& model);

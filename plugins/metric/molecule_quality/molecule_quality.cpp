@@ -58,7 +58,7 @@ std::vector<Molecule> judge_all(const Domain& domain, std::int64_t size,
 
 double ratio(std::int64_t part, std::int64_t whole) { return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole); }
 
-Figure atom_stability(const std::string& name, const std::vector<Molecule>& molecules, const Counts& counts) {
+Scalar atom_stability(const std::string& name, const std::vector<Molecule>& molecules, const Counts& counts) {
   std::vector<double> stable, atoms;
   for (const auto& molecule : molecules) {
     stable.push_back(molecule.stable_atoms);
@@ -133,18 +133,18 @@ class MoleculeQuality final : public Metric {
   // known: what novelty is judged against; null for the examples themselves.
   void add(Findings& findings, const std::string& prefix, const std::string& suffix, const std::vector<Molecule>& molecules,
            const Known* known) const {
-    const auto name = [&](const char* figure) { return prefix + figure + suffix; };
+    const auto name = [&](const char* scalar) { return prefix + scalar + suffix; };
     const auto counts = molecule_quality::count(molecules, known ? *known : Known());
-    auto& figures = findings.figures;
-    figures.push_back(atom_stability(name("atom_stability"), molecules, counts));
-    figures.push_back(to_figure(name("molecule_stability"), intervals::share(counts.stable_molecules, counts.molecules)));
-    figures.push_back(to_figure(name("validity"), intervals::share(counts.valid, counts.molecules)));
-    figures.push_back(to_figure(name("connected"), intervals::share(counts.connected, counts.molecules)));
-    figures.push_back(to_figure(name("connected_and_valid"), intervals::share(counts.connected_and_valid, counts.molecules)));
-    figures.push_back({name("uniqueness"), ratio(counts.distinct, counts.valid), kNone, kNone});
-    figures.push_back({name("valid_and_unique"), ratio(counts.distinct, counts.molecules), kNone, kNone});
-    if (known) figures.push_back(to_figure(name("novelty"), intervals::share(counts.novel, counts.distinct)));
-    figures.push_back({name("diversity"), molecule_quality::diversity(molecules, diversity_count_), kNone, kNone});
+    auto& scalars = findings.scalars;
+    scalars.push_back(atom_stability(name("atom_stability"), molecules, counts));
+    scalars.push_back(to_scalar(name("molecule_stability"), intervals::share(counts.stable_molecules, counts.molecules)));
+    scalars.push_back(to_scalar(name("validity"), intervals::share(counts.valid, counts.molecules)));
+    scalars.push_back(to_scalar(name("connected"), intervals::share(counts.connected, counts.molecules)));
+    scalars.push_back(to_scalar(name("connected_and_valid"), intervals::share(counts.connected_and_valid, counts.molecules)));
+    scalars.push_back({name("uniqueness"), ratio(counts.distinct, counts.valid), kNone, kNone});
+    scalars.push_back({name("valid_and_unique"), ratio(counts.distinct, counts.molecules), kNone, kNone});
+    if (known) scalars.push_back(to_scalar(name("novelty"), intervals::share(counts.novel, counts.distinct)));
+    scalars.push_back({name("diversity"), molecule_quality::diversity(molecules, diversity_count_), kNone, kNone});
   }
 
   std::string split_ = "train";

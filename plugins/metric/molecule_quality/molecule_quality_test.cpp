@@ -29,10 +29,10 @@ MetricInput input_of(const Domain& domain, std::vector<std::shared_ptr<const Sam
   return input;
 }
 
-std::map<std::string, Figure> measure(const MetricInput& input, const conformance::Options& options = {}) {
-  std::map<std::string, Figure> result;
-  for (const auto& figure : conformance::make<Metric>(conformance::plugin("metric.molecule_quality"), options)->measure(input).figures) {
-    result[figure.name] = figure;
+std::map<std::string, Scalar> measure(const MetricInput& input, const conformance::Options& options = {}) {
+  std::map<std::string, Scalar> result;
+  for (const auto& scalar : conformance::make<Metric>(conformance::plugin("metric.molecule_quality"), options)->measure(input).scalars) {
+    result[scalar.name] = scalar;
   }
   return result;
 }
@@ -46,7 +46,7 @@ TEST(MoleculeQuality, Conforms) {
   conformance::check_metric(conformance::plugin("metric.molecule_quality"), {{"count", 2}, {"diversity_count", 3}}, two);
 }
 
-TEST(MoleculeQuality, GivesEachFigureByItsDefinition) {
+TEST(MoleculeQuality, GivesEachScalarByItsDefinition) {
   const auto domain = testing::molecule_domain({methane(), formaldehyde(), crowded_methane()});
   const auto found = measure(input_of(*domain, {testing::samples("base", kSamples)}));
   EXPECT_EQ(found.at("atom_stability").value, 24.0 / 27.0);
@@ -163,7 +163,7 @@ void write(std::vector<std::string>& lines, const std::string& kind, const std::
   }
 }
 
-void expect_counts(const std::map<std::string, Figure>& found, const std::string& prefix, const std::vector<double>& python) {
+void expect_counts(const std::map<std::string, Scalar>& found, const std::string& prefix, const std::vector<double>& python) {
   const auto value = [&](const char* name) { return found.at(prefix + name).value; };
   EXPECT_EQ(value("atom_stability"), python[2] / python[1]);
   EXPECT_EQ(value("molecule_stability"), python[3] / python[0]);
@@ -203,7 +203,7 @@ TEST(MoleculeQuality, IsCountForCountWhatPythonDerives) {
   EXPECT_LT(found.at("connected_and_valid").value, std::min(found.at("connected").value, found.at("validity").value));
   EXPECT_THAT(found.at("novelty").value, ::testing::AllOf(::testing::Gt(0.1), ::testing::Lt(0.99)));
   RecordProperty("molecules", static_cast<int>(sampled.size()));
-  for (const auto& [name, figure] : found) RecordProperty(name, std::to_string(figure.value));
+  for (const auto& [name, scalar] : found) RecordProperty(name, std::to_string(scalar.value));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-"""The figures of metric.molecule_quality, derived anew with RDKit's Python from EDM's published definition.
+"""The scalars of metric.molecule_quality, derived anew with RDKit's Python from EDM's published definition.
 
 usage: rederive.py edm_bond_tables.json < molecules     a line a molecule: "train" or "sample", then symbol x y z of each atom
 Prints a line for the samples and one for the training molecules:
@@ -61,7 +61,7 @@ def diversity(smiles):
     return 1 - sum(pairs) / len(pairs) if pairs else 0.0
 
 
-def figures(molecules, known):
+def scalars(molecules, known):
     judged = [(len(symbols), *judge(symbols, positions)) for symbols, positions in molecules]
     valid = [smiles for *_, smiles in judged if smiles is not None]
     stable = sum(n == s and n > 0 for n, s, *_ in judged)
@@ -76,6 +76,6 @@ for line in sys.stdin:
     kind, *words = line.split()
     rows = [words[i:i + 4] for i in range(0, len(words), 4)]
     sets[kind].append(([row[0] for row in rows], [[float(x) for x in row[1:]] for row in rows]))
-training, known = figures(sets["train"], set())
-print(*figures(sets["sample"], set(known))[0])
+training, known = scalars(sets["train"], set())
+print(*scalars(sets["sample"], set(known))[0])
 print(*training)

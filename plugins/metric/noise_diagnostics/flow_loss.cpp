@@ -49,7 +49,7 @@ void check_corrector(const std::string& role, const std::string& process) {
                     "; name the noise corrector's flow, a denoiser of the process 'rectified_flow'");
 }
 
-Figure corrector_loss(const Model& model, const State& states, const TensorMap& condition, std::int64_t repeats,
+Scalar corrector_loss(const Model& model, const State& states, const TensorMap& condition, std::int64_t repeats,
                       const random::StreamKey& key, at::Device device) {
   check_corrector(model.info.role, model.process ? model.process->name() : "");
   const at::NoGradGuard no_grad;
@@ -78,10 +78,10 @@ Figure corrector_loss(const Model& model, const State& states, const TensorMap& 
   }
   const auto loss = at::cat(losses).contiguous();
   stream.round = kBootstrapRound;
-  return to_figure("corrector_loss", intervals::mean({loss.const_data_ptr<double>(), static_cast<std::size_t>(rows)}, stream));
+  return to_scalar("corrector_loss", intervals::mean({loss.const_data_ptr<double>(), static_cast<std::size_t>(rows)}, stream));
 }
 
-Figure gaussian_loss(const at::Tensor& fitted, const at::Tensor& judged) {
+Scalar gaussian_loss(const at::Tensor& fitted, const at::Tensor& judged) {
   const auto known = fitted.to(at::kDouble), other = judged.to(at::kDouble);
   const auto mean = known.mean(0);
   const auto centred = known - mean, apart = other - mean;

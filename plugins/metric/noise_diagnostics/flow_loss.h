@@ -12,7 +12,7 @@ void check_corrector(const std::string& role, const std::string& process);
 
 // The mean loss of the flow `model`, over `repeats` times and noises for each of states [n, ...] with raw conditions [n, ...];
 // "corrector_loss" with a 95 % interval over states. Throws ConfigError when the model is no flow.
-Figure corrector_loss(const Model& model, const State& states, const TensorMap& condition, std::int64_t repeats,
+Scalar corrector_loss(const Model& model, const State& states, const TensorMap& condition, std::int64_t repeats,
                       const random::StreamKey& key, at::Device device);
 
 // The same loss of the best Gaussian model of noises, in closed form. A model N(m, C) predicts linearly; along an eigenvector of C with
@@ -20,6 +20,6 @@ Figure corrector_loss(const Model& model, const State& states, const TensorMap& 
 //   integral over t of ((1-t)^2 q + t^2 l^2) / ((1-t)^2 + t^2 l)^2 = pi/4 (q/sqrt(l) + sqrt(l)),
 // which is pi/2 for N(0, I) on itself. Gives the smallest on `judged` [k, D] of three: N(0, I); independent dimensions with the means and
 // variances of `fitted` [n, D]; and the mean and shrunk covariance of `fitted` (shrunk_covariance.h).
-Figure gaussian_loss(const at::Tensor& fitted, const at::Tensor& judged);
+Scalar gaussian_loss(const at::Tensor& fitted, const at::Tensor& judged);
 
 }  // namespace espalier::noise_diagnostics

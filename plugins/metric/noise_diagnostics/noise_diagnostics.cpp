@@ -13,7 +13,7 @@
 #include "plugins/metric/noise_diagnostics/flow_loss.h"
 #include "plugins/metric/noise_diagnostics/inversions.h"
 #include "plugins/metric/noise_diagnostics/normality.h"
-#include "plugins/metric/noise_diagnostics/steps_plots.h"
+#include "plugins/metric/noise_diagnostics/steps_charts.h"
 #include "plugins/metric/noise_diagnostics/two_sample.h"
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
@@ -21,8 +21,8 @@
 
 namespace {
 
-using espalier::Figure;
 using espalier::MetricInput;
+using espalier::Scalar;
 using espalier::StageError;
 using espalier::State;
 using espalier::noise_diagnostics::Inversions;
@@ -31,31 +31,31 @@ namespace diagnostics = espalier::noise_diagnostics;
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr std::int64_t kJudgedShare = 10;  // a tenth of the noises is what losses are judged on
 
-Figure plain(const std::string& name, double value) { return {name, value, kNone, kNone}; }
+Scalar plain(const std::string& name, double value) { return {name, value, kNone, kNone}; }
 
 // Certificates of all inversions, and of those that converged.
-std::vector<Figure> certificates(const Inversions& inversions) {
+std::vector<Scalar> certificates(const Inversions& inversions) {
   const auto total = inversions.converged.size(0), converged = static_cast<std::int64_t>(inversions.row.size());
   const auto kept = inversions.converged.nonzero().squeeze(1);
   const auto residual = inversions.residual.index_select(0, kept);
   const auto errors = diagnostics::finite_sorted(inversions.round_trip_error.index_select(0, kept));
-  std::vector<Figure> figures{plain("inversions", static_cast<double>(total)), plain("converged", static_cast<double>(converged)),
-                              espalier::to_figure("converged_share", espalier::intervals::share(converged, total)),
+  std::vector<Scalar> scalars{plain("inversions", static_cast<double>(total)), plain("converged", static_cast<double>(converged)),
+                              espalier::to_scalar("converged_share", espalier::intervals::share(converged, total)),
                               plain("residual_mean", residual.mean().item<double>()), plain("residual_max", residual.max().item<double>())};
   if (!errors.empty()) {
-    figures.push_back(plain("round_trip_error_median", diagnostics::quantile(errors, 0.5)));
-    figures.push_back(plain("round_trip_error_99", diagnostics::quantile(errors, 0.99)));
+    scalars.push_back(plain("round_trip_error_median", diagnostics::quantile(errors, 0.5)));
+    scalars.push_back(plain("round_trip_error_99", diagnostics::quantile(errors, 0.99)));
   }
   const auto tried = inversions.known_error.isnan().logical_not().sum().item<double>();
-  if (tried == 0) return figures;
+  if (tried == 0) return scalars;
   const auto known = diagnostics::finite_sorted(inversions.known_error);
-  figures.push_back(plain("known_noise_tried", tried));
-  figures.push_back(plain("known_noise_diverged", tried - static_cast<double>(known.size())));
+  scalars.push_back(plain("known_noise_tried", tried));
+  scalars.push_back(plain("known_noise_diverged", tried - static_cast<double>(known.size())));
   if (!known.empty()) {
-    figures.push_back(plain("known_noise_error_median", diagnostics::quantile(known, 0.5)));
-    figures.push_back(plain("known_noise_error_max", known.back()));
+    scalars.push_back(plain("known_noise_error_median", diagnostics::quantile(known, 0.5)));
+    scalars.push_back(plain("known_noise_error_max", known.back()));
   }
-  return figures;
+  return scalars;
 }
 
 class NoiseDiagnostics final : public espalier::Metric {
@@ -105,18 +105,18 @@ class NoiseDiagnostics final : public espalier::Metric {
     const auto inversions = diagnostics::read_inversions(samples, input.domain->state_spec());
     const auto examples = inverted_examples(input, samples, inversions.row.front());
     const auto fair = diagnostics::fair_sample(inversions, *examples, input.key);
-    auto figures = certificates(inversions);
-    const auto add = [&](const std::vector<Figure>& more) { figures.insert(figures.end(), more.begin(), more.end()); };
-    add(diagnostics::steps_figures(inversions));
+    auto scalars = certificates(inversions);
+    const auto add = [&](const std::vector<Scalar>& more) { scalars.insert(scalars.end(), more.begin(), more.end()); };
+    add(diagnostics::steps_scalars(inversions));
     add({plain("distinct", static_cast<double>(fair.row.size()))});
     add(diagnostics::moments(fair.noise, input.key));
     add({plain("radial_distance", diagnostics::radial_distance(fair.noise)),
          plain("radial_distance_expected", 1.36 / std::sqrt(static_cast<double>(fair.noise.size(0)))),
          diagnostics::two_sample_accuracy(fair.noise, classifier_, input.key)});
     add(losses(input, fair, *examples));
-    auto plots = diagnostics::steps_plots(inversions);
-    plots.push_back(diagnostics::radial_plot(fair.noise));
-    return {figures, plots};
+    auto charts = diagnostics::steps_charts(inversions);
+    charts.push_back(diagnostics::radial_chart(fair.noise));
+    return {scalars, charts};
   }
 
  private:
@@ -137,16 +137,16 @@ class NoiseDiagnostics final : public espalier::Metric {
     });
   }
 
-  std::vector<Figure> losses(const MetricInput& input, const diagnostics::FairSample& fair, const espalier::Examples& examples) const {
+  std::vector<Scalar> losses(const MetricInput& input, const diagnostics::FairSample& fair, const espalier::Examples& examples) const {
     const auto n = fair.noise.size(0), judged = std::max<std::int64_t>(1, n / kJudgedShare);
     if (n < 2) return {};
     const auto last = fair.noise.narrow(0, n - judged, judged);
-    std::vector<Figure> figures{diagnostics::gaussian_loss(fair.noise.narrow(0, 0, n - judged), last)};
-    if (!input.model) return figures;
+    std::vector<Scalar> scalars{diagnostics::gaussian_loss(fair.noise.narrow(0, 0, n - judged), last)};
+    if (!input.model) return scalars;
     const auto condition = examples.at({fair.row.end() - judged, fair.row.end()}).condition;
-    figures.push_back(diagnostics::corrector_loss(*input.model, diagnostics::unflattened(last, input.domain->state_spec()), condition,
+    scalars.push_back(diagnostics::corrector_loss(*input.model, diagnostics::unflattened(last, input.domain->state_spec()), condition,
                                                   loss_repeats_, input.key, input.device));
-    return figures;
+    return scalars;
   }
 
   std::string split_ = "train";

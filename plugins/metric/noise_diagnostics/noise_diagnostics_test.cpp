@@ -98,9 +98,9 @@ struct Study {
     input.model = std::move(model);
     input.domain = domain.get();
   }
-  std::map<std::string, Figure> figures(const Options& options = {}) const {
-    std::map<std::string, Figure> out;
-    for (const auto& figure : make<Metric>(plugin(kType), options)->measure(input).figures) out.emplace(figure.name, figure);
+  std::map<std::string, Scalar> scalars(const Options& options = {}) const {
+    std::map<std::string, Scalar> out;
+    for (const auto& scalar : make<Metric>(plugin(kType), options)->measure(input).scalars) out.emplace(scalar.name, scalar);
     return out;
   }
 };
@@ -112,25 +112,25 @@ TEST(NoiseDiagnostics, Conforms) {
 }
 
 TEST(NoiseDiagnostics, CountsAndCertifies) {
-  const auto figures = Study(std::make_shared<MadeUp>()).figures({{"classifier_steps", 10}});
-  EXPECT_EQ(figures.at("inversions").value, 240);
-  EXPECT_EQ(figures.at("converged").value, 210);
-  EXPECT_DOUBLE_EQ(figures.at("converged_share").value, 7.0 / 8);
-  EXPECT_NEAR(figures.at("converged_share").low, 0.8271639, 1e-7);  // Wilson's of 210 of 240
-  EXPECT_NEAR(figures.at("residual_max").value, 2e-6, 1e-9) << "of those that converged";
-  EXPECT_NEAR(figures.at("round_trip_error_99").value, 1e-5, 1e-9);
-  EXPECT_EQ(figures.at("known_noise_tried").value, 5);
-  EXPECT_EQ(figures.at("known_noise_diverged").value, 1);
-  EXPECT_NEAR(figures.at("known_noise_error_median").value, 2.5e-4, 1e-8);
-  EXPECT_NEAR(figures.at("known_noise_error_max").value, 4e-4, 1e-8);
-  EXPECT_NEAR(figures.at("contraction_ratio").value, 0.25, 1e-6);
-  EXPECT_NEAR(figures.at("contraction_ratio_worst_step").value, 0.75, 1e-6);
-  EXPECT_EQ(figures.at("hardest_step").value, 1);
-  EXPECT_EQ(figures.at("iterations_per_step").value, 7.5);
+  const auto scalars = Study(std::make_shared<MadeUp>()).scalars({{"classifier_steps", 10}});
+  EXPECT_EQ(scalars.at("inversions").value, 240);
+  EXPECT_EQ(scalars.at("converged").value, 210);
+  EXPECT_DOUBLE_EQ(scalars.at("converged_share").value, 7.0 / 8);
+  EXPECT_NEAR(scalars.at("converged_share").low, 0.8271639, 1e-7);  // Wilson's of 210 of 240
+  EXPECT_NEAR(scalars.at("residual_max").value, 2e-6, 1e-9) << "of those that converged";
+  EXPECT_NEAR(scalars.at("round_trip_error_99").value, 1e-5, 1e-9);
+  EXPECT_EQ(scalars.at("known_noise_tried").value, 5);
+  EXPECT_EQ(scalars.at("known_noise_diverged").value, 1);
+  EXPECT_NEAR(scalars.at("known_noise_error_median").value, 2.5e-4, 1e-8);
+  EXPECT_NEAR(scalars.at("known_noise_error_max").value, 4e-4, 1e-8);
+  EXPECT_NEAR(scalars.at("contraction_ratio").value, 0.25, 1e-6);
+  EXPECT_NEAR(scalars.at("contraction_ratio_worst_step").value, 0.75, 1e-6);
+  EXPECT_EQ(scalars.at("hardest_step").value, 1);
+  EXPECT_EQ(scalars.at("iterations_per_step").value, 7.5);
 }
 
 TEST(NoiseDiagnostics, TellsNormalNoisesFromOthers) {
-  const auto normal = Study(std::make_shared<MadeUp>()).figures(), narrow = Study(std::make_shared<MadeUp>(0.8)).figures();
+  const auto normal = Study(std::make_shared<MadeUp>()).scalars(), narrow = Study(std::make_shared<MadeUp>(0.8)).scalars();
   EXPECT_NEAR(normal.at("noise_variance").value, 1.0, 0.03) << "the quarantined are left out";
   EXPECT_LT(normal.at("classifier_accuracy").low, 0.5);
   EXPECT_LT(normal.at("radial_distance").value, normal.at("radial_distance_expected").value);
@@ -145,33 +145,33 @@ TEST(NoiseDiagnostics, TheTwoSampleTestSeesNoExampleTwice) {
   const auto repeated = std::make_shared<MadeUp>();
   repeated->repeat();
   Study study(repeated);
-  EXPECT_GT(study.figures().at("classifier_accuracy").low, 0.5);
+  EXPECT_GT(study.scalars().at("classifier_accuracy").low, 0.5);
   study.domain = std::make_unique<TwiceDomain>();
   study.input.domain = study.domain.get();
-  const auto figures = study.figures();
-  EXPECT_EQ(figures.at("distinct").value, 105);
-  EXPECT_LT(figures.at("classifier_accuracy").low, 0.5);
-  EXPECT_NEAR(figures.at("radial_distance_expected").value, 1.36 / std::sqrt(105), 1e-12);
+  const auto scalars = study.scalars();
+  EXPECT_EQ(scalars.at("distinct").value, 105);
+  EXPECT_LT(scalars.at("classifier_accuracy").low, 0.5);
+  EXPECT_NEAR(scalars.at("radial_distance_expected").value, 1.36 / std::sqrt(105), 1e-12);
 }
 
 // Of a set whose second half is another class, contiguous groups of noises differ more than groups drawn do.
 TEST(NoiseDiagnostics, TakesASortedSetInADrawnOrder) {
   const auto sorted = std::make_shared<MadeUp>();
   sorted->narrow_second_half();
-  const auto variance = Study(sorted).figures({{"classifier_steps", 10}}).at("noise_variance");
+  const auto variance = Study(sorted).scalars({{"classifier_steps", 10}}).at("noise_variance");
   EXPECT_NEAR(variance.value, 0.5 * (1.0 + 0.49), 0.02);
   EXPECT_NEAR(variance.high - variance.value, 1.96 * 0.255 / std::sqrt(210), 0.02);
 }
 
 TEST(NoiseDiagnostics, ShowsTheHardestStepAndTheRadialLaw) {
-  const auto plots = make<Metric>(plugin(kType), {{"classifier_steps", 10}})->measure(Study(std::make_shared<MadeUp>()).input).plots;
-  ASSERT_EQ(plots.size(), 4U);
-  EXPECT_TRUE(plots[0].log_y);
-  EXPECT_NEAR(plots[0].series[1].y[0], 0.5, 1e-6) << "the largest residual, of one that did not converge";
-  EXPECT_EQ(plots[1].series[0].x, (std::vector<double>{1, 2, 3, 4}));
-  EXPECT_NEAR(plots[1].series[0].y[0], 0.75, 1e-6);
-  EXPECT_EQ(plots[2].series[0].y, (std::vector<double>{12, 6, 6, 6}));
-  EXPECT_EQ(plots[3].name, "radial law");
+  const auto charts = make<Metric>(plugin(kType), {{"classifier_steps", 10}})->measure(Study(std::make_shared<MadeUp>()).input).charts;
+  ASSERT_EQ(charts.size(), 4U);
+  EXPECT_TRUE(charts[0].log_y);
+  EXPECT_NEAR(charts[0].series[1].y[0], 0.5, 1e-6) << "the largest residual, of one that did not converge";
+  EXPECT_EQ(charts[1].series[0].x, (std::vector<double>{1, 2, 3, 4}));
+  EXPECT_NEAR(charts[1].series[0].y[0], 0.75, 1e-6);
+  EXPECT_EQ(charts[2].series[0].y, (std::vector<double>{12, 6, 6, 6}));
+  EXPECT_EQ(charts[3].name, "radial law");
 }
 
 // A network that predicts 0 has the loss E (eps - z)^2 = 1 + E z^2.
@@ -179,18 +179,18 @@ TEST(NoiseDiagnostics, GivesTheCorrectorsLossOnATenth) {
   auto model = toy_model(1, "rectified_flow");
   for (auto& [name, tensor] : model.weights) tensor = at::zeros_like(tensor);
   Study study(std::make_shared<MadeUp>(0.7), std::make_shared<const Model>(model));
-  const auto figures = study.figures({{"classifier_steps", 10}});
-  EXPECT_NEAR(figures.at("corrector_loss").value, 1.49, 0.03);
-  EXPECT_LT(figures.at("gaussian_loss").value, figures.at("corrector_loss").low);
-  EXPECT_EQ(Study(std::make_shared<MadeUp>()).figures({{"classifier_steps", 10}}).contains("corrector_loss"), false);
-  EXPECT_THAT([&] { study.figures({{"classifier_steps", 10}, {"split", "held_out"}}); },
+  const auto scalars = study.scalars({{"classifier_steps", 10}});
+  EXPECT_NEAR(scalars.at("corrector_loss").value, 1.49, 0.03);
+  EXPECT_LT(scalars.at("gaussian_loss").value, scalars.at("corrector_loss").low);
+  EXPECT_EQ(Study(std::make_shared<MadeUp>()).scalars({{"classifier_steps", 10}}).contains("corrector_loss"), false);
+  EXPECT_THAT([&] { study.scalars({{"classifier_steps", 10}, {"split", "held_out"}}); },
               ThrowsMessage<StageError>(HasSubstr("did not invert the split 'held_out'")));
 }
 
 TEST(NoiseDiagnostics, RefusesWhatIsNoInversion) {
   auto samples = std::make_shared<MadeUp>();
   samples->drop(inversion::kResidual);
-  EXPECT_THAT([&] { Study(samples).figures(); }, ThrowsMessage<StageError>(HasSubstr("records no 'residual'")));
+  EXPECT_THAT([&] { Study(samples).scalars(); }, ThrowsMessage<StageError>(HasSubstr("records no 'residual'")));
   const auto metric = make<Metric>(plugin(kType));
   const auto domain = toy_domain();
   const auto check = [&](std::vector<PlannedView> views) { metric->check_inputs({{{"samples", std::move(views)}}, nullptr, *domain}); };

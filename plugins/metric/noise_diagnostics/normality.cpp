@@ -57,7 +57,7 @@ std::vector<double> squared_radii(const at::Tensor& noise) {
 
 }  // namespace
 
-std::vector<Figure> moments(const at::Tensor& noise, const random::StreamKey& key) {
+std::vector<Scalar> moments(const at::Tensor& noise, const random::StreamKey& key) {
   const auto powers = powers_of(noise).contiguous();
   const auto of = [&](std::span<const std::int64_t> drawn) {
     const auto m = average(powers, drawn);
@@ -69,12 +69,12 @@ std::vector<Figure> moments(const at::Tensor& noise, const random::StreamKey& ke
   auto stream = key;
   stream.round = kBootstrapRound;
   const auto intervals = intervals::bootstrap(noise.size(0) < kFewest ? 0 : noise.size(0), values, of, stream);
-  std::vector<Figure> figures;
+  std::vector<Scalar> scalars;
   for (const char* name : {"noise_mean", "noise_variance", "noise_excess_kurtosis", "noise_squared_radius"}) {
-    const auto i = figures.size();
-    figures.push_back({name, values[i], intervals[i].low, intervals[i].high});
+    const auto i = scalars.size();
+    scalars.push_back({name, values[i], intervals[i].low, intervals[i].high});
   }
-  return figures;
+  return scalars;
 }
 
 double chi_square_law(double squared_radius, std::int64_t dimensions) {
@@ -94,12 +94,12 @@ double radial_distance(const at::Tensor& noise) {
   return most;
 }
 
-Plot radial_plot(const at::Tensor& noise) {
+Chart radial_chart(const at::Tensor& noise) {
   const auto radii = squared_radii(noise);
   const auto d = static_cast<double>(noise.size(1)), spread = 4.0 * std::sqrt(2.0 / d);
   const double low = std::min(radii.front() / d, std::max(0.0, 1.0 - spread)), high = std::max(radii.back() / d, 1.0 + spread) * (1 + 1e-9);
   const double width = (high - low) / kBins;
-  Plot::Series found{.name = "inverted noises"}, law{.name = "N(0, I)"};
+  Chart::Series found{.name = "inverted noises"}, law{.name = "N(0, I)"};
   for (int bin = 0; bin < kBins; ++bin) {
     const double left = low + bin * width, right = left + width;
     const auto count = std::lower_bound(radii.begin(), radii.end(), right * d) - std::lower_bound(radii.begin(), radii.end(), left * d);

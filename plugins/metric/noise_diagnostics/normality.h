@@ -11,7 +11,7 @@ inline constexpr std::uint32_t kBootstrapRound = 8;  // of the key; two_sample, 
 
 // Moments over all elements of noises [n, D], with 95 % intervals by a bootstrap over noises (NaN below 20 noises): "noise_mean" (0 for
 // N(0, I)), "noise_variance" (1), "noise_excess_kurtosis" (0), "noise_squared_radius" (mean ||z||^2 / D: 1).
-std::vector<Figure> moments(const at::Tensor& noise, const random::StreamKey& key);
+std::vector<Scalar> moments(const at::Tensor& noise, const random::StreamKey& key);
 
 // P(||z||^2 <= squared_radius) for z ~ N(0, I) in `dimensions`, by Wilson and Hilferty's approximation (PNAS 17 (1931)): the cube root of
 // ||z||^2 / D is normal with mean 1 - 2/(9D) and variance 2/(9D). Off by less than 0.002 from D = 16 on.
@@ -22,6 +22,6 @@ double chi_square_law(double squared_radius, std::int64_t dimensions);
 double radial_distance(const at::Tensor& noise);
 
 // Histogram of ||z||^2 / D and the density of N(0, I)'s.
-Plot radial_plot(const at::Tensor& noise);
+Chart radial_chart(const at::Tensor& noise);
 
 }  // namespace espalier::noise_diagnostics

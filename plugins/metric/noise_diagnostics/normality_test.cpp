@@ -33,11 +33,11 @@ at::Tensor normals(std::int64_t rows, std::int64_t columns, std::uint64_t seed =
   return random::Draws({seed, random::Purpose::data}, samples).normals({columns});
 }
 
-double value(const std::vector<Figure>& figures, const std::string& name) {
-  for (const auto& figure : figures) {
-    if (figure.name == name) return figure.value;
+double value(const std::vector<Scalar>& scalars, const std::string& name) {
+  for (const auto& scalar : scalars) {
+    if (scalar.name == name) return scalar.value;
   }
-  ADD_FAILURE() << "no figure " << name;
+  ADD_FAILURE() << "no scalar " << name;
   return std::nan("");
 }
 
@@ -57,25 +57,25 @@ TEST(Normality, TheRadialLawIsChiSquaresWithinTheStatedError) {
 
 TEST(Normality, MomentsOfKnownLawsAndTheirIntervals) {
   const auto z = normals(2000, 50);
-  for (const auto& figure : moments(z, kKey)) {
-    const double expected = figure.name == "noise_variance" || figure.name == "noise_squared_radius" ? 1.0 : 0.0;
-    EXPECT_NEAR(figure.value, expected, 0.03) << figure.name;
-    EXPECT_LT(figure.high - figure.low, 0.1) << figure.name;
+  for (const auto& scalar : moments(z, kKey)) {
+    const double expected = scalar.name == "noise_variance" || scalar.name == "noise_squared_radius" ? 1.0 : 0.0;
+    EXPECT_NEAR(scalar.value, expected, 0.03) << scalar.name;
+    EXPECT_LT(scalar.high - scalar.low, 0.1) << scalar.name;
   }
   const auto uniform = random::Draws({1, random::Purpose::data}, {0, 1, 2, 3}).uniforms({20000}) * 2.0 + 1.0;  // on (1, 3)
-  const auto figures = moments(uniform, kKey);
-  EXPECT_NEAR(value(figures, "noise_mean"), 2.0, 0.01);
-  EXPECT_NEAR(value(figures, "noise_variance"), 1.0 / 3, 0.01);
-  EXPECT_NEAR(value(figures, "noise_excess_kurtosis"), -1.2, 0.02);
-  EXPECT_NEAR(value(figures, "noise_squared_radius"), 4.0 + 1.0 / 3, 0.03);
-  EXPECT_TRUE(std::isnan(figures.front().low)) << "four noises have no interval";
+  const auto scalars = moments(uniform, kKey);
+  EXPECT_NEAR(value(scalars, "noise_mean"), 2.0, 0.01);
+  EXPECT_NEAR(value(scalars, "noise_variance"), 1.0 / 3, 0.01);
+  EXPECT_NEAR(value(scalars, "noise_excess_kurtosis"), -1.2, 0.02);
+  EXPECT_NEAR(value(scalars, "noise_squared_radius"), 4.0 + 1.0 / 3, 0.03);
+  EXPECT_TRUE(std::isnan(scalars.front().low)) << "four noises have no interval";
 }
 
 TEST(Normality, IntervalsOfTheMeanAreThoseOfTheNormalLaw) {
   double width = 0;
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
-    const auto figure = moments(normals(400, 4, seed + 1), kKey).front();
-    width += (figure.high - figure.low) / 20;
+    const auto scalar = moments(normals(400, 4, seed + 1), kKey).front();
+    width += (scalar.high - scalar.low) / 20;
   }
   EXPECT_NEAR(width, 2 * 1.96 / std::sqrt(1600.0), 0.05 * width);
 }
@@ -84,12 +84,12 @@ TEST(Normality, IntervalsOfTheMeanAreThoseOfTheNormalLaw) {
 TEST(Normality, IntervalsOfAVarianceHoldVariances) {
   auto z = 0.01 * normals(40, 8);
   z[5].mul_(3000.0);
-  const auto figures = moments(z, kKey);
-  for (const auto& figure : figures) {
-    if (figure.name == "noise_mean") continue;
-    EXPECT_GT(figure.low, figure.name == "noise_excess_kurtosis" ? -2.0 : 0.0) << figure.name;
-    EXPECT_LT(figure.low, figure.value) << figure.name;
-    EXPECT_GT(figure.high, figure.value) << figure.name;
+  const auto scalars = moments(z, kKey);
+  for (const auto& scalar : scalars) {
+    if (scalar.name == "noise_mean") continue;
+    EXPECT_GT(scalar.low, scalar.name == "noise_excess_kurtosis" ? -2.0 : 0.0) << scalar.name;
+    EXPECT_LT(scalar.low, scalar.value) << scalar.name;
+    EXPECT_GT(scalar.high, scalar.value) << scalar.name;
   }
 }
 
@@ -99,8 +99,8 @@ TEST(Normality, TheRadialDistanceTellsAWrongRadiusAndAWrongSpreadOfIt) {
   EXPECT_GT(radial_distance(1.05 * z), 0.2);
   const auto one_radius = z / z.square().mean(1, true).sqrt();
   EXPECT_GT(radial_distance(one_radius), 0.4);
-  const auto plot = radial_plot(z);
-  for (const auto& series : plot.series) {
+  const auto chart = radial_chart(z);
+  for (const auto& series : chart.series) {
     const double width = series.x[1] - series.x[0];
     EXPECT_NEAR(std::accumulate(series.y.begin(), series.y.end(), 0.0) * width, 1.0, 1e-3) << series.name;
   }

@@ -88,7 +88,7 @@ class Classifier {
 
 }  // namespace
 
-Figure two_sample_accuracy(const at::Tensor& noise, const ClassifierOptions& options, const random::StreamKey& key) {
+Scalar two_sample_accuracy(const at::Tensor& noise, const ClassifierOptions& options, const random::StreamKey& key) {
   const auto half = std::min(noise.size(0), options.samples) / 2;
   if (half < 2)
     throw StageError("metric.noise_diagnostics: a two-sample test needs at least 4 converged inversions, not " +
@@ -99,7 +99,7 @@ Figure two_sample_accuracy(const at::Tensor& noise, const ClassifierOptions& opt
   const auto test = labelled(noise.narrow(0, half, half), fresh.narrow(0, half, half));
   const at::NoGradGuard no_grad;
   const auto right = classifier.logits(test.z).gt(0).eq(test.label.gt(0)).sum().item<std::int64_t>();
-  return to_figure("classifier_accuracy", intervals::share(right, 2 * half));
+  return to_scalar("classifier_accuracy", intervals::share(right, 2 * half));
 }
 
 }  // namespace espalier::noise_diagnostics

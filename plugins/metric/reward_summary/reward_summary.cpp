@@ -14,8 +14,8 @@
 
 namespace {
 
-using espalier::Figure;
 using espalier::MetricInput;
+using espalier::Scalar;
 using espalier::ScoredView;
 using espalier::StageError;
 
@@ -25,9 +25,9 @@ constexpr double kRounding = 1e-6;  // a perfect score may be a float32 sum of p
 class RewardSummary final : public espalier::Metric {
  public:
   void options(espalier::Schema& schema) override {
-    schema.text("reward_name", reward_name_, "Name of the figure that holds the mean reward.");
-    schema.text("gain_name", gain_name_, "Name of the figure that holds the mean paired difference to the baseline.");
-    schema.text("perfect_name", perfect_name_, "Name of the figure that holds the share of perfect scores.");
+    schema.text("reward_name", reward_name_, "Name of the scalar that holds the mean reward.");
+    schema.text("gain_name", gain_name_, "Name of the scalar that holds the mean paired difference to the baseline.");
+    schema.text("perfect_name", perfect_name_, "Name of the scalar that holds the share of perfect scores.");
     schema.number("perfect_score", perfect_score_, "The least score that counts as perfect.");
     schema.integer("resamples", resamples_, "Bootstrap resamples of the prompts.").at_least(100).at_most(1e6);
   }
@@ -56,20 +56,20 @@ class RewardSummary final : public espalier::Metric {
     if (const auto found = input.scores.find("baseline"); found != input.scores.end() && !found->second.empty()) {
       baseline = &found->second.front();
     }
-    std::vector<Figure> result;
+    std::vector<Scalar> result;
     for (const auto& view : scores->second) {
       const std::string suffix = scores->second.size() == 1 ? "" : "." + view.tag;
-      result.push_back(figure(reward_name_ + suffix, view, view.score, input.key));
+      result.push_back(scalar(reward_name_ + suffix, view, view.score, input.key));
       result.push_back(perfect_share(perfect_name_ + suffix, view));
       if (baseline != nullptr && baseline->tag != view.tag) {
-        result.push_back(figure(gain_name_ + suffix, view, differences(view, *baseline), input.key));
+        result.push_back(scalar(gain_name_ + suffix, view, differences(view, *baseline), input.key));
       }
     }
     return {result, {}};
   }
 
  private:
-  Figure figure(const std::string& name, const ScoredView& view, const std::vector<double>& value,
+  Scalar scalar(const std::string& name, const ScoredView& view, const std::vector<double>& value,
                 const espalier::random::StreamKey& key) const {
     const auto grouped = by_prompt(name, view, value);
     const auto [low, high] = espalier::intervals::bootstrap(grouped, key, resamples_);
@@ -84,7 +84,7 @@ class RewardSummary final : public espalier::Metric {
     return grouped;
   }
 
-  Figure perfect_share(const std::string& name, const ScoredView& view) const {
+  Scalar perfect_share(const std::string& name, const ScoredView& view) const {
     std::vector<double> perfect;
     for (const double score : view.score) {
       perfect.push_back(std::isfinite(score) ? (score >= perfect_score_ - kRounding ? 1.0 : 0.0) : score);

@@ -34,8 +34,8 @@ ScoredView study(std::uint64_t number, std::int64_t prompts, std::int64_t sample
   return view;
 }
 
-std::vector<Figure> figures(const Options& options, const MetricInput& input) {
-  return make<Metric>(plugin("metric.reward_summary"), options)->measure(input).figures;
+std::vector<Scalar> scalars(const Options& options, const MetricInput& input) {
+  return make<Metric>(plugin("metric.reward_summary"), options)->measure(input).scalars;
 }
 
 MetricInput input_of(std::map<std::string, std::vector<ScoredView>> scores) {
@@ -54,7 +54,7 @@ TEST(RewardSummary, GivesMeanPerfectShareAndPairedGain) {
   const ScoredView tuned{"tuned", {1.0, 0.5, 0.75, 1.0F - 1e-7F}, {0, 1, 0, 1}};
   const ScoredView base{"base", {0.5, 0.5, 0.75, 0.5}, {0, 1, 0, 1}};
   const auto found =
-      figures({{"reward_name", "held_out_reward"}, {"gain_name", "held_out_gain"}}, input_of({{"scores", {tuned}}, {"baseline", {base}}}));
+      scalars({{"reward_name", "held_out_reward"}, {"gain_name", "held_out_gain"}}, input_of({{"scores", {tuned}}, {"baseline", {base}}}));
   ASSERT_EQ(found.size(), 3U);
   EXPECT_EQ(found[0].name, "held_out_reward");
   EXPECT_NEAR(found[0].value, 3.25 / 4, 1e-6);
@@ -71,12 +71,12 @@ TEST(RewardSummary, ASharesIntervalHasAWidthWhereAllScoresAgree) {
     view.score.push_back(0.25);
     view.condition.push_back(i % 16);
   }
-  const auto none = figures({}, input_of({{"scores", {view}}})).at(1);
+  const auto none = scalars({}, input_of({{"scores", {view}}})).at(1);
   EXPECT_EQ(none.value, 0.0);
   EXPECT_EQ(none.low, 0.0);
   EXPECT_NEAR(none.high, intervals::wilson(0, 16).high, 1e-12) << "sixteen prompts, not 64 samples";
   EXPECT_NEAR(none.high, 0.19361, 1e-5);  // z^2 / (16 + z^2)
-  const auto all = figures({{"perfect_score", 0.25}}, input_of({{"scores", {view}}})).at(1);
+  const auto all = scalars({{"perfect_score", 0.25}}, input_of({{"scores", {view}}})).at(1);
   EXPECT_EQ(all.high, 1.0);
   EXPECT_NEAR(all.low, 1.0 - none.high, 1e-12);
 }
@@ -85,8 +85,8 @@ TEST(RewardSummary, NamesManyScoresByTheirTagsAndGivesABaselineNoGain) {
   const ScoredView a{"a", {0.1, 0.2}, {0, 1}};
   const ScoredView b{"b", {0.3, 0.4}, {0, 1}};
   std::vector<std::string> names;
-  for (const auto& figure : figures({}, input_of({{"scores", {a, b}}, {"baseline", {a}}}))) {
-    names.push_back(figure.name);
+  for (const auto& scalar : scalars({}, input_of({{"scores", {a, b}}, {"baseline", {a}}}))) {
+    names.push_back(scalar.name);
   }
   EXPECT_THAT(names, testing::ElementsAre("reward.a", "perfect_share.a", "reward.b", "perfect_share.b", "gain.b"));
 }
@@ -94,7 +94,7 @@ TEST(RewardSummary, NamesManyScoresByTheirTagsAndGivesABaselineNoGain) {
 TEST(RewardSummary, LeavesInvalidScoresOutInPairs) {
   const ScoredView tuned{"tuned", {1.0, kNan, 0.5, 0.5}, {0, 1, 2, 3}};
   const ScoredView base{"base", {0.5, 0.0, std::numeric_limits<double>::infinity(), 0.25}, {0, 1, 2, 3}};
-  const auto found = figures({}, input_of({{"scores", {tuned}}, {"baseline", {base}}}));
+  const auto found = scalars({}, input_of({{"scores", {tuned}}, {"baseline", {base}}}));
   EXPECT_NEAR(found[0].value, 2.0 / 3, 1e-12);
   EXPECT_NEAR(found[1].value, 1.0 / 3, 1e-12);
   EXPECT_NEAR(found[2].value, 0.375, 1e-12);
@@ -103,13 +103,13 @@ TEST(RewardSummary, LeavesInvalidScoresOutInPairs) {
 TEST(RewardSummary, RefusesABaselineOfOtherPromptsAndScoresWithoutAnyValue) {
   const ScoredView a{"a", {0.1, 0.2}, {0, 1}, "train"};
   const ScoredView b{"b", {0.3, 0.4}, {1, 0}, "train"};
-  EXPECT_THAT([&] { figures({}, input_of({{"scores", {a}}, {"baseline", {b}}})); },
+  EXPECT_THAT([&] { scalars({}, input_of({{"scores", {a}}, {"baseline", {b}}})); },
               ThrowsMessage<StageError>(HasSubstr("same split, max_conditions and samples_per_condition")));
   const ScoredView held_out{"held_out", {0.3, 0.4}, {0, 1}, "held_out"};  // as many, of another split
-  EXPECT_THAT([&] { figures({}, input_of({{"scores", {a}}, {"baseline", {held_out}}})); },
+  EXPECT_THAT([&] { scalars({}, input_of({{"scores", {a}}, {"baseline", {held_out}}})); },
               ThrowsMessage<StageError>(HasSubstr("same split, max_conditions and samples_per_condition")));
-  EXPECT_THROW(figures({}, input_of({{"scores", {{"a", {kNan, kNan}, {0, 1}}}}})), StageError);
-  EXPECT_THROW(figures({}, input_of({})), StageError);
+  EXPECT_THROW(scalars({}, input_of({{"scores", {{"a", {kNan, kNan}, {0, 1}}}}})), StageError);
+  EXPECT_THROW(scalars({}, input_of({})), StageError);
 }
 
 }  // namespace

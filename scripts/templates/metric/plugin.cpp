@@ -1,4 +1,4 @@
-// The share of finite scores above a threshold, one figure for each view of the input `scores`, without an interval.
+// The share of finite scores above a threshold, one scalar for each view of the input `scores`, without an interval.
 #include <cmath>
 #include <limits>
 
@@ -7,19 +7,17 @@
 
 namespace {
 
-class @Type@ final : public espalier::Metric {
+class @Type @final : public espalier::Metric {
  public:
-  void options(espalier::Schema& schema) override {
-    schema.number("threshold", threshold_, "Score from which on a sample counts.");
-  }
+  void options(espalier::Schema & schema) override { schema.number("threshold", threshold_, "Score from which on a sample counts."); }
 
   std::map<std::string, espalier::PortUse> ports() const override { return {{"scores", espalier::PortUse::needed}}; }
 
   espalier::Findings measure(const espalier::MetricInput& input) const override {
     constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-    std::vector<espalier::Figure> figures;
-    for (const auto& view : input.scores.at("scores")) figures.push_back({"share_above_" + view.tag, share(view), kNone, kNone});
-    return {figures, {}};
+    std::vector<espalier::Scalar> scalars;
+    for (const auto& view : input.scores.at("scores")) scalars.push_back({"share_above_" + view.tag, share(view), kNone, kNone});
+    return {scalars, {}};
   }
 
  private:
@@ -39,4 +37,4 @@ class @Type@ final : public espalier::Metric {
 
 }  // namespace
 
-ESPALIER_PLUGIN(plugin) { plugin.metric<@Type@>("@name@", /*numerics_version=*/1, "The share of scores above a threshold."); }
+ESPALIER_PLUGIN(plugin) { plugin.metric<@Type @>("@name@", /*numerics_version=*/1, "The share of scores above a threshold."); }

@@ -103,10 +103,10 @@ TEST(Nonfinite, AllowedSamplesAreExcludedCountedAndNeverDecodedScoredOrSelected)
   EXPECT_EQ(record.files.front().text.size(), 28u);
   ASSERT_EQ(record.galleries.size(), 1u);
   EXPECT_EQ(record.galleries.front().rows.size(), 7u);
-  std::map<std::string, double> figures;
-  for (const auto& figure : record.figures) figures[figure.name] = figure.value;
-  EXPECT_EQ(figures.at("count"), 28);
-  EXPECT_TRUE(std::isfinite(figures.at("sum")));
+  std::map<std::string, double> scalars;
+  for (const auto& scalar : record.scalars) scalars[scalar.name] = scalar.value;
+  EXPECT_EQ(scalars.at("count"), 28);
+  EXPECT_TRUE(std::isfinite(scalars.at("sum")));
 }
 
 TEST(Nonfinite, ExcludedSamplesAreNanInWhatIsStoredFromTheStepWhereTheyWereLost) {

@@ -82,11 +82,11 @@ TEST(Returned, Findings) {
   expect_found("metric", {"samples", "scores", "summary"},
                {{"interval", "an interval holds its value"},
                 {"nan", "a value is finite"},
-                {"names", "two figures the name 'mean'"},
-                {"plot names", "two plots the name 'scores'"},
+                {"names", "two scalars the name 'mean'"},
+                {"chart names", "two charts the name 'scores'"},
                 {"ragged", "2 x, 3 y"},
                 {"half an interval", "2 low and 0 high"},
-                {"infinite plot", "numbers of plots are finite"}});
+                {"infinite chart", "numbers of charts are finite"}});
 }
 
 TEST(Returned, TrainedModels) {

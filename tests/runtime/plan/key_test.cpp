@@ -119,7 +119,7 @@ TEST(Key, IsTheSameUnderOtherTagsSpacingAndComments) {
   }
 }
 
-TEST(Key, OfFiguresKnowsTheTagsThatTheyAreNamedAfter) {
+TEST(Key, OfFindingsHoldsTheTagsThatTheyAreNamedAfter) {
   const auto keys = keys_of(pipeline({}, {}, renamed("tuned_alignment", "another")));
   EXPECT_EQ(keys.at("another"), keys_of(pipeline()).at("tuned_alignment"));
   EXPECT_NE(keys.at("summary"), keys_of(pipeline()).at("summary"));

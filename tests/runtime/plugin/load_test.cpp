@@ -35,7 +35,7 @@ TEST_F(Load, RegistersAGoodPluginWhoseCodeThenRuns) {
   const auto plugin = entry->make();
   const auto* metric = dynamic_cast<const Metric*>(plugin.get());  // one type info for host and plugin
   ASSERT_NE(metric, nullptr);
-  EXPECT_EQ(metric->measure({}).figures.at(0).name, "canary");
+  EXPECT_EQ(metric->measure({}).scalars.at(0).name, "canary");
 }
 
 TEST_F(Load, PassesOverWhatIsNoLibrary) {

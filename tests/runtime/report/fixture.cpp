@@ -72,7 +72,7 @@ void add_stages(exec::Record& record) {
 }
 
 void add_figures(exec::Record& record) {
-  record.figures = {
+  record.scalars = {
       {"base_figures", "held_out_reward", 0.780, 0.764, 0.797},   {"graft_figures", "held_out_reward", 0.808, 0.791, 0.824},
       {"pgraft_figures", "held_out_reward", 0.836, 0.820, 0.851}, {"graft_figures", "held_out_gain", 0.028, -0.001, 0.056},
       {"pgraft_figures", "held_out_gain", 0.056, 0.037, 0.075},   {"base_figures", "invalid_fraction", 0.0, kNaN, kNaN, kStarted + 398.5}};
@@ -85,11 +85,11 @@ void add_figures(exec::Record& record) {
 }
 
 void add_plots(exec::Record& record) {
-  exec::PlotRecord distance{"base_figures", "kernel_distance", "FLOPs an image", "kernel distance to 'held_out'", true, false, {}};
+  exec::ChartRecord distance{"base_figures", "kernel_distance", "FLOPs an image", "kernel distance to 'held_out'", true, false, {}};
   distance.series.push_back(
       {"base", {2.1e9, 4.2e9, 8.4e9, 2.1e10}, {0.084, 0.051, 0.038, 0.031}, {0.078, 0.047, 0.035, 0.028}, {0.09, 0.055, 0.041, 0.034}});
   distance.series.push_back({"corrected <b>", {3.0e9, 6.3e9}, {0.047, kNaN}, {}, {}});
-  exec::PlotRecord residual{"graft_figures", "residual_by_step", "step", "rms residual", false, true, {{"residual", {}, {}, {}, {}}}};
+  exec::ChartRecord residual{"graft_figures", "residual_by_step", "step", "rms residual", false, true, {{"residual", {}, {}, {}, {}}}};
   for (int step = 0; step < 50; ++step) {
     auto& series = residual.series.front();
     series.x.push_back(step);
@@ -97,7 +97,7 @@ void add_plots(exec::Record& record) {
     series.low.push_back(0.5 * series.y.back());
     series.high.push_back(2.0 * series.y.back());
   }
-  record.plots = {distance, residual};
+  record.charts = {distance, residual};
 }
 
 void add_curves(exec::Record& record, std::mt19937& random) {

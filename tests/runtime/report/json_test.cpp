@@ -42,16 +42,16 @@ TEST(ReportJson, NamesWhoMadeAResultByTheRecordsInTheCache) {
 
 TEST(ReportJson, WritesAnAbsentIntervalAsNull) {
   const auto json = nlohmann::json::parse(report_json(fixture()));
-  const auto& reward = json.at("figures").at(0);
+  const auto& reward = json.at("scalars").at(0);
   EXPECT_EQ(reward.at("stage"), "base_figures");
   EXPECT_EQ(reward.at("name"), "held_out_reward");
   EXPECT_EQ(reward.at("low"), 0.764);
-  EXPECT_TRUE(json.at("figures").at(5).at("low").is_null());
-  EXPECT_EQ(json.at("figures").at(5).at("value"), 0.0);
+  EXPECT_TRUE(json.at("scalars").at(5).at("low").is_null());
+  EXPECT_EQ(json.at("scalars").at(5).at("value"), 0.0);
 }
 
 TEST(ReportJson, HasEveryPlotAsTheRecordHasIt) {
-  const auto plots = nlohmann::json::parse(report_json(fixture())).at("plots");
+  const auto plots = nlohmann::json::parse(report_json(fixture())).at("charts");
   ASSERT_EQ(plots.size(), 2U);
   EXPECT_EQ(plots.at(0).at("stage"), "base_figures");
   EXPECT_EQ(plots.at(0).at("name"), "kernel_distance");

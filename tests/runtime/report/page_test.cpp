@@ -52,11 +52,11 @@ TEST(Page, LetsNoNameOfAStageBecomeMarkup) {
   stage.inputs = {kHostile};
   stage.options[kHostile] = kHostile;
   record.stages = {stage};
-  record.figures = {{kHostile, kHostile, 1.0, 0.5, 1.5}};
+  record.scalars = {{kHostile, kHostile, 1.0, 0.5, 1.5}};
   record.curves = {{kHostile, kHostile, {1, 2}, {0.5, 0.25}}};
   record.laws = {{kHostile, 0.5, 0.1, false, 0.5, 1, 2, 0, {0.0, 1.0}, {1.0, 1.0}, kHostile}};
   record.scores = {{kHostile, kHostile, {0.5}}};
-  record.plots = {{kHostile, kHostile, kHostile, kHostile, true, true, {{kHostile, {1.0}, {2.0}, {1.0}, {3.0}}}}};
+  record.charts = {{kHostile, kHostile, kHostile, kHostile, true, true, {{kHostile, {1.0}, {2.0}, {1.0}, {3.0}}}}};
   const auto html = page(record);
   EXPECT_THAT(html, Not(HasSubstr("<script>alert(1)")));
   EXPECT_THAT(html, Not(HasSubstr("<img src=x")));
@@ -184,7 +184,7 @@ TEST(Page, LeavesOutWhatTheRecordDoesNotHave) {
 
 TEST(Page, PutsOneFigureOfSeveralStagesIntoOneTable) {
   auto record = fixture();
-  record.figures = {{"base_figures", "gain.graft_samples", 0.2, 0.1, 0.3},
+  record.scalars = {{"base_figures", "gain.graft_samples", 0.2, 0.1, 0.3},
                     {"base_figures", "gain.pgraft_samples", 0.4, 0.3, 0.5},
                     {"base_figures", "v1.5", 1.0, 0.5, 1.5}};
   auto html = page(record);
@@ -193,7 +193,7 @@ TEST(Page, PutsOneFigureOfSeveralStagesIntoOneTable) {
   EXPECT_EQ(count_of(html, "above 0"), 2U);
   EXPECT_THAT(html, HasSubstr("<caption>v1.5</caption>"));  // 5 is no stage
 
-  record.figures[1] = {"graft_figures", "gain.graft_samples", 0.4, 0.3, 0.5};  // the same, judged by another stage
+  record.scalars[1] = {"graft_figures", "gain.graft_samples", 0.4, 0.3, 0.5};  // the same, judged by another stage
   html = page(record);
   EXPECT_EQ(count_of(html, "<caption>gain.graft samples</caption>"), 1U);
   EXPECT_THAT(html, HasSubstr("</span>graft_figures</span></th><td class=\"number strong\">0.400</td>"));

@@ -13,7 +13,7 @@ with tempfile.TemporaryDirectory(prefix="espalier-rings-") as cache:
                           cwd=cache, capture_output=True, text=True)
 assert done.returncode == 0, done.stderr
 report = json.loads(done.stdout)
-figures = {figure["name"]: figure["value"] for figure in report["figures"]}
-print(figures)
-assert figures["reward"] > 0.6, figures
-assert figures["gain"] > 0.55, figures
+scalars = {scalar["name"]: scalar["value"] for scalar in report["scalars"]}
+print(scalars)
+assert scalars["reward"] > 0.6, scalars
+assert scalars["gain"] > 0.55, scalars

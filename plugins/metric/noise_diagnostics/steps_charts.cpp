@@ -1,4 +1,4 @@
-#include "plugins/metric/noise_diagnostics/steps_plots.h"
+#include "plugins/metric/noise_diagnostics/steps_charts.h"
 
 #include <ATen/TensorOperators.h>
 
@@ -13,8 +13,8 @@ namespace {
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 // The middle of the inversions and where 95 % of them lie, at each step that any tried.
-Plot::Series by_step(const std::string& name, const at::Tensor& values, bool positive) {
-  Plot::Series series{.name = name};
+Chart::Series by_step(const std::string& name, const at::Tensor& values, bool positive) {
+  Chart::Series series{.name = name};
   for (std::int64_t k = 0; k < values.size(1); ++k) {
     auto found = finite_sorted(values.select(1, k));
     if (positive) found.erase(found.begin(), std::upper_bound(found.begin(), found.end(), 0.0));  // no place on a logarithmic axis
@@ -27,8 +27,8 @@ Plot::Series by_step(const std::string& name, const at::Tensor& values, bool pos
   return series;
 }
 
-Plot::Series worst_by_step(const at::Tensor& values) {
-  Plot::Series series{.name = "largest"};
+Chart::Series worst_by_step(const at::Tensor& values) {
+  Chart::Series series{.name = "largest"};
   for (std::int64_t k = 0; k < values.size(1); ++k) {
     const auto found = finite_sorted(values.select(1, k));
     if (found.empty() || found.back() <= 0) continue;
@@ -38,8 +38,8 @@ Plot::Series worst_by_step(const at::Tensor& values) {
   return series;
 }
 
-Plot plot(const std::string& name, const std::string& y_label, bool log_y, std::vector<Plot::Series> series) {
-  std::erase_if(series, [](const Plot::Series& one) { return one.x.empty(); });
+Chart chart(const std::string& name, const std::string& y_label, bool log_y, std::vector<Chart::Series> series) {
+  std::erase_if(series, [](const Chart::Series& one) { return one.x.empty(); });
   return {.name = name, .x_label = "steps remaining before the step", .y_label = y_label, .log_y = log_y, .series = std::move(series)};
 }
 
@@ -52,35 +52,35 @@ double mean_iterations(const Inversions& inversions, std::int64_t k) {
 
 }  // namespace
 
-std::vector<Plot> steps_plots(const Inversions& inversions) {
+std::vector<Chart> steps_charts(const Inversions& inversions) {
   const std::string middle = "median, 95 % of examples";
-  std::vector<Plot> plots{
-      plot("inversion residual", "rms of y + h v(y) - x", true,
-           {by_step(middle, inversions.residual, true), worst_by_step(inversions.residual)}),
-      plot("contraction ratio", "largest ratio of Picard moves (h L, from below)", false, {by_step(middle, inversions.contraction, false)}),
-      plot("inversion iterations", "network evaluations a step", false,
-           {by_step(middle, inversions.iterations, true), worst_by_step(inversions.iterations)})};
-  std::erase_if(plots, [](const Plot& one) { return one.series.empty(); });
-  return plots;
+  std::vector<Chart> charts{chart("inversion residual", "rms of y + h v(y) - x", true,
+                                  {by_step(middle, inversions.residual, true), worst_by_step(inversions.residual)}),
+                            chart("contraction ratio", "largest ratio of Picard moves (h L, from below)", false,
+                                  {by_step(middle, inversions.contraction, false)}),
+                            chart("inversion iterations", "network evaluations a step", false,
+                                  {by_step(middle, inversions.iterations, true), worst_by_step(inversions.iterations)})};
+  std::erase_if(charts, [](const Chart& one) { return one.series.empty(); });
+  return charts;
 }
 
-std::vector<Figure> steps_figures(const Inversions& inversions) {
-  std::vector<Figure> figures;
+std::vector<Scalar> steps_scalars(const Inversions& inversions) {
+  std::vector<Scalar> scalars;
   const auto steps = inversions.residual.size(1);
   const auto ratios = finite_sorted(inversions.contraction);
   if (!ratios.empty()) {
     const auto medians = by_step("", inversions.contraction, false).y;
-    figures.push_back({"contraction_ratio", quantile(ratios, 0.5), kNone, kNone});
-    figures.push_back({"contraction_ratio_worst_step", *std::max_element(medians.begin(), medians.end()), kNone, kNone});
+    scalars.push_back({"contraction_ratio", quantile(ratios, 0.5), kNone, kNone});
+    scalars.push_back({"contraction_ratio_worst_step", *std::max_element(medians.begin(), medians.end()), kNone, kNone});
   }
   std::int64_t hardest = 0;
   for (std::int64_t k = 1; k < steps; ++k) {
     if (mean_iterations(inversions, k) > mean_iterations(inversions, hardest)) hardest = k;
   }
   const auto tried = inversions.iterations.gt(0);
-  figures.push_back({"iterations_per_step", inversions.iterations.sum().item<double>() / tried.sum().item<double>(), kNone, kNone});
-  figures.push_back({"hardest_step", static_cast<double>(hardest + 1), kNone, kNone});
-  return figures;
+  scalars.push_back({"iterations_per_step", inversions.iterations.sum().item<double>() / tried.sum().item<double>(), kNone, kNone});
+  scalars.push_back({"hardest_step", static_cast<double>(hardest + 1), kNone, kNone});
+  return scalars;
 }
 
 }  // namespace espalier::noise_diagnostics

@@ -1,4 +1,4 @@
-// Measuring: from scores and trajectories in the cache to one small published entry of figures and plots.
+// Measuring: from scores and trajectories in the cache to one small published entry of scalars and charts.
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
@@ -108,14 +108,14 @@ class CachedSamples final : public SampleSet {
   std::vector<std::int64_t> kept_;  // trajectories that are not excluded, ascending
 };
 
-Value plot_value(const Plot& plot) {
+Value chart_value(const Chart& chart) {
   Value::List series;
-  for (const auto& one : plot.series) {
+  for (const auto& one : chart.series) {
     series.push_back(
         Value::Map{{"name", one.name}, {"x", floats(one.x)}, {"y", floats(one.y)}, {"low", floats(one.low)}, {"high", floats(one.high)}});
   }
-  return Value::Map{{"name", plot.name},   {"x_label", plot.x_label}, {"y_label", plot.y_label},
-                    {"log_x", plot.log_x}, {"log_y", plot.log_y},     {"series", std::move(series)}};
+  return Value::Map{{"name", chart.name},   {"x_label", chart.x_label}, {"y_label", chart.y_label},
+                    {"log_x", chart.log_x}, {"log_y", chart.log_y},     {"series", std::move(series)}};
 }
 
 MetricInput metric_input(Context& context, const config::StageSpec& stage) {
@@ -146,20 +146,20 @@ std::shared_ptr<const SampleSet> sample_set(Context& context, const std::string&
   return std::make_shared<CachedSamples>(context, tag);
 }
 
-void compute_figures(Context& context, const plan::StagePlan& plan) {
+void compute_findings(Context& context, const plan::StagePlan& plan) {
   at::set_num_threads(context.threads());
   const auto findings = dynamic_cast<const Metric&>(*plan.stage->plugin).measure(metric_input(context, *plan.stage));
   check_unchanged(context, plan);
   check_findings(plan.stage->type, findings);
-  Value::List figures, plots;
-  for (const auto& figure : findings.figures) {
-    figures.push_back(Value::Map{{"name", figure.name}, {"value", figure.value}, {"low", figure.low}, {"high", figure.high}});
+  Value::List scalars, charts;
+  for (const auto& scalar : findings.scalars) {
+    scalars.push_back(Value::Map{{"name", scalar.name}, {"value", scalar.value}, {"low", scalar.low}, {"high", scalar.high}});
   }
-  for (const auto& plot : findings.plots) plots.push_back(plot_value(plot));
-  const Value content = Value::Map{{"figures", figures}, {"plots", plots}};
+  for (const auto& chart : findings.charts) charts.push_back(chart_value(chart));
+  const Value content = Value::Map{{"scalars", scalars}, {"charts", charts}};
   Value info = content;
   info["time"] = seconds_since_1970();
-  publish(context, plan, info, "figures.json", content);
+  publish(context, plan, info, "findings.json", content);
 }
 
 }  // namespace espalier::exec

@@ -181,7 +181,7 @@ void add_scores(Context& context, const config::StageSpec& stage, Record& record
 void add_law(const Context& context, const config::StageSpec& stage, Record& record) {
   const auto info = info_of(context, stage);
   const auto& law = info.at("law");
-  record.laws.push_back({stage.tag, law.at("acceptance_rate").as_number(), law.at("kl_nats").as_number(), law.at("kl_is_bound").as_bool(),
+  record.laws.push_back({stage.tag, law.at("acceptance_rate").as_number(), law.at("kl_nats").as_number(),
                          law.at("expected_quantile").as_number(), info.at("accepted").as_integer(), info.at("total").as_integer(),
                          info.at("invalid").as_integer(), doubles(law.at("quantile")), doubles(law.at("density")),
                          law.at("formula").as_string()});

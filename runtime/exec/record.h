@@ -46,7 +46,6 @@ struct LawRecord {  // of a filter stage
   std::string stage;
   double acceptance_rate = 0.0;
   double kl_nats = 0.0;
-  bool kl_is_bound = false;
   double expected_quantile = 0.0;
   std::int64_t accepted = 0;
   std::int64_t total = 0;

@@ -7,10 +7,10 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
-#include "runtime/exec/chain.h"
 #include "runtime/exec/context.h"
 #include "runtime/exec/excluded.h"
 #include "runtime/sdk/check.h"
+#include "runtime/selection/chain.h"
 
 namespace espalier::exec {
 namespace {
@@ -21,13 +21,9 @@ Value::List integers(const std::vector<std::int64_t>& numbers) { return {numbers
 Value::List floats(const std::vector<double>& numbers) { return {numbers.begin(), numbers.end()}; }
 
 Value law_value(const Law& law) {
-  return Value::Map{{"acceptance_rate", law.acceptance_rate},
-                    {"kl_nats", law.kl_nats},
-                    {"kl_is_bound", law.kl_is_bound},
-                    {"expected_quantile", law.expected_quantile},
-                    {"quantile", floats(law.quantile)},
-                    {"density", floats(law.density)},
-                    {"formula", law.formula}};
+  return Value::Map{
+      {"acceptance_rate", law.acceptance_rate}, {"kl_nats", law.kl_nats},         {"expected_quantile", law.expected_quantile},
+      {"quantile", floats(law.quantile)},       {"density", floats(law.density)}, {"formula", law.formula}};
 }
 
 // Of each sample of a view, "" of an excluded one; decoded block by block.
@@ -64,11 +60,11 @@ Selection all_but(const std::vector<std::int64_t>& excluded, std::int64_t count)
 }
 
 // The filters from the first to this stage's, each with what it reads of the whole view.
-std::vector<Link> chain_of(Context& context, const config::StageSpec& stage) {
+std::vector<selection::Link> chain_of(Context& context, const config::StageSpec& stage) {
   std::vector<const config::StageSpec*> stages{&stage};
   while (const auto* before = stages.back()->input("selection")) stages.push_back(context.spec.find(before->tags.front()));
   std::reverse(stages.begin(), stages.end());
-  std::vector<Link> chain;
+  std::vector<selection::Link> chain;
   std::vector<std::string> keys;  // of one view: every filter chooses among the same samples
   for (const auto* one : stages) {
     const auto& filter = dynamic_cast<const Filter&>(*one->plugin);
@@ -80,8 +76,14 @@ std::vector<Link> chain_of(Context& context, const config::StageSpec& stage) {
     for (std::int64_t i = 0; i < scores.count; ++i) input.index.push_back(i);
     if (filter.needs_keys() && keys.empty()) keys = read_keys(context, scores);
     if (filter.needs_keys()) input.canonical_key = keys;
-    input.key = stream_at(context.spec.seed, chain.size());
-    chain.push_back({&filter, one->type, offered(input, all_but(excluded_samples(context, scores.samples), scores.count))});
+    input.key = selection::stream_at(context.spec.seed, chain.size());
+    const auto select = [&filter, type = one->type](const FilterInput& among) {
+      auto selection = filter.select(among);
+      check_selection(type, selection, among);
+      return selection;
+    };
+    const auto whole = all_but(excluded_samples(context, scores.samples), scores.count);
+    chain.push_back({one->type, select, filter.by_condition(), selection::offered(input, whole)});
   }
   return chain;
 }
@@ -106,18 +108,18 @@ void compute_selection(Context& context, const plan::StagePlan& plan) {
   const auto chain = chain_of(context, *plan.stage);
   const auto& last = chain.back();
   const auto* before = plan.stage->input("selection");
-  const auto selection =
-      before == nullptr ? accept_alone(last) : accept(last, read_selection(context, context.results.at(before->tags.front())));
-  const auto law = before == nullptr ? last.filter->law(last.whole) : chain_law(chain);
-  check_law(last.type, law);
+  const auto accepted = before == nullptr ? last.select(last.whole)
+                                          : selection::accept(last, read_selection(context, context.results.at(before->tags.front())));
+  const auto law =
+      before == nullptr ? law_of(last.type, dynamic_cast<const Filter&>(*plan.stage->plugin), last.whole) : selection::chain_law(chain);
   std::int64_t invalid = 0;
   for (const auto score : last.whole.score) invalid += !std::isfinite(score);
-  const Value info = Value::Map{{"accepted", static_cast<std::int64_t>(selection.index.size())},
+  const Value info = Value::Map{{"accepted", static_cast<std::int64_t>(accepted.index.size())},
                                 {"total", static_cast<std::int64_t>(last.whole.index.size())},
                                 {"invalid", invalid},
                                 {"law", law_value(law)}};
   const auto& scores = context.results.at(plan.stage->input("scores")->tags.front());
-  const Value content = Value::Map{{"set", scores.set_id}, {"index", integers(selection.index)}, {"weight", floats(selection.weight)}};
+  const Value content = Value::Map{{"set", scores.set_id}, {"index", integers(accepted.index)}, {"weight", floats(accepted.weight)}};
   publish(context, plan, info, kSelectionFile, content);
 }
 

@@ -32,17 +32,11 @@ Json scalar_json(const exec::ScalarRecord& figure) {
 }
 
 Json law_json(const exec::LawRecord& law) {
-  return {{"stage", law.stage},
-          {"acceptance_rate", law.acceptance_rate},
-          {"kl_nats", law.kl_nats},
-          {"kl_is_bound", law.kl_is_bound},
-          {"expected_quantile", law.expected_quantile},
-          {"accepted", law.accepted},
-          {"total", law.total},
-          {"invalid", law.invalid},
-          {"formula", law.formula},
-          {"quantile", law.quantile},
-          {"density", law.density}};
+  return {{"stage", law.stage},       {"acceptance_rate", law.acceptance_rate},
+          {"kl_nats", law.kl_nats},   {"expected_quantile", law.expected_quantile},
+          {"accepted", law.accepted}, {"total", law.total},
+          {"invalid", law.invalid},   {"formula", law.formula},
+          {"quantile", law.quantile}, {"density", law.density}};
 }
 
 Json chart_json(const exec::ChartRecord& plot) {

@@ -13,13 +13,12 @@ constexpr int kShown = 16;  // images of each verdict of a filter
 
 std::string law_row(const exec::LawRecord& law, const Colours& colours) {
   return fmt::format(R"(<tr><th scope="row">{stage}</th><td class="number">{accepted} of {total}</td><td class="number">{rate}</td>
-<td class="number strong">{bound}{kl}</td><td class="number">{quantile}</td><td class="number">{invalid}</td><td class="formula"><code>{formula}</code></td></tr>
+<td class="number strong">{kl}</td><td class="number">{quantile}</td><td class="number">{invalid}</td><td class="formula"><code>{formula}</code></td></tr>
 )",
                      fmt::arg("stage", stage_name(law.stage, colours)), fmt::arg("accepted", count_text(law.accepted)),
                      fmt::arg("total", count_text(law.total)), fmt::arg("rate", number_text(law.acceptance_rate)),
-                     fmt::arg("bound", law.kl_is_bound ? "≤ " : ""), fmt::arg("kl", number_text(law.kl_nats)),
-                     fmt::arg("quantile", number_text(law.expected_quantile)), fmt::arg("invalid", count_text(law.invalid)),
-                     fmt::arg("formula", escape(law.formula)));
+                     fmt::arg("kl", number_text(law.kl_nats)), fmt::arg("quantile", number_text(law.expected_quantile)),
+                     fmt::arg("invalid", count_text(law.invalid)), fmt::arg("formula", escape(law.formula)));
 }
 
 std::string law_table(const exec::Record& record, const Colours& colours) {

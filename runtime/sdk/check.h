@@ -16,7 +16,6 @@ void check_defaults(const std::string& who, Schema& schema);
 
 // Filters. An empty selection is none of these errors.
 void check_selection(const std::string& who, const Selection& selection, const FilterInput& offered);
-void check_law(const std::string& who, const Law& law);
 
 // Rewards: [samples], float or double.
 void check_scores(const std::string& who, const at::Tensor& score, std::int64_t samples);

@@ -15,8 +15,6 @@ namespace {
 using check::described;
 using check::require;
 
-constexpr double kRounding = 1e-9;  // a KL summed up in floating point may lie this far below 0
-
 bool within(double value, double low, double high) { return value >= low && value <= high; }  // false for NaN
 
 void require_finite(const std::string& who, const std::string& chart, const std::string& series, const std::vector<double>& numbers) {
@@ -113,21 +111,6 @@ void check_selection(const std::string& who, const Selection& selection, const F
             index[i], score);
     require(std::isfinite(selection.weight[i]) && selection.weight[i] > 0.0, who,
             "select() gave trajectory {} the weight {}; weights are finite and above 0", index[i], selection.weight[i]);
-  }
-}
-
-void check_law(const std::string& who, const Law& law) {
-  require(within(law.acceptance_rate, 0.0, 1.0), who, "law() gave the acceptance rate {}; it is from 0 to 1", law.acceptance_rate);
-  require(std::isfinite(law.kl_nats) && law.kl_nats >= -kRounding, who, "law() gave the KL {}; it is finite and at least 0", law.kl_nats);
-  require(within(law.expected_quantile, 0.0, 1.0), who, "law() gave the expected quantile {}; it is from 0 to 1", law.expected_quantile);
-  require(law.quantile.size() == law.density.size(), who, "law() gave a curve of {} quantiles and {} densities; there are as many of both",
-          law.quantile.size(), law.density.size());
-  for (std::size_t i = 0; i < law.quantile.size(); ++i) {
-    const bool ascends = i == 0 || law.quantile[i] > law.quantile[i - 1];
-    require(within(law.quantile[i], 0.0, 1.0) && ascends, who,
-            "law() gave the quantile {} at place {} of its curve; quantiles ascend from 0 to 1", law.quantile[i], i);
-    require(std::isfinite(law.density[i]) && law.density[i] >= 0.0, who,
-            "law() gave the density {} at the quantile {}; it is finite and at least 0", law.density[i], law.quantile[i]);
   }
 }
 

@@ -30,12 +30,11 @@ class Distinct final : public Filter {
     return out;
   }
 
-  Law law(const FilterInput& input) const override {
-    Law law{.acceptance_rate = 0.0, .expected_quantile = 0.5, .quantile = {0.25, 0.75}, .density = {1.0, 1.0}, .formula = "measured"};
-    if (flaw_ == "tilt") law.density = {0.5, 1.5}, law.expected_quantile = 0.52;
-    law.acceptance_rate = static_cast<double>(select(input).index.size()) / static_cast<double>(input.index.size());
-    return law;
+  selection::Acceptance acceptance(const FilterInput&) const override {
+    if (flaw_ == "tilt") return selection::ByScore{[](double score) { return score; }};
+    return selection::ByMultiplicity{[](std::int64_t copies) { return copies == 0 ? 0.0 : 1.0 / static_cast<double>(copies); }};
   }
+  std::string formula(const FilterInput&) const override { return "measured"; }
 
  private:
   // By condition (or 0) and key, the rows with a finite score.

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "runtime/base/errors.h"
+#include "runtime/selection/incomplete_beta.h"
 #include "tests/conformance/broken.h"
 
 namespace espalier::conformance {
@@ -39,33 +40,18 @@ class Half final : public Filter {
     return out;
   }
 
-  // The better half of M: w(u) = 2 P(at least M/2 of the M-1 others are below u).
-  Law law(const FilterInput& input) const override {
-    const auto group = std::count(input.condition.begin(), input.condition.end(), input.condition.front());
-    const double m = static_cast<double>(group_by_ == "all" ? input.score.size() : static_cast<std::size_t>(group));
-    constexpr int kPoints = 400;
-    Law law{
-        .acceptance_rate = flaw_ == "rate" ? 0.25 : 0.5, .expected_quantile = 0.0, .quantile = {}, .density = {}, .formula = "2 P(better)"};
-    for (int i = 0; i < kPoints; ++i) {
-      const double u = (i + 0.5) / kPoints;
-      double w = 0.0;
-      for (double below = std::ceil(m / 2); below < m; ++below) {
-        const double ways = std::lgamma(m) - std::lgamma(below + 1) - std::lgamma(m - below);
-        w += 2.0 * std::exp(ways + below * std::log(u) + (m - 1 - below) * std::log1p(-u));
-      }
-      law.quantile.push_back(u);
-      law.density.push_back(flaw_ == "integral" ? 0.5 * w : flaw_ == "density" ? 1.0 : w);
-      law.expected_quantile += u * w / kPoints;
-      law.kl_nats += w * std::log(w) / kPoints;
-    }
-    if (flaw_ == "kl") law.kl_nats *= 0.5;
-    if (flaw_ == "law rate") law.acceptance_rate = 7.0;
-    if (flaw_ == "law kl") law.kl_nats = -3.0;
-    if (flaw_ == "law nan") law.expected_quantile = std::nan("");
-    if (flaw_ == "law density") law.density[3] = std::nan("");
-    if (flaw_ == "law curve") law.density.pop_back();
-    return law;
+  // The better half of M: at least M/2 of the M-1 others are below u.
+  selection::Acceptance acceptance(const FilterInput&) const override {
+    return selection::ByQuantile{[flaw = flaw_](double u, std::int64_t size) {
+      const auto half = static_cast<double>(size / 2), m = static_cast<double>(size);
+      const double right = selection::incomplete_beta(u, half, m - half);
+      if (flaw == "probability") return 7.0;
+      if (flaw == "nan") return std::nan("");
+      if (flaw == "density") return 0.5;
+      return flaw == "rate" ? 0.5 * right : right;
+    }};
   }
+  std::string formula(const FilterInput&) const override { return flaw_ == "formula" ? "" : "2 P(better)"; }
 
  private:
   // The share of the group's scores below this one. With the flaw "groups", of all scores whatever the option says.

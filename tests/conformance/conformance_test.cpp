@@ -59,9 +59,8 @@ TEST(Conformance, OfFilters) {
        {Case{"order", "without the samples of other conditions"}, Case{"infinite", "whose score is inf"},
         Case{"descending", "accepted indices ascend"}, Case{"twice", "twice"}, Case{"weight", "the weight 0"},
         Case{"ascent", "the weight -1"}, Case{"fewer weights", "weights; every accepted index has one weight"},
-        Case{"law rate", "the acceptance rate 7"}, Case{"law kl", "the KL -3"}, Case{"law nan", "the expected quantile nan"},
-        Case{"law density", "the density nan"}, Case{"law curve", "quantiles and"}, Case{"rate", "acceptance rate"}, Case{"kl", "law's KL"},
-        Case{"density", "density in octile"}, Case{"integral", "integrate to 1"}, Case{"groups", "other groups"},
+        Case{"probability", "the probability 7 for the quantile"}, Case{"nan", "the probability nan"}, Case{"formula", "formula"},
+        Case{"rate", "acceptance rate"}, Case{"density", "density in octile"}, Case{"groups", "other groups"},
         Case{"not offered", "was not offered"}, Case{"by_condition", "what the option group_by says"}}) {
     EXPECT_THAT(failures([&] { check_filter(filter_with(flaw), by_condition, scores()); }), HasSubstr(found)) << flaw;
   }

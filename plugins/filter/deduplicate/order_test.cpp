@@ -108,7 +108,7 @@ TEST(Order, AcceptanceOfAThingIsItsClosedForm) {
     EXPECT_NEAR(kept[thing] / copies[thing], expected, 0.02 * expected) << "thing " << thing;
     rate += p * expected;
   }
-  const auto law = make<Filter>(plugin("filter.deduplicate"), {})->law(input);
+  const auto law = law_of("filter.deduplicate", *make<Filter>(plugin("filter.deduplicate"), {}), input);
   EXPECT_NEAR(law.acceptance_rate, rate, 0.002);
 }
 

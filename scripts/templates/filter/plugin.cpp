@@ -9,9 +9,11 @@
 
 namespace {
 
-class @Type@ final : public espalier::Filter {
+class @Type @final : public espalier::Filter {
  public:
-  void options(espalier::Schema& schema) override {
+  bool by_condition() const override { return false; }
+
+  void options(espalier::Schema & schema) override {
     schema.number("low", low_, "Share of the scores, from the lowest, that is left out.").at_least(0.0).below(1.0);
   }
 
@@ -29,20 +31,13 @@ class @Type@ final : public espalier::Filter {
     return selection;
   }
 
-  // Accepted samples have quantiles uniform on (low, 1): density 1 / (1 - low) there, so KL = -log(1 - low).
-  espalier::Law law(const espalier::FilterInput& input) const override {
-    espalier::Law law;
-    const double accepted = 1.0 - low_;
-    law.acceptance_rate = static_cast<double>(select(input).index.size()) / static_cast<double>(input.score.size());
-    law.kl_nats = -std::log(accepted);
-    law.expected_quantile = 0.5 * (low_ + 1.0);
-    constexpr int kPoints = 200;
-    for (int i = 0; i < kPoints; ++i) {
-      law.quantile.push_back((i + 0.5) / kPoints);
-      law.density.push_back(law.quantile.back() < low_ ? 0.0 : 1.0 / accepted);
-    }
-    law.formula = fmt::format("w(u) = 1 / {:.4g} for u > {:.4g}", accepted, low_);
-    return law;
+  // Of a sample of quantile u; the engine computes the law from it: density 1 / (1 - low) above low, so KL = -log(1 - low).
+  espalier::selection::Acceptance acceptance(const espalier::FilterInput&) const override {
+    return espalier::selection::ByQuantile{[low = low_](double u, std::int64_t) { return u > low ? 1.0 : 0.0; }};
+  }
+
+  std::string formula(const espalier::FilterInput&) const override {
+    return fmt::format("w(u) = 1 / {:.4g} for u > {:.4g}", 1.0 - low_, low_);
   }
 
  private:
@@ -56,4 +51,4 @@ class @Type@ final : public espalier::Filter {
 
 }  // namespace
 
-ESPALIER_PLUGIN(plugin) { plugin.filter<@Type@>("@name@", /*numerics_version=*/1, "Accepts the samples above a quantile of all scores."); }
+ESPALIER_PLUGIN(plugin) { plugin.filter<@Type @>("@name@", /*numerics_version=*/1, "Accepts the samples above a quantile of all scores."); }

@@ -41,11 +41,7 @@ TEST(Returned, SelectionsOfAFirstFilterAndOfALaterOne) {
 
 TEST(Returned, Laws) {
   expect_found("filter", {"samples", "scores", "best"},
-               {{"law rate", "the acceptance rate 7; it is from 0 to 1"},
-                {"law kl", "the KL -3; it is finite and at least 0"},
-                {"law nan", "the expected quantile nan"},
-                {"law density", "the density nan"},
-                {"law curve", "as many of both"}});
+               {{"probability", "acceptance() gave the probability 7 for the quantile"}, {"nan", "the probability nan"}});
 }
 
 TEST(Returned, Phases) {

@@ -135,7 +135,8 @@ class FakeFilter final : public Filter {
  public:
   void options(Schema& schema) override { schema.integer("k", k_, "How many.").above(0); }
   Selection select(const FilterInput&) const override { return {}; }
-  Law law(const FilterInput&) const override { return {}; }
+  selection::Acceptance acceptance(const FilterInput&) const override { return {}; }
+  std::string formula(const FilterInput&) const override { return {}; }
 
  private:
   std::int64_t k_ = 1;
@@ -145,7 +146,8 @@ class KeyedFilter final : public Filter {
  public:
   bool needs_keys() const override { return true; }
   Selection select(const FilterInput&) const override { return {}; }
-  Law law(const FilterInput&) const override { return {}; }
+  selection::Acceptance acceptance(const FilterInput&) const override { return {}; }
+  std::string formula(const FilterInput&) const override { return {}; }
 };
 
 class FakeTrainer final : public Trainer {

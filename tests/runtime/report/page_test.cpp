@@ -54,7 +54,7 @@ TEST(Page, LetsNoNameOfAStageBecomeMarkup) {
   record.stages = {stage};
   record.scalars = {{kHostile, kHostile, 1.0, 0.5, 1.5}};
   record.curves = {{kHostile, kHostile, {1, 2}, {0.5, 0.25}}};
-  record.laws = {{kHostile, 0.5, 0.1, false, 0.5, 1, 2, 0, {0.0, 1.0}, {1.0, 1.0}, kHostile}};
+  record.laws = {{kHostile, 0.5, 0.1, 0.5, 1, 2, 0, {0.0, 1.0}, {1.0, 1.0}, kHostile}};
   record.scores = {{kHostile, kHostile, {0.5}}};
   record.charts = {{kHostile, kHostile, kHostile, kHostile, true, true, {{kHostile, {1.0}, {2.0}, {1.0}, {3.0}}}}};
   const auto html = page(record);

@@ -1,11 +1,11 @@
-#include "plugins/filter/deduplicate/measured_law.h"
+#include "runtime/selection/measured_law.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <numeric>
 
-namespace espalier::deduplicate {
+namespace espalier::selection {
 namespace {
 
 TEST(MeasuredLaw, SpreadsASharedScoreOverItsStretch) {
@@ -37,4 +37,4 @@ TEST(MeasuredLaw, HasMassOneWhateverTheGroupsSize) {
 }
 
 }  // namespace
-}  // namespace espalier::deduplicate
+}  // namespace espalier::selection

@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "runtime/sdk/filter.h"
+#include "runtime/selection/selection.h"
 
-namespace espalier::deduplicate {
+namespace espalier::selection {
 
 // A sample that competes, and how likely it is to be accepted among those that it competes with.
 struct Judged {
@@ -16,7 +16,7 @@ struct Judged {
 
 inline constexpr int kLevels = 32;  // of the curve: its density is a mean over stretches of 1/32
 
-// The law of accepting each sample as it is judged, relative to drawing each of its group alike (formula is left empty):
+// The law of accepting each sample as it is judged, relative to drawing each of its group alike (formula: ""):
 //   acceptance rate  the mean of a_i
 //   KL               sum_i q_i log(q_i M), q_i = a_i / sum_j a_j, over the M samples of a group
 //   E[u]             sum_i q_i u_i, u_i the sample's place in its group's order; a shared score has the middle of its stretch
@@ -25,4 +25,4 @@ inline constexpr int kLevels = 32;  // of the curve: its density is a mean over 
 // one acceptance is positive.
 Law measured_law(std::vector<Judged> samples);
 
-}  // namespace espalier::deduplicate
+}  // namespace espalier::selection

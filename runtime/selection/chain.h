@@ -1,17 +1,19 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
-#include "runtime/sdk/filter.h"
+#include "runtime/selection/selection.h"
 
-namespace espalier::exec {
+namespace espalier::selection {
 
 // A filter in its place of a chain: each chooses from what the one before it accepted.
 struct Link {
-  const Filter* filter;
-  std::string type;   // "filter.top_k"
-  FilterInput whole;  // what it would choose from alone: every sample of the view that is not excluded
+  std::string type;                                           // "filter.top_k"
+  std::function<Selection(const FilterInput& input)> select;  // the filter's choice; may throw StageError
+  bool by_condition = true;                                   // the group in which a law takes quantiles
+  FilterInput whole = {};                                     // what it would choose from alone: every sample that is not excluded
 };
 
 // The stream of the filter at this place, 0 for the first: no filter's ties are broken by the draws of one before it.
@@ -20,8 +22,7 @@ random::StreamKey stream_at(std::uint64_t seed, std::size_t place);
 // The rows of `whole` that were accepted before.
 FilterInput offered(const FilterInput& whole, const Selection& before);
 
-// What a link accepts alone, or of what was accepted before, when weights are multiplied; checked. Throws the filter's StageError.
-Selection accept_alone(const Link& link);
+// What a link accepts of what was accepted before; weights are multiplied. Throws the filter's StageError.
 Selection accept(const Link& link, const Selection& before);
 
 // The law of a chain of two filters or more, all over one view, estimated: each condition's group is drawn again and again, as large as it
@@ -30,8 +31,8 @@ Selection accept(const Link& link, const Selection& before);
 // (of all, where a filter compares across conditions) share stands for itself, one that a single sample has for things not yet seen twice
 // (its copies are other things). u is the quantile of the last filter's scores within its group; samples without a finite such score are no
 // part of the base law. The KL is relative to drawing each sample of such a group alike, averaged over groups by what each accepts (with
-// Miller's and Madow's correction). Redraws on which a filter gives up are left out and told in `formula`. Throws StageError where that
+// Miller's and Madow's correction). Redraws on which a filter throws are left out and counted in `formula`. Throws StageError where that
 // leaves none.
 Law chain_law(const std::vector<Link>& chain);
 
-}  // namespace espalier::exec
+}  // namespace espalier::selection

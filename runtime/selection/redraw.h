@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "runtime/exec/chain.h"
+#include "runtime/selection/chain.h"
 
-namespace espalier::exec {
+namespace espalier::selection {
 
 // Draws a view again from its own samples, for chain_law(). It draws from the rows whose last score is finite, of each condition as many as
 // there are.
@@ -53,4 +53,4 @@ class Redraw {
   std::vector<bool> shared_;  // whether others have its key, of the condition or, where a filter compares across conditions, of all
 };
 
-}  // namespace espalier::exec
+}  // namespace espalier::selection

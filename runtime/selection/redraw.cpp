@@ -1,4 +1,4 @@
-#include "runtime/exec/redraw.h"
+#include "runtime/selection/redraw.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,20 +6,21 @@
 
 #include "runtime/base/errors.h"
 
-namespace espalier::exec {
+namespace espalier::selection {
 namespace {
 
 bool needs_keys(const Link& link) { return !link.whole.canonical_key.empty(); }
 
-// Positions by group, each ascending in score; what is not finite is left out.
-std::map<std::int64_t, std::vector<std::size_t>> groups(const FilterInput& whole, const std::vector<std::size_t>& rows, bool by_condition) {
+// Positions in `rows` by group, each ascending in score; what is not finite is left out.
+std::map<std::int64_t, std::vector<std::size_t>> ascending_positions(const Link& link, const std::vector<std::size_t>& rows) {
   std::map<std::int64_t, std::vector<std::size_t>> groups;
   for (std::size_t position = 0; position < rows.size(); ++position) {
-    if (std::isfinite(whole.score[rows[position]])) groups[by_condition ? whole.condition[rows[position]] : 0].push_back(position);
+    const auto row = rows[position];
+    if (std::isfinite(link.whole.score[row])) groups[link.by_condition ? link.whole.condition[row] : 0].push_back(position);
   }
   for (auto& [group, members] : groups) {
     std::stable_sort(members.begin(), members.end(),
-                     [&](std::size_t a, std::size_t b) { return whole.score[rows[a]] < whole.score[rows[b]]; });
+                     [&](std::size_t a, std::size_t b) { return link.whole.score[rows[a]] < link.whole.score[rows[b]]; });
   }
   return groups;
 }
@@ -39,7 +40,7 @@ Redraw::Redraw(const std::vector<Link>& chain) : chain_(chain) {
   for (const auto& link : chain) {
     rows_.assign(whole_.size(), {});  // the last link's stay
     auto& reach = reach_.emplace_back(whole_.size());
-    for (const auto& [group, members] : groups(link.whole, whole_, link.filter->by_condition())) {
+    for (const auto& [group, members] : ascending_positions(link, whole_)) {
       const auto score = [&](std::size_t rank) { return link.whole.score[whole_[members[rank]]]; };
       const auto size = static_cast<double>(members.size());
       for (std::size_t begin = 0, end = 0; begin < members.size(); begin = end) {
@@ -58,7 +59,7 @@ Redraw::Redraw(const std::vector<Link>& chain) : chain_(chain) {
   shared_.resize(whole_.size());
   const auto asks = std::find_if(chain.begin(), chain.end(), needs_keys);
   const bool by_condition =
-      std::all_of(chain.begin(), chain.end(), [](const Link& link) { return !needs_keys(link) || link.filter->by_condition(); });
+      std::all_of(chain.begin(), chain.end(), [](const Link& link) { return !needs_keys(link) || link.by_condition; });
   if (asks != chain.end()) share_keys(asks->whole, by_condition);
 }
 
@@ -120,4 +121,4 @@ void Redraw::add(const Drawn& drawn, std::int64_t condition, View& view) const {
   }
 }
 
-}  // namespace espalier::exec
+}  // namespace espalier::selection

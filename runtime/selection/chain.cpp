@@ -1,10 +1,8 @@
-#include "runtime/exec/chain.h"
+#include "runtime/selection/chain.h"
 
 #include <algorithm>
 
-#include "runtime/sdk/check.h"
-
-namespace espalier::exec {
+namespace espalier::selection {
 
 random::StreamKey stream_at(std::uint64_t seed, std::size_t place) {
   return {seed, random::Purpose::filter, 0, static_cast<std::uint32_t>(place)};
@@ -23,16 +21,8 @@ FilterInput offered(const FilterInput& whole, const Selection& before) {
   return part;
 }
 
-Selection accept_alone(const Link& link) {
-  auto selection = link.filter->select(link.whole);
-  check_selection(link.type, selection, link.whole);
-  return selection;
-}
-
 Selection accept(const Link& link, const Selection& before) {
-  const auto part = offered(link.whole, before);
-  auto selection = link.filter->select(part);
-  check_selection(link.type, selection, part);
+  auto selection = link.select(offered(link.whole, before));
   for (std::size_t i = 0; i < selection.index.size(); ++i) {
     const auto found = std::lower_bound(before.index.begin(), before.index.end(), selection.index[i]);
     selection.weight[i] *= before.weight[static_cast<std::size_t>(found - before.index.begin())];
@@ -40,4 +30,4 @@ Selection accept(const Link& link, const Selection& before) {
   return selection;
 }
 
-}  // namespace espalier::exec
+}  // namespace espalier::selection

@@ -6,9 +6,9 @@
 #include <cmath>
 
 #include "runtime/base/errors.h"
-#include "runtime/exec/redraw.h"
+#include "runtime/selection/redraw.h"
 
-namespace espalier::exec {
+namespace espalier::selection {
 namespace {
 
 constexpr std::size_t kSamples = std::size_t{1} << 18;  // drawn in all, about; seconds of one core
@@ -64,7 +64,7 @@ bool apply(const std::vector<Link>& chain, Redraw::View& view, Selection& select
   selection = {view.inputs.front().index, std::vector<double>(view.row.size(), 1.0)};
   try {
     for (std::size_t i = 0; i < chain.size() && !selection.index.empty(); ++i) {
-      selection = accept({chain[i].filter, chain[i].type, std::move(view.inputs[i])}, selection);
+      selection = accept({chain[i].type, chain[i].select, chain[i].by_condition, std::move(view.inputs[i])}, selection);
     }
   } catch (const StageError&) {
     return false;
@@ -156,4 +156,4 @@ Law chain_law(const std::vector<Link>& chain) {
   return law;
 }
 
-}  // namespace espalier::exec
+}  // namespace espalier::selection

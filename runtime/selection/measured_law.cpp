@@ -1,11 +1,11 @@
-#include "plugins/filter/deduplicate/measured_law.h"
+#include "runtime/selection/measured_law.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <span>
 
-namespace espalier::deduplicate {
+namespace espalier::selection {
 namespace {
 
 struct Sums {
@@ -61,4 +61,4 @@ Law measured_law(std::vector<Judged> samples) {
   return law;
 }
 
-}  // namespace espalier::deduplicate
+}  // namespace espalier::selection

@@ -1,4 +1,4 @@
-#include "runtime/exec/chain.h"
+#include "runtime/selection/chain.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@
 
 #include "runtime/base/errors.h"
 
-namespace espalier::exec {
+namespace espalier::selection {
 namespace {
 
 using testing::ElementsAre;
@@ -28,10 +28,11 @@ std::vector<double> draws_of(const FilterInput& input) {
 }
 
 // Filters of an acceptance that can be written down.
-class Simple : public Filter {
+class Simple {
  public:
-  Law law(const FilterInput&) const override { throw InternalError("a chain's law is not that of one filter"); }
-  Selection select(const FilterInput& input) const override {
+  virtual ~Simple() = default;
+  virtual bool by_condition() const { return true; }
+  virtual Selection select(const FilterInput& input) const {
     Selection selection;
     for (const auto row : rows(input)) selection.index.push_back(input.index[row]);
     std::sort(selection.index.begin(), selection.index.end());
@@ -89,7 +90,6 @@ class Distinct final : public Simple {
  public:
   explicit Distinct(bool by_condition = true) : by_condition_(by_condition) {}
   bool by_condition() const override { return by_condition_; }
-  bool needs_keys() const override { return true; }
   std::vector<std::size_t> rows(const FilterInput& input) const override {
     std::vector<std::size_t> rows;
     std::set<std::pair<std::int64_t, std::string>> seen;
@@ -117,8 +117,9 @@ FilterInput groups(std::int64_t count, std::int64_t group_size) {
   return input;
 }
 
-Link link(const Filter& filter, const FilterInput& whole, std::size_t place) {
-  Link made{&filter, "filter.example" + std::to_string(place), whole};
+Link link(const Simple& filter, const FilterInput& whole, std::size_t place) {
+  Link made{"filter.example" + std::to_string(place), [&filter](const FilterInput& among) { return filter.select(among); },
+            filter.by_condition(), whole};
   made.whole.key = stream_at(3, place);
   return made;
 }
@@ -153,15 +154,6 @@ TEST(Chain, OffersWhatWasAcceptedBeforeAndMultipliesWeights) {
   EXPECT_THAT(selection.weight, ElementsAre(3.0, 6.0, 1.5));
 }
 
-TEST(Chain, RefusesAFilterThatSelectsWhatItWasNotOffered) {
-  class Other final : public Simple {
-    std::vector<std::size_t> rows(const FilterInput&) const override { return {}; }
-    Selection select(const FilterInput&) const override { return {{7}, {1.0}}; }
-  } other;
-  EXPECT_THAT([&] { accept(link(other, groups(12, 4), 1), {{1, 2}, {1.0, 1.0}}); },
-              ThrowsMessage<PluginError>(HasSubstr("trajectory 7, which it was not offered")));
-}
-
 // All accepted, then the best of 4: the estimate is the closed form of best of n.
 TEST(ChainLaw, OfOneFilterThatMattersIsItsClosedForm) {
   const Chance all(1.0);
@@ -173,7 +165,6 @@ TEST(ChainLaw, OfOneFilterThatMattersIsItsClosedForm) {
   EXPECT_NEAR(law.expected_quantile, 0.8, 0.003);
   EXPECT_NEAR(mass_above(law, 0.5), 1.0 - std::pow(0.5, 4), 0.005);
   EXPECT_THAT(law.formula, HasSubstr("filter.example0, then filter.example1: estimated by redrawing 1639 times"));
-  EXPECT_FALSE(law.kl_is_bound);
 }
 
 // Accepted with probability a, then the best of those: a sample at u is accepted with probability a (1 - a (1-u))^(M-1).
@@ -279,4 +270,4 @@ TEST(ChainLaw, SaysWhereAFilterGivesUp) {
 }
 
 }  // namespace
-}  // namespace espalier::exec
+}  // namespace espalier::selection

@@ -9,6 +9,7 @@
 #include "runtime/config/resolve.h"
 #include "runtime/plugin/catalog.h"
 #include "runtime/sdk/kinds.h"
+#include "runtime/tensor/failure.h"
 
 namespace espalier::cli {
 namespace {
@@ -40,44 +41,68 @@ Value to_value(const OptionInfo& option) {
   return value;
 }
 
-Value inputs_of(const PluginEntry& entry) {
-  Value::List inputs;
+std::vector<InputInfo> inputs_of(const PluginEntry& entry) {
   const KindInfo* kind = find_kind(entry.kind);
-  if (kind == nullptr) return inputs;
-  for (const Port& port : ports_of(*kind, *plugin::make(entry))) {
-    inputs.push_back(Value::Map{{"name", port.name}, {"takes", result_name(port.takes)}, {"required", port.required}, {"many", port.many}});
-  }
-  return inputs;
+  if (kind == nullptr) return {};
+  return named<PluginError>(type_of(entry) + ": its inputs cannot be read", [&] { return declared_inputs(*kind, *plugin::make(entry)); });
+}
+
+Value steps_value(const std::vector<Step>& steps) {
+  Value::List list;
+  for (const Step& step : steps) list.push_back(step.to_value());
+  return list;
+}
+
+Value to_value(const InputInfo& input) {
+  Value value(Value::Map{{"name", input.name},
+                         {"takes", input.examples ? "examples" : result_name(input.takes)},
+                         {"of", input.of},
+                         {"process", input.process},
+                         {"required", input.required},
+                         {"many", input.many},
+                         {"records", steps_value(input.records)},
+                         {"doc", input.doc}});
+  if (input.transitions) value["transitions"] = steps_value(*input.transitions);
+  return value;
+}
+
+// What is read of the trajectories of an input besides their samples, with the options' defaults.
+std::string reads_text(const InputInfo& input) {
+  std::string steps;
+  for (const Step& step : input.records) steps += (steps.empty() ? "" : ", ") + step.to_string();
+  std::string text = steps.empty() ? "" : "states at " + steps;
+  if (input.transitions) text += (text.empty() ? "" : "; ") + std::string("transitions");
+  return text;
 }
 
 Value describe(const PluginEntry& entry) {
   Value::List options;
   for (const OptionInfo& option : config::describe_options(entry)) options.push_back(to_value(option));
+  Value::List inputs;
+  for (const InputInfo& input : inputs_of(entry)) inputs.push_back(to_value(input));
   const KindInfo* kind = find_kind(entry.kind);
   return Value::Map{{"type", type_of(entry)},
                     {"doc", entry.doc},
-                    {"takes", entry.takes},
                     {"gives", kind == nullptr ? "" : result_name(kind->gives)},
                     {"numerics_version", entry.numerics_version},
                     {"library", entry.library},
-                    {"inputs", inputs_of(entry)},
+                    {"inputs", std::move(inputs)},
                     {"options", std::move(options)}};
 }
 
 std::string default_text(const OptionInfo& option) { return option.required ? "required" : to_json(option.default_value); }
 
-std::string input_text(const Port& port) {
-  return fmt::format("{}: {}{}{}", port.name, result_name(port.takes), port.many ? ", one or more" : "", port.required ? "" : ", optional");
-}
-
 std::string as_text(const PluginEntry& entry) {
   std::string text = fmt::format("{}\n{}\n\n", type_of(entry), entry.doc);
-  if (!entry.takes.empty()) text += fmt::format("takes    {}\n", entry.takes);
-  if (const KindInfo* kind = find_kind(entry.kind)) {
-    for (const Port& port : ports_of(*kind, *plugin::make(entry))) text += fmt::format("input    {}\n", input_text(port));
-    text += fmt::format("gives    {}\n", result_name(kind->gives));
-  }
+  if (const KindInfo* kind = find_kind(entry.kind)) text += fmt::format("gives    {}\n", result_name(kind->gives));
   text += fmt::format("numerics version {}\nlibrary  {}\n", entry.numerics_version, entry.library);
+  const auto inputs = inputs_of(entry);
+  if (!inputs.empty()) text += "\ninputs\n";
+  for (const InputInfo& input : inputs) {
+    const auto reads = reads_text(input);
+    text += fmt::format("  {} ({}){}\n      {}{}\n", input.name, input.takes_text(), input.required ? "" : "  optional", input.doc,
+                        reads.empty() ? "" : " Reads " + reads + ".");
+  }
   const auto options = config::describe_options(entry);
   text += options.empty() ? "\nno options\n" : "\noptions\n";
   for (const OptionInfo& option : options) {
@@ -94,12 +119,11 @@ std::string cell(std::string text) {
 
 std::string as_markdown(const PluginEntry& entry) {
   std::string text = fmt::format("# {}\n\n{}\n\n", type_of(entry), entry.doc);
-  if (!entry.takes.empty()) text += fmt::format("Takes `{}`. ", entry.takes);
   if (const KindInfo* kind = find_kind(entry.kind)) {
-    text += fmt::format("Gives {}.\n\n| input | takes | required |\n|---|---|---|\n", result_name(kind->gives));
-    for (const Port& port : ports_of(*kind, *plugin::make(entry))) {
-      text += fmt::format("| `{}` | {}{} | {} |\n", port.name, result_name(port.takes), port.many ? ", one or more" : "",
-                          port.required ? "yes" : "no");
+    text += fmt::format("Gives {}.\n\n| input | takes | required | reads | meaning |\n|---|---|---|---|---|\n", result_name(kind->gives));
+    for (const InputInfo& input : inputs_of(entry)) {
+      text += fmt::format("| `{}` | {} | {} | {} | {} |\n", input.name, input.takes_text(), input.required ? "yes" : "no",
+                          reads_text(input), cell(input.doc));
     }
     text += "\n";
   }
@@ -127,11 +151,8 @@ int list(const plugin::Catalog& catalog, bool json) {
   std::string text;
   for (const std::string& type : catalog.types()) {
     const PluginEntry& entry = find_entry(catalog, type);
-    described.push_back(Value::Map{{"type", type},
-                                   {"doc", entry.doc},
-                                   {"takes", entry.takes},
-                                   {"numerics_version", entry.numerics_version},
-                                   {"library", entry.library}});
+    described.push_back(
+        Value::Map{{"type", type}, {"doc", entry.doc}, {"numerics_version", entry.numerics_version}, {"library", entry.library}});
     text += fmt::format("{:<28} {}\n", type, entry.doc);
   }
   for (const plugin::Refusal& refusal : catalog.refusals()) {

@@ -59,17 +59,16 @@ struct Draft {
 std::vector<Draft> read_stages(const Node& root, const plugin::Catalog& catalog, const std::map<std::string, const Node*>& defaults,
                                Problems& problems);
 
-// Reads every stage's inputs and checks them against the ports of its kind.
+// Reads every stage's inputs and checks them against those that its plugin declares.
 void read_inputs(std::vector<Draft>& drafts, const std::map<std::string, std::filesystem::path>& models, Problems& problems);
 
-// A filter that chooses from another's selection reads scores of the same samples.
+// A stage that takes a selection and scores takes both of the same samples.
 void check_chains(const std::vector<Draft>& drafts, Problems& problems);
 
 // The stages in an order in which inputs come first, else in the file's. A problem for each cycle.
 std::vector<StageSpec> in_order(const std::vector<Draft>& drafts, Problems& problems);
 
-// What needs the opened domain: a sampler's split, a reward's kind of sample, the canonical keys that a filter reads.
-void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain, const std::string& domain_type,
-                          const plugin::Catalog& catalog, Problems& problems);
+// What needs the opened domain: a sampler's split, the kind of sample that an input takes, the canonical keys that a filter reads.
+void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain, const std::string& domain_type, Problems& problems);
 
 }  // namespace espalier::config

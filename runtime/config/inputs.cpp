@@ -19,7 +19,7 @@ const Draft* find_draft(const std::vector<Draft>& drafts, const std::string& tag
   return found == drafts.end() ? nullptr : &*found;
 }
 
-// The tags a port may name: what gives its kind of result.
+// The tags an input may name: what gives its kind of result.
 std::vector<std::string> tags_giving(const std::vector<Draft>& drafts, const Folders& folders, const Draft& self, ResultKind result) {
   std::vector<std::string> tags;
   if (result == ResultKind::model) {
@@ -33,15 +33,15 @@ std::vector<std::string> tags_giving(const std::vector<Draft>& drafts, const Fol
   return tags;
 }
 
-// The strings of a port's value; nothing, with a problem, when it is neither a tag nor (of a port that takes many) a list of tags.
-std::vector<std::string> read_tags(const Field& field, const Port& port, const std::string& place, Problems& problems) {
+// The strings of an input's value; nothing, with a problem, when it is neither a tag nor (of an input that takes many) a list of tags.
+std::vector<std::string> read_tags(const Field& field, const InputInfo& info, const std::string& place, Problems& problems) {
   const Node& value = field.value;
   if (value.is_string()) return {value.scalar.as_string()};
-  const char* const allowed = port.many ? "a tag or a list of tags" : "one tag";
+  const char* const allowed = info.many ? "a tag or a list of tags" : "one tag";
   std::vector<std::string> tags;
   const bool all_strings =
       value.is_list() && std::all_of(value.list.begin(), value.list.end(), [](const Node& node) { return node.is_string(); });
-  if (!port.many || !all_strings || value.list.empty()) {
+  if (!info.many || !all_strings || value.list.empty()) {
     const std::string found = value.is_list() && value.list.empty() ? "an empty list" : value.found();
     problems.add(field.where, fmt::format("{} is {}; found {}", place, allowed, found));
     return tags;
@@ -50,14 +50,14 @@ std::vector<std::string> read_tags(const Field& field, const Port& port, const s
   return tags;
 }
 
-void check_tag(const std::vector<Draft>& drafts, const Folders& folders, const Draft& self, const Port& port, const std::string& tag,
+void check_tag(const std::vector<Draft>& drafts, const Folders& folders, const Draft& self, const InputInfo& info, const std::string& tag,
                const SourceSpan& where, const std::string& place, Problems& problems) {
-  const std::string wanted = result_name(port.takes);
-  const std::vector<std::string> allowed = tags_giving(drafts, folders, self, port.takes);
+  const std::string wanted = result_name(info.takes);
+  const std::vector<std::string> allowed = tags_giving(drafts, folders, self, info.takes);
   const std::string givers =
       allowed.empty() ? fmt::format("; no stage gives {}", wanted) : fmt::format("; allowed: {}", fmt::join(allowed, ", "));
   if (tag == "domain" || folders.contains(tag)) {
-    if (port.takes != ResultKind::model) {
+    if (info.takes != ResultKind::model) {
       const std::string what = tag == "domain" ? "the domain" : "'" + tag + "' of [models]";
       problems.add(where, fmt::format("{} takes {}, but {} gives a model{}", place, wanted, what, givers));
     }
@@ -70,42 +70,41 @@ void check_tag(const std::vector<Draft>& drafts, const Folders& folders, const D
                  fmt::format("{} names '{}', which is no stage{}", place, tag, near.empty() ? givers : "; did you mean '" + near + "'?"));
     return;
   }
-  if (other == &self || other->spec.kind == nullptr || other->spec.kind->gives == port.takes) return;
+  if (other == &self || other->spec.kind == nullptr || other->spec.kind->gives == info.takes) return;
   problems.add(where, fmt::format("{} takes {}, but stage '{}' ({}) gives {}{}", place, wanted, tag, other->spec.type,
                                   result_name(other->spec.kind->gives), givers));
 }
 
-void read_port(std::vector<Draft>& drafts, const Folders& folders, Draft& draft, const Port& port, const Node* inputs, Problems& problems) {
-  const Field* field = inputs == nullptr ? nullptr : inputs->find(port.name);
+void read_input(std::vector<Draft>& drafts, const Folders& folders, Draft& draft, const InputInfo& info, const Node* inputs,
+                Problems& problems) {
+  const Field* field = inputs == nullptr ? nullptr : inputs->find(info.name);
   if (field == nullptr) {
-    if (!port.required) return;
-    const std::vector<std::string> allowed = tags_giving(drafts, folders, draft, port.takes);
+    if (!info.required) return;
+    const std::vector<std::string> allowed = tags_giving(drafts, folders, draft, info.takes);
     problems.add(
         inputs == nullptr ? draft.spec.where : inputs->where,
-        fmt::format("{}: the input '{}' is missing: inputs = {{ {} = \"<tag>\" }} with a tag that gives {}{}", draft.subject, port.name,
-                    port.name, result_name(port.takes), allowed.empty() ? "" : fmt::format("; allowed: {}", fmt::join(allowed, ", "))));
+        fmt::format("{}: the input '{}' is missing: inputs = {{ {} = \"<tag>\" }} with a tag that gives {}{}", draft.subject, info.name,
+                    info.name, result_name(info.takes), allowed.empty() ? "" : fmt::format("; allowed: {}", fmt::join(allowed, ", "))));
     return;
   }
-  const std::string place = fmt::format("{}: the input '{}'", draft.subject, port.name);
-  StageInput input{port.name, read_tags(*field, port, place, problems)};
+  const std::string place = fmt::format("{}: the input '{}'", draft.subject, info.name);
+  StageInput input{info, read_tags(*field, info, place, problems)};
   std::set<std::string> seen;
   for (const std::string& tag : input.tags) {
-    check_tag(drafts, folders, draft, port, tag, field->where, place, problems);
+    check_tag(drafts, folders, draft, info, tag, field->where, place, problems);
     if (!seen.insert(tag).second) problems.add(field->where, fmt::format("{} names '{}' twice", place, tag));
   }
   draft.spec.inputs.push_back(std::move(input));
 }
 
 // The stage that an input names; null where there is none of either.
-const Draft* input_of(const std::vector<Draft>& drafts, const Draft* draft, const std::string& port) {
-  const StageInput* input = draft == nullptr ? nullptr : draft->spec.input(port);
+const Draft* input_of(const std::vector<Draft>& drafts, const Draft* draft, const std::string& name) {
+  const StageInput* input = draft == nullptr ? nullptr : draft->spec.input(name);
   return input == nullptr || input->tags.empty() ? nullptr : find_draft(drafts, input->tags.front());
 }
 
-// The sampler whose samples a filter's scores are of; null where an input on the way is wrong.
-const Draft* samples_of(const std::vector<Draft>& drafts, const Draft* filter) {
-  return input_of(drafts, input_of(drafts, filter, "scores"), "samples");
-}
+// The stage whose samples a reward stage scores; null where an input on the way is wrong.
+const Draft* samples_of(const std::vector<Draft>& drafts, const Draft* reward) { return input_of(drafts, reward, "samples"); }
 
 // A tag on a cycle among stages that are not done, and the way round: "a -> b -> a". Every such stage has an input that is not done.
 std::vector<const Draft*> find_cycle(const std::vector<Draft>& drafts, const std::set<std::string>& done, const Draft& start) {
@@ -135,9 +134,28 @@ bool is_ready(const Draft& draft, const std::vector<Draft>& drafts, const std::s
   return true;
 }
 
-std::vector<Port> ports_of_draft(const Draft& draft) {
-  if (draft.spec.plugin == nullptr) return draft.spec.kind->ports;
-  return named<PluginError>(draft.spec.type + ": its ports cannot be read", [&] { return ports_of(*draft.spec.kind, *draft.spec.plugin); });
+// Of a plugin that is not there only those usual for its kind are known.
+std::vector<InputInfo> inputs_of(const Draft& draft) {
+  if (draft.spec.plugin) {
+    return named<PluginError>(draft.spec.type + ": its inputs cannot be read",
+                              [&] { return declared_inputs(*draft.spec.kind, *draft.spec.plugin); });
+  }
+  Inputs usual;
+  draft.spec.kind->usual_inputs(usual);
+  return usual.infos();
+}
+
+SourceSpan where_of(const Draft& draft, const InputInfo& info) { return draft.node->find("inputs")->value.find(info.name)->where; }
+
+// Inputs that exclude one another.
+void check_excluded(const Draft& draft, Problems& problems) {
+  for (const StageInput& input : draft.spec.inputs) {
+    for (const std::string& other : input.info.excludes) {
+      if (draft.spec.input(other) == nullptr) continue;
+      problems.add(draft.spec.where, fmt::format("{}: has both inputs '{}' and '{}'; {} takes one of them", draft.subject, other,
+                                                 input.info.name, draft.spec.type));
+    }
+  }
 }
 
 }  // namespace
@@ -148,16 +166,17 @@ void read_inputs(std::vector<Draft>& drafts, const Folders& folders, Problems& p
     const Field* field = draft.node->find("inputs");
     if (field != nullptr && !field->value.is_table()) {
       problems.add(field->where,
-                   fmt::format("{}: 'inputs' is a table, inputs = {{ port = \"tag\" }}; found {}", draft.subject, field->value.found()));
+                   fmt::format("{}: 'inputs' is a table, inputs = {{ name = \"tag\" }}; found {}", draft.subject, field->value.found()));
       continue;
     }
     const Node* inputs = field == nullptr ? nullptr : &field->value;
     std::vector<std::string> names;
-    for (const Port& port : ports_of_draft(draft)) {
-      names.push_back(port.name);
-      read_port(drafts, folders, draft, port, inputs, problems);
+    for (const InputInfo& info : inputs_of(draft)) {
+      names.push_back(info.name);
+      read_input(drafts, folders, draft, info, inputs, problems);
     }
-    if (inputs == nullptr) continue;
+    check_excluded(draft, problems);
+    if (inputs == nullptr || !draft.spec.plugin) continue;
     for (const Field& given : inputs->fields) {
       if (std::find(names.begin(), names.end(), given.key) != names.end()) continue;
       problems.add(given.where,
@@ -168,16 +187,21 @@ void read_inputs(std::vector<Draft>& drafts, const Folders& folders, Problems& p
 
 void check_chains(const std::vector<Draft>& drafts, Problems& problems) {
   for (const Draft& draft : drafts) {
-    if (draft.spec.kind == nullptr || draft.spec.kind->kind != "filter") continue;
-    const Draft* before = input_of(drafts, &draft, "selection");
-    const Draft* scored = samples_of(drafts, &draft);
-    const Draft* chosen = samples_of(drafts, before);
-    if (scored == nullptr || chosen == nullptr || scored == chosen) continue;
-    problems.add(
-        draft.node->find("inputs")->value.find("selection")->where,
-        fmt::format("{}: the input 'selection' names '{}', which chooses among the samples of '{}', but the input 'scores' is of those "
-                    "of '{}'; both are of one stage's samples",
-                    draft.subject, before->spec.tag, chosen->spec.tag, scored->spec.tag));
+    for (const StageInput& selection : draft.spec.inputs) {
+      if (selection.info.takes != ResultKind::selection) continue;
+      const Draft* before = input_of(drafts, &draft, selection.info.name);
+      const Draft* chosen = samples_of(drafts, input_of(drafts, before, "scores"));
+      for (const StageInput& scores : draft.spec.inputs) {
+        const Draft* scored =
+            scores.info.takes == ResultKind::scores ? samples_of(drafts, input_of(drafts, &draft, scores.info.name)) : nullptr;
+        if (scored == nullptr || chosen == nullptr || scored == chosen) continue;
+        problems.add(
+            where_of(draft, selection.info),
+            fmt::format("{}: the input '{}' names '{}', which chooses among the samples of '{}', but the input '{}' is of those "
+                        "of '{}'; both are of one stage's samples",
+                        draft.subject, selection.info.name, before->spec.tag, chosen->spec.tag, scores.info.name, scored->spec.tag));
+      }
+    }
   }
 }
 
@@ -212,38 +236,44 @@ std::vector<StageSpec> in_order(const std::vector<Draft>& drafts, Problems& prob
 
 namespace {
 
-void check_one_source(const Draft& draft, Problems& problems) {
-  if (draft.spec.kind->kind != "trainer" || !draft.spec.input("selection") || !draft.spec.input("examples")) return;
-  problems.add(draft.spec.where, fmt::format("{}: has both inputs `selection` and `examples`; it trains on one of them", draft.subject));
+// Trajectories of the kind that an input takes: of samples of its kind, sampled or inverted, with noises that can be drawn again.
+void check_trajectories(const Draft& draft, const StageInput& input, const StageSpec& source, Problems& problems) {
+  const InputInfo& info = input.info;
+  const std::string place = fmt::format("{}: the input '{}' names '{}' ({})", draft.subject, info.name, source.tag, source.type);
+  const bool inverted = source.kind->from_examples;
+  if (info.origin == InputInfo::Origin::sampled && inverted) {
+    problems.add(where_of(draft, info), place + ", whose trajectories are inversions; it takes those of a sampler");
+  }
+  if (info.origin == InputInfo::Origin::inverted && !inverted) {
+    problems.add(where_of(draft, info), place + ", whose trajectories are sampled; it takes those of a noise corrector");
+  }
+  if (info.examples && source.input("prior") != nullptr) {
+    problems.add(where_of(draft, info),
+                 place + ", which begins with a noise corrector's noise; name the inversions that the corrector learned from");
+  }
 }
 
-// An inverted example has no condition of a split, which a reward is given.
-void check_rewarded(const Draft& draft, const std::vector<Draft>& drafts, Problems& problems) {
-  const StageInput* samples = draft.spec.kind->kind == "reward" ? draft.spec.input("samples") : nullptr;
-  if (samples == nullptr) return;
-  for (const Draft& other : drafts) {
-    if (other.spec.tag != samples->tags.front() || other.spec.kind->kind == "sampler") continue;
-    problems.add(draft.spec.where, fmt::format("{}: its input `samples` names '{}', a {}; a reward judges the samples of a sampler stage",
-                                               draft.subject, other.spec.tag, other.spec.type));
+void check_samples(const Draft& draft, const std::vector<Draft>& drafts, const Domain& domain, const std::string& domain_type,
+                   Problems& problems) {
+  for (const StageInput& input : draft.spec.inputs) {
+    if (input.info.takes != ResultKind::trajectories) continue;
+    if (!input.info.of.empty() && input.info.of != domain.sample_kind()) {
+      problems.add(where_of(draft, input.info),
+                   fmt::format("{}: the input '{}' takes samples of kind '{}', but {} gives '{}'", draft.subject, input.info.name,
+                               input.info.of, domain_type, domain.sample_kind()));
+    }
+    for (const std::string& tag : input.tags) check_trajectories(draft, input, find_draft(drafts, tag)->spec, problems);
   }
 }
 
 }  // namespace
 
-void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain, const std::string& domain_type,
-                          const plugin::Catalog& catalog, Problems& problems) {
+void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain, const std::string& domain_type, Problems& problems) {
   const std::vector<std::string> splits = domain.splits();
   for (const Draft& draft : drafts) {
     const StageSpec& spec = draft.spec;
-    const TypeName type(spec.type);
-    const PluginEntry* entry = catalog.find(type.kind, type.name);
-    if (type.kind == "reward" && !entry->takes.empty() && entry->takes != domain.sample_kind()) {
-      problems.add(draft.node->find("type")->where, fmt::format("{}: {} takes samples of kind '{}', but {} gives '{}'", draft.subject,
-                                                                spec.type, entry->takes, domain_type, domain.sample_kind()));
-    }
-    check_rewarded(draft, drafts, problems);
-    check_one_source(draft, problems);
-    const auto* filter = dynamic_cast<const Filter*>(spec.plugin.get());
+    check_samples(draft, drafts, domain, domain_type, problems);
+    const auto* filter = spec.plugin.get_if<Filter>();
     if (filter != nullptr && filter->needs_keys() && !domain.has_canonical_keys()) {
       problems.add(draft.node->find("type")->where, fmt::format("{}: {} compares samples by their canonical keys, but {} gives none",
                                                                 draft.subject, spec.type, domain_type));

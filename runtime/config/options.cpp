@@ -44,9 +44,9 @@ void declare_own_options(Plugin& plugin, const std::string& type, Schema& schema
 }
 
 void declare_options(StageSpec& stage, Schema& schema) {
-  if (stage.kind->kind == "sampler") stage.sampler.options(schema);
-  if (stage.kind->kind == "noise_corrector") inversion_options(stage.sampler, stage.max_unconverged_fraction, schema);
-  if (stage.kind->kind == "reward") stage.reward.options(schema);
+  if (stage.kind->samples()) stage.sampler.options(schema);
+  if (stage.kind->from_examples) inversion_options(stage.sampler, stage.max_unconverged_fraction, schema);
+  if (stage.kind->gives == ResultKind::scores) stage.reward.options(schema);
   Schema own;
   declare_own_options(*stage.plugin, stage.type, own);
   const std::vector<OptionInfo> engine = schema.infos();

@@ -176,7 +176,7 @@ PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, b
   read_libraries(catalog, spec);
   if (open_domain) {
     open_domain_of(root, spec, digests_of ? digests_of(spec.cache_path) : nullptr, problems);
-    named<PluginError>(spec.domain_type, [&] { check_against_domain(drafts, *spec.domain, spec.domain_type, catalog, problems); });
+    named<PluginError>(spec.domain_type, [&] { check_against_domain(drafts, *spec.domain, spec.domain_type, problems); });
     problems.raise();
   }
   return spec;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/base/source_span.h"
+#include "runtime/config/stage_plugin.h"
 #include "runtime/sdk/kinds.h"
 #include "runtime/sdk/plugin.h"
 
@@ -36,7 +37,7 @@ struct RewardView {
 };
 
 struct StageInput {
-  std::string port;
+  InputInfo info;
   std::vector<std::string> tags;  // stages before this one, "domain" or a name of [models]
 };
 
@@ -45,8 +46,8 @@ struct StageSpec {
   std::string type;  // "kind.name"
   const KindInfo* kind = nullptr;
   std::int64_t numerics_version = 1;
-  std::vector<StageInput> inputs;
-  std::shared_ptr<Plugin> plugin;  // of the kind's interface, options read
+  std::vector<StageInput> inputs;  // as they are declared
+  StagePlugin plugin;              // options read
   Value keyed;                     // keyed options, defaults filled in: the plugin's own and its kind's (block_size, micro_batch, split)
   Value view;
   Value operational;
@@ -56,7 +57,7 @@ struct StageSpec {
   Value libraries;                         // whose numbers enter what the stage makes: name -> SHA-256
   SourceSpan where;
 
-  const StageInput* input(const std::string& port) const;
+  const StageInput* input(const std::string& name) const;  // null: the pipeline does not name it
 };
 
 struct PipelineSpec {

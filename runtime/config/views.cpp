@@ -65,8 +65,8 @@ std::filesystem::path PipelineSpec::folder(const std::string& tag) const {
   return tag == "domain" ? domain->model_folder() : models.at(tag);
 }
 
-const StageInput* StageSpec::input(const std::string& port) const {
-  const auto found = std::find_if(inputs.begin(), inputs.end(), [&](const StageInput& input) { return input.port == port; });
+const StageInput* StageSpec::input(const std::string& name) const {
+  const auto found = std::find_if(inputs.begin(), inputs.end(), [&](const StageInput& input) { return input.info.name == name; });
   return found == inputs.end() ? nullptr : &*found;
 }
 

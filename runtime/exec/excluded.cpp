@@ -88,7 +88,7 @@ const std::vector<std::int64_t>& excluded_samples(Context& context, const std::s
   const auto& source = *context.spec.find(result.samples);
   std::vector<std::int64_t> excluded;
   // An example is finite; what certifies its inversion may be NaN.
-  if (source.kind->kind == "sampler") excluded = excluded_in(context, result, source.sampler.block_size);
+  if (source.kind->samples()) excluded = excluded_in(context, result, source.sampler.block_size);
   return context.excluded.emplace(std::pair(result.set_id, result.count), std::move(excluded)).first->second;
 }
 

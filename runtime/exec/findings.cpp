@@ -82,7 +82,7 @@ class CachedSamples final : public SampleSet {
 
   double flops_per_sample() const override {
     const auto& stage = *context_.spec.find(tag_);
-    const auto* sampler = dynamic_cast<const Sampler*>(stage.plugin.get());
+    const auto* sampler = stage.plugin.get_if<Sampler>();
     if (sampler == nullptr) return 0;
     const auto plan = plan::plan_stage(context_.spec, stage, context_.results, context_.store);
     std::map<Hex, std::string> tags;
@@ -123,17 +123,17 @@ MetricInput metric_input(Context& context, const config::StageSpec& stage) {
   input.key = {context.spec.seed, random::Purpose::evaluation, 0, 0};
   input.domain = context.spec.domain.get();
   input.device = context.device;
-  for (const auto& port : stage.inputs) {
-    for (const auto& tag : port.tags) {
-      if (port.port == "samples") {
+  for (const auto& named : stage.inputs) {
+    for (const auto& tag : named.tags) {
+      if (named.info.takes == ResultKind::trajectories) {
         input.samples.push_back(sample_set(context, tag));
-      } else if (port.port == "model") {
+      } else if (named.info.takes == ResultKind::model) {
         input.model = context.model(tag);
       } else {
         const auto& scored = *context.spec.find(tag);
-        input.scores[port.port].push_back({tag, read_view_scores(context, tag),
-                                           view_conditions(context, scored, context.results.at(tag).count),
-                                           context.spec.conditions(plan::samples_stage(context.spec, scored)).digest()});
+        input.scores[named.info.name].push_back({tag, read_view_scores(context, tag),
+                                                 view_conditions(context, scored, context.results.at(tag).count),
+                                                 context.spec.conditions(plan::samples_stage(context.spec, scored)).digest()});
       }
     }
   }
@@ -148,7 +148,7 @@ std::shared_ptr<const SampleSet> sample_set(Context& context, const std::string&
 
 void compute_findings(Context& context, const plan::StagePlan& plan) {
   at::set_num_threads(context.threads());
-  const auto findings = dynamic_cast<const Metric&>(*plan.stage->plugin).measure(metric_input(context, *plan.stage));
+  const auto findings = plan.stage->plugin.get<Metric>().measure(metric_input(context, *plan.stage));
   check_unchanged(context, plan);
   check_findings(plan.stage->type, findings);
   Value::List scalars, charts;

@@ -39,7 +39,7 @@ bool names(const config::StageSpec& stage, const char* port, const std::string& 
 const config::StageSpec* judge_of(const config::PipelineSpec& spec, const std::string& samples) {
   const config::StageSpec* judge = nullptr;
   for (const auto& stage : spec.stages) {
-    if (stage.kind->kind != "reward" || stage.input("samples")->tags.front() != samples) continue;
+    if (stage.kind->gives != ResultKind::scores || stage.input("samples")->tags.front() != samples) continue;
     const bool compared = std::any_of(spec.stages.begin(), spec.stages.end(), [&](const auto& metric) {
       return metric.input("baseline") != nullptr && (names(metric, "scores", stage.tag) || names(metric, "baseline", stage.tag));
     });
@@ -134,7 +134,7 @@ void add_samples(Context& context, const Shown& shown, Record& record) {
   std::string filter;
   std::set<std::int64_t> accepted;
   for (const auto& stage : context.spec.stages) {
-    if (stage.kind->kind != "filter" || plan::samples_stage(context.spec, stage).tag != shown.stage->tag) continue;
+    if (stage.kind->gives != ResultKind::selection || plan::samples_stage(context.spec, stage).tag != shown.stage->tag) continue;
     filter = stage.tag;
     const auto selection = read_selection(context, context.results.at(stage.tag));
     accepted = {selection.index.begin(), selection.index.end()};  // of the last one: a chain's end
@@ -225,7 +225,7 @@ void add_charts(const Context& context, const config::StageSpec& stage, Record& 
 void describe_results(Context& context, Record& record) {
   std::vector<Shown> shown;
   for (const auto& stage : context.spec.stages) {
-    if (stage.kind->kind == "sampler") {
+    if (stage.kind->samples()) {
       shown.push_back(show(context, stage));
       add_files(context, stage, record);
     }

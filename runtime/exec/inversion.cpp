@@ -24,7 +24,7 @@ struct Inversion {
   std::uint64_t seed;
 
   Inversion(Context& context, const plan::StagePlan& plan)
-      : corrector(dynamic_cast<const NoiseCorrector&>(*plan.stage->plugin)),
+      : corrector(plan.stage->plugin.get<NoiseCorrector>()),
         type(plan.stage->type),
         view(plan.stage->sampler),
         phase(plan.phases.front()),
@@ -173,10 +173,6 @@ namespace {
 // The noise of sampled trajectories is in no block: it is a function of the seed.
 std::shared_ptr<const Examples> sampled_noises(Context& context, const plan::Result& result, const config::StageSpec& stage,
                                                std::shared_ptr<RecordedNoises> noises) {
-  if (stage.input("prior")) {
-    throw ConfigError("stage '" + stage.tag +
-                      "' begins with a noise corrector's noise; train on the inversions that the corrector learned from");
-  }
   const auto conditions = context.spec.conditions(stage);
   std::vector<std::uint64_t> samples(static_cast<std::size_t>(result.count));
   std::iota(samples.begin(), samples.end(), 0);
@@ -197,7 +193,7 @@ std::shared_ptr<const Examples> recorded_noises(Context& context, const std::str
   const auto& result = context.results.at(tag);
   const auto& stage = *context.spec.find(result.samples);
   auto noises = std::make_shared<RecordedNoises>(result.set_id);
-  if (stage.kind->kind == "sampler") return sampled_noises(context, result, stage, std::move(noises));
+  if (stage.kind->samples()) return sampled_noises(context, result, stage, std::move(noises));
   const auto examples = context.spec.domain->examples(stage.sampler.split);
   const auto spec = context.spec.domain->state_spec();
   std::map<std::string, std::vector<at::Tensor>> states, conditions;

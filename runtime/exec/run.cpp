@@ -31,21 +31,11 @@ std::string now_utc() {
   return text;
 }
 
-// What a stage comes to the end of before it stops.
-std::string unit_of(const config::StageSpec& stage) {
-  const std::string& kind = stage.kind->kind;
-  if (kind == "sampler") return "its micro-batches";
-  if (kind == "noise_corrector") return "its evaluations";
-  if (kind == "reward") return "its blocks";
-  if (kind == "trainer") return "its optimizer step and a checkpoint";
-  return "all of its work";
-}
-
 Work compute(Context& context, const plan::StagePlan& plan) {
-  stop_waits_for("stage '" + plan.stage->tag + "' to finish " + unit_of(*plan.stage));
+  stop_waits_for("stage '" + plan.stage->tag + "' to finish " + plan.stage->kind->stops_after);
   switch (plan.stage->kind->gives) {
     case ResultKind::trajectories:
-      return plan.stage->kind->kind == "sampler" ? compute_trajectories(context, plan) : compute_inversion(context, plan);
+      return plan.stage->kind->from_examples ? compute_inversion(context, plan) : compute_trajectories(context, plan);
     case ResultKind::scores:
       return compute_scores(context, plan);
     case ResultKind::selection:
@@ -182,8 +172,9 @@ StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chr
   context.results.insert_or_assign(stage.tag, *plan.result);
   with_stage_context(stage, [&] {
     if (stage.kind->gives == ResultKind::scores) check_scores(context, stage);
-    if (stage.kind->kind == "sampler") record.excluded = check_excluded(context, stage);
-    if (stage.kind->kind == "noise_corrector") record.excluded = check_inversion(context, stage);
+    if (stage.kind->gives == ResultKind::trajectories) {
+      record.excluded = stage.kind->from_examples ? check_inversion(context, stage) : check_excluded(context, stage);
+    }
   });
   record.made_by = makers_of(context, stage, plan);
   record.seconds = record.earlier_seconds + seconds_since(start);
@@ -320,7 +311,7 @@ std::map<std::string, double> probe(const config::PipelineSpec& spec, cache::Sto
     for (const auto& stage : spec.stages) {
       context.check_stop();
       const auto plan = plan_here(context, stage);
-      if (stage.kind->kind == "sampler" && plan.pending.empty() && plan.action == plan::Action::run) {
+      if (stage.kind->samples() && plan.pending.empty() && plan.action == plan::Action::run) {
         const auto evaluation = with_stage_context(stage, [&] { return time_evaluation(context, plan); });
         seconds[stage.tag] = evaluation * static_cast<double>(plan.network_evaluations);
       }

@@ -22,7 +22,7 @@ struct Scoring {
 
   Scoring(Context& context_in, const plan::StagePlan& plan)
       : context(context_in),
-        reward(dynamic_cast<Reward&>(*plan.stage->plugin)),
+        reward(plan.stage->plugin.get<Reward>()),
         type(plan.stage->type),
         samples(context.results.at(plan.stage->input("samples")->tags.front())),
         conditions(context.spec.conditions(plan::samples_stage(context.spec, *plan.stage))) {

@@ -67,7 +67,7 @@ std::vector<selection::Link> chain_of(Context& context, const config::StageSpec&
   std::vector<selection::Link> chain;
   std::vector<std::string> keys;  // of one view: every filter chooses among the same samples
   for (const auto* one : stages) {
-    const auto& filter = dynamic_cast<const Filter&>(*one->plugin);
+    const auto& filter = one->plugin.get<Filter>();
     const auto& tag = one->input("scores")->tags.front();
     const auto& scores = context.results.at(tag);
     FilterInput input;

@@ -100,7 +100,7 @@ std::filesystem::path save_trained(Context& context, const Model& trained, const
 Work compute_model(Context& context, const plan::StagePlan& plan) {
   const auto lock = lock_training(context, plan);
   if (context.store.result("model", plan.key)) return {};  // made while this process waited
-  const auto& trainer = dynamic_cast<const Trainer&>(*plan.stage->plugin);
+  const auto& trainer = plan.stage->plugin.get<Trainer>();
   const auto model = context.model(plan.stage->input("model")->tags.front());
   const auto selection = selection_data(context, *plan.stage);
   at::set_num_threads(context.threads());

@@ -46,7 +46,7 @@ struct SamplerJob {
   at::Device device;
 
   SamplerJob(Context& context, const plan::StagePlan& plan)
-      : sampler(dynamic_cast<const Sampler&>(*plan.stage->plugin)),
+      : sampler(plan.stage->plugin.get<Sampler>()),
         type(plan.stage->type),
         view(plan.stage->sampler),
         phases(plan.phases),

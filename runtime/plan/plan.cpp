@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "runtime/base/errors.h"
-#include "runtime/plan/check_views.h"
+#include "runtime/plan/check_inputs.h"
 #include "runtime/plan/estimate.h"
 #include "runtime/plan/predict_result.h"
 #include "runtime/sdk/check.h"
@@ -17,24 +17,16 @@ namespace {
 constexpr std::int64_t kDefaultRecordedSteps = 8;
 constexpr std::int64_t kMostBlocks = 1'000'000;  // of one view: the plan has an entry for each
 
-// What a stage reads of recorded states besides the sample itself: a trainer of its selection's trajectories, a metric of its samples.
-std::vector<Step> read_by(const config::PipelineSpec& spec, const config::StageSpec& stage, const config::StageSpec& sampler) {
-  if (const auto* selection = stage.input("selection"); selection && stage.kind->kind == "trainer") {
-    if (samples_stage(spec, *spec.find(selection->tags.front())).tag != sampler.tag) return {};
-    return dynamic_cast<const Trainer&>(*stage.plugin).recorded_steps();
-  }
-  if (const auto* samples = stage.input("samples"); samples && stage.kind->kind == "metric") {
-    if (std::find(samples->tags.begin(), samples->tags.end(), sampler.tag) == samples->tags.end()) return {};
-    return dynamic_cast<const Metric&>(*stage.plugin).recorded_steps();
-  }
-  return {};
-}
-
 std::set<std::int64_t> demanded_steps(const config::PipelineSpec& spec, const config::StageSpec& sampler, std::int64_t num_steps) {
   std::set<std::int64_t> steps{0};
   for (const auto& step : sampler.sampler.record_steps) steps.insert(step.of(num_steps));
   for (const auto& stage : spec.stages) {
-    for (const auto& step : read_by(spec, stage, sampler)) steps.insert(step.of(num_steps));
+    for (const auto& input : stage.inputs) {
+      if (input.info.takes == ResultKind::model) continue;
+      for (const auto& tag : input.tags) {
+        if (samples_stage(spec, *spec.find(tag)).tag == sampler.tag) steps.merge(input.info.recorded_steps(num_steps));
+      }
+    }
   }
   return steps;
 }
@@ -116,7 +108,7 @@ Result trajectories_result(const StagePlan& plan, std::int64_t count) {
 
 void plan_trajectories(const config::PipelineSpec& spec, const Results& results, const cache::Index& index, StagePlan& plan) {
   const auto& stage = *plan.stage;
-  const auto& sampler = dynamic_cast<const Sampler&>(*stage.plugin);
+  const auto& sampler = stage.plugin.get<Sampler>();
   const auto* prior = stage.input("prior");
   auto models = models_of(stage, results);
   plan.phases = sampler.phases(models, prior ? &results.at(prior->tags.front()).model : nullptr);
@@ -144,7 +136,7 @@ void plan_trajectories(const config::PipelineSpec& spec, const Results& results,
 
 void plan_inversion(const config::PipelineSpec& spec, const Results& results, const cache::Index& index, StagePlan& plan) {
   const auto& stage = *plan.stage;
-  const auto& corrector = dynamic_cast<const NoiseCorrector&>(*stage.plugin);
+  const auto& corrector = stage.plugin.get<NoiseCorrector>();
   const auto& model = results.at(stage.input("model")->tags.front()).model;
   plan.phases = {corrector.phase(model)};
   check_inversion_phase(stage.type, plan.phases.front(), model);
@@ -236,8 +228,8 @@ void plan_entry(const config::PipelineSpec& spec, const Results& results, const 
 
 const config::StageSpec& samples_stage(const config::PipelineSpec& spec, const config::StageSpec& stage) {
   const auto* from = &stage;
-  for (const char* port : {"scores", "samples"}) {
-    if (const auto* input = from->input(port)) from = spec.find(input->tags.front());
+  for (const char* name : {"scores", "samples"}) {
+    if (const auto* input = from->input(name)) from = spec.find(input->tags.front());
   }
   return *from;
 }
@@ -261,9 +253,10 @@ StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& 
   }
   const Doing doing("stage '" + stage.tag + "' (" + stage.type + ")");
   try {
+    check_models(stage, results);
     switch (stage.kind->gives) {
       case ResultKind::trajectories:
-        (stage.kind->kind == "sampler" ? plan_trajectories : plan_inversion)(spec, results, index, plan);
+        (stage.kind->from_examples ? plan_inversion : plan_trajectories)(spec, results, index, plan);
         break;
       case ResultKind::scores:
         plan_scores(spec, results, index, plan);
@@ -304,7 +297,7 @@ std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index
     const auto& plan = plans.back();
     if (plan.result) results.emplace(stage.tag, *plan.result);
     predicted.insert(results.begin(), results.end());
-    check_views(spec, stage, predicted);
+    check_inputs(spec, stage, predicted);
     const auto will_be = predict_result(spec, plan.pending.empty() ? plan : plan_stage(spec, stage, predicted, index), predicted);
     if (will_be) predicted.emplace(stage.tag, *will_be);
   }

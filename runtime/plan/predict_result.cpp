@@ -4,16 +4,15 @@ namespace espalier::plan {
 namespace {
 
 std::optional<ModelInfo> predict_model(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& inputs) {
-  const auto result_of = [&](const char* port) {
-    const auto* input = stage.input(port);
+  const auto result_of = [&](const char* name) {
+    const auto* input = stage.input(name);
     return input ? &inputs.at(input->tags.front()) : nullptr;
   };
   const auto* selection = result_of("selection");
   const auto* noises = result_of("examples");
   const auto for_what = noises ? std::optional(corrects(spec, *noises, inputs)) : std::nullopt;
   try {
-    return dynamic_cast<const Trainer&>(*stage.plugin)
-        .trained_info(result_of("model")->model, selection ? &selection->grid : nullptr, for_what);
+    return stage.plugin.get<Trainer>().trained_info(result_of("model")->model, selection ? &selection->grid : nullptr, for_what);
   } catch (...) {
     throw with_stage_context(stage, std::current_exception());
   }

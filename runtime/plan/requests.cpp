@@ -95,7 +95,7 @@ Value inversion_recipe(const config::PipelineSpec& spec, const config::StageSpec
 }
 
 Value scores_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {
-  const auto& reward = dynamic_cast<const Reward&>(*stage.plugin);
+  const auto& reward = stage.plugin.get<Reward>();
   Value request = Value::Map{
       {"set", results.at(first_tag(stage, "samples")).set_id},
       {"decoder", spec.domain->decoder()},
@@ -115,7 +115,7 @@ Value selection_request(const config::PipelineSpec& spec, const config::StageSpe
     const auto& before = results.at(first_tag(stage, "selection"));
     request["selection"] = Value::Map{{"digest", before.digest}, {"key", before.key}};
   }
-  if (dynamic_cast<const Filter&>(*stage.plugin).needs_keys()) {
+  if (stage.plugin.get<Filter>().needs_keys()) {
     request["canonical_keys"] =
         Value::Map{{"domain", spec.domain_type}, {"numerics_version", spec.domain_numerics_version}, {"decoder", spec.domain->decoder()}};
   }
@@ -123,7 +123,7 @@ Value selection_request(const config::PipelineSpec& spec, const config::StageSpe
 }
 
 Value model_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {
-  const auto& trainer = dynamic_cast<const Trainer&>(*stage.plugin);
+  const auto& trainer = stage.plugin.get<Trainer>();
   Value request = Value::Map{
       {"model", models_value(results.at(first_tag(stage, "model")).model)},
       {"trainer", plugin_value(stage)},
@@ -142,7 +142,7 @@ Value model_request(const config::PipelineSpec& spec, const config::StageSpec& s
 }
 
 Value findings_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {
-  const auto& metric = dynamic_cast<const Metric&>(*stage.plugin);
+  const auto& metric = stage.plugin.get<Metric>();
   Value inputs;
   bool samples = false;
   for (const auto& input : stage.inputs) {
@@ -156,7 +156,7 @@ Value findings_request(const config::PipelineSpec& spec, const config::StageSpec
       samples = samples || result.kind == ResultKind::trajectories;
       values.push_back(Value::Map{{"tag", tag}, {"digest", result.digest}, {"count", result.count}});  // scalars are named after tags
     }
-    inputs[input.port] = std::move(values);
+    inputs[input.info.name] = std::move(values);
   }
   Value request = Value::Map{{"metric", plugin_value(stage)}, {"inputs", inputs}, {"seed", spec.seed}};
   if (samples) request["decoder"] = spec.domain->decoder();

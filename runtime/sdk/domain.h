@@ -10,13 +10,12 @@
 #include "runtime/base/remembered_digests.h"
 #include "runtime/modelfile/model.h"
 #include "runtime/sdk/image.h"
+#include "runtime/sdk/inputs.h"
 #include "runtime/sdk/schema.h"
 
 namespace espalier {
 
 // What every plugin is.
-enum class PortUse { needed, refused };
-
 class Plugin {
  public:
   virtual ~Plugin() = default;
@@ -27,8 +26,9 @@ class Plugin {
   // How far the numbers of another build of this plugin, or of another machine, may lie from its own and still count as the same: the
   // largest absolute difference over the largest absolute value. 0: equal bits.
   virtual double probe_tolerance() const { return 0.0; }
-  // Of its kind's optional inputs (kinds.h), those that this plugin cannot do without and those that mean nothing to it.
-  virtual std::map<std::string, PortUse> ports() const { return {}; }
+  // Declares the inputs of a stage, besides those usual for its kind (kinds.h), or changes these (inputs.h). Called after the options were
+  // read, of which they may depend.
+  virtual void inputs(Inputs& in) { (void)in; }
 };
 
 // The conditions of one split, in order; trajectory i has condition i mod size(). An unconditional domain has one, without tensors.

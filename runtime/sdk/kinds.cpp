@@ -1,55 +1,42 @@
 #include "runtime/sdk/kinds.h"
 
+#include <algorithm>
+
+#include "runtime/base/errors.h"
 #include "runtime/sdk/domain.h"
 
 namespace espalier {
+namespace {
 
-const char* result_name(ResultKind kind) {
-  switch (kind) {
-    case ResultKind::trajectories:
-      return "trajectories";
-    case ResultKind::scores:
-      return "scores";
-    case ResultKind::selection:
-      return "selection";
-    case ResultKind::model:
-      return "model";
-    case ResultKind::findings:
-      return "findings";
-  }
-  return "";
+void sampler_inputs(Inputs& in) {
+  in.model("model", "The models to sample with: of several, each is used for the steps it is for.").of("denoiser").many();
 }
+
+void reward_inputs(Inputs& in) { in.trajectories("samples", "The samples to score.").sampled(); }
+
+void filter_inputs(Inputs& in) {
+  in.scores("scores", "The scores to choose by.");
+  in.selection("selection", "Choose only among what this filter accepted; weights are multiplied.").optional();
+}
+
+void trainer_inputs(Inputs& in) { in.model("model", "Where training starts."); }
+
+void corrector_inputs(Inputs& in) { in.model("model", "The frozen model to run backwards.").of("denoiser"); }
+
+void no_inputs(Inputs& in) { (void)in; }
+
+}  // namespace
 
 const std::vector<KindInfo>& stage_kinds() {
-  constexpr bool kOptional = false, kMany = true;
   static const std::vector<KindInfo> kKinds = {
-      {"sampler", ResultKind::trajectories, {{"model", ResultKind::model, true, kMany}, {"prior", ResultKind::model, kOptional}}},
-      {"reward", ResultKind::scores, {{"samples", ResultKind::trajectories}, {"model", ResultKind::model, kOptional}}},
-      {"filter", ResultKind::selection, {{"scores", ResultKind::scores}, {"selection", ResultKind::selection, kOptional}}},
-      {"trainer",
-       ResultKind::model,
-       {{"model", ResultKind::model}, {"selection", ResultKind::selection, kOptional}, {"examples", ResultKind::trajectories, kOptional}}},
-      {"noise_corrector", ResultKind::trajectories, {{"model", ResultKind::model}}},
-      {"metric",
-       ResultKind::findings,
-       {{"scores", ResultKind::scores, kOptional, kMany},
-        {"baseline", ResultKind::scores, kOptional},
-        {"samples", ResultKind::trajectories, kOptional, kMany},
-        {"model", ResultKind::model, kOptional}}},
+      {"sampler", ResultKind::trajectories, sampler_inputs, /*from_examples=*/false, "its micro-batches"},
+      {"reward", ResultKind::scores, reward_inputs, false, "its blocks"},
+      {"filter", ResultKind::selection, filter_inputs, false, "all of its work"},
+      {"trainer", ResultKind::model, trainer_inputs, false, "its optimizer step and a checkpoint"},
+      {"noise_corrector", ResultKind::trajectories, corrector_inputs, /*from_examples=*/true, "its evaluations"},
+      {"metric", ResultKind::findings, no_inputs, false, "all of its work"},
   };
   return kKinds;
-}
-
-std::vector<Port> ports_of(const KindInfo& kind, const Plugin& plugin) {
-  const auto uses = plugin.ports();
-  std::vector<Port> ports;
-  for (auto port : kind.ports) {
-    const auto use = uses.find(port.name);
-    if (use != uses.end() && use->second == PortUse::refused) continue;
-    if (use != uses.end()) port.required = true;
-    ports.push_back(std::move(port));
-  }
-  return ports;
 }
 
 const KindInfo* find_kind(const std::string& kind) {
@@ -57,6 +44,20 @@ const KindInfo* find_kind(const std::string& kind) {
     if (info.kind == kind) return &info;
   }
   return nullptr;
+}
+
+std::vector<InputInfo> declared_inputs(const KindInfo& kind, Plugin& plugin) {
+  Inputs in;
+  kind.usual_inputs(in);
+  plugin.inputs(in);
+  auto infos = in.infos();
+  for (const auto& info : infos) {
+    for (const auto& other : info.excludes) {
+      if (std::none_of(infos.begin(), infos.end(), [&](const InputInfo& known) { return known.name == other; }))
+        throw InternalError("the input '" + info.name + "' excludes the input '" + other + "', which is not declared");
+    }
+  }
+  return infos;
 }
 
 }  // namespace espalier

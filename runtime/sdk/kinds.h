@@ -3,31 +3,30 @@
 #include <string>
 #include <vector>
 
+#include "runtime/sdk/inputs.h"
+
 namespace espalier {
 
-// What a stage gives to the stages that name it.
-enum class ResultKind { trajectories, scores, selection, model, findings };
-const char* result_name(ResultKind kind);  // also the folder of its entries in the cache
+class Plugin;
 
-// An input a kind of stage takes: `inputs = { <name> = "<tag>" }`, a list of tags where `many`. The tag "domain" is the domain's
-// own model folder, and the names of [models] are further ones.
-struct Port {
-  std::string name;
-  ResultKind takes;
-  bool required = true;
-  bool many = false;
-};
-
+// What differs between the kinds of stages, for code that works on all of them.
 struct KindInfo {
   std::string kind;
   ResultKind gives;
-  std::vector<Port> ports;
+  void (*usual_inputs)(Inputs&);  // of every plugin of the kind; a plugin adds to them and changes them
+  // Of trajectories: they run from the domain's examples to noise. Otherwise from noise to a sample of a condition.
+  bool from_examples = false;
+  std::string stops_after;  // what a stage finishes before it stops
+
+  bool samples() const { return gives == ResultKind::trajectories && !from_examples; }
 };
 
-// The stage kinds. Of the optional ports a plugin may need some and refuse others (Plugin::ports).
+// The stage kinds.
 const std::vector<KindInfo>& stage_kinds();
-class Plugin;
-std::vector<Port> ports_of(const KindInfo& kind, const Plugin& plugin);  // without the refused ones
 const KindInfo* find_kind(const std::string& kind);
+
+// The inputs of a plugin of this kind, whose options are read: the usual ones and its own. Throws InternalError where it declares one twice
+// as different things, or excludes one that it does not have.
+std::vector<InputInfo> declared_inputs(const KindInfo& kind, Plugin& plugin);
 
 }  // namespace espalier

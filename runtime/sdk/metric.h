@@ -33,7 +33,7 @@ class SampleSet {
 };
 
 struct MetricInput {
-  std::map<std::string, std::vector<ScoredView>> scores;  // by input port ("scores", "baseline")
+  std::map<std::string, std::vector<ScoredView>> scores;  // by input ("scores", "baseline")
   random::StreamKey key;
   std::vector<std::shared_ptr<const SampleSet>> samples = {};  // the input `samples`
   std::shared_ptr<const Model> model = nullptr;                // the input `model`
@@ -43,15 +43,13 @@ struct MetricInput {
 
 // What is known of a metric's inputs before they are made.
 struct PlannedInputs {
-  std::map<std::string, std::vector<PlannedView>> views;  // by input port, in the order named
+  std::map<std::string, std::vector<PlannedView>> views;  // by input, in the order named
   const ModelInfo* model;                                 // the input `model`, as far as its trainer knows it; null: none, or not known
   const Domain& domain;
 };
 
 class Metric : public Plugin {
  public:
-  // The recorded states it reads of its samples, for the planner, besides the sample itself.
-  virtual std::vector<Step> recorded_steps() const { return {}; }
   // What else the findings depend on (digest of real examples, of weights named by path); enters their key.
   virtual Value identity(const Domain& domain) const {
     (void)domain;

@@ -21,7 +21,6 @@ struct PluginEntry {
   std::string kind;  // "domain", "sampler", "reward", "filter", "trainer", "noise_corrector", "metric"
   std::string name;
   std::int64_t numerics_version = 1;  // raised whenever its numbers change; enters keys
-  std::string takes;                  // reward: the sample kind; sampler, noise_corrector: the process; "" for any
   std::string doc;
   std::function<std::unique_ptr<Plugin>()> make;
   std::string library;  // filled in by the host
@@ -32,31 +31,31 @@ class Registrar {
  public:
   template <class T>
   void domain(std::string name, std::int64_t numerics_version, std::string doc) {
-    add({"domain", std::move(name), numerics_version, "", std::move(doc), make<T, Domain>(), ""});
+    add({"domain", std::move(name), numerics_version, std::move(doc), make<T, Domain>(), ""});
   }
   template <class T>
-  void sampler(std::string name, std::int64_t numerics_version, std::string takes, std::string doc) {
-    add({"sampler", std::move(name), numerics_version, std::move(takes), std::move(doc), make<T, Sampler>(), ""});
+  void sampler(std::string name, std::int64_t numerics_version, std::string doc) {
+    add({"sampler", std::move(name), numerics_version, std::move(doc), make<T, Sampler>(), ""});
   }
   template <class T>
-  void reward(std::string name, std::int64_t numerics_version, std::string takes, std::string doc) {
-    add({"reward", std::move(name), numerics_version, std::move(takes), std::move(doc), make<T, Reward>(), ""});
+  void reward(std::string name, std::int64_t numerics_version, std::string doc) {
+    add({"reward", std::move(name), numerics_version, std::move(doc), make<T, Reward>(), ""});
   }
   template <class T>
   void filter(std::string name, std::int64_t numerics_version, std::string doc) {
-    add({"filter", std::move(name), numerics_version, "", std::move(doc), make<T, Filter>(), ""});
+    add({"filter", std::move(name), numerics_version, std::move(doc), make<T, Filter>(), ""});
   }
   template <class T>
   void trainer(std::string name, std::int64_t numerics_version, std::string doc) {
-    add({"trainer", std::move(name), numerics_version, "", std::move(doc), make<T, Trainer>(), ""});
+    add({"trainer", std::move(name), numerics_version, std::move(doc), make<T, Trainer>(), ""});
   }
   template <class T>
-  void noise_corrector(std::string name, std::int64_t numerics_version, std::string takes, std::string doc) {
-    add({"noise_corrector", std::move(name), numerics_version, std::move(takes), std::move(doc), make<T, NoiseCorrector>(), ""});
+  void noise_corrector(std::string name, std::int64_t numerics_version, std::string doc) {
+    add({"noise_corrector", std::move(name), numerics_version, std::move(doc), make<T, NoiseCorrector>(), ""});
   }
   template <class T>
   void metric(std::string name, std::int64_t numerics_version, std::string doc) {
-    add({"metric", std::move(name), numerics_version, "", std::move(doc), make<T, Metric>(), ""});
+    add({"metric", std::move(name), numerics_version, std::move(doc), make<T, Metric>(), ""});
   }
 
   const std::vector<PluginEntry>& entries() const { return entries_; }

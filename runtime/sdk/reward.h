@@ -20,8 +20,6 @@ struct RewardContext {
 
 class Reward : public Plugin {
  public:
-  // A reward takes no model unless it says so: naming one in vain would make other scores of the same numbers.
-  std::map<std::string, PortUse> ports() const override { return {{"model", PortUse::refused}}; }
   // Whether it can judge with this input `model`, as far as its trainer knows it; null: the stage names none. Called before anything is
   // sampled. Throws ConfigError.
   virtual void check_model(const ModelInfo* model) const { (void)model; }

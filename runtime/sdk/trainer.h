@@ -28,7 +28,7 @@ class SelectionData {
   virtual ~SelectionData() = default;
   virtual std::int64_t size() const = 0;
   virtual const diffusion::Grid& grid() const = 0;                        // of the trajectories
-  virtual SelectedStates states(std::int64_t steps_remaining) const = 0;  // 0, or a step that recorded_steps() names
+  virtual SelectedStates states(std::int64_t steps_remaining) const = 0;  // 0, or a step that the input `selection` records
 };
 
 // All that a training run needs to go on exactly where it stopped.
@@ -68,8 +68,6 @@ struct TrainerInput {
 
 class Trainer : public Plugin {
  public:
-  // The recorded states training reads of a selection's trajectories, for the planner. Empty when training on examples.
-  virtual std::vector<Step> recorded_steps() const { return {}; }
   // What else the result depends on (digest of examples the options name, ...). Called once the domain is open.
   virtual Value identity(const Domain& domain) const {
     (void)domain;

@@ -99,7 +99,7 @@ class Picard final : public NoiseCorrector {
 }  // namespace
 
 PluginEntry noise_corrector_with(const std::string& flaw) {
-  PluginEntry out{.kind = "noise_corrector", .name = "example", .takes = "", .doc = "An example.", .make = {}, .library = ""};
+  PluginEntry out{.kind = "noise_corrector", .name = "example", .doc = "An example.", .make = {}, .library = ""};
   out.make = [flaw] { return std::make_unique<Picard>(flaw); };
   return out;
 }

@@ -69,7 +69,7 @@ class Distinct final : public Filter {
 }  // namespace
 
 PluginEntry key_filter_with(const std::string& flaw) {
-  PluginEntry out{.kind = "filter", .name = "example", .takes = "", .doc = "An example.", .make = {}, .library = ""};
+  PluginEntry out{.kind = "filter", .name = "example", .doc = "An example.", .make = {}, .library = ""};
   out.make = [flaw] { return std::make_unique<Distinct>(flaw); };
   return out;
 }

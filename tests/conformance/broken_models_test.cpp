@@ -16,6 +16,7 @@ constexpr const char* kProcess = "variance_preserving";
 class Ddim final : public Sampler {
  public:
   explicit Ddim(std::string flaw) : flaw_(std::move(flaw)) {}
+  void inputs(Inputs& in) override { in.model("model").process(kProcess); }
   void options(Schema& schema) override {
     schema.integer("num_inference_steps", num_inference_steps_, "Steps from noise to the sample.").at_least(1).at_most(1e5);
   }
@@ -80,7 +81,7 @@ class Sgd final : public Trainer {
     schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1).at_most(1e9);
   }
   std::int64_t max_train_steps() const override { return max_train_steps_; }
-  std::vector<Step> recorded_steps() const override { return {Step()}; }
+  void inputs(Inputs& in) override { in.selection("selection", "Trained on; else the examples.").optional(); }
 
   Model train(const TrainerInput& input) const override {
     Model out = input.model;
@@ -187,18 +188,14 @@ class FlawedDomain final : public ForwardingDomain {
 
 template <class T>
 PluginEntry entry(const std::string& kind, const std::string& flaw) {
-  PluginEntry out{.kind = kind, .name = "example", .takes = "", .doc = "An example.", .make = {}, .library = ""};
+  PluginEntry out{.kind = kind, .name = "example", .doc = "An example.", .make = {}, .library = ""};
   out.make = [flaw] { return std::make_unique<T>(flaw); };
   return out;
 }
 
 }  // namespace
 
-PluginEntry sampler_with(const std::string& flaw) {
-  auto out = entry<Ddim>("sampler", flaw);
-  out.takes = kProcess;
-  return out;
-}
+PluginEntry sampler_with(const std::string& flaw) { return entry<Ddim>("sampler", flaw); }
 PluginEntry trainer_with(const std::string& flaw) { return entry<Sgd>("trainer", flaw); }
 PluginEntry domain_with(const std::string& flaw) { return entry<FlawedDomain>("domain", flaw); }
 

@@ -101,6 +101,7 @@ class Brightness final : public Reward {
 class Mean final : public Metric {
  public:
   explicit Mean(std::string flaw) : flaw_(std::move(flaw)) {}
+  void inputs(Inputs& in) override { in.scores("scores", "Averaged.").many(); }
   Findings measure(const MetricInput& input) const override {
     const auto& score = input.scores.at("scores").front().score;
     double sum = 0;
@@ -126,7 +127,7 @@ class Mean final : public Metric {
 
 template <class T>
 PluginEntry entry(const std::string& kind, const std::string& flaw) {
-  PluginEntry out{.kind = kind, .name = "example", .takes = "", .doc = "An example.", .make = {}, .library = ""};
+  PluginEntry out{.kind = kind, .name = "example", .doc = "An example.", .make = {}, .library = ""};
   out.make = [flaw] { return std::make_unique<T>(flaw); };
   return out;
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,11 +40,14 @@ std::unique_ptr<T> make(const PluginEntry& entry, const Options& options = {}) {
   return std::unique_ptr<T>(dynamic_cast<T*>(any.release()));
 }
 
+// The inputs of the plugin with these options, by name: those usual for its kind and its own.
+std::map<std::string, InputInfo> inputs_of(const PluginEntry& entry, const Options& options = {});
+
 // Runs a check of the engine (runtime/sdk/check.h); fails with its message where it throws, and is false then.
 bool expect_accepted(const std::function<void()>& check);
 
 // Names are snake_case and unique, docs are sentences, defaults lie within their bounds, two new plugins have the same defaults, a misspelt
-// option is refused with the right name.
+// option is refused with the right name. Inputs likewise have names and docs.
 void check_options(const PluginEntry& entry);
 
 // The same selection from the same input; the engine accepts it, also where some scores are NaN or infinite; with group_by =

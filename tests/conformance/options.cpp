@@ -5,6 +5,7 @@
 
 #include "runtime/base/suggest.h"
 #include "runtime/sdk/check.h"
+#include "runtime/sdk/kinds.h"
 #include "tests/conformance/conformance.h"
 
 namespace espalier::conformance {
@@ -28,6 +29,13 @@ void check_declaration(const OptionInfo& info) {
   static const std::regex kName("[a-z][a-z0-9_]*");
   EXPECT_TRUE(std::regex_match(info.name, kName)) << "names are snake_case";
   EXPECT_GE(info.doc.size(), 10u) << "a doc is a sentence";
+  EXPECT_TRUE(!info.doc.empty() && info.doc.back() == '.') << "a doc ends with a full stop: '" << info.doc << "'";
+}
+
+void check_declaration(const InputInfo& info) {
+  SCOPED_TRACE("input '" + info.name + "'");
+  static const std::regex kName("[a-z][a-z0-9_]*");
+  EXPECT_TRUE(std::regex_match(info.name, kName)) << "names are snake_case";
   EXPECT_TRUE(!info.doc.empty() && info.doc.back() == '.') << "a doc ends with a full stop: '" << info.doc << "'";
 }
 
@@ -100,6 +108,14 @@ std::unique_ptr<Plugin> make_any(const PluginEntry& entry, const Options& option
   return plugin;
 }
 
+std::map<std::string, InputInfo> inputs_of(const PluginEntry& entry, const Options& options) {
+  std::map<std::string, InputInfo> inputs;
+  const auto* kind = find_kind(entry.kind);
+  if (kind == nullptr) return inputs;  // a domain
+  for (auto& info : declared_inputs(*kind, *make_any(entry, options))) inputs.emplace(info.name, info);
+  return inputs;
+}
+
 void check_options(const PluginEntry& entry) {
   SCOPED_TRACE("conformance of " + entry.kind + "." + entry.name);
   EXPECT_FALSE(entry.doc.empty()) << "a plugin says what it is";
@@ -113,6 +129,9 @@ void check_options(const PluginEntry& entry) {
   check_defaults(entry);
   check_misspelt(entry);
   check_upper_bounds(entry);
+  const auto* kind = find_kind(entry.kind);
+  if (kind == nullptr) return;
+  for (const auto& info : declared_inputs(*kind, *entry.make())) check_declaration(info);
 }
 
 }  // namespace espalier::conformance

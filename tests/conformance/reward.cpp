@@ -77,7 +77,8 @@ void check_reward(const PluginEntry& entry, const Options& options, const Reward
                   double tolerance) {
   check_options(entry);
   SCOPED_TRACE("conformance of " + entry.kind + "." + entry.name);
-  EXPECT_TRUE(entry.takes.empty() || entry.takes == samples.sample.kind) << "samples of kind '" << samples.sample.kind << "'";
+  const auto kind = inputs_of(entry, options).at("samples").of;
+  EXPECT_TRUE(kind.empty() || kind == samples.sample.kind) << "samples of kind '" << samples.sample.kind << "'";
   ASSERT_GE(samples.metadata.size(), 4u);
   ASSERT_EQ(samples.metadata.size(), samples.text.size());
   const auto reward = make<Reward>(entry, options);

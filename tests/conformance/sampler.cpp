@@ -149,7 +149,8 @@ void check_sampler(const PluginEntry& entry, const Options& options) {
   few.try_emplace("num_inference_steps", 6);
   Fixture fixture;
   fixture.sampler = make<Sampler>(entry, few);
-  fixture.process = entry.takes.empty() ? "variance_preserving" : entry.takes;
+  const auto process = inputs_of(entry, few).at("model").process;
+  fixture.process = process.empty() ? "variance_preserving" : process;
   const Models models{fixture.toy(1)};
   const auto phases = fixture.phases(models);
   if (!check_phases(phases, models)) return;
@@ -159,7 +160,7 @@ void check_sampler(const PluginEntry& entry, const Options& options) {
   check_independence(fixture, models);
   check_evaluations(fixture);
   check_stitching(fixture);
-  check_foreign(fixture, entry.takes);
+  check_foreign(fixture, process);
 }
 
 }  // namespace espalier::conformance

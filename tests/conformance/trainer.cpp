@@ -76,7 +76,8 @@ class ToySelection final : public SelectionData {
   std::int64_t size() const override { return 16; }
   const diffusion::Grid& grid() const override { return grid_; }
   SelectedStates states(std::int64_t steps_remaining) const override {
-    EXPECT_TRUE(announced_.contains(steps_remaining)) << "step " << steps_remaining << " was not announced by recorded_steps()";
+    EXPECT_TRUE(announced_.contains(steps_remaining))
+        << "step " << steps_remaining << " is not recorded: the input `selection` declares no such step";
     SelectedStates out;
     out.reached = grid_.at(steps_remaining).level;
     for (const auto& [name, x] : clean_.state) out.state[name] = x * out.reached.alpha + noise_.at(name) * out.reached.sigma;
@@ -151,9 +152,10 @@ void check_trainer(const PluginEntry& entry, const Options& options, TrainsOn so
   std::unique_ptr<ToySelection> selection;
   if (source == TrainsOn::selection) {
     const auto grid = model.process->grid(8);
-    std::set<std::int64_t> announced;
-    for (const auto& step : trainer->recorded_steps()) announced.insert(step.of(8));
-    EXPECT_FALSE(announced.empty()) << "training on a selection reads recorded states";
+    const auto inputs = inputs_of(entry, options);
+    ASSERT_TRUE(inputs.contains("selection")) << "the trainer declares no input 'selection'";
+    auto announced = inputs.at("selection").recorded_steps(8);
+    announced.insert(0);
     selection = std::make_unique<ToySelection>(domain, model, announced, grid);
   }
   const auto start = digest_weights(model.weights);

@@ -72,12 +72,12 @@ PLAN = [
     ("an intermediate step of examples", CARDS + stage("base", "trainer.sft", 'model = "domain"', intermediate_step=0.5),
      ["stage 'base'", "intermediate_step is 0.5 but the stage has no selection"]),
     ("prompts without labels", CARDS.replace('"folder"\ndata = "datasets/colour_cards"', '"shapes"') + SCORES, ["stage 'labels'", "has no fact 'label'"]),
-    ("molecules for images", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "domain"') +
-     stage("quality", "metric.molecule_quality", 'samples = "pool"'), ["stage 'quality'", "'molecule', not 'layout'"]),
     ("pages above the split", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "domain"') +
      stage("quality", "metric.layout_quality", 'samples = "pool"', split='"train"', count=900), ["stage 'quality'", "count = 900, but the split"]),
 ]
 VALIDATE = [
+    ("molecules for images", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "domain"') +
+     stage("quality", "metric.molecule_quality", 'samples = "pool"'), ["stage 'quality'", "takes samples of kind 'molecule', but domain.layout gives 'layout'"]),
     ("a missing file of weights", CARDS + SAMPLES + stage("distance", "metric.frechet_distance", 'samples = "samples"', inception='"none.safetensors"'),
      [":19:1: stage 'distance'", "none.safetensors"]),
     ("an unsound file of weights", CARDS + SAMPLES + stage("distance", "metric.frechet_distance", 'samples = "samples"', inception='"list.smi"'),

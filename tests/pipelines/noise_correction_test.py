@@ -80,12 +80,12 @@ class NoiseCorrection(driver.PipelineTest):
                                    'inputs = { samples = "inversions", model = "features" }\n')
         self.call("validate", pipeline=pipeline, code=2)
         self.assertIn("stage 'judged'", self.stderr)
-        self.assertIn("a reward judges the samples of a sampler stage", self.stderr)
+        self.assertIn("whose trajectories are inversions; it takes those of a sampler", self.stderr)
         pipeline.write_text(text.replace('inputs = { samples = "inversions", model = "corrector" }',
                                          'inputs = { samples = "base_samples" }'))
-        self.call("plan", pipeline=pipeline, code=2)
+        self.call("validate", pipeline=pipeline, code=2)
         self.assertIn("stage 'noise'", self.stderr)
-        self.assertIn("'base_samples' is a sampler's stage; name a noise_corrector's", self.stderr)
+        self.assertIn("whose trajectories are sampled; it takes those of a noise corrector", self.stderr)
         self.assertNotIn("damaged", self.stderr)
 
     def test_a_model_that_is_no_flow_is_refused(self):

@@ -68,8 +68,9 @@ class FrechetDistance final : public Metric {
     schema.strings("series", series_, "The line of the charts that each of the samples is a point of; empty: all of one line.");
   }
 
-  std::map<std::string, PortUse> ports() const override {
-    return {{"samples", PortUse::needed}, {"scores", PortUse::refused}, {"baseline", PortUse::refused}};
+  void inputs(Inputs& in) override {
+    in.trajectories("samples", "The images to compare with the real ones.").of("image").sampled().many();
+    in.model("model", "The classifier whose features are compared.").of(classifier::kRole).optional();
   }
 
   // A network named by its path enters the key by its weights' digest; one made by a stage is in the key as an input.
@@ -100,7 +101,6 @@ class FrechetDistance final : public Metric {
                                     series_.size(), samples.size()));
     }
     check_one_network(inputs.model != nullptr);
-    frechet_distance::check_kinds(inputs.model, inputs.domain);
     const auto dimensions = planned_dimensions(inputs.model);
     const auto examples = inputs.domain.examples(split_);
     const auto count = real_count(*examples);
@@ -110,7 +110,6 @@ class FrechetDistance final : public Metric {
   }
 
   Findings measure(const MetricInput& input) const override {
-    frechet_distance::check_kinds(input.model ? &input.model->info : nullptr, *input.domain);
     const ImageFeatures features(network(input), resize_, input.domain);
     const auto examples = input.domain->examples(split_);
     const auto real = features.of(*examples, positions(*examples, features.dimensions(), input.key));
@@ -203,7 +202,6 @@ class FrechetDistance final : public Metric {
   static Point compare(const SampleSet& samples, const at::Tensor& real, const ImageFeatures& features, const MetricInput& input) {
     require<StageError>("the samples of '" + samples.tag() + "' without the excluded ones", samples.size(), features.dimensions());
     const double flops = samples.flops_per_sample();
-    if (!(flops > 0.0)) throw StageError("metric.frechet_distance: '" + samples.tag() + "' was not sampled; name sampler stages");
     const bool conditional = input.domain->conditions(input.domain->splits().front()).size() > 1;
     const auto found = conditional ? in_drawn_order(features.of(samples), input.key) : features.of(samples);
     return {samples.tag(), "", flops, frechet_distance::frechet_distance(found, real),

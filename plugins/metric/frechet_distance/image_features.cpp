@@ -17,18 +17,8 @@ namespace {
 constexpr double kWhite = 255.0;
 constexpr std::int64_t kInceptionSide = 299;
 constexpr std::int64_t kInceptionBatch = 16;  // 0.1 GB of intermediate values
-constexpr const char* kKind = "image";
 
 }  // namespace
-
-void check_kinds(const ModelInfo* model, const Domain& domain) {
-  if (model && model->role != classifier::kRole) {
-    throw ConfigError("metric.frechet_distance: the input `model` is a " + model->role +
-                      ", not a classifier; name a trainer.classifier stage");
-  }
-  if (domain.sample_kind() == kKind) return;
-  throw ConfigError("metric.frechet_distance: compares samples of kind 'image'; the domain's are of kind '" + domain.sample_kind() + "'");
-}
 
 FeatureNetwork classifier_network(const std::shared_ptr<const Model>& classifier) {
   const auto config = classifier::Config::from_value(classifier->info.architecture, "the classifier");

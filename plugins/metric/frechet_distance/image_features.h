@@ -30,9 +30,6 @@ struct FeatureNetwork {
   std::function<at::Tensor(const at::Tensor& image)> features = {};
 };
 
-// Throws ConfigError when the input `model` (null: none) is no classifier, or the domain's samples are no images.
-void check_kinds(const ModelInfo* model, const Domain& domain);
-
 FeatureNetwork classifier_network(const std::shared_ptr<const Model>& classifier);  // throws StageError when the model is no classifier
 FeatureNetwork inception_network(Weights weights);                                  // of inception::read
 

@@ -34,20 +34,14 @@ class LayoutQuality final : public Metric {
     schema.flag("all_conventions", all_conventions_, "Also alignment_sum, overlap_sum and overlap_area, as other papers have them.");
   }
 
-  std::map<std::string, PortUse> ports() const override {
-    return {{"samples", PortUse::needed}, {"scores", PortUse::refused}, {"baseline", PortUse::refused}};
+  void inputs(Inputs& in) override {
+    in.trajectories("samples", "The pages to judge.").of("layout").many();
+    in.model("model", "The layout network in whose features a Frechet distance is taken.").of(layout::kFeaturesRole).optional();
   }
 
   Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(split_)->digest()}}; }
 
-  void check_inputs(const PlannedInputs& inputs) const override {
-    if (inputs.domain.sample_kind() != "layout") {
-      throw ConfigError("metric.layout_quality: judges samples of kind 'layout'; the domain's are of kind '" + inputs.domain.sample_kind() +
-                        "'");
-    }
-    if (inputs.model) layout_quality::check_role(*inputs.model);
-    real_count(*inputs.domain.examples(split_));
-  }
+  void check_inputs(const PlannedInputs& inputs) const override { real_count(*inputs.domain.examples(split_)); }
 
   Findings measure(const MetricInput& input) const override {
     std::optional<FeatureNetwork> network;

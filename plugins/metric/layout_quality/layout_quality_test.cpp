@@ -208,12 +208,6 @@ TEST_F(LayoutQualityMetric, SaysWhatIsMissing) {
   fails(good, {}, "generated without end; say how many by the option count");
   fails(good, {{"count", 8}}, "the real pages of 'held_out' with boxes are 8, but 8 features need at least 9");
   fails(input({{"drawn", generated(3, 5)}}), {{"count", 40}}, "the pages of 'drawn' with boxes are 5");
-  auto other = std::make_shared<Model>();
-  fails(input({{"drawn", generated(3, 30)}}, other), {{"count", 40}}, "is a denoiser, not layout_features");
-  const auto toy = conformance::toy_domain();
-  const auto metric = conformance::make<Metric>(conformance::plugin("metric.layout_quality"), {{"count", 40}});
-  EXPECT_THAT([&] { metric->check_inputs({{}, nullptr, *toy}); },
-              ThrowsMessage<ConfigError>(HasSubstr("the domain's are of kind 'image'")));
   const layout::TestDomain finite(20);
   auto few = good;
   few.domain = &finite;

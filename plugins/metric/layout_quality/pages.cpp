@@ -69,14 +69,7 @@ Scalar share_without_area(const std::string& name, const Pages& pages) {
   return {name, value, std::min(low, value), std::max(high, value)};
 }
 
-void check_role(const ModelInfo& model) {
-  if (model.role == layout::kFeaturesRole) return;
-  throw ConfigError(std::string(kWho) + ": the input `model` is a " + model.role + ", not " + layout::kFeaturesRole +
-                    "; name a trainer.layout_features stage");
-}
-
 FeatureNetwork::FeatureNetwork(std::shared_ptr<const Model> model) : model_(std::move(model)) {
-  check_role(model_->info);
   config_ = layout::FeatureConfig::from_value(model_->info.architecture, "the layout network");
   layout::check_features(config_, model_->weights, "the layout network");
 }

@@ -30,13 +30,10 @@ Scalar mean_over(const std::string& name, const Pages& pages, const std::functio
 // The share of all boxes that have no area, with Wilson's interval over pages.
 Scalar share_without_area(const std::string& name, const Pages& pages);
 
-// Throws ConfigError for a model that is no layout network.
-void check_role(const ModelInfo& model);
-
 // The pages' features under a layout network: what trainer.layout_features makes.
 class FeatureNetwork {
  public:
-  explicit FeatureNetwork(std::shared_ptr<const Model> model);  // throws ConfigError for a model of another role
+  explicit FeatureNetwork(std::shared_ptr<const Model> model);
   std::int64_t dimensions() const { return config_.width; }
   at::Tensor of(const Pages& pages) const;  // of the usable ones, [N, d] double, on the CPU
 

@@ -27,12 +27,7 @@ constexpr const char* kWho = "metric.molecule_quality";
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr std::int64_t kBlock = 256;
 
-void check_kind(const std::string& kind) {
-  if (kind != "molecule") throw ConfigError(fmt::format("{}: judges samples of kind 'molecule', not '{}'", kWho, kind));
-}
-
 std::vector<Molecule> judge(const Sample& sample, std::size_t count) {
-  check_kind(sample.kind);
   const auto& smiles = chem::smiles_of(sample, count, kWho);
   const auto stabilities = chem::stabilities_of(sample, count, kWho);
   std::vector<Molecule> molecules;
@@ -80,16 +75,11 @@ class MoleculeQuality final : public Metric {
         .at_most(1e6);
   }
 
-  std::map<std::string, PortUse> ports() const override {
-    return {{"samples", PortUse::needed}, {"scores", PortUse::refused}, {"baseline", PortUse::refused}, {"model", PortUse::refused}};
-  }
+  void inputs(Inputs& in) override { in.trajectories("samples", "The molecules to judge.").of("molecule").many(); }
 
   Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(split_)->digest()}}; }
 
-  void check_inputs(const PlannedInputs& inputs) const override {
-    check_kind(inputs.domain.sample_kind());
-    num_examples(*inputs.domain.examples(split_));
-  }
+  void check_inputs(const PlannedInputs& inputs) const override { num_examples(*inputs.domain.examples(split_)); }
 
   Findings measure(const MetricInput& input) const override {
     const auto data = examples(*input.domain, input.key);

@@ -42,16 +42,8 @@ double full_value(const at::Tensor& centred, const at::Tensor& judged) {
 
 }  // namespace
 
-void check_corrector(const std::string& role, const std::string& process) {
-  if (role == "denoiser" && process == "rectified_flow") return;
-  throw ConfigError("metric.noise_diagnostics: the model in `model` is " +
-                    (role == "denoiser" ? "of the process '" + process + "'" : "of role '" + role + "'") +
-                    "; name the noise corrector's flow, a denoiser of the process 'rectified_flow'");
-}
-
 Scalar corrector_loss(const Model& model, const State& states, const TensorMap& condition, std::int64_t repeats,
                       const random::StreamKey& key, at::Device device) {
-  check_corrector(model.info.role, model.process ? model.process->name() : "");
   const at::NoGradGuard no_grad;
   auto stream = key;
   stream.round = kRound;

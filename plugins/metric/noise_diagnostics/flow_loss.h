@@ -7,11 +7,8 @@ namespace espalier::noise_diagnostics {
 // The rectified-flow training loss, E || prediction - (eps - z) ||^2 / D over t uniform in (0, 1), on the judged noises of what was
 // inverted: of a corrector's flow, and of Gaussian models fitted to the others. Lower is better.
 
-// Throws ConfigError for a model of another role, or of another noise process, than a corrector's flow.
-void check_corrector(const std::string& role, const std::string& process);
-
 // The mean loss of the flow `model`, over `repeats` times and noises for each of states [n, ...] with raw conditions [n, ...];
-// "corrector_loss" with a 95 % interval over states. Throws ConfigError when the model is no flow.
+// "corrector_loss" with a 95 % interval over states.
 Scalar corrector_loss(const Model& model, const State& states, const TensorMap& condition, std::int64_t repeats,
                       const random::StreamKey& key, at::Device device);
 

@@ -73,30 +73,13 @@ class NoiseDiagnostics final : public espalier::Metric {
         .at_most(1e4);
   }
 
-  std::map<std::string, espalier::PortUse> ports() const override {
-    return {{"samples", espalier::PortUse::needed}, {"scores", espalier::PortUse::refused}, {"baseline", espalier::PortUse::refused}};
+  void inputs(espalier::Inputs& in) override {
+    in.trajectories("samples", "The inversions to judge.").inverted().records(espalier::Step(1.0));
+    in.model("model", "The corrector's flow, whose loss on the noises is wanted.").of("denoiser").process("rectified_flow").optional();
   }
 
   espalier::Value identity(const espalier::Domain& domain) const override {
     return espalier::Value::Map{{"examples", domain.examples(split_)->digest()}};
-  }
-
-  std::vector<espalier::Step> recorded_steps() const override { return {espalier::Step(1.0)}; }
-
-  void check_inputs(const espalier::PlannedInputs& inputs) const override {
-    const auto& samples = inputs.views.at("samples");
-    if (samples.size() != 1) {
-      throw espalier::ConfigError("metric.noise_diagnostics: it looks at one stage of inversions, not at " +
-                                  std::to_string(samples.size()) + "; make a stage of it for each");
-    }
-    if (samples.front().samples_per_condition > 0) {
-      throw espalier::ConfigError("metric.noise_diagnostics: '" + samples.front().tag +
-                                  "' is a sampler's stage; name a noise_corrector's, whose noises were found from examples");
-    }
-    if (!inputs.model) return;
-    const auto& process = inputs.model->process;
-    const auto name = process.is_map() ? espalier::diffusion::make_process(process, "the input `model`")->name() : "";
-    diagnostics::check_corrector(inputs.model->role, name);
   }
 
   espalier::Findings measure(const MetricInput& input) const override {

@@ -191,17 +191,6 @@ TEST(NoiseDiagnostics, RefusesWhatIsNoInversion) {
   auto samples = std::make_shared<MadeUp>();
   samples->drop(inversion::kResidual);
   EXPECT_THAT([&] { Study(samples).scalars(); }, ThrowsMessage<StageError>(HasSubstr("records no 'residual'")));
-  const auto metric = make<Metric>(plugin(kType));
-  const auto domain = toy_domain();
-  const auto check = [&](std::vector<PlannedView> views) { metric->check_inputs({{{"samples", std::move(views)}}, nullptr, *domain}); };
-  EXPECT_NO_THROW(check({{.tag = "a", .size = 8}}));
-  EXPECT_THAT([&] { check({{.tag = "a"}, {.tag = "b"}}); }, ThrowsMessage<ConfigError>(HasSubstr("one stage of inversions, not at 2")));
-  EXPECT_THAT([&] { check({{.tag = "a", .size = 8, .samples_per_condition = 1}}); },
-              ThrowsMessage<ConfigError>(HasSubstr("'a' is a sampler's")));
-  const auto ports = metric->ports();
-  EXPECT_EQ(ports.at("samples"), PortUse::needed);
-  EXPECT_EQ(ports.at("scores"), PortUse::refused);
-  EXPECT_FALSE(ports.contains("model"));
 }
 
 }  // namespace

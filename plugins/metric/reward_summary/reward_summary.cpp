@@ -32,8 +32,9 @@ class RewardSummary final : public espalier::Metric {
     schema.integer("resamples", resamples_, "Bootstrap resamples of the prompts.").at_least(100).at_most(1e6);
   }
 
-  std::map<std::string, espalier::PortUse> ports() const override {
-    return {{"scores", espalier::PortUse::needed}, {"samples", espalier::PortUse::refused}, {"model", espalier::PortUse::refused}};
+  void inputs(espalier::Inputs& in) override {
+    in.scores("scores", "The scores to summarise.").many();
+    in.scores("baseline", "The scores, of the same prompts, that gains are over.").optional();
   }
 
   void check_inputs(const espalier::PlannedInputs& inputs) const override {
@@ -48,17 +49,14 @@ class RewardSummary final : public espalier::Metric {
   }
 
   espalier::Findings measure(const MetricInput& input) const override {
-    const auto scores = input.scores.find("scores");
-    if (scores == input.scores.end() || scores->second.empty()) {
-      throw StageError("metric.reward_summary: there are no scores; name a reward stage by inputs = { scores = \"<tag>\" }");
-    }
+    const auto& scores = input.scores.at("scores");
     const ScoredView* baseline = nullptr;
     if (const auto found = input.scores.find("baseline"); found != input.scores.end() && !found->second.empty()) {
       baseline = &found->second.front();
     }
     std::vector<Scalar> result;
-    for (const auto& view : scores->second) {
-      const std::string suffix = scores->second.size() == 1 ? "" : "." + view.tag;
+    for (const auto& view : scores) {
+      const std::string suffix = scores.size() == 1 ? "" : "." + view.tag;
       result.push_back(scalar(reward_name_ + suffix, view, view.score, input.key));
       result.push_back(perfect_share(perfect_name_ + suffix, view));
       if (baseline != nullptr && baseline->tag != view.tag) {

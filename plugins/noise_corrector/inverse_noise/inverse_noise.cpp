@@ -145,6 +145,8 @@ class InverseNoise final : public espalier::NoiseCorrector {
         .at_least(0.0);
   }
 
+  void inputs(espalier::Inputs& in) override { in.model("model").process(kProcess); }
+
   Phase phase(const ModelInfo& model) const override {
     auto phase = espalier::stitched_phase({model}, num_inference_steps_, kName, kProcess);
     phase.start = "examples";
@@ -206,6 +208,6 @@ class InverseNoise final : public espalier::NoiseCorrector {
 
 ESPALIER_PLUGIN(plugin) {
   plugin.noise_corrector<InverseNoise>(
-      "inverse_noise", /*numerics_version=*/2, /*takes=*/kProcess,
+      "inverse_noise", /*numerics_version=*/2,
       "Inverts a flow's Euler sampling exactly, from examples to the noise that it would have made them of.");
 }

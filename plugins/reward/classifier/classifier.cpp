@@ -21,7 +21,10 @@ class ClassifierReward final : public Reward {
     schema.path("model", model_, "Folder of a classifier (config.json, model.safetensors), instead of the input `model`.").operational();
   }
 
-  std::map<std::string, PortUse> ports() const override { return {}; }  // it takes a model
+  void inputs(Inputs& in) override {
+    in.trajectories("samples").of("image");
+    in.model("model", "The classifier to judge with.").of(classifier::kRole).optional();
+  }
 
   void check() const override {
     if (!model_.empty()) classifier::read_folder(model_);
@@ -33,8 +36,6 @@ class ClassifierReward final : public Reward {
       throw ConfigError(
           "reward.classifier: needs inputs = { model = \"<tag of a trainer.classifier stage>\" } or the option model = \"<folder>\"");
     }
-    if (!model || model->role == classifier::kRole) return;
-    throw ConfigError("reward.classifier: the input `model` is a " + model->role + ", not a classifier");
   }
 
   // LibTorch rounds differently on other CPUs: with kernels for AVX2 or SSE in place of AVX-512 the scores of 64 images moved by at most
@@ -96,6 +97,6 @@ class ClassifierReward final : public Reward {
 }  // namespace
 
 ESPALIER_PLUGIN(registrar) {
-  registrar.reward<ClassifierReward>("classifier", /*numerics_version=*/1, /*takes=*/"image",
+  registrar.reward<ClassifierReward>("classifier", /*numerics_version=*/1,
                                      "A small classifier's probability of the class that the prompt names.");
 }

@@ -15,6 +15,7 @@ using namespace espalier;
 
 class LayoutQuality final : public Reward {
  public:
+  void inputs(Inputs& in) override { in.trajectories("samples").of("layout"); }
   void options(Schema& schema) override {
     schema.choice("term", term_, {"alignment", "overlap", "margins", "readability"},
                   "What is scored, the larger the better: alignment and overlap are LayoutGAN++'s measures, negated.");
@@ -65,6 +66,6 @@ class LayoutQuality final : public Reward {
 }  // namespace
 
 ESPALIER_PLUGIN(registrar) {
-  registrar.reward<LayoutQuality>("layout_quality", /*numerics_version=*/2, /*takes=*/"layout",
+  registrar.reward<LayoutQuality>("layout_quality", /*numerics_version=*/2,
                                   "How aligned, free of overlap and framed by margins a page's boxes are.");
 }

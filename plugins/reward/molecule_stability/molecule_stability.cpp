@@ -12,6 +12,7 @@ namespace {
 
 class MoleculeStability final : public espalier::Reward {
  public:
+  void inputs(espalier::Inputs& in) override { in.trajectories("samples").of("molecule"); }
   void options(espalier::Schema& schema) override {
     schema.choice("of", of_, {"molecule", "atoms"}, "1 if all atoms are stable and else 0, or the share of atoms that are stable.");
   }
@@ -39,6 +40,6 @@ class MoleculeStability final : public espalier::Reward {
 }  // namespace
 
 ESPALIER_PLUGIN(registrar) {
-  registrar.reward<MoleculeStability>("molecule_stability", /*numerics_version=*/1, /*takes=*/"molecule",
+  registrar.reward<MoleculeStability>("molecule_stability", /*numerics_version=*/1,
                                       "Whether a molecule's bonds by distance fill its atoms' valences (EDM's stability).");
 }

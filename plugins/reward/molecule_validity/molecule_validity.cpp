@@ -9,6 +9,7 @@ namespace {
 
 class MoleculeValidity final : public espalier::Reward {
  public:
+  void inputs(espalier::Inputs& in) override { in.trajectories("samples").of("molecule"); }
   // sample: "smiles" [B], "" where the molecule is invalid.
   at::Tensor score(const espalier::RewardInput& input) const override {
     const auto& smiles = espalier::chem::smiles_of(input.sample, input.metadata.size(), "reward.molecule_validity");
@@ -22,6 +23,6 @@ class MoleculeValidity final : public espalier::Reward {
 }  // namespace
 
 ESPALIER_PLUGIN(registrar) {
-  registrar.reward<MoleculeValidity>("molecule_validity", /*numerics_version=*/1, /*takes=*/"molecule",
+  registrar.reward<MoleculeValidity>("molecule_validity", /*numerics_version=*/1,
                                      "1 for a molecule whose whole graph passes RDKit's sanitisation, else 0.");
 }

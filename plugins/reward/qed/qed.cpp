@@ -23,6 +23,5 @@ class QedReward final : public espalier::chem::SmilesReward {
 }  // namespace
 
 ESPALIER_PLUGIN(registrar) {
-  registrar.reward<QedReward>("qed", /*numerics_version=*/1, /*takes=*/"molecule",
-                              "Drug-likeness of a molecule (Bickerton et al. 2012, as RDKit computes it).");
+  registrar.reward<QedReward>("qed", /*numerics_version=*/1, "Drug-likeness of a molecule (Bickerton et al. 2012, as RDKit computes it).");
 }

@@ -40,6 +40,6 @@ class RdkitDescriptor final : public espalier::chem::SmilesReward {
 }  // namespace
 
 ESPALIER_PLUGIN(registrar) {
-  registrar.reward<RdkitDescriptor>("rdkit_descriptor", /*numerics_version=*/1, /*takes=*/"molecule",
+  registrar.reward<RdkitDescriptor>("rdkit_descriptor", /*numerics_version=*/1,
                                     "A descriptor of a molecule that RDKit computes, by name: logP, polar surface, weight, ...");
 }

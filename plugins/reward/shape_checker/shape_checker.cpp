@@ -17,6 +17,7 @@ using espalier::StageError;
 
 class ShapeChecker final : public espalier::Reward {
  public:
+  void inputs(espalier::Inputs& in) override { in.trajectories("samples").of("image"); }
   void options(espalier::Schema& schema) override {
     schema.number("extra_object_penalty", extra_object_penalty_, "Share of the score lost for each object that the prompt does not name.")
         .at_least(0.0)
@@ -72,6 +73,6 @@ class ShapeChecker final : public espalier::Reward {
 }  // namespace
 
 ESPALIER_PLUGIN(registrar) {
-  registrar.reward<ShapeChecker>("shape_checker", /*numerics_version=*/2, /*takes=*/"image",
+  registrar.reward<ShapeChecker>("shape_checker", /*numerics_version=*/2,
                                  "Share of a shapes prompt's colours, shapes and relation that the image shows.");
 }

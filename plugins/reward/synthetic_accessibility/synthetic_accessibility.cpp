@@ -56,6 +56,6 @@ class SyntheticAccessibilityReward final : public chem::SmilesReward {
 }  // namespace
 
 ESPALIER_PLUGIN(registrar) {
-  registrar.reward<SyntheticAccessibilityReward>("synthetic_accessibility", /*numerics_version=*/1, /*takes=*/"molecule",
+  registrar.reward<SyntheticAccessibilityReward>("synthetic_accessibility", /*numerics_version=*/1,
                                                  "How easily a molecule can be made (Ertl and Schuffenhauer 2009, as RDKit computes it).");
 }

@@ -53,14 +53,13 @@ class Ddim final : public espalier::Sampler {
         .unkeyed_default();
   }
 
-  std::map<std::string, espalier::PortUse> ports() const override { return {{"prior", espalier::PortUse::refused}}; }
+  void inputs(espalier::Inputs& in) override { in.model("model").process(kProcess); }
 
   // LibTorch rounds differently on other CPUs, and the trajectory amplifies that: with kernels for AVX2 or SSE in place of AVX-512, 32
   // samples of shapes-base (50 steps, guidance 2, eta 0 and 1) moved by at most 7e-6 of the largest value.
   double probe_tolerance() const override { return 1e-4; }
 
-  std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const override {
-    if (prior != nullptr) throw ConfigError("sampler.ddim takes no prior: inverse noise correction is for flows; use sampler.euler");
+  std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo*) const override {
     auto phase = espalier::stitched_phase(models, num_inference_steps_, "sampler.ddim", kProcess);
     if (diffusers_previous_timestep_) phase.grid = process_of(phase).diffusers_grid(num_inference_steps_);
     return {std::move(phase)};
@@ -114,6 +113,6 @@ class Ddim final : public espalier::Sampler {
 }  // namespace
 
 ESPALIER_PLUGIN(plugin) {
-  plugin.sampler<Ddim>("ddim", /*numerics_version=*/1, /*takes=*/kProcess,
+  plugin.sampler<Ddim>("ddim", /*numerics_version=*/1,
                        "DDIM sampling of a variance preserving process; with eta = 1 ancestral (DDPM) sampling.");
 }

@@ -34,6 +34,13 @@ class Euler final : public espalier::flow::FlowSampler {
         .unkeyed_default();
   }
 
+  void inputs(espalier::Inputs& in) override {
+    FlowSampler::inputs(in);
+    in.model("prior", "A noise corrector's flow: it makes the noise that the model starts from.")
+        .process(espalier::flow::kProcess)
+        .optional();
+  }
+
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const override {
     auto phases = FlowSampler::phases(models, nullptr);
     if (prior == nullptr) return phases;
@@ -80,6 +87,5 @@ class Euler final : public espalier::flow::FlowSampler {
 }  // namespace
 
 ESPALIER_PLUGIN(plugin) {
-  plugin.sampler<Euler>("euler", /*numerics_version=*/1, /*takes=*/espalier::flow::kProcess,
-                        "Euler sampling of a rectified flow, also from a noise corrector's flow.");
+  plugin.sampler<Euler>("euler", /*numerics_version=*/1, "Euler sampling of a rectified flow, also from a noise corrector's flow.");
 }

@@ -51,16 +51,14 @@ class InterleavedSampler final : public espalier::Sampler {
     schema.integer("redenoise_repeats", redenoise_repeats_, "How often, each time with fresh noise.").at_least(1).at_most(1e5);
   }
 
-  std::map<std::string, espalier::PortUse> ports() const override { return {{"prior", espalier::PortUse::refused}}; }
+  void inputs(espalier::Inputs& in) override { in.model("model").process(kProcess); }
 
   // LibTorch rounds differently on other CPUs: with kernels for AVX2 or SSE in place of AVX-512 the vectors of 32 molecules of
   // molecule-qm9-5, with and without ReDeNoise, moved by at most 5e-6 of the largest; no class changed. Where a class does, the samples are
   // not the same.
   double probe_tolerance() const override { return 1e-4; }
 
-  std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const override {
-    if (prior != nullptr)
-      throw ConfigError(std::string(kName) + " takes no prior: inverse noise correction is for flows; use sampler.euler");
+  std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo*) const override {
     if (models.empty()) throw ConfigError(std::string(kName) + " needs at least one model; name it by inputs = { model = \"domain\" }");
     const auto steps = interleaved(*espalier::process_of(models.front(), kName, kProcess)).num_steps();
     std::vector<Phase> phases = {espalier::stitched_phase(models, steps, kName, kProcess)};
@@ -125,6 +123,6 @@ class InterleavedSampler final : public espalier::Sampler {
 }  // namespace
 
 ESPALIER_PLUGIN(plugin) {
-  plugin.sampler<InterleavedSampler>("interleaved", /*numerics_version=*/1, /*takes=*/kProcess,
+  plugin.sampler<InterleavedSampler>("interleaved", /*numerics_version=*/1,
                                      "Interleaved denoising of tokens and vectors, a position at a time or jointly, with ReDeNoise.");
 }

@@ -27,6 +27,7 @@ class SmilesReward : public Reward {
   SmilesReward(std::string who, std::string invalid) : who_(std::move(who)), invalid_(std::move(invalid)) {}
 
   void options(Schema& schema) override;
+  void inputs(Inputs& in) override { in.trajectories("samples").of("molecule"); }
   Value identity() const override;  // RDKit's release: its numbers may change with it
   // [B] double. Throws StageError for a SMILES that RDKit refuses: the domain promised valid ones.
   at::Tensor score(const RewardInput& input) const final;

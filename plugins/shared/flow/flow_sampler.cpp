@@ -18,8 +18,7 @@ void FlowSampler::options(Schema& schema) {
       .at_least(0.0);
 }
 
-std::vector<Phase> FlowSampler::phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const {
-  if (prior != nullptr) throw ConfigError(name_ + " takes no prior: a noise corrector inverts Euler's steps; use sampler.euler");
+std::vector<Phase> FlowSampler::phases(const std::vector<ModelInfo>& models, const ModelInfo*) const {
   auto phase = stitched_phase(models, num_inference_steps_, name_, kProcess);
   for (const auto& model : models) {
     if (is_corrector(model) && guidance_scale_ != 1.0) {

@@ -17,8 +17,9 @@ bool is_corrector(const ModelInfo& model);
 class FlowSampler : public Sampler {
  public:
   void options(Schema& schema) override;
+  void inputs(Inputs& in) override { in.model("model").process(kProcess); }
 
-  // One phase, from noise, by the sampler's own rule. Throws ConfigError for a prior; for a model of another process, for a noise
+  // One phase, from noise, by the sampler's own rule. Throws ConfigError for a model of another process, for a noise
   // corrector's flow under guidance, and where a step has no model.
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const override;
   std::int64_t network_evaluations(const Segment& segment) const override;

@@ -21,7 +21,6 @@ constexpr std::uint64_t kEndlessValidation = 1024;  // images of a generated spl
 
 class ClassifierTrainer final : public Trainer {
  public:
-  std::map<std::string, PortUse> ports() const override { return {{"selection", PortUse::refused}, {"examples", PortUse::refused}}; }
   void options(Schema& schema) override {
     schema.text("examples", examples_, "The split of the domain's examples to learn.");
     schema.choice("part", part_, {"all", "even", "odd"},
@@ -55,7 +54,6 @@ class ClassifierTrainer final : public Trainer {
   std::int64_t max_train_steps() const override { return max_train_steps_; }
 
   Model train(const TrainerInput& input) const override {
-    if (input.selection) throw ConfigError("trainer.classifier: learns the domain's examples; it takes no selection");
     Run run(*this, input);
     training::train(input, run.parameters, settings(), run);
     return run.finish();

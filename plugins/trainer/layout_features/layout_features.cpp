@@ -15,7 +15,6 @@ namespace {
 
 class LayoutFeaturesTrainer final : public Trainer {
  public:
-  std::map<std::string, PortUse> ports() const override { return {{"selection", PortUse::refused}, {"examples", PortUse::refused}}; }
   void options(Schema& schema) override {
     schema.text("examples", examples_, "The split of the domain's examples to learn.");
     schema.integer("width", width_, "Features of a page; a multiple of 4.").at_least(4).at_most(1024);
@@ -46,7 +45,6 @@ class LayoutFeaturesTrainer final : public Trainer {
   std::int64_t max_train_steps() const override { return max_train_steps_; }
 
   Model train(const TrainerInput& input) const override {
-    if (input.selection) throw ConfigError("trainer.layout_features: learns the domain's examples; it takes no selection");
     check();
     Run run(*this, input);
     training::train(input, run.parameters, settings(), run);

@@ -67,7 +67,12 @@ class Sft final : public Trainer {
         .operational();
   }
 
-  std::vector<Step> recorded_steps() const override { return {loss_ == "forward" ? intermediate_step_ : Step()}; }
+  void inputs(Inputs& in) override {
+    in.selection("selection", "The trajectories to train on; without it the domain's examples, or those of `examples`.")
+        .optional()
+        .records(loss_ == "forward" ? intermediate_step_ : Step());
+    in.examples("examples", "Train on these noises instead: of inversions, or of sampled trajectories.").optional().excludes("selection");
+  }
 
   Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(examples_)->digest()}}; }
 
@@ -106,9 +111,6 @@ class Sft final : public Trainer {
     at::Tensor loss_sum;  // since the last logged point
 
     Run(const Sft& options_in, const TrainerInput& input_in) : options(options_in), input(input_in) {
-      if (input.selection && input.examples) {
-        throw ConfigError("trainer.sft: the stage has a selection and examples; it trains on one of them");
-      }
       options.check_intermediate_step(input.selection != nullptr);
       options.check_components(folder::components_of(input.model.weights));
       for (const auto& [name, tensor] : input.model.weights) {

@@ -181,7 +181,7 @@ TEST(Sft, SaysWhichStepsTheModelIsFor) {
 }
 
 TEST(Sft, AnnouncesTheStateThatItsLossReads) {
-  const auto steps = [](const Options& options) { return conformance::make<Trainer>(entry(), options)->recorded_steps(); };
+  const auto steps = [](const Options& options) { return conformance::inputs_of(entry(), options).at("selection").records; };
   EXPECT_EQ(steps({{"intermediate_step", 0.25}, {"loss", "clean"}}), std::vector<Step>{Step()});
   EXPECT_EQ(steps({{"intermediate_step", 0.25}, {"loss", "forward"}}), std::vector<Step>{Step(0.25)});
 }

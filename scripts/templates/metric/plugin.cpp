@@ -11,7 +11,7 @@ class @Type @final : public espalier::Metric {
  public:
   void options(espalier::Schema & schema) override { schema.number("threshold", threshold_, "Score from which on a sample counts."); }
 
-  std::map<std::string, espalier::PortUse> ports() const override { return {{"scores", espalier::PortUse::needed}}; }
+  void inputs(espalier::Inputs& in) override { in.scores("scores", "The scores to look at.").many(); }
 
   espalier::Findings measure(const espalier::MetricInput& input) const override {
     constexpr double kNone = std::numeric_limits<double>::quiet_NaN();

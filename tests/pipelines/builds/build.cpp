@@ -14,7 +14,7 @@ class Halving final : public espalier::Sampler {
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo*) const override {
     return {espalier::stitched_phase(models, steps_, "sampler.halving", "rectified_flow")};
   }
-  std::map<std::string, espalier::PortUse> ports() const override { return {{"prior", espalier::PortUse::refused}}; }
+  void inputs(espalier::Inputs& in) override { in.model("model").process("rectified_flow"); }
   std::int64_t network_evaluations(const espalier::Segment&) const override { return 0; }
   double probe_tolerance() const override { return TOLERANCE; }
 
@@ -36,6 +36,7 @@ class Halving final : public espalier::Sampler {
 // The mean of all pixels, and SCORE_SHIFT.
 class Mean final : public espalier::Reward {
  public:
+  void inputs(espalier::Inputs& in) override { in.trajectories("samples").of("image"); }
   double probe_tolerance() const override { return TOLERANCE; }
   at::Tensor score(const espalier::RewardInput& input) const override {
     return input.sample.tensors.at("image").flatten(1).mean(1).add(SCORE_SHIFT);  // [B]
@@ -45,6 +46,6 @@ class Mean final : public espalier::Reward {
 }  // namespace
 
 ESPALIER_PLUGIN(plugin) {
-  plugin.sampler<Halving>("halving", /*numerics_version=*/1, /*takes=*/"rectified_flow", "Build " BUILD ".");
-  plugin.reward<Mean>("mean", /*numerics_version=*/1, /*takes=*/"image", "Build " BUILD ".");
+  plugin.sampler<Halving>("halving", /*numerics_version=*/1, "Build " BUILD ".");
+  plugin.reward<Mean>("mean", /*numerics_version=*/1, "Build " BUILD ".");
 }

@@ -66,6 +66,7 @@ class GreedySampler final : public Sampler {
 
 class FakeReward final : public Reward {
  public:
+  void inputs(Inputs& in) override { in.trajectories("samples").of("image"); }
   void options(Schema& schema) override {
     schema.choice("palette", palette_, {"warm", "cold"}, "Colours.");
     schema.integer("workers", workers_, "Threads.").operational();
@@ -79,6 +80,7 @@ class FakeReward final : public Reward {
 
 class AtomsReward final : public Reward {
  public:
+  void inputs(Inputs& in) override { in.trajectories("samples").of("molecule"); }
   void options(Schema& schema) override { schema.number("scale", scale_, "In angstrom.").above(0).required(); }
   at::Tensor score(const RewardInput&) const override { return {}; }
 
@@ -107,6 +109,10 @@ class KeyedFilter final : public Filter {
 
 class FakeTrainer final : public Trainer {
  public:
+  void inputs(Inputs& in) override {
+    in.selection("selection", "Trained on.").optional();
+    in.examples("examples", "Trained on instead.").optional().excludes("selection");
+  }
   void options(Schema& schema) override {
     schema.integer("max_train_steps", steps_, "Steps.").at_least(0);
     schema.step("intermediate_step", step_, "Where training starts.");
@@ -121,6 +127,12 @@ class FakeTrainer final : public Trainer {
 
 class FakeMetric final : public Metric {
  public:
+  void inputs(Inputs& in) override {
+    in.scores("scores", "Scores.").optional().many();
+    in.scores("baseline", "Scores to compare with.").optional();
+    in.trajectories("samples", "Samples.").optional().many();
+    in.model("model", "A model.").optional();
+  }
   Findings measure(const MetricInput&) const override { return {}; }
 };
 
@@ -129,10 +141,10 @@ class FakeMetric final : public Metric {
 plugin::Catalog fake_catalog() {
   Registrar registrar;
   registrar.domain<ToyDomain>("toy", 2, "A toy.");
-  registrar.sampler<FakeSampler>("fake", 3, "", "Fake.");
-  registrar.sampler<GreedySampler>("greedy", 1, "", "Takes what is not its own.");
-  registrar.reward<FakeReward>("fake", 1, "image", "Fake.");
-  registrar.reward<AtomsReward>("atoms", 1, "molecule", "Counts atoms.");
+  registrar.sampler<FakeSampler>("fake", 3, "Fake.");
+  registrar.sampler<GreedySampler>("greedy", 1, "Takes what is not its own.");
+  registrar.reward<FakeReward>("fake", 1, "Fake.");
+  registrar.reward<AtomsReward>("atoms", 1, "Counts atoms.");
   registrar.filter<FakeFilter>("fake", 1, "Fake.");
   registrar.filter<KeyedFilter>("keyed", 1, "Needs canonical keys.");
   registrar.trainer<FakeTrainer>("fake", 1, "Fake.");

@@ -73,7 +73,7 @@ const std::vector<Faulty> kDomain = {
     {"CannotBeOpened", kHead + "options.prompts = 'broken'\n" + kSampler,
      "p.toml:2:1: [domain]: domain.toy cannot be opened: prompts/broken: no such file"},
     {"RewardOfAnotherKind", kGood + "[[stage]]\ntag = 'r'\ntype = 'reward.atoms'\ninputs = { samples = 's' }\noptions = { scale = 2 }\n",
-     "p.toml:11:1: stage 'r': reward.atoms takes samples of kind 'molecule', but domain.toy gives 'image'"},
+     "p.toml:12:12: stage 'r': the input 'samples' takes samples of kind 'molecule', but domain.toy gives 'image'"},
     {"UnknownSplit", kGood + "options = { split = 'heldout' }\n",
      "p.toml:9:13: stage 's': domain.toy has no split 'heldout'; did you mean 'held_out'?"},
 };
@@ -139,7 +139,7 @@ FAULTY_TABLE(Stage);
 
 const std::vector<Faulty> kInputs = {
     {"AreNoTable", kGood.substr(0, kGood.find("inputs")) + "inputs = 'domain'\n",
-     "p.toml:8:1: stage 's': 'inputs' is a table, inputs = { port = \"tag\" }; found the string \"domain\""},
+     "p.toml:8:1: stage 's': 'inputs' is a table, inputs = { name = \"tag\" }; found the string \"domain\""},
     {"UnknownPort", kGood.substr(0, kGood.find("inputs")) + "inputs = { model = 'domain', modle = 'domain' }\n",
      "p.toml:8:30: stage 's': sampler.fake has no input 'modle'; did you mean 'model'?"},
     {"MissingPort", kGood + "[[stage]]\ntag = 'r'\ntype = 'reward.fake'\ninputs = { }\n",
@@ -165,7 +165,7 @@ const std::vector<Faulty> kInputs = {
      kGood + kReward +
          "[[stage]]\ntag = 'f'\ntype = 'filter.fake'\ninputs = { scores = 'r' }\n"
          "[[stage]]\ntag = 't'\ntype = 'trainer.fake'\ninputs = { model = 'domain', selection = 'f', examples = 's' }\n",
-     "p.toml:17:1: stage 't': has both inputs `selection` and `examples`; it trains on one of them"},
+     "p.toml:17:1: stage 't': has both inputs 'selection' and 'examples'; trainer.fake takes one of them"},
     {"Itself", kHead + "[[stage]]\ntag = 't'\ntype = 'trainer.fake'\ninputs = { model = 't' }\n",
      "p.toml:5:1: stage 't': its inputs form a cycle: 't' needs 't'"},
     {"Cycle",

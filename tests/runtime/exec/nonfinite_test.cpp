@@ -52,12 +52,7 @@ class Patchy final : public Sampler {
 };
 
 PluginEntry patchy() {
-  return {.kind = "sampler",
-          .name = "example",
-          .takes = "variance_preserving",
-          .doc = "An example.",
-          .make = [] { return std::make_unique<Patchy>(); },
-          .library = ""};
+  return {.kind = "sampler", .name = "example", .doc = "An example.", .make = [] { return std::make_unique<Patchy>(); }, .library = ""};
 }
 
 // 32 samples in blocks of 8; the four lost ones lie in three of the blocks.

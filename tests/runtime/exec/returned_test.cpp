@@ -130,8 +130,7 @@ TEST(Returned, DefaultsAndVersions) {
   const auto [code, message] = outside.error({"samples", "scores"});
   EXPECT_EQ(code, 3);
   EXPECT_THAT(message, HasSubstr("reward.example: the default breaks its own declaration: it takes the option 'gain' > 1"));
-  PluginEntry entry{
-      .kind = "filter", .name = "zero", .numerics_version = 0, .takes = "", .doc = "An example.", .make = {}, .library = "a.so"};
+  PluginEntry entry{.kind = "filter", .name = "zero", .numerics_version = 0, .doc = "An example.", .make = {}, .library = "a.so"};
   entry.make = [] { return nullptr; };
   plugin::Catalog catalog;
   EXPECT_THAT([&] { catalog.add({entry}); }, testing::ThrowsMessage<PluginError>(HasSubstr("filter.zero with the numerics_version 0")));

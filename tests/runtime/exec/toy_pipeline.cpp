@@ -72,6 +72,7 @@ class ModelledDomain final : public conformance::ForwardingDomain {
 // How many samples there are and the sum of their x_0, which is not finite where one of them is not.
 class Count final : public Metric {
  public:
+  void inputs(Inputs& in) override { in.trajectories("samples", "Counted.").many(); }
   Findings measure(const MetricInput& input) const override {
     const auto& samples = *input.samples.front();
     const auto x = samples.states(0, 0, samples.size()).at("sample");

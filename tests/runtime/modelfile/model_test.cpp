@@ -93,12 +93,16 @@ TEST(Kinds, AreWhatPipelinesMayName) {
   ASSERT_NE(find_kind("reward"), nullptr);
   EXPECT_EQ(find_kind("rewards"), nullptr);
   EXPECT_EQ(find_kind("domain"), nullptr) << "the domain is no stage";
-  const auto& ports = find_kind("reward")->ports;
-  ASSERT_EQ(ports.size(), 2u);
-  EXPECT_TRUE(ports[0].name == "samples" && ports[0].required && ports[0].takes == ResultKind::trajectories);
-  EXPECT_TRUE(ports[1].name == "model" && !ports[1].required && ports[1].takes == ResultKind::model);
-  EXPECT_TRUE(find_kind("sampler")->ports[0].many && find_kind("metric")->ports[0].many);
-  EXPECT_FALSE(find_kind("trainer")->ports[1].required);
+  const auto usual = [](const char* kind) {
+    Inputs in;
+    find_kind(kind)->usual_inputs(in);
+    return in.infos();
+  };
+  ASSERT_EQ(usual("reward").size(), 1u);
+  EXPECT_TRUE(usual("reward")[0].name == "samples" && usual("reward")[0].required && usual("reward")[0].takes == ResultKind::trajectories);
+  EXPECT_TRUE(usual("sampler")[0].many && usual("sampler")[0].of == "denoiser");
+  EXPECT_FALSE(usual("filter")[1].required);
+  EXPECT_TRUE(usual("metric").empty());
   EXPECT_STREQ(result_name(find_kind("filter")->gives), "selection");
 }
 

@@ -65,6 +65,7 @@ class FakeDomain final : public Domain {
 
 class FakeSampler final : public Sampler {
  public:
+  void inputs(Inputs& in) override { in.model("prior", "Makes the noise.").optional(); }
   void options(Schema& schema) override {
     schema.integer("num_inference_steps", steps_, "Steps.").above(0);
     schema.number("eta", eta_, "Fresh noise.");
@@ -120,6 +121,7 @@ class FakeCorrector final : public NoiseCorrector {
 
 class FakeReward final : public Reward {
  public:
+  void inputs(Inputs& in) override { in.trajectories("samples").of("image"); }
   void options(Schema& schema) override {
     schema.choice("palette", palette_, {"warm", "cold"}, "Colours.");
     schema.path("weights", weights_, "A file whose content identity() tells.").operational();
@@ -158,7 +160,10 @@ class FakeTrainer final : public Trainer {
     schema.strings("train_components", components_, "What is trained.");
     schema.integer("checkpointing_steps", checkpointing_steps_, "How often.").operational();
   }
-  std::vector<Step> recorded_steps() const override { return {clean_ ? Step() : step_}; }
+  void inputs(Inputs& in) override {
+    in.selection("selection", "Trained on.").optional().records(clean_ ? Step() : step_);
+    in.examples("examples", "Trained on instead.").optional().excludes("selection");
+  }
   Value identity(const Domain& domain) const override { return Value(domain.examples("train")->digest()); }
   std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid* selection,
                                         const std::optional<CorrectedSampling>& corrects) const override {
@@ -180,6 +185,12 @@ class FakeTrainer final : public Trainer {
 
 class FakeMetric final : public Metric {
  public:
+  void inputs(Inputs& in) override {
+    in.scores("scores", "Scores.").optional().many();
+    in.scores("baseline", "Scores to compare with.").optional();
+    in.trajectories("samples", "Samples.").optional().many();
+    in.model("model", "A model.").optional();
+  }
   void options(Schema& schema) override { schema.integer("resamples", resamples_, "Of the bootstrap."); }
   Findings measure(const MetricInput&) const override { return {}; }
 
@@ -193,12 +204,12 @@ plugin::Catalog fake_catalog(const std::map<std::string, std::int64_t>& versions
   const auto version = [&versions](const std::string& kind) { return versions.contains(kind) ? versions.at(kind) : 1; };
   Registrar registrar;
   registrar.domain<FakeDomain>("fake", version("domain"), "Fake.");
-  registrar.sampler<FakeSampler>("fake", version("sampler"), "", "Fake.");
-  registrar.reward<FakeReward>("fake", version("reward"), "image", "Fake.");
+  registrar.sampler<FakeSampler>("fake", version("sampler"), "Fake.");
+  registrar.reward<FakeReward>("fake", version("reward"), "Fake.");
   registrar.filter<FakeFilter>("fake", version("filter"), "Fake.");
   registrar.filter<KeyedFilter>("keyed", version("filter"), "Fake.");
   registrar.trainer<FakeTrainer>("fake", version("trainer"), "Fake.");
-  registrar.noise_corrector<FakeCorrector>("fake", version("noise_corrector"), "", "Fake.");
+  registrar.noise_corrector<FakeCorrector>("fake", version("noise_corrector"), "Fake.");
   registrar.metric<FakeMetric>("fake", version("metric"), "Fake.");
   plugin::Catalog catalog;
   catalog.add(registrar.entries());

@@ -7,6 +7,7 @@ namespace {
 
 class Roundness final : public espalier::Reward {
  public:
+  void inputs(espalier::Inputs& in) override { in.trajectories("samples").of("rings"); }
   at::Tensor score(const espalier::RewardInput& input) const override {
     const auto& kind = input.sample.tensors.at("class");                           // [B, M]
     const auto off = (input.sample.tensors.at("point").norm(2, -1) - kind).abs();  // a sun's distance is 0, a planet's 1
@@ -17,6 +18,4 @@ class Roundness final : public espalier::Reward {
 
 }  // namespace
 
-ESPALIER_PLUGIN(plugin) {
-  plugin.reward<Roundness>("roundness", /*numerics_version=*/1, /*takes=*/"rings", "Prefers rings that are rings.");
-}
+ESPALIER_PLUGIN(plugin) { plugin.reward<Roundness>("roundness", /*numerics_version=*/1, "Prefers rings that are rings."); }

@@ -1,4 +1,4 @@
-#include "runtime/plan/check_views.h"
+#include "runtime/plan/check_inputs.h"
 
 #include <algorithm>
 
@@ -12,7 +12,7 @@ PlannedView view_of(const config::PipelineSpec& spec, const std::string& tag, co
   view.tag = tag;
   view.size = result.count;
   const auto& source = *spec.find(result.samples);
-  if (source.kind->kind != "sampler") return view;
+  if (source.kind->from_examples) return view;
   view.samples_per_condition = source.sampler.samples_per_condition;
   view.conditions = spec.conditions(source).digest();
   return view;
@@ -26,16 +26,16 @@ const ModelInfo* model_of(const config::StageSpec& stage, const Results& predict
 PlannedInputs inputs_of(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& predicted) {
   PlannedInputs inputs{{}, model_of(stage, predicted), *spec.domain};
   for (const auto& input : stage.inputs) {
-    if (input.port == "model") continue;
-    for (const auto& tag : input.tags) inputs.views[input.port].push_back(view_of(spec, tag, predicted.at(tag)));
+    if (input.info.takes == ResultKind::model) continue;
+    for (const auto& tag : input.tags) inputs.views[input.info.name].push_back(view_of(spec, tag, predicted.at(tag)));
   }
   return inputs;
 }
 
 void ask(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& predicted) {
-  if (const auto* reward = dynamic_cast<const Reward*>(stage.plugin.get())) reward->check_model(model_of(stage, predicted));
-  if (const auto* metric = dynamic_cast<const Metric*>(stage.plugin.get())) metric->check_inputs(inputs_of(spec, stage, predicted));
-  if (const auto* filter = dynamic_cast<const Filter*>(stage.plugin.get())) {
+  if (const auto* reward = stage.plugin.get_if<Reward>()) reward->check_model(model_of(stage, predicted));
+  if (const auto* metric = stage.plugin.get_if<Metric>()) metric->check_inputs(inputs_of(spec, stage, predicted));
+  if (const auto* filter = stage.plugin.get_if<Filter>()) {
     const auto& tag = stage.input("scores")->tags.front();
     filter->check_view(view_of(spec, tag, predicted.at(tag)));
   }
@@ -43,7 +43,22 @@ void ask(const config::PipelineSpec& spec, const config::StageSpec& stage, const
 
 }  // namespace
 
-void check_views(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& predicted) {
+void check_models(const config::StageSpec& stage, const Results& results) {
+  for (const auto& input : stage.inputs) {
+    const auto& info = input.info;
+    if (info.takes != ResultKind::model) continue;
+    for (const auto& tag : input.tags) {
+      const auto& model = results.at(tag).model;
+      const auto place = "the input '" + info.name + "' names '" + tag + "', ";
+      if (!info.of.empty() && model.role != info.of) throw ConfigError(place + "a " + model.role + ", not a " + info.of);
+      if (info.process.empty()) continue;
+      const auto process = diffusion::make_process(model.process, "the model '" + tag + "'")->name();
+      if (process != info.process) throw ConfigError(place + "a model of the process '" + process + "', not '" + info.process + "'");
+    }
+  }
+}
+
+void check_inputs(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& predicted) {
   for (const auto& input : stage.inputs) {
     const auto known = [&](const std::string& tag) { return predicted.contains(tag); };
     if (!std::all_of(input.tags.begin(), input.tags.end(), known)) return;

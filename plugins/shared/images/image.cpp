@@ -36,9 +36,9 @@ std::vector<Image> draw_images(const at::Tensor& image) {
   return images;
 }
 
-std::vector<std::string> image_keys(const at::Tensor& image) {
+std::vector<std::string> image_keys(const at::Tensor& images) {
   std::vector<std::string> keys;
-  for (const Image& image : draw_images(image)) {
+  for (const Image& image : draw_images(images)) {
     Sha256 digest;
     digest.update(std::to_string(image.width) + "x" + std::to_string(image.height) + ":");
     digest.update(image.rgb.data(), image.rgb.size());

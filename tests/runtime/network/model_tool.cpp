@@ -31,6 +31,8 @@ namespace {
 
 using namespace espalier;
 using namespace espalier::network;
+using namespace espalier::modelfile;
+using namespace espalier::training;
 using Arguments = std::vector<std::string>;
 using Named = std::vector<std::pair<std::string, at::Tensor>>;
 

@@ -76,7 +76,7 @@ void add_figures(exec::Record& record) {
       {"base_figures", "held_out_reward", 0.780, 0.764, 0.797},   {"graft_figures", "held_out_reward", 0.808, 0.791, 0.824},
       {"pgraft_figures", "held_out_reward", 0.836, 0.820, 0.851}, {"graft_figures", "held_out_gain", 0.028, -0.001, 0.056},
       {"pgraft_figures", "held_out_gain", 0.056, 0.037, 0.075},   {"base_figures", "invalid_fraction", 0.0, kNaN, kNaN, kStarted + 398.5}};
-  exec::LawRecord law{"best", 0.25, 0.636, true, 0.8, 480, 1920, 3, {}, {}, "w(u) = M u^(M-1), M = 4"};
+  exec::LawRecord law{"best", 0.25, 0.636, 0.8, 480, 1920, 3, {}, {}, "w(u) = M u^(M-1), M = 4"};
   for (int i = 0; i <= 50; ++i) {
     law.quantile.push_back(i / 50.0);
     law.density.push_back(4.0 * std::pow(i / 50.0, 3));

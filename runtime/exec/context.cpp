@@ -78,6 +78,7 @@ std::string difference(const ModelInfo& expected, const ModelInfo& found) {
 std::shared_ptr<const Model> Context::model(const std::string& tag) {
   const auto& planned = results.at(tag).model;
   const auto identity = model_identity(planned);
+  const std::lock_guard lock(loading);
   if (const auto found = loaded.find(identity); found != loaded.end()) return found->second;
   auto model = spec.is_folder(tag) ? load_folder(spec, tag, planned) : load_cached(*this, tag, planned);
   check_loaded(spec.domain_type, *model);
@@ -87,10 +88,10 @@ std::shared_ptr<const Model> Context::model(const std::string& tag) {
 }
 
 void check_unchanged(const Context& context, const plan::StagePlan& plan) {
-  const auto now = plan::plan_stage(context.spec, *plan.stage, context.results, context.store);
-  if (now.key == plan.key) return;
+  const auto now = plan::request_of(context.spec, *plan.stage, context.results);
+  if (digest(now) == plan.key) return;
   std::string what;
-  for (const auto& one : differences(plan.request, now.request)) what += (what.empty() ? "" : ", ") + one.path;
+  for (const auto& one : differences(plan.request, now)) what += (what.empty() ? "" : ", ") + one.path;
   throw StageError("what its key is made of changed while it ran (" + what +
                    "): leave the files that its options name as they are, and run it again");
 }

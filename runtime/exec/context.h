@@ -4,10 +4,12 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 
 #include "runtime/base/errors.h"
+#include "runtime/exec/block_cache.h"
 #include "runtime/exec/run.h"
 #include "runtime/plan/plan.h"
 
@@ -29,6 +31,11 @@ struct Context {
   // files, is compared with what was planned: another one throws Quarantined where it lies in the cache, StageError in a user's folder.
   std::shared_ptr<const Model> model(const std::string& tag);
   void check_stop() const;  // throws Stopped
+
+  plan::Results folders{};                         // of the model folders that the pipeline names: read once a run
+  std::map<std::string, plan::StagePlan> plans{};  // of the stages planned so far, by tag
+  BlockCache blocks{std::int64_t{1} << 29};
+  std::mutex loading{};  // of models
 
   std::map<Hex, std::shared_ptr<const Model>> loaded{};                          // by model_identity()
   std::map<std::pair<Hex, std::int64_t>, std::vector<std::int64_t>> excluded{};  // excluded_samples(), by set and size of the view
@@ -103,7 +110,7 @@ std::vector<std::int64_t> view_conditions(const Context& context, const config::
 // Publishes a result that is one JSON file.
 void publish(Context& context, const plan::StagePlan& plan, Value info, const std::string& file, const Value& content);
 
-// Steps of the blocks that hold the given indices. Throws Quarantined on damage.
+// Some steps of a block, just read and verified; views.h keeps what it reads. Throws Quarantined on damage.
 cache::Block read_steps(Context& context, const plan::Result& trajectories, std::uint64_t block, const std::set<std::int64_t>& steps);
 
 // Examples of a noise_corrector stage that did not converge. Throws StageError when they are more than allowed.
@@ -114,9 +121,6 @@ random::StreamKey noise_key(std::uint64_t seed, const std::string& noise);
 
 // The noises of a stage's trajectories as examples to train on, in memory: the converged ones of an inversion, the fresh ones of a sampler.
 std::shared_ptr<const Examples> recorded_noises(Context& context, const std::string& tag);
-
-// A stage's trajectories as a metric sees them.
-std::shared_ptr<const SampleSet> sample_set(Context& context, const std::string& tag);
 
 Selection read_selection(Context& context, const plan::Result& selection);
 

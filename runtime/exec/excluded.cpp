@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "runtime/base/errors.h"
+#include "runtime/exec/views.h"
 #include "runtime/sdk/check.h"
 
 namespace espalier::exec {
@@ -23,8 +24,6 @@ at::Tensor marked(const at::Tensor& tensor, const at::Tensor& rows) {
   shape[0] = tensor.size(0);
   return tensor.masked_fill(rows.view(shape), std::numeric_limits<double>::quiet_NaN());
 }
-
-const State& sample_of(const cache::Block& block) { return block.steps.back().state; }
 
 }  // namespace
 
@@ -47,20 +46,6 @@ State FiniteWatch::watch(const diffusion::GridPoint& point, const State& state) 
   return out;
 }
 
-Decoded decode(const Context& context, const cache::Block& block, std::int64_t count) {
-  State state;
-  for (const auto& [name, tensor] : sample_of(block)) state.emplace(name, tensor.narrow(0, 0, std::min(count, tensor.size(0))));
-  Decoded decoded{places(finite_rows(state)), {}};
-  if (decoded.rows.empty()) return decoded;
-  const auto kept = static_cast<std::int64_t>(decoded.rows.size());
-  if (kept < state.begin()->second.size(0)) {
-    for (auto& [name, tensor] : state) tensor = tensor.index_select(0, at::tensor(decoded.rows, at::kLong));
-  }
-  decoded.sample = context.spec.domain->decode(state);
-  check_decoded(context.spec.domain_type, decoded.sample, context.spec.domain->sample_kind(), kept);
-  return decoded;
-}
-
 namespace {
 
 std::vector<std::int64_t> excluded_in(Context& context, const plan::Result& result, std::int64_t block_size) {
@@ -71,8 +56,8 @@ std::vector<std::int64_t> excluded_in(Context& context, const plan::Result& resu
     const auto status = blocks.find(number);
     if (status == blocks.end()) throw_quarantined({}, "block " + std::to_string(number) + " of stage '" + result.samples + "'");
     if (status->second.nonfinite == 0) continue;
-    const auto block = read_steps(context, result, number, {0});
-    for (const auto row : places(finite_rows(sample_of(block)).logical_not())) {
+    const auto block = block_states(context, result, number, 0);
+    for (const auto row : places(finite_rows(block->recorded.state).logical_not())) {
       if (first + row < result.count) excluded.push_back(first + row);
     }
   }

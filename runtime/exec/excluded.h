@@ -24,14 +24,6 @@ class FiniteWatch {
   at::Tensor lost_;  // [B] bool, once there is one
 };
 
-// Of the first `count` samples of a block (read with step 0), those that are not excluded: their rows, and what they are decoded to.
-// Without any, nothing is decoded.
-struct Decoded {
-  std::vector<std::int64_t> rows;
-  Sample sample;
-};
-Decoded decode(const Context& context, const cache::Block& block, std::int64_t count);
-
 // The excluded trajectories of a sampler or noise_corrector stage's view, ascending. Throws Quarantined on damage.
 const std::vector<std::int64_t>& excluded_samples(Context& context, const std::string& tag);
 

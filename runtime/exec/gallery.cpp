@@ -8,6 +8,8 @@
 #include "runtime/base/errors.h"
 #include "runtime/exec/excluded.h"
 #include "runtime/exec/journal.h"
+#include "runtime/exec/stage_context.h"
+#include "runtime/exec/views.h"
 #include "runtime/sdk/check.h"
 
 namespace espalier::exec {
@@ -68,18 +70,25 @@ const config::StageSpec* baseline_of(const Context& context, const config::Stage
   return nullptr;
 }
 
+// Of the block's first `count` samples those that are not excluded.
+DecodedBlock first_rows(const DecodedBlock& block, std::int64_t count) {
+  const auto end = std::lower_bound(block.rows.begin(), block.rows.end(), count);
+  if (end == block.rows.begin()) return {};
+  return {{block.rows.begin(), end}, rows_of(block.sample, View::range(0, end - block.rows.begin()))};
+}
+
 Shown show(Context& context, const config::StageSpec& stage) {
   const auto& result = context.results.at(stage.tag);
-  const auto block = read_steps(context, result, 0, {0});
-  const auto count = std::min<std::size_t>(block.index.size(), static_cast<std::size_t>(result.count));
+  const auto block = block_states(context, result, 0, 0);
+  const auto count = std::min<std::size_t>(block->condition.size(), static_cast<std::size_t>(result.count));
   Shown shown{&stage, std::vector<Image>(count), {}, {}};
-  const auto [rows, sample] = decode(context, block, static_cast<std::int64_t>(count));
+  const auto [rows, sample] = first_rows(*decoded_block(context, result, 0), static_cast<std::int64_t>(count));
   if (!rows.empty()) {
     auto images = context.spec.domain->draw(sample);
     check_images(context.spec.domain_type, images, static_cast<std::int64_t>(rows.size()));
     for (std::size_t i = 0; i < rows.size(); ++i) shown.images[static_cast<std::size_t>(rows[i])] = std::move(images[i]);
   }
-  for (std::size_t i = 0; i < count; ++i) shown.condition.push_back(static_cast<std::int64_t>(block.condition[i]));
+  for (std::size_t i = 0; i < count; ++i) shown.condition.push_back(static_cast<std::int64_t>(block->condition[i]));
   shown.reward.assign(count, std::numeric_limits<double>::quiet_NaN());
   if (const auto* judge = judge_of(context.spec, stage.tag)) {
     const auto scores = read_view_scores(context, judge->tag);
@@ -158,8 +167,8 @@ void add_files(Context& context, const config::StageSpec& stage, Record& record)
   const auto& result = context.results.at(stage.tag);
   std::map<std::string, std::string> files;
   for (std::int64_t first = 0; first < result.count; first += stage.sampler.block_size) {
-    const auto block = read_steps(context, result, static_cast<std::uint64_t>(first / stage.sampler.block_size), {0});
-    const auto [rows, sample] = decode(context, block, result.count - first);
+    const auto block = decoded_block(context, result, static_cast<std::uint64_t>(first / stage.sampler.block_size));
+    const auto [rows, sample] = first_rows(*block, result.count - first);
     if (rows.empty()) continue;
     const auto texts = context.spec.domain->records(sample);
     if (texts.empty()) return;
@@ -220,26 +229,28 @@ void add_charts(const Context& context, const config::StageSpec& stage, Record& 
   }
 }
 
+void describe(Context& context, const config::StageSpec& stage, std::vector<Shown>& shown, Record& record) {
+  if (stage.kind->samples()) {
+    shown.push_back(show(context, stage));
+    add_files(context, stage, record);
+  }
+  if (stage.kind->gives == ResultKind::scores) add_scores(context, stage, record);
+  if (stage.kind->gives == ResultKind::selection) add_law(context, stage, record);
+  if (stage.kind->gives == ResultKind::findings) {
+    add_scalars(context, stage, record);
+    add_charts(context, stage, record);
+  }
+  if (stage.kind->gives == ResultKind::model) {
+    const auto info = info_of(context, stage);
+    for (auto& curve : curves_from(info.at("curves"), stage.tag)) record.curves.push_back(std::move(curve));
+  }
+}
+
 }  // namespace
 
 void describe_results(Context& context, Record& record) {
   std::vector<Shown> shown;
-  for (const auto& stage : context.spec.stages) {
-    if (stage.kind->samples()) {
-      shown.push_back(show(context, stage));
-      add_files(context, stage, record);
-    }
-    if (stage.kind->gives == ResultKind::scores) add_scores(context, stage, record);
-    if (stage.kind->gives == ResultKind::selection) add_law(context, stage, record);
-    if (stage.kind->gives == ResultKind::findings) {
-      add_scalars(context, stage, record);
-      add_charts(context, stage, record);
-    }
-    if (stage.kind->gives == ResultKind::model) {
-      const auto info = info_of(context, stage);
-      for (auto& curve : curves_from(info.at("curves"), stage.tag)) record.curves.push_back(std::move(curve));
-    }
-  }
+  for (const auto& stage : context.spec.stages) with_stage_context(stage, [&] { describe(context, stage, shown, record); });
   add_galleries(context, shown, record);
   for (const auto& column : shown) add_samples(context, column, record);
 }

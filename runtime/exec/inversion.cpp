@@ -8,6 +8,7 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/exec/blocks.h"
+#include "runtime/exec/views.h"
 
 namespace espalier::exec {
 namespace {
@@ -73,17 +74,17 @@ struct Inversion {
 };
 
 // Step N of each block of an inversion, and how many of its rows are in the view.
-void for_each_noise(Context& context, const std::string& tag, const std::function<void(const cache::Block&, std::int64_t)>& visit) {
+void for_each_noise(Context& context, const std::string& tag, const std::function<void(const BlockStates&, std::int64_t)>& visit) {
   const auto& result = context.results.at(tag);
   const auto block_size = context.spec.find(result.samples)->sampler.block_size;
   for (std::int64_t first = 0; first < result.count; first += block_size) {
-    visit(read_steps(context, result, static_cast<std::uint64_t>(first / block_size), {result.grid.num_steps()}),
+    visit(*block_states(context, result, static_cast<std::uint64_t>(first / block_size), result.grid.num_steps()),
           std::min(block_size, result.count - first));
   }
 }
 
-std::vector<std::int64_t> converged_rows(const cache::Block& block, std::int64_t count) {
-  const auto converged = block.steps.front().state.at(inversion::kConverged).to(at::kFloat).contiguous();
+std::vector<std::int64_t> converged_rows(const BlockStates& block, std::int64_t count) {
+  const auto converged = block.recorded.state.at(inversion::kConverged).to(at::kFloat).contiguous();
   std::vector<std::int64_t> rows;
   for (std::int64_t i = 0; i < count; ++i) {
     if (converged.const_data_ptr<float>()[i] != 0.0F) rows.push_back(i);
@@ -150,7 +151,7 @@ std::vector<Recomputed> recompute_inversion(Context& context, const plan::StageP
 
 std::int64_t check_inversion(Context& context, const config::StageSpec& stage) {
   std::int64_t total = 0, converged = 0;
-  for_each_noise(context, stage.tag, [&](const cache::Block& block, std::int64_t count) {
+  for_each_noise(context, stage.tag, [&](const BlockStates& block, std::int64_t count) {
     total += count;
     converged += static_cast<std::int64_t>(converged_rows(block, count).size());
   });
@@ -168,49 +169,21 @@ std::int64_t check_inversion(Context& context, const config::StageSpec& stage) {
   return failed;
 }
 
-namespace {
-
-// The noise of sampled trajectories is in no block: it is a function of the seed.
-std::shared_ptr<const Examples> sampled_noises(Context& context, const plan::Result& result, const config::StageSpec& stage,
-                                               std::shared_ptr<RecordedNoises> noises) {
-  const auto conditions = context.spec.conditions(stage);
-  std::vector<std::uint64_t> samples(static_cast<std::size_t>(result.count));
-  std::iota(samples.begin(), samples.end(), 0);
-  std::vector<std::int64_t> rows;
-  for (const auto sample : samples) rows.push_back(static_cast<std::int64_t>(sample % static_cast<std::uint64_t>(conditions.size())));
-  random::Draws draws(noise_key(context.spec.seed, stage.sampler.noise), std::move(samples));
-  draws.begin(0);
-  const auto model = context.model(stage.input("model")->tags.front());
-  noises->state = model->process->prior(context.spec.domain->state_spec(), draws);
-  noises->condition = conditions.rows(rows);
-  for (const auto row : rows) noises->metadata.push_back(conditions.metadata.at(static_cast<std::size_t>(row)));
-  return noises;
-}
-
-}  // namespace
-
 std::shared_ptr<const Examples> recorded_noises(Context& context, const std::string& tag) {
-  const auto& result = context.results.at(tag);
-  const auto& stage = *context.spec.find(result.samples);
-  auto noises = std::make_shared<RecordedNoises>(result.set_id);
-  if (stage.kind->samples()) return sampled_noises(context, result, stage, std::move(noises));
-  const auto examples = context.spec.domain->examples(stage.sampler.split);
-  const auto spec = context.spec.domain->state_spec();
-  std::map<std::string, std::vector<at::Tensor>> states, conditions;
-  for_each_noise(context, tag, [&](const cache::Block& block, std::int64_t count) {
-    const auto rows = converged_rows(block, count);
-    if (rows.empty()) return;
-    const auto index = at::tensor(rows, at::kLong);
-    for (const auto& [name, field] : spec) states[name].push_back(block.steps.front().state.at(name).index_select(0, index));
-    std::vector<std::uint64_t> numbers;
-    for (const auto row : rows) numbers.push_back(block.condition.at(static_cast<std::size_t>(row)));
-    const auto batch = examples->at(numbers);
-    for (const auto& [name, tensor] : batch.condition) conditions[name].push_back(tensor);
-    noises->metadata.insert(noises->metadata.end(), batch.metadata.begin(), batch.metadata.end());
-  });
-  if (noises->size() == 0) throw StageError("stage '" + tag + "': no inversion converged; there is no noise to train on");
-  for (const auto& [name, parts] : states) noises->state.emplace(name, at::cat(parts));
-  for (const auto& [name, parts] : conditions) noises->condition.emplace(name, at::cat(parts));
+  const auto view = view_of(context, tag);
+  auto rows = view.all();
+  auto noise = view.noise(rows);
+  if (const auto converged = noise.find(inversion::kConverged); converged != noise.end()) {
+    const auto index = converged->second.nonzero().flatten();  // [K]
+    rows.assign(index.const_data_ptr<std::int64_t>(), index.const_data_ptr<std::int64_t>() + index.size(0));
+    if (rows.empty()) throw StageError("stage '" + tag + "': no inversion converged; there is no noise to train on");
+    for (auto& [name, tensor] : noise) tensor = tensor.index_select(0, index);
+  }
+  auto noises = std::make_shared<RecordedNoises>(context.results.at(tag).set_id);
+  for (const auto& [name, field] : context.spec.domain->state_spec()) noises->state.emplace(name, noise.at(name));
+  auto conditions = view.conditions(rows);
+  noises->condition = std::move(conditions.tensors);
+  noises->metadata = std::move(conditions.metadata);
   return noises;
 }
 

@@ -14,6 +14,7 @@
 #include "runtime/exec/device.h"
 #include "runtime/exec/excluded.h"
 #include "runtime/exec/gallery.h"
+#include "runtime/exec/stage_context.h"
 #include "runtime/sdk/notes.h"
 #include "runtime/tensor/failure.h"
 
@@ -48,23 +49,6 @@ Work compute(Context& context, const plan::StagePlan& plan) {
       return {};
   }
   throw InternalError("an unknown kind of stage");
-}
-
-// Errors of a stage's work say which stage it is; a pipeline may have several of a type. A stop and the cache's own (Quarantined too) are
-// of no stage.
-template <class Part>
-auto with_stage_context(const config::StageSpec& stage, const Part& part) {
-  const Doing doing("stage '" + stage.tag + "' (" + stage.type + ")");
-  default_floating_point_of_all_threads();
-  try {
-    return part();
-  } catch (const Stopped&) {
-    throw;
-  } catch (const CacheError&) {
-    throw;
-  } catch (...) {
-    throw plan::with_stage_context(stage, std::current_exception());
-  }
 }
 
 Work compute_with_context(Context& context, const plan::StagePlan& plan) {
@@ -102,9 +86,24 @@ StageRecord start_record(const plan::StagePlan& plan, double start) {
   return record;
 }
 
-plan::StagePlan plan_here(Context& context, const config::StageSpec& stage) {
-  plan::add_folders(context.spec, stage, context.results);
-  return plan::plan_stage(context.spec, stage, context.results, context.store);
+// A stage is planned once; when it is asked for again, only the cache is asked again.
+plan::StagePlan& plan_here(Context& context, const config::StageSpec& stage) {
+  const auto known = context.plans.find(stage.tag);
+  if (known != context.plans.end() && known->second.pending.empty() && plan::is_current(known->second, context.results)) {
+    plan::look_up(context.spec, context.store, known->second);
+    return known->second;
+  }
+  auto plan = plan::plan_stage(context.spec, stage, context.results, context.store);
+  return context.plans.insert_or_assign(stage.tag, std::move(plan)).first->second;
+}
+
+// The whole plan, so that what is wrong anywhere in it is reported before a second is spent on the first stage. What is known of a stage by
+// now is kept.
+void plan_all(Context& context) {
+  for (auto& plan : plan::make(context.spec, context.store, &context.folders)) {
+    if (plan.pending.empty()) context.plans.emplace(plan.stage->tag, std::move(plan));
+  }
+  context.results = context.folders;
 }
 
 // Who made what the stage uses, by the records in the cache: of trajectories and scores, the makers of the view's blocks.
@@ -155,7 +154,7 @@ void check_reused(Context& context, const plan::StagePlan& plan) {
 
 StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chrono::steady_clock::time_point begun) {
   context.check_stop();
-  auto plan = plan_here(context, stage);
+  auto& plan = plan_here(context, stage);
   auto record = start_record(plan, seconds_since(begun));
   const auto start = std::chrono::steady_clock::now();
   record.because += probe_with_context(context, plan);
@@ -164,7 +163,7 @@ StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chr
     record.samples_run = work.samples;
     record.network_evaluations = work.network_evaluations;
     record.earlier_seconds = work.earlier_seconds;
-    plan = plan_here(context, stage);
+    plan::look_up(context.spec, context.store, plan);
     if (plan.action == plan::Action::run) throw Quarantined("stage '" + stage.tag + "' (" + plan.because + ")");
     record.because += probe_with_context(context, plan);  // of blocks that another maker published meanwhile
   }
@@ -226,7 +225,7 @@ Value provenance(const Context& context, Value libraries) {
 // A shard's part of a stage.
 void work_on(Context& context, const config::StageSpec& stage, WorkDone& done) {
   context.check_stop();
-  const auto plan = plan_here(context, stage);
+  auto& plan = plan_here(context, stage);
   const auto gives = stage.kind->gives;
   const bool shared = gives == ResultKind::trajectories || gives == ResultKind::scores;
   if (!plan.pending.empty()) {
@@ -238,12 +237,12 @@ void work_on(Context& context, const config::StageSpec& stage, WorkDone& done) {
   if (shared && plan.action == plan::Action::run) {
     done.blocks += compute_with_context(context, plan).samples / plan::samples_stage(context.spec, stage).sampler.block_size;
   }
-  const auto after = shared ? plan_here(context, stage) : plan;
-  probe_with_context(context, after);  // of blocks that another maker published meanwhile
-  if (after.action == plan::Action::reuse) {
-    context.results.insert_or_assign(stage.tag, *after.result);
+  if (shared) plan::look_up(context.spec, context.store, plan);
+  probe_with_context(context, plan);  // of blocks that another maker published meanwhile
+  if (plan.action == plan::Action::reuse) {
+    context.results.insert_or_assign(stage.tag, *plan.result);
   } else {
-    context.progress.say("stage '" + stage.tag + "': " + after.because + ", left to other shards or to `run`");
+    context.progress.say("stage '" + stage.tag + "': " + plan.because + ", left to other shards or to `run`");
   }
 }
 
@@ -255,8 +254,9 @@ void until_undamaged(Context& context, const std::function<void()>& pass) {
     } catch (const Quarantined& damage) {
       if (passes == kMostPasses) throw CacheError(std::string("the cache keeps failing: ") + damage.what());
       context.progress.say(std::string("quarantined and computed again: ") + damage.what());
-      context.results.clear();
+      context.results = context.folders;
       context.excluded.clear();
+      context.blocks.clear();
     }
   }
 }
@@ -268,8 +268,9 @@ Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cac
   const auto begun = std::chrono::steady_clock::now();
   const auto started = now_utc();
   stop_waits_for("the plan");
-  plan::make(spec, store);  // what is wrong anywhere in the plan is reported before a second is spent on the first stage
-  Context context{spec, store, progress, stop, options, open_device(spec.device)};
+  Context context{spec, store, progress, stop, options, at::kCPU};
+  plan_all(context);
+  context.device = open_device(spec.device);
   auto libraries = libraries_of(context, catalog);
   std::vector<StageRecord> accounts;
   Record record;
@@ -292,8 +293,9 @@ Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cac
 }
 
 WorkDone work(const config::PipelineSpec& spec, cache::Store& store, Progress& progress, const StopToken& stop, const RunOptions& options) {
-  plan::make(spec, store);  // as in run()
-  Context context{spec, store, progress, stop, options, open_device(spec.device)};
+  Context context{spec, store, progress, stop, options, at::kCPU};
+  plan_all(context);
+  context.device = open_device(spec.device);
   WorkDone done;
   until_undamaged(context, [&] {
     done.waiting.clear();
@@ -306,11 +308,12 @@ std::map<std::string, double> probe(const config::PipelineSpec& spec, cache::Sto
   const auto silent = make_silent_progress();
   const RunOptions options;
   Context context{spec, store, *silent, stop, options, open_device(spec.device)};
+  plan_all(context);
   std::map<std::string, double> seconds;
   until_undamaged(context, [&] {
     for (const auto& stage : spec.stages) {
       context.check_stop();
-      const auto plan = plan_here(context, stage);
+      const auto& plan = plan_here(context, stage);
       if (stage.kind->samples() && plan.pending.empty() && plan.action == plan::Action::run) {
         const auto evaluation = with_stage_context(stage, [&] { return time_evaluation(context, plan); });
         seconds[stage.tag] = evaluation * static_cast<double>(plan.network_evaluations);

@@ -6,7 +6,7 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/exec/blocks.h"
-#include "runtime/exec/excluded.h"
+#include "runtime/exec/views.h"
 #include "runtime/sdk/check.h"
 
 namespace espalier::exec {
@@ -35,18 +35,20 @@ struct Scoring {
 
   // NaN of a sample that is excluded.
   std::vector<double> block(std::uint64_t number) const {
-    const auto block = read_steps(context, samples, number, {0});
-    std::vector<double> scores(block.index.size(), std::numeric_limits<double>::quiet_NaN());
-    const auto [rows, sample] = decode(context, block, static_cast<std::int64_t>(scores.size()));
+    const auto block = block_states(context, samples, number, 0);
+    std::vector<double> scores(block->condition.size(), std::numeric_limits<double>::quiet_NaN());
+    const auto decoded = decoded_block(context, samples, number);
+    const auto& rows = decoded->rows;
     if (rows.empty()) return scores;
     std::vector<Value> metadata;
     std::vector<std::string> text;
     for (const auto row : rows) {
-      const auto condition = block.condition.at(static_cast<std::size_t>(row));
+      const auto condition = block->condition.at(static_cast<std::size_t>(row));
       metadata.push_back(conditions.metadata.at(condition));
       text.push_back(conditions.text.at(condition));
     }
     const at::NoGradGuard no_grad;
+    const auto sample = rows_of(decoded->sample, View::range(0, std::ssize(rows)));  // its own: what it changes is changed for nobody else
     const auto given = reward.score({sample, metadata, text});
     check_scores(type, given, static_cast<std::int64_t>(rows.size()));
     const auto score = given.to(at::kCPU).to(at::kDouble).contiguous();

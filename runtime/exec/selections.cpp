@@ -9,6 +9,7 @@
 #include "runtime/base/files.h"
 #include "runtime/exec/context.h"
 #include "runtime/exec/excluded.h"
+#include "runtime/exec/views.h"
 #include "runtime/sdk/check.h"
 #include "runtime/selection/chain.h"
 
@@ -35,9 +36,9 @@ std::vector<std::string> read_keys(Context& context, const plan::Result& scores)
   for_each_parallel(blocks.size(), context.workers(), [&](std::size_t i) {
     context.check_stop();
     const at::NoGradGuard no_grad;
-    const auto block = read_steps(context, samples, i, {0});
-    blocks[i].resize(block.index.size());
-    const auto [rows, sample] = decode(context, block, static_cast<std::int64_t>(block.index.size()));
+    blocks[i].resize(static_cast<std::size_t>(block_size));
+    const auto decoded = decoded_block(context, samples, i);
+    const auto& [rows, sample] = *decoded;
     if (rows.empty()) return;
     auto keys = domain.canonical_keys(sample);
     check_canonical_keys(context.spec.domain_type, keys, static_cast<std::int64_t>(rows.size()));

@@ -17,14 +17,16 @@ namespace {
 constexpr std::int64_t kDefaultRecordedSteps = 8;
 constexpr std::int64_t kMostBlocks = 1'000'000;  // of one view: the plan has an entry for each
 
-std::set<std::int64_t> demanded_steps(const config::PipelineSpec& spec, const config::StageSpec& sampler, std::int64_t num_steps) {
+std::set<std::int64_t> demanded_steps(const config::PipelineSpec& spec, const config::StageSpec& sampler, const Phase& last) {
+  const auto num_steps = last.grid.num_steps();
   std::set<std::int64_t> steps{0};
   for (const auto& step : sampler.sampler.record_steps) steps.insert(step.of(num_steps));
   for (const auto& stage : spec.stages) {
     for (const auto& input : stage.inputs) {
       if (input.info.takes == ResultKind::model) continue;
       for (const auto& tag : input.tags) {
-        if (samples_stage(spec, *spec.find(tag)).tag == sampler.tag) steps.merge(input.info.recorded_steps(num_steps));
+        if (samples_stage(spec, *spec.find(tag)).tag == sampler.tag)
+          steps.merge(input.info.recorded_steps(num_steps, last.start == "noise"));
       }
     }
   }
@@ -58,7 +60,7 @@ void plan_probes(const std::map<std::uint64_t, cache::CommitInfo>& blocks, const
 }
 
 // Which blocks of the view lack a step asked for, and what a block not yet there is to hold.
-void plan_blocks(const config::PipelineSpec& spec, const cache::Index& index, const std::set<std::int64_t>& fresh, StagePlan& plan) {
+void look_up_blocks(const config::PipelineSpec& spec, const cache::Index& index, StagePlan& plan) {
   const auto have = index.blocks(plan.key);
   const auto block_size = plan.stage->sampler.block_size;
   if (plan.result->count / block_size >= kMostBlocks) {
@@ -70,7 +72,7 @@ void plan_blocks(const config::PipelineSpec& spec, const cache::Index& index, co
   for (std::uint64_t block = 0; block < static_cast<std::uint64_t>(plan.blocks); ++block) {
     const auto found = have.find(block);
     if (found == have.end()) {
-      plan.missing_steps[block] = fresh;
+      plan.missing_steps[block] = plan.fresh_steps;
     } else if (!std::includes(found->second.steps.begin(), found->second.steps.end(), plan.steps.begin(), plan.steps.end())) {
       std::set<std::int64_t> lacking{0};  // compared with the x_0 already there
       std::set_difference(plan.steps.begin(), plan.steps.end(), found->second.steps.begin(), found->second.steps.end(),
@@ -94,6 +96,7 @@ void plan_blocks(const config::PipelineSpec& spec, const cache::Index& index, co
   std::map<std::uint64_t, cache::CommitInfo> commits;
   for (const auto& [block, status] : have) commits.emplace(block, status.total);
   plan_probes(commits, spec, index, plan.key, "", plan);
+  estimate_trajectories(spec, plan.evaluations_per_sample, index, plan);
 }
 
 Result trajectories_result(const StagePlan& plan, std::int64_t count) {
@@ -106,7 +109,7 @@ Result trajectories_result(const StagePlan& plan, std::int64_t count) {
   return result;
 }
 
-void plan_trajectories(const config::PipelineSpec& spec, const Results& results, const cache::Index& index, StagePlan& plan) {
+void request_trajectories(const config::PipelineSpec& spec, const Results& results, StagePlan& plan) {
   const auto& stage = *plan.stage;
   const auto& sampler = stage.plugin.get<Sampler>();
   const auto* prior = stage.input("prior");
@@ -125,16 +128,14 @@ void plan_trajectories(const config::PipelineSpec& spec, const Results& results,
   plan.samples = plan.result->count;
 
   const auto num_steps = plan.result->grid.num_steps();
-  plan.steps = demanded_steps(spec, stage, num_steps);
-  auto fresh = plan.steps;
-  fresh.merge(default_steps(num_steps));
-  plan_blocks(spec, index, fresh, plan);
-  const auto evaluations = network_evaluations(sampler, plan.phases);
-  check_evaluations(stage.type, evaluations);
-  estimate_trajectories(spec, evaluations, index, plan);
+  plan.steps = demanded_steps(spec, stage, plan.phases.back());
+  plan.fresh_steps = plan.steps;
+  plan.fresh_steps.merge(default_steps(num_steps));
+  plan.evaluations_per_sample = network_evaluations(sampler, plan.phases);
+  check_evaluations(stage.type, plan.evaluations_per_sample);
 }
 
-void plan_inversion(const config::PipelineSpec& spec, const Results& results, const cache::Index& index, StagePlan& plan) {
+void request_inversion(const config::PipelineSpec& spec, const Results& results, StagePlan& plan) {
   const auto& stage = *plan.stage;
   const auto& corrector = stage.plugin.get<NoiseCorrector>();
   const auto& model = results.at(stage.input("model")->tags.front()).model;
@@ -152,25 +153,25 @@ void plan_inversion(const config::PipelineSpec& spec, const Results& results, co
   plan.samples = plan.result->count;
 
   const auto num_steps = plan.result->grid.num_steps();
-  plan.steps = demanded_steps(spec, stage, num_steps);
+  plan.steps = demanded_steps(spec, stage, plan.phases.back());
   plan.steps.insert(num_steps);
-  plan_blocks(spec, index, plan.steps, plan);
-  const auto evaluations = corrector.expected_evaluations(plan.phases.front());
-  check_evaluations(stage.type, evaluations);
-  estimate_trajectories(spec, evaluations, index, plan);
+  plan.fresh_steps = plan.steps;
+  plan.evaluations_per_sample = corrector.expected_evaluations(plan.phases.front());
+  check_evaluations(stage.type, plan.evaluations_per_sample);
 }
 
-void plan_scores(const config::PipelineSpec& spec, const Results& results, const cache::Index& index, StagePlan& plan) {
-  const auto& stage = *plan.stage;
-  const auto& samples = results.at(stage.input("samples")->tags.front());
-  plan.request = scores_request(spec, stage, results);
+void request_scores(const config::PipelineSpec& spec, const Results& results, StagePlan& plan) {
+  plan.request = scores_request(spec, *plan.stage, results);
   plan.key = digest(plan.request);
-  Result result = samples;
-  result.kind = ResultKind::scores;
-  result.digest = result.key = plan.key;
-  plan.samples = result.count;
+  plan.result = results.at(plan.stage->input("samples")->tags.front());
+  plan.result->kind = ResultKind::scores;
+  plan.result->digest = plan.result->key = plan.key;
+  plan.samples = plan.result->count;
+}
 
-  const auto block_size = samples_stage(spec, stage).sampler.block_size;
+void look_up_scores(const config::PipelineSpec& spec, const cache::Index& index, StagePlan& plan) {
+  const auto& result = *plan.result;
+  const auto block_size = samples_stage(spec, *plan.stage).sampler.block_size;
   plan.blocks = (result.count + block_size - 1) / block_size;
   const auto have = index.score_blocks(result.set_id, plan.key);
   for (std::uint64_t block = 0; block < static_cast<std::uint64_t>(plan.blocks); ++block) {
@@ -188,7 +189,6 @@ void plan_scores(const config::PipelineSpec& spec, const Results& results, const
   });
   plan_probes(scorable, spec, index, result.set_id, plan.key, plan);
   plan.bytes = plan.samples_to_compute * static_cast<std::int64_t>(sizeof(double));
-  plan.result = std::move(result);
   estimate_scores(have, plan);
 }
 
@@ -202,26 +202,78 @@ ModelInfo model_of(const Value& info) {
 }
 
 // Selections, models and findings: one entry, there or not.
-void plan_entry(const config::PipelineSpec& spec, const Results& results, const cache::Index& index, StagePlan& plan) {
-  const auto& stage = *plan.stage;
-  const auto gives = stage.kind->gives;
-  if (gives == ResultKind::selection) plan.request = selection_request(spec, stage, results);
-  if (gives == ResultKind::model) plan.request = model_request(spec, stage, results);
-  if (gives == ResultKind::findings) plan.request = findings_request(spec, stage, results);
+void request_entry(const config::PipelineSpec& spec, const Results& results, StagePlan& plan) {
+  plan.request = request_of(spec, *plan.stage, results);
   plan.key = digest(plan.request);
-  if (gives == ResultKind::selection) plan.samples = results.at(stage.input("scores")->tags.front()).count;
+  plan.unmade.kind = plan.stage->kind->gives;
+  if (plan.unmade.kind != ResultKind::selection) return;
+  plan.unmade = results.at(plan.stage->input("scores")->tags.front());
+  plan.unmade.kind = ResultKind::selection;
+  plan.samples = plan.unmade.count;
+}
 
+void look_up_entry(const cache::Index& index, StagePlan& plan) {
+  const auto gives = plan.stage->kind->gives;
   const auto found = index.result(result_name(gives), plan.key);
   plan.action = found ? Action::reuse : Action::run;
   plan.because = found ? "in the cache" : std::string("no such ") + result_name(gives) + " in the cache";
+  plan.result.reset();
   if (!found) return;
-  Result result;
-  if (gives == ResultKind::selection) result = results.at(stage.input("scores")->tags.front());
+  auto result = plan.unmade;
   if (gives == ResultKind::model) result.model = model_of(found->info);
-  result.kind = gives;
   result.key = plan.key;
   result.digest = gives == ResultKind::model ? result.model.digest : found->digest;
   plan.result = std::move(result);
+}
+
+// All that follows from the options and the inputs, whatever the cache holds.
+void request(const config::PipelineSpec& spec, const Results& results, StagePlan& plan) {
+  const auto& stage = *plan.stage;
+  for (const auto& input : stage.inputs) {
+    for (const auto& tag : input.tags) plan.inputs.emplace(tag, results.at(tag).digest);
+  }
+  check_models(stage, results);
+  switch (stage.kind->gives) {
+    case ResultKind::trajectories:
+      (stage.kind->from_examples ? request_inversion : request_trajectories)(spec, results, plan);
+      break;
+    case ResultKind::scores:
+      request_scores(spec, results, plan);
+      break;
+    default:
+      request_entry(spec, results, plan);
+  }
+}
+
+// The tags of a stage's inputs that are not in `results`.
+std::vector<std::string> missing_inputs(const config::StageSpec& stage, const Results& results) {
+  std::vector<std::string> missing;
+  for (const auto& input : stage.inputs) {
+    for (const auto& tag : input.tags) {
+      if (!results.contains(tag)) missing.push_back(tag);
+    }
+  }
+  return missing;
+}
+
+StagePlan pending_plan(const config::StageSpec& stage, std::vector<std::string> tags) {
+  StagePlan plan;
+  plan.stage = &stage;
+  plan.pending = std::move(tags);
+  plan.because = "key pending: ";
+  for (std::size_t i = 0; i < plan.pending.size(); ++i) plan.because += (i ? ", " : "") + plan.pending[i];
+  return plan;
+}
+
+// Runs a part of a stage's planning; what it throws names the stage.
+template <class Part>
+auto of_stage(const config::StageSpec& stage, const Part& part) {
+  const Doing doing("stage '" + stage.tag + "' (" + stage.type + ")");
+  try {
+    return part();
+  } catch (...) {
+    throw with_stage_context(stage, std::current_exception());
+  }
 }
 
 }  // namespace
@@ -239,35 +291,38 @@ std::string action_text(const StagePlan& plan) {
 }
 
 StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results, const cache::Index& index) {
+  if (auto missing = missing_inputs(stage, results); !missing.empty()) return pending_plan(stage, std::move(missing));
   StagePlan plan;
   plan.stage = &stage;
-  for (const auto& input : stage.inputs) {
-    for (const auto& tag : input.tags) {
-      if (!results.contains(tag)) plan.pending.push_back(tag);
-    }
-  }
-  if (!plan.pending.empty()) {
-    plan.because = "key pending: ";
-    for (std::size_t i = 0; i < plan.pending.size(); ++i) plan.because += (i ? ", " : "") + plan.pending[i];
-    return plan;
-  }
-  const Doing doing("stage '" + stage.tag + "' (" + stage.type + ")");
-  try {
-    check_models(stage, results);
-    switch (stage.kind->gives) {
-      case ResultKind::trajectories:
-        (stage.kind->from_examples ? plan_inversion : plan_trajectories)(spec, results, index, plan);
-        break;
-      case ResultKind::scores:
-        plan_scores(spec, results, index, plan);
-        break;
-      default:
-        plan_entry(spec, results, index, plan);
-    }
-  } catch (...) {
-    throw with_stage_context(stage, std::current_exception());
-  }
+  of_stage(stage, [&] { request(spec, results, plan); });
+  look_up(spec, index, plan);
   return plan;
+}
+
+void look_up(const config::PipelineSpec& spec, const cache::Index& index, StagePlan& plan) {
+  if (!plan.pending.empty()) return;
+  of_stage(*plan.stage, [&] {
+    plan.missing.clear();
+    plan.missing_steps.clear();
+    plan.probes.clear();
+    plan.bytes = 0;
+    plan.seconds.reset();
+    switch (plan.stage->kind->gives) {
+      case ResultKind::trajectories:
+        return look_up_blocks(spec, index, plan);
+      case ResultKind::scores:
+        return look_up_scores(spec, index, plan);
+      default:
+        return look_up_entry(index, plan);
+    }
+  });
+}
+
+bool is_current(const StagePlan& plan, const Results& results) {
+  return std::all_of(plan.inputs.begin(), plan.inputs.end(), [&](const auto& input) {
+    const auto found = results.find(input.first);
+    return found != results.end() && found->second.digest == input.second;
+  });
 }
 
 Error with_stage_context(const config::StageSpec& stage, const std::exception_ptr& failure) {
@@ -288,18 +343,23 @@ Error with_stage_context(const config::StageSpec& stage, const std::exception_pt
   }
 }
 
-std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index& index) {
+std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index& index, Results* folders) {
   Results results, predicted;  // what is there, and beside it what will be
   std::vector<StagePlan> plans;
   for (const auto& stage : spec.stages) {
-    add_folders(spec, stage, results);
-    plans.push_back(plan_stage(spec, stage, results, index));
-    const auto& plan = plans.back();
-    if (plan.result) results.emplace(stage.tag, *plan.result);
+    of_stage(stage, [&] { add_folders(spec, stage, results); });
     predicted.insert(results.begin(), results.end());
     check_inputs(spec, stage, predicted);
-    const auto will_be = predict_result(spec, plan.pending.empty() ? plan : plan_stage(spec, stage, predicted, index), predicted);
-    if (will_be) predicted.emplace(stage.tag, *will_be);
+    auto plan = plan_stage(spec, stage, predicted, index);
+    if (auto will_be = predict_result(spec, plan, predicted)) predicted.emplace(stage.tag, std::move(*will_be));
+    if (auto missing = missing_inputs(stage, results); !missing.empty()) plan = pending_plan(stage, std::move(missing));
+    if (plan.result) results.emplace(stage.tag, *plan.result);
+    plans.push_back(std::move(plan));
+  }
+  if (folders != nullptr) {
+    for (const auto& [tag, result] : results) {
+      if (spec.is_folder(tag)) folders->emplace(tag, result);
+    }
   }
   return plans;
 }

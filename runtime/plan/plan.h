@@ -1,6 +1,7 @@
 #pragma once
 
 #include <exception>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -23,11 +24,15 @@ struct StagePlan {
   std::vector<std::string> pending;  // tags whose results must be made before this stage's key is known
   Value request;                     // what the key is the digest of; empty while pending
   Hex key;
-  std::optional<Result> result;  // known before it is made for trajectories and scores; for the rest once the cache has it
+  std::optional<Result> result;       // known before it is made for trajectories and scores; for the rest once the cache has it
+  Result unmade;                      // of a selection, model or findings: what is known of it before it is made, without its digest
+  std::map<std::string, Hex> inputs;  // what it was planned with: by tag the digest of each input's result
 
   // Of trajectories and scores: blocks of the view, which of them lack something, and which steps a block must hold.
   std::vector<Phase> phases;
   std::set<std::int64_t> steps;
+  std::set<std::int64_t> fresh_steps;  // what a block is to hold that is not there yet
+  std::int64_t evaluations_per_sample = 0;
   std::int64_t blocks = 0;
   std::vector<std::uint64_t> missing;
   std::map<std::uint64_t, std::set<std::int64_t>> missing_steps;  // of each missing block
@@ -45,16 +50,24 @@ struct StagePlan {
 // "run", "reuse", "probe, then run", "probe, then reuse".
 std::string action_text(const StagePlan& plan);
 
-// Plans one stage whose inputs' results are in `results`; a missing one makes it pending. Pure: asks only the index.
+// Plans one stage whose inputs' results are in `results`; a missing one makes it pending. Pure: asks only the index. Throws an Error that
+// names the stage.
 StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results, const cache::Index& index);
+
+// Asks the index again, and nothing else, about a stage that is planned: after its work, or later.
+void look_up(const config::PipelineSpec& spec, const cache::Index& index, StagePlan& plan);
+
+// Whether a stage's inputs are what it was planned with.
+bool is_current(const StagePlan& plan, const Results& results);
 
 // What a stage's work threw as an error, with file, line and the stage's tag before its message where it does not name the stage. What is
 // no Error of ours becomes a StageError that names the plugin too. A Stopped is thrown on as it is.
 Error with_stage_context(const config::StageSpec& stage, const std::exception_ptr& failure);
 
-// The whole pipeline, in the order of the stages. Stages that wait for results are planned in part, and checked as far as what those
-// results will be is known (predict_result.h). Throws an Error that names the stage.
-std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index& index);
+// The whole pipeline, in the order of the stages, each planned once. One that waits for results is planned, as far as it is known what
+// these results will be (predict_result.h), to check it; its plan then says only what it waits for. `folders`: takes the results of the
+// model folders that the pipeline names. Throws an Error that names the stage.
+std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index& index, Results* folders = nullptr);
 
 // The sampler stage whose trajectories a reward or filter stage is about.
 const config::StageSpec& samples_stage(const config::PipelineSpec& spec, const config::StageSpec& stage);

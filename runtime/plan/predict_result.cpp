@@ -28,15 +28,13 @@ CorrectedSampling corrects(const config::PipelineSpec& spec, const Result& noise
 std::optional<Result> predict_result(const config::PipelineSpec& spec, const StagePlan& plan, const Results& inputs) {
   if (plan.result || !plan.pending.empty()) return plan.result;
   const auto& stage = *plan.stage;
-  Result result;
-  if (stage.kind->gives == ResultKind::selection) result = inputs.at(stage.input("scores")->tags.front());
+  auto result = plan.unmade;
   if (stage.kind->gives == ResultKind::model) {
     const auto info = predict_model(spec, stage, inputs);
     if (!info) return std::nullopt;
     result.model = *info;
     result.model.digest = plan.key;
   }
-  result.kind = stage.kind->gives;
   result.key = result.digest = plan.key;
   return result;
 }

@@ -164,4 +164,20 @@ Value findings_request(const config::PipelineSpec& spec, const config::StageSpec
   return request;
 }
 
+Value request_of(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {
+  switch (stage.kind->gives) {
+    case ResultKind::scores:
+      return scores_request(spec, stage, results);
+    case ResultKind::selection:
+      return selection_request(spec, stage, results);
+    case ResultKind::model:
+      return model_request(spec, stage, results);
+    case ResultKind::findings:
+      return findings_request(spec, stage, results);
+    case ResultKind::trajectories:
+      break;
+  }
+  throw InternalError("the recipe of trajectories is made with their phases");
+}
+
 }  // namespace espalier::plan

@@ -38,5 +38,7 @@ Value scores_request(const config::PipelineSpec& spec, const config::StageSpec& 
 Value selection_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);
 Value model_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);
 Value findings_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);
+// That of a stage by what it gives: scores, a selection, a model or findings.
+Value request_of(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);
 
 }  // namespace espalier::plan

@@ -22,7 +22,7 @@ const char* result_name(ResultKind kind) {
   return "";
 }
 
-std::set<std::int64_t> InputInfo::recorded_steps(std::int64_t num_steps) const {
+std::set<std::int64_t> InputInfo::recorded_steps(std::int64_t num_steps, bool noise_is_drawn) const {
   std::set<std::int64_t> steps;
   for (const auto& step : records) steps.insert(step.of(num_steps));
   if (!transitions) return steps;
@@ -30,7 +30,7 @@ std::set<std::int64_t> InputInfo::recorded_steps(std::int64_t num_steps) const {
   for (const auto& step : *transitions) from.push_back(step.of(num_steps));
   for (std::int64_t step = 1; transitions->empty() && step <= num_steps; ++step) from.push_back(step);
   for (const auto step : from) {
-    if (step < num_steps) steps.insert(step);
+    if (step < num_steps || !noise_is_drawn) steps.insert(step);
     if (step > 0) steps.insert(step - 1);
   }
   return steps;

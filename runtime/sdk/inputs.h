@@ -36,8 +36,9 @@ struct InputInfo {
   std::vector<std::string> excludes;             // inputs that may not be named beside it
   std::string doc;
 
-  // What must be recorded, of a grid of `num_steps`, for what is declared. The state at step N is regenerated from the seed.
-  std::set<std::int64_t> recorded_steps(std::int64_t num_steps) const;
+  // What must be recorded, of a grid of `num_steps`, for what is declared. `noise_is_drawn`: the state at step N is fresh noise, which a
+  // transition has by drawing it again from the seed.
+  std::set<std::int64_t> recorded_steps(std::int64_t num_steps, bool noise_is_drawn = true) const;
   // As a person reads it: "trajectories of image samples, sampled", "model: a classifier", "scores, one or more".
   std::string takes_text() const;
 };

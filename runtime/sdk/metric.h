@@ -7,6 +7,7 @@
 
 #include "runtime/sdk/domain.h"
 #include "runtime/sdk/findings.h"
+#include "runtime/sdk/view.h"
 
 namespace espalier {
 
@@ -18,25 +19,11 @@ struct ScoredView {
   Hex conditions = {};                  // digest of the split's conditions, which `condition` counts
 };
 
-// The trajectories of a stage's view, in order, without the excluded ones (so that row i need not be trajectory i): sampled ones, or the
-// inverted noises of a noise corrector.
-class SampleSet {
- public:
-  virtual ~SampleSet() = default;
-  virtual const std::string& tag() const = 0;  // of the stage
-  virtual std::int64_t size() const = 0;
-  virtual const diffusion::Grid& grid() const = 0;
-  // Rows first .. first + count at a recorded step (0: the sample), on the CPU. Of an inversion, step N has the fields of
-  // noise_corrector.h.
-  virtual State states(std::int64_t steps_remaining, std::int64_t first, std::int64_t count) const = 0;
-  virtual double flops_per_sample() const = 0;  // of the networks that sampled it, 2 a multiply-add; 0 for an inversion
-};
-
 struct MetricInput {
   std::map<std::string, std::vector<ScoredView>> scores;  // by input ("scores", "baseline")
   random::StreamKey key;
-  std::vector<std::shared_ptr<const SampleSet>> samples = {};  // the input `samples`
-  std::shared_ptr<const Model> model = nullptr;                // the input `model`
+  std::vector<View> samples = {};                // the input `samples`
+  std::shared_ptr<const Model> model = nullptr;  // the input `model`
   const Domain* domain = nullptr;
   at::Device device = at::kCPU;
 };

@@ -117,7 +117,7 @@ TEST(Conformance, OfTrainers) {
   check_trainer(trainer_with(""), {}, TrainsOn::selection);
   for (const auto& [flaw, found] :
        {Case{"in place", "changed the model it starts from"}, Case{"momentum", "other bits"}, Case{"stop", "asked to stop"},
-        Case{"announce", "not announced"}, Case{"curve", "'loss' is not logged"}, Case{"lacks", "without the tensor 'unet.bias'"},
+        Case{"announce", "declares no such step"}, Case{"curve", "'loss' is not logged"}, Case{"lacks", "without the tensor 'unet.bias'"},
         Case{"more", "with the tensor 'unet.more'"}, Case{"tensor shape", "'unet.bias' as Float [2]"},
         Case{"tensor dtype", "'unet.bias' as Double [3]"}, Case{"not finite", "'unet.bias' holds 1 value of 3"},
         Case{"no network", "has no network"}, Case{"info", "the last step"}, Case{"digest", "whose info has the digest"}}) {

@@ -115,7 +115,7 @@ class FrechetDistance final : public Metric {
     const auto real = features.of(*examples, positions(*examples, features.dimensions(), input.key));
     std::vector<Point> points;
     for (std::size_t i = 0; i < input.samples.size(); ++i) {
-      points.push_back(compare(*input.samples[i], real, features, input));
+      points.push_back(compare(input.samples[i], real, features, input));
       points.back().series = series_.empty() ? "samples" : series_[i];
     }
     const auto what = fmt::format("distance to '{}' ({}, resize {})", split_, features.network(), features.resize());
@@ -199,7 +199,7 @@ class FrechetDistance final : public Metric {
     return rows.index_select(0, at::tensor(order, at::kLong));
   }
 
-  static Point compare(const SampleSet& samples, const at::Tensor& real, const ImageFeatures& features, const MetricInput& input) {
+  static Point compare(const View& samples, const at::Tensor& real, const ImageFeatures& features, const MetricInput& input) {
     require<StageError>("the samples of '" + samples.tag() + "' without the excluded ones", samples.size(), features.dimensions());
     const double flops = samples.flops_per_sample();
     const bool conditional = input.domain->conditions(input.domain->splits().front()).size() > 1;

@@ -14,6 +14,7 @@
 #include "runtime/base/files.h"
 #include "runtime/modelfile/safetensors.h"
 #include "tests/conformance/conformance.h"
+#include "tests/conformance/memory_view.h"
 #include "tests/conformance/toy.h"
 
 namespace espalier {
@@ -33,23 +34,10 @@ std::shared_ptr<Model> fresh_classifier() {
   return model;
 }
 
-class FakeSamples final : public SampleSet {
- public:
-  FakeSamples(std::string tag, at::Tensor rows, double flops) : tag_(std::move(tag)), rows_(std::move(rows)), flops_(flops) {}
-  const std::string& tag() const override { return tag_; }
-  std::int64_t size() const override { return rows_.size(0); }
-  const diffusion::Grid& grid() const override { return grid_; }
-  State states(std::int64_t steps_remaining, std::int64_t first, std::int64_t count) const override {
-    EXPECT_EQ(steps_remaining, 0);
-    return {{"sample", rows_.narrow(0, first, count)}};
-  }
-  double flops_per_sample() const override { return flops_; }
-
- private:
-  std::string tag_;
-  at::Tensor rows_;
-  double flops_;
-  diffusion::Grid grid_;
+struct Drawn {
+  std::string tag;
+  at::Tensor rows;
+  double flops;
 };
 
 class FrechetDistance : public ::testing::Test {
@@ -59,10 +47,13 @@ class FrechetDistance : public ::testing::Test {
     for (std::uint64_t i = first; i < first + count; ++i) positions.push_back(i);
     return domain_->examples(split)->at(positions).state.at("sample");
   }
-  MetricInput input(std::vector<FakeSamples> samples) const {
+  MetricInput input(const std::vector<Drawn>& samples) const {
     MetricInput result;
     result.key = {5, random::Purpose::evaluation};
-    for (auto& set : samples) result.samples.push_back(std::make_shared<FakeSamples>(std::move(set)));
+    for (const auto& set : samples) {
+      result.samples.push_back(conformance::memory_view(
+          set.tag, {{0, {{"sample", set.rows}}}}, [this](const State& state) { return domain_->decode(state); }, set.flops));
+    }
     result.model = fresh_classifier();
     result.domain = domain_.get();
     return result;

@@ -43,8 +43,8 @@ FeatureNetwork inception_network(Weights weights) {
 ImageFeatures::ImageFeatures(FeatureNetwork network, const std::string& resize, const Domain* domain)
     : network_(std::move(network)), resize_(resize == kResizeOfNetwork ? network_.resize : resize), domain_(domain) {}
 
-at::Tensor ImageFeatures::of(const State& state) const {
-  const auto image = domain_->decode(state).tensors.at("image");
+at::Tensor ImageFeatures::of(const Sample& images) const {
+  const auto image = images.tensors.at("image");
   auto x = image.clamp(0.0, 1.0).mul(kWhite).round().div(kWhite).to(network_.options);
   if (resize_ == kBilinear299) x = at::upsample_bilinear2d(x, {kInceptionSide, kInceptionSide}, /*align_corners=*/false);
   if (x.size(1) == 1 && network_.repeats_grey) x = x.expand({-1, network_.channels, -1, -1});
@@ -59,11 +59,11 @@ at::Tensor ImageFeatures::of(const State& state) const {
   return network_.features(x).to(at::kCPU, at::kDouble);
 }
 
-at::Tensor ImageFeatures::of(const SampleSet& samples) const {
+at::Tensor ImageFeatures::of(const View& samples) const {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> batches;
   for (std::int64_t first = 0; first < samples.size(); first += network_.batch) {
-    batches.push_back(of(samples.states(0, first, std::min(network_.batch, samples.size() - first))));
+    batches.push_back(of(samples.decoded(View::range(first, std::min(network_.batch, samples.size() - first)))));
   }
   const auto all = at::cat(batches);
   if (!all.isfinite().all().item<bool>()) {
@@ -77,7 +77,7 @@ at::Tensor ImageFeatures::of(const Examples& examples, const std::vector<std::ui
   std::vector<at::Tensor> batches;
   for (auto first = positions.begin(); first != positions.end();) {
     const auto last = first + std::min<std::ptrdiff_t>(network_.batch, positions.end() - first);
-    batches.push_back(of(examples.at({first, last}).state));
+    batches.push_back(of(domain_->decode(examples.at({first, last}).state)));
     first = last;
   }
   return at::cat(batches);

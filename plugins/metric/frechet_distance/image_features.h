@@ -43,11 +43,11 @@ class ImageFeatures {
   std::int64_t dimensions() const { return network_.dimensions; }
   std::string network() const { return network_.name; }
   std::string resize() const { return resize_; }
-  at::Tensor of(const SampleSet& samples) const;                                               // [N, d] double, on the CPU
+  at::Tensor of(const View& samples) const;                                                    // [N, d] double, on the CPU
   at::Tensor of(const Examples& examples, const std::vector<std::uint64_t>& positions) const;  // [N, d] double, on the CPU
 
  private:
-  at::Tensor of(const State& state) const;
+  at::Tensor of(const Sample& images) const;
 
   FeatureNetwork network_;
   std::string resize_;

@@ -17,6 +17,7 @@
 #include "runtime/base/files.h"
 #include "runtime/modelfile/safetensors.h"
 #include "tests/conformance/conformance.h"
+#include "tests/conformance/memory_view.h"
 #include "tests/conformance/toy.h"
 
 namespace espalier::frechet_distance {
@@ -100,21 +101,10 @@ class Inception : public testing::Test {
   }
 };
 
-// One image that lies about itself: rows whatever the step.
-class OneImage final : public SampleSet {
- public:
-  explicit OneImage(at::Tensor image) : image_(std::move(image)) {}
-  const std::string& tag() const override { return tag_; }
-  std::int64_t size() const override { return 1; }
-  const diffusion::Grid& grid() const override { return grid_; }
-  State states(std::int64_t, std::int64_t, std::int64_t) const override { return {{"sample", image_ * 2.0 - 1.0}}; }
-  double flops_per_sample() const override { return 1.0; }
-
- private:
-  std::string tag_ = "one";
-  at::Tensor image_;
-  diffusion::Grid grid_;
-};
+View one_image(const at::Tensor& image) {
+  return conformance::memory_view("one", {{0, {{"sample", image * 2.0 - 1.0}}}},
+                                  [](const State& state) { return conformance::toy_domain()->decode(state); });
+}
 
 // Rounding, resizing and grey images included.
 TEST_F(Inception, FeaturesAreThoseOfPytorchFid) {
@@ -126,7 +116,7 @@ TEST_F(Inception, FeaturesAreThoseOfPytorchFid) {
     std::vector<std::int64_t> shape{1};
     for (const auto& size : golden().at("images").as_list()[place - 1000].as_list()) shape.push_back(size.as_integer());
     const auto bytes = (filled(place++, shape, 0.5, 0.5) * 256.0).floor();
-    const auto found = features.of(OneImage((bytes + 0.3) / 255.0));  // off the 8-bit values, to be rounded to them
+    const auto found = features.of(one_image((bytes + 0.3) / 255.0));  // off the 8-bit values, to be rounded to them
     ASSERT_EQ(found.sizes().vec(), (std::vector<std::int64_t>{1, inception::kFeatures}));
     std::vector<double> expected;
     for (const auto& value : wanted.as_list()) expected.push_back(value.as_number());
@@ -139,9 +129,9 @@ TEST_F(Inception, FeaturesAreThoseOfPytorchFid) {
 TEST_F(Inception, ImagesTooSmallForItSayHowToResizeThem) {
   const auto domain = conformance::toy_domain();
   const ImageFeatures features(inception_network(inception::read(whole())), kNoResize, domain.get());
-  EXPECT_THAT([&] { features.of(OneImage(at::zeros({1, 3, 74, 80}))); },
+  EXPECT_THAT([&] { features.of(one_image(at::zeros({1, 3, 74, 80}))); },
               ThrowsMessage<StageError>(AllOf(HasSubstr("74 x 80"), HasSubstr("75 x 75 at least; set resize = \"bilinear_299\""))));
-  EXPECT_EQ(features.of(OneImage(at::zeros({1, 3, 75, 80}))).size(1), inception::kFeatures);
+  EXPECT_EQ(features.of(one_image(at::zeros({1, 3, 75, 80}))).size(1), inception::kFeatures);
 }
 
 TEST_F(Inception, WeightsThatAreNotItsOwnAreNamed) {

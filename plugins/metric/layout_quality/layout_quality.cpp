@@ -53,12 +53,12 @@ class LayoutQuality final : public Metric {
     if (network) real_features = features(*network, real, "the real pages of '" + split_ + "'");
     Findings findings;
     for (const auto& samples : input.samples) {
-      const auto pages = layout_quality::pages_of(*samples, *input.domain);
-      compare(pages, real, samples->tag(), input.key, findings.scalars);
+      const auto pages = layout_quality::pages_of(samples);
+      compare(pages, real, samples.tag(), input.key, findings.scalars);
       if (network && !pages.usable.empty()) {
-        const auto found = features(*network, pages, "the pages of '" + samples->tag() + "'");
+        const auto found = features(*network, pages, "the pages of '" + samples.tag() + "'");
         findings.scalars.push_back(
-            plain(std::string(kFrechet) + "." + samples->tag(), frechet_distance::frechet_distance(found, real_features)));
+            plain(std::string(kFrechet) + "." + samples.tag(), frechet_distance::frechet_distance(found, real_features)));
       }
     }
     describe_real(real, real_features, input.key, findings.scalars);

@@ -11,6 +11,7 @@
 #include "plugins/shared/layout/test_domain.h"
 #include "runtime/random/draws.h"
 #include "tests/conformance/conformance.h"
+#include "tests/conformance/memory_view.h"
 #include "tests/conformance/toy.h"
 
 namespace espalier {
@@ -23,23 +24,10 @@ using ::testing::Key;
 using ::testing::Not;
 using ::testing::ThrowsMessage;
 
-class FakeSamples final : public SampleSet {
- public:
-  FakeSamples(std::string tag, std::vector<Page> pages) : tag_(std::move(tag)), pages_(std::move(pages)) {}
-  const std::string& tag() const override { return tag_; }
-  std::int64_t size() const override { return static_cast<std::int64_t>(pages_.size()); }
-  const diffusion::Grid& grid() const override { return grid_; }
-  State states(std::int64_t steps_remaining, std::int64_t first, std::int64_t count) const override {
-    EXPECT_EQ(steps_remaining, 0);
-    return layout::state_of(layout::sample_of({pages_.begin() + first, pages_.begin() + first + count}, layout::kTestSlots));
-  }
-  double flops_per_sample() const override { return 1.0; }
-
- private:
-  std::string tag_;
-  std::vector<Page> pages_;
-  diffusion::Grid grid_;
-};
+View drawn(const std::string& tag, const std::vector<Page>& pages) {
+  return conformance::memory_view(tag, {{0, layout::state_of(layout::sample_of(pages, layout::kTestSlots))}},
+                                  [](const State& state) { return layout::TestDomain().decode(state); });
+}
 
 std::vector<Page> generated(std::uint64_t seed, std::uint64_t count) {
   std::vector<Page> pages;
@@ -76,7 +64,7 @@ class LayoutQualityMetric : public ::testing::Test {
   MetricInput input(const std::map<std::string, std::vector<Page>>& samples, std::shared_ptr<const Model> model = network()) const {
     MetricInput result;
     result.key = {5, random::Purpose::evaluation};
-    for (const auto& [tag, pages] : samples) result.samples.push_back(std::make_shared<FakeSamples>(tag, pages));
+    for (const auto& [tag, pages] : samples) result.samples.push_back(drawn(tag, pages));
     result.model = std::move(model);
     result.domain = &domain_;
     return result;

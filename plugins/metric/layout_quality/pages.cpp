@@ -34,10 +34,10 @@ Pages Pages::part(std::size_t first, std::size_t last) const {
   return {{begin + static_cast<std::ptrdiff_t>(first), begin + static_cast<std::ptrdiff_t>(last)}, static_cast<std::int64_t>(last - first)};
 }
 
-Pages pages_of(const SampleSet& samples, const Domain& domain) {
+Pages pages_of(const View& samples) {
   Pages pages;
   for (std::int64_t first = 0; first < samples.size(); first += kBatch) {
-    add(domain.decode(samples.states(0, first, std::min(kBatch, samples.size() - first))), pages);
+    add(samples.decoded(View::range(first, std::min(kBatch, samples.size() - first))), pages);
   }
   return pages;
 }

@@ -20,7 +20,7 @@ struct Pages {
   Pages part(std::size_t first, std::size_t last) const;  // of the usable ones
 };
 
-Pages pages_of(const SampleSet& samples, const Domain& domain);
+Pages pages_of(const View& samples);
 Pages pages_of(const Examples& examples, const std::vector<std::uint64_t>& positions, const Domain& domain);
 
 // A mean over pages with its 95 % interval, a bootstrap over pages; bounds NaN for one page. At least one page.

@@ -5,6 +5,7 @@
 #include "plugins/metric/molecule_quality/molecule_domain.h"
 #include "plugins/shared/chem/test_samples.h"
 #include "runtime/base/errors.h"
+#include "tests/conformance/memory_view.h"
 
 namespace espalier::molecule_quality::testing {
 namespace {
@@ -66,26 +67,6 @@ class MoleculeDomain final : public Domain {
   std::vector<chem::Atoms> training_;
 };
 
-class FakeSamples final : public SampleSet {
- public:
-  FakeSamples(std::string tag, State state) : tag_(std::move(tag)), state_(std::move(state)) {}
-  const std::string& tag() const override { return tag_; }
-  std::int64_t size() const override { return state_.at("token").size(0); }
-  const diffusion::Grid& grid() const override { return grid_; }
-  State states(std::int64_t steps_remaining, std::int64_t first, std::int64_t count) const override {
-    EXPECT_EQ(steps_remaining, 0);
-    State rows;
-    for (const auto& [name, tensor] : state_) rows[name] = tensor.narrow(0, first, count);
-    return rows;
-  }
-  double flops_per_sample() const override { return 0.0; }
-
- private:
-  std::string tag_;
-  State state_;
-  diffusion::Grid grid_;
-};
-
 }  // namespace
 
 State encode(const std::vector<chem::Atoms>& molecules) {
@@ -110,8 +91,8 @@ State encode(const std::vector<chem::Atoms>& molecules) {
 
 std::unique_ptr<Domain> molecule_domain(std::vector<chem::Atoms> training) { return std::make_unique<MoleculeDomain>(std::move(training)); }
 
-std::shared_ptr<const SampleSet> samples(const std::string& tag, const std::vector<chem::Atoms>& molecules) {
-  return std::make_shared<FakeSamples>(tag, encode(molecules));
+View samples(const std::string& tag, const std::vector<chem::Atoms>& molecules) {
+  return conformance::memory_view(tag, {{0, encode(molecules)}}, [](const State& state) { return MoleculeDomain({}).decode(state); });
 }
 
 }  // namespace espalier::molecule_quality::testing

@@ -15,6 +15,6 @@ State encode(const std::vector<chem::Atoms>& molecules);
 
 std::unique_ptr<Domain> molecule_domain(std::vector<chem::Atoms> training);
 
-std::shared_ptr<const SampleSet> samples(const std::string& tag, const std::vector<chem::Atoms>& molecules);
+View samples(const std::string& tag, const std::vector<chem::Atoms>& molecules);
 
 }  // namespace espalier::molecule_quality::testing

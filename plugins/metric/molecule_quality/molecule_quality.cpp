@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -38,14 +37,13 @@ std::vector<Molecule> judge(const Sample& sample, std::size_t count) {
   return molecules;
 }
 
-// `state(first, count)` gives the rows to decode; blocks are decoded on all cores.
-std::vector<Molecule> judge_all(const Domain& domain, std::int64_t size,
-                                const std::function<State(std::int64_t first, std::int64_t count)>& state) {
+// `decoded(first, count)` gives these samples; it is called on all cores.
+std::vector<Molecule> judge_all(std::int64_t size, const std::function<Sample(std::int64_t first, std::int64_t count)>& decoded) {
   std::vector<Molecule> molecules(static_cast<std::size_t>(size));
   chem::for_each_index(static_cast<std::size_t>((size + kBlock - 1) / kBlock), /*threads=*/0, [&](std::size_t block) {
     const auto first = static_cast<std::int64_t>(block) * kBlock;
     const auto count = std::min(kBlock, size - first);
-    auto judged = judge(domain.decode(state(first, count)), static_cast<std::size_t>(count));
+    auto judged = judge(decoded(first, count), static_cast<std::size_t>(count));
     std::move(judged.begin(), judged.end(), molecules.begin() + first);
   });
   return molecules;
@@ -86,11 +84,9 @@ class MoleculeQuality final : public Metric {
     const Known known = molecule_quality::known_of(data);
     Findings findings;
     for (const auto& samples : input.samples) {
-      const auto molecules = judge_all(*input.domain, samples->size(), [&](std::int64_t first, std::int64_t count) {
-        const std::lock_guard lock(reading_);
-        return samples->states(0, first, count);
-      });
-      const std::string suffix = input.samples.size() == 1 ? "" : "." + samples->tag();
+      const auto molecules =
+          judge_all(samples.size(), [&](std::int64_t first, std::int64_t count) { return samples.decoded(View::range(first, count)); });
+      const std::string suffix = input.samples.size() == 1 ? "" : "." + samples.tag();
       add(findings, "", suffix, molecules, &known);
     }
     add(findings, "data_", "", data, nullptr);
@@ -111,12 +107,12 @@ class MoleculeQuality final : public Metric {
   std::vector<Molecule> examples(const Domain& domain, const random::StreamKey& key) const {
     const auto examples = domain.examples(split_);
     const auto size = examples->distinct();  // 0: without end
-    return judge_all(domain, num_examples(*examples), [&](std::int64_t first, std::int64_t count) {
+    return judge_all(num_examples(*examples), [&](std::int64_t first, std::int64_t count) {
       std::vector<std::uint64_t> positions;
       for (auto i = static_cast<std::uint64_t>(first); i < static_cast<std::uint64_t>(first + count); ++i) {
         positions.push_back(size == 0 ? i : random::shuffled_index(key, /*epoch=*/0, static_cast<std::uint64_t>(size), i));
       }
-      return examples->at(positions).state;
+      return domain.decode(examples->at(positions).state);
     });
   }
 
@@ -140,7 +136,6 @@ class MoleculeQuality final : public Metric {
   std::string split_ = "train";
   std::int64_t count_ = 0;
   std::int64_t diversity_count_ = 10000;
-  mutable std::mutex reading_;  // a SampleSet promises no threads
 };
 
 }  // namespace

@@ -17,7 +17,7 @@ namespace {
 constexpr std::int64_t kRows = 512;       // read at once
 constexpr std::uint32_t kOrderRound = 6;  // of the key; two_sample and flow_loss have others
 
-at::Tensor certificate(const State& state, const char* name, const SampleSet& samples) {
+at::Tensor certificate(const State& state, const char* name, const View& samples) {
   const auto found = state.find(name);
   if (found == state.end()) {
     throw StageError("metric.noise_diagnostics: stage '" + samples.tag() + "' records no '" + name +
@@ -37,13 +37,13 @@ at::Tensor flat(const State& state, const StateSpec& spec) {
 
 }  // namespace
 
-Inversions read_inversions(const SampleSet& samples, const StateSpec& spec) {
+Inversions read_inversions(const View& samples, const StateSpec& spec) {
   const auto steps = samples.grid().num_steps();
   std::map<std::string, std::vector<at::Tensor>> parts;
   std::vector<at::Tensor> noises;
   Inversions out;
   for (std::int64_t first = 0; first < samples.size(); first += kRows) {
-    const auto state = samples.states(steps, first, std::min(kRows, samples.size() - first));
+    const auto state = samples.states(steps, View::range(first, std::min(kRows, samples.size() - first)));
     for (const char* name : {inversion::kConverged, inversion::kRoundTripError, inversion::kKnownNoiseError, inversion::kResidual,
                              inversion::kContraction, inversion::kIterations}) {
       parts[name].push_back(certificate(state, name, samples));

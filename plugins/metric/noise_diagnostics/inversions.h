@@ -14,7 +14,7 @@ struct Inversions {
 };
 
 // Throws StageError when `samples` is no inversion or none of them converged.
-Inversions read_inversions(const SampleSet& samples, const StateSpec& spec);
+Inversions read_inversions(const View& samples, const StateSpec& spec);
 
 // The noises of the examples that are not another one over again (a mirror image), in a drawn order: any run of them is a fair sample,
 // though a data set is sorted. Noises of two images of one image are not independent.

@@ -84,7 +84,7 @@ class NoiseDiagnostics final : public espalier::Metric {
 
   espalier::Findings measure(const MetricInput& input) const override {
     const at::NoGradGuard no_grad;
-    const auto& samples = *input.samples.front();
+    const auto& samples = input.samples.front();
     const auto inversions = diagnostics::read_inversions(samples, input.domain->state_spec());
     const auto examples = inverted_examples(input, samples, inversions.row.front());
     const auto fair = diagnostics::fair_sample(inversions, *examples, input.key);
@@ -104,11 +104,10 @@ class NoiseDiagnostics final : public espalier::Metric {
 
  private:
   // The examples of the split, which `row` was inverted of: examples were inverted in order.
-  std::unique_ptr<espalier::Examples> inverted_examples(const MetricInput& input, const espalier::SampleSet& samples,
-                                                        std::int64_t row) const {
+  std::unique_ptr<espalier::Examples> inverted_examples(const MetricInput& input, const espalier::View& samples, std::int64_t row) const {
     auto examples = input.domain->examples(split_);
     const bool there = examples->size() == 0 || row < examples->size();
-    if (there && is_example(samples.states(0, row, 1), examples->at({static_cast<std::uint64_t>(row)}).state)) return examples;
+    if (there && is_example(samples.states(0, {row}), examples->at({static_cast<std::uint64_t>(row)}).state)) return examples;
     throw StageError("metric.noise_diagnostics: stage '" + samples.tag() + "' did not invert the split '" + split_ +
                      "'; set option split to the one inverted");
   }

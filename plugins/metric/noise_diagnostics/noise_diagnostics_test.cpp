@@ -11,6 +11,7 @@
 
 #include "runtime/sdk/noise_corrector.h"
 #include "tests/conformance/conformance.h"
+#include "tests/conformance/memory_view.h"
 #include "tests/conformance/toy.h"
 
 namespace espalier::conformance {
@@ -44,7 +45,7 @@ class TwiceDomain final : public ForwardingDomain {
 };
 
 // Inversions of the toy domain's first examples: noise of a chosen spread, certificates by formula, every eighth not converged.
-class MadeUp final : public SampleSet {
+class MadeUp {
  public:
   void narrow_second_half() { noise_["sample"].narrow(0, kCount / 2, kCount / 2).mul_(0.7); }
   // The noises of the second half become those of the first.
@@ -71,20 +72,10 @@ class MadeUp final : public SampleSet {
     for (std::int64_t i = 0; i < 4; ++i) noise_[inversion::kKnownNoiseError][i] = 1e-4 * static_cast<double>(i + 1);
     noise_[inversion::kKnownNoiseError][4] = std::numeric_limits<double>::infinity();
   }
-  const std::string& tag() const override { return tag_; }
-  std::int64_t size() const override { return kCount; }
-  const diffusion::Grid& grid() const override { return grid_; }
-  double flops_per_sample() const override { return 0; }
-  State states(std::int64_t steps_remaining, std::int64_t first, std::int64_t count) const override {
-    EXPECT_TRUE(steps_remaining == 0 || steps_remaining == kSteps) << "step " << steps_remaining << " was not announced";
-    State out;
-    for (const auto& [name, tensor] : steps_remaining == 0 ? sample_ : noise_) out.emplace(name, tensor.narrow(0, first, count));
-    return out;
-  }
+  View view() const { return memory_view("inversions", {{0, sample_}, {kSteps, noise_}}, {}, 0.0, grid_); }
   void drop(const char* name) { noise_.erase(name); }
 
  private:
-  std::string tag_ = "inversions";
   diffusion::Grid grid_;
   State sample_, noise_;
 };
@@ -92,9 +83,9 @@ class MadeUp final : public SampleSet {
 struct Study {
   std::unique_ptr<Domain> domain = toy_domain();
   MetricInput input;
-  explicit Study(std::shared_ptr<const SampleSet> samples, std::shared_ptr<const Model> model = nullptr) {
+  explicit Study(const std::shared_ptr<const MadeUp>& samples, std::shared_ptr<const Model> model = nullptr) {
     input.key = {1, random::Purpose::evaluation};
-    input.samples = {std::move(samples)};
+    input.samples = {samples->view()};
     input.model = std::move(model);
     input.domain = domain.get();
   }

@@ -187,11 +187,6 @@ TEST(ShrunkCovariance, KeepsWhatManyRowsTell) {
   EXPECT_TRUE(shrunk_covariance(x).allclose(x.t().mm(x) / 20000, 0, 0.02));
 }
 
-TEST(FlowLoss, RefusesAModelThatIsNoFlow) {
-  EXPECT_THAT([] { corrector_loss(conformance::toy_model(), {{"sample", normals(2, 192)}}, {}, 1, kKey, at::kCPU); },
-              ThrowsMessage<ConfigError>(HasSubstr("'variance_preserving'")));
-}
-
 TEST(Inversions, QuantilesAreNumpysAndLeaveOutWhatIsNotFinite) {
   const auto values = finite_sorted(at::full({1}, std::nan("")).to(at::kDouble));
   EXPECT_TRUE(values.empty());

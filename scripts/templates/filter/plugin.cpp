@@ -9,7 +9,7 @@
 
 namespace {
 
-class @Type @final : public espalier::Filter {
+class @Type@ final : public espalier::Filter {
  public:
   bool by_condition() const override { return false; }
 
@@ -51,4 +51,4 @@ class @Type @final : public espalier::Filter {
 
 }  // namespace
 
-ESPALIER_PLUGIN(plugin) { plugin.filter<@Type @>("@name@", /*numerics_version=*/1, "Accepts the samples above a quantile of all scores."); }
+ESPALIER_PLUGIN(plugin) { plugin.filter<@Type@>("@name@", /*numerics_version=*/1, "Accepts the samples above a quantile of all scores."); }

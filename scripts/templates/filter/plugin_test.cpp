@@ -25,9 +25,9 @@ std::vector<double> some_scores(int count) {
   return scores;
 }
 
-TEST(@Type @, Conforms) { check_filter(plugin("filter.@name@"), {}, input_of(some_scores(400))); }
+TEST(@Type@, Conforms) { check_filter(plugin("filter.@name@"), {}, input_of(some_scores(400))); }
 
-TEST(@Type @, AcceptsTheUpperScores) {
+TEST(@Type@, AcceptsTheUpperScores) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const auto filter = make<Filter>(plugin("filter.@name@"), {{"low", 0.75}});
   EXPECT_THAT(filter->select(input_of({0.4, 0.1, nan, 0.9, 0.2})).index, ::testing::ElementsAre(3));

@@ -7,7 +7,7 @@
 
 namespace {
 
-class @Type @final : public espalier::Metric {
+class @Type@ final : public espalier::Metric {
  public:
   void options(espalier::Schema & schema) override { schema.number("threshold", threshold_, "Score from which on a sample counts."); }
 
@@ -37,4 +37,4 @@ class @Type @final : public espalier::Metric {
 
 }  // namespace
 
-ESPALIER_PLUGIN(plugin) { plugin.metric<@Type @>("@name@", /*numerics_version=*/1, "The share of scores above a threshold."); }
+ESPALIER_PLUGIN(plugin) { plugin.metric<@Type@>("@name@", /*numerics_version=*/1, "The share of scores above a threshold."); }

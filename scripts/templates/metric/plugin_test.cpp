@@ -14,9 +14,9 @@ MetricInput some_scores() {
   return input;
 }
 
-TEST(@Type @, Conforms) { check_metric(plugin("metric.@name@"), {}, some_scores()); }
+TEST(@Type@, Conforms) { check_metric(plugin("metric.@name@"), {}, some_scores()); }
 
-TEST(@Type @, CountsFiniteScoresFromTheThresholdOn) {
+TEST(@Type@, CountsFiniteScoresFromTheThresholdOn) {
   const auto scalars = make<Metric>(plugin("metric.@name@"), {{"threshold", 0.6}})->measure(some_scores()).scalars;
   ASSERT_EQ(scalars.size(), 2u);
   EXPECT_EQ(scalars[0].name, "share_above_base");

@@ -5,7 +5,7 @@
 
 namespace {
 
-class @Type @final : public espalier::Reward {
+class @Type@ final : public espalier::Reward {
  public:
   void inputs(espalier::Inputs& in) override { in.trajectories("samples").of("image"); }
   void options(espalier::Schema & schema) override { schema.number("gain", gain_, "Factor that the mean is multiplied with.").above(0.0); }
@@ -21,4 +21,4 @@ class @Type @final : public espalier::Reward {
 
 }  // namespace
 
-ESPALIER_PLUGIN(plugin) { plugin.reward<@Type @>("@name@", /*numerics_version=*/1, "Prefers bright images."); }
+ESPALIER_PLUGIN(plugin) { plugin.reward<@Type@>("@name@", /*numerics_version=*/1, "Prefers bright images."); }

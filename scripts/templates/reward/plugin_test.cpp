@@ -16,9 +16,9 @@ RewardSamples grey_images() {
   return samples;
 }
 
-TEST(@Type @, Conforms) { check_reward(plugin("reward.@name@"), {}, grey_images()); }
+TEST(@Type@, Conforms) { check_reward(plugin("reward.@name@"), {}, grey_images()); }
 
-TEST(@Type @, IsTheMeanTimesTheGain) {
+TEST(@Type@, IsTheMeanTimesTheGain) {
   const auto reward = make<Reward>(plugin("reward.@name@"), {{"gain", 2.0}});
   const auto samples = grey_images();
   const auto score = reward->score({samples.sample, samples.metadata, samples.text});

@@ -74,8 +74,8 @@ class Count final : public Metric {
  public:
   void inputs(Inputs& in) override { in.trajectories("samples", "Counted.").many(); }
   Findings measure(const MetricInput& input) const override {
-    const auto& samples = *input.samples.front();
-    const auto x = samples.states(0, 0, samples.size()).at("sample");
+    const auto& samples = input.samples.front();
+    const auto x = samples.states(0, samples.all()).at("sample");
     return {{{"count", static_cast<double>(samples.size()), std::nan(""), std::nan("")},
              {"sum", x.sum().item<double>(), std::nan(""), std::nan("")}},
             {}};

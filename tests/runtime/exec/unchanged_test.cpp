@@ -19,18 +19,18 @@ TEST(Unchanged, AFileThatChangesBetweenThePlanAndItsUseIsNamed) {
   const auto progress = make_silent_progress();
   const NeverStop stop;
   const RunOptions options;
-  const auto context_of = [&](const plan::Fake& fake) {
-    Context context{fake.spec, *store, *progress, stop, options, at::kCPU};
-    plan::add_folders(fake.spec, *fake.spec.find("samples"), context.results);
-    return context;
-  };
-  const auto planned = context_of(before);
-  const auto samples = plan::plan_stage(before.spec, *before.spec.find("samples"), planned.results, *store);
-  EXPECT_NO_THROW(check_unchanged(planned, samples));
-  auto of_after = samples;
-  of_after.stage = after.spec.find("samples");
-  EXPECT_THAT([&] { check_unchanged(context_of(after), of_after); },
-              ThrowsMessage<StageError>(AllOf(HasSubstr("(phases.0.segments.0.digest)"), HasSubstr("run it again"))));
+  Context planned{before.spec, *store, *progress, stop, options, at::kCPU};
+  Context later{after.spec, *store, *progress, stop, options, at::kCPU};
+  for (auto* context : {&planned, &later}) {
+    plan::add_folders(context->spec, *context->spec.find("samples"), context->results);
+    const auto samples = plan::plan_stage(context->spec, *context->spec.find("samples"), context->results, *store);
+    context->results.emplace("samples", *samples.result);
+  }
+  const auto scores = plan::plan_stage(before.spec, *before.spec.find("alignment"), planned.results, *store);
+  EXPECT_NO_THROW(check_unchanged(planned, scores));
+  auto of_after = scores;
+  of_after.stage = after.spec.find("alignment");
+  EXPECT_THAT([&] { check_unchanged(later, of_after); }, ThrowsMessage<StageError>(AllOf(HasSubstr("(set)"), HasSubstr("run it again"))));
 }
 
 }  // namespace

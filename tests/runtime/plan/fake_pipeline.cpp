@@ -126,7 +126,10 @@ class FakeReward final : public Reward {
     schema.choice("palette", palette_, {"warm", "cold"}, "Colours.");
     schema.path("weights", weights_, "A file whose content identity() tells.").operational();
   }
-  Value identity() const override { return weights_.empty() ? Value() : Value("content of " + weights_); }
+  Value identity() const override {
+    ++reward_identities();
+    return weights_.empty() ? Value() : Value("content of " + weights_);
+  }
   at::Tensor score(const RewardInput&) const override { return {}; }
 
  private:
@@ -199,6 +202,11 @@ class FakeMetric final : public Metric {
 };
 
 }  // namespace
+
+int& reward_identities() {
+  static int count = 0;
+  return count;
+}
 
 plugin::Catalog fake_catalog(const std::map<std::string, std::int64_t>& versions) {
   const auto version = [&versions](const std::string& kind) { return versions.contains(kind) ? versions.at(kind) : 1; };

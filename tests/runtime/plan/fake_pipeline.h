@@ -16,6 +16,7 @@ namespace espalier::plan {
 // that stand for content: prompts (conditions), weights (of its model), decoder, examples; `count`, how many conditions it has;
 // `example_count`. Its state is 3 floats. The sampler costs 2 evaluations a step; the noise corrector inverts 4 steps. Besides
 // "filter.fake" there is "filter.keyed", which needs canonical keys.
+int& reward_identities();  // how often the fake rewards were asked for their identity, by all pipelines
 plugin::Catalog fake_catalog(const std::map<std::string, std::int64_t>& versions = {});
 
 // samples -> alignment -> best -> tuned -> tuned_samples -> tuned_alignment -> summary (baseline: alignment), and pretrained on examples.

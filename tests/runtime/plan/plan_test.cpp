@@ -75,6 +75,31 @@ TEST(Plan, HasNoKeyBelowAStageNotYetMade) {
   EXPECT_EQ(plan_all(fake, index).at("tuned_samples").because, "no such trajectories in the cache");
 }
 
+TEST(Plan, PlansAStageOnceAlsoWhenItWaits) {
+  const auto& fake = pipeline();
+  reward_identities() = 0;
+  const auto plans = plan_all(fake, FakeIndex());
+  EXPECT_THAT(plans.at("tuned_alignment").pending, ElementsAre("tuned_samples"));
+  EXPECT_EQ(reward_identities(), 2) << "of 'alignment' and of 'tuned_alignment'";
+}
+
+TEST(Plan, AsksOnlyTheIndexAgainAboutAStageThatIsPlanned) {
+  const auto& fake = pipeline();
+  FakeIndex index;
+  const auto before = plan_all(fake, index);
+  index.carry_out(before.at("samples"));
+  reward_identities() = 0;
+  auto again = before.at("samples");
+  look_up(fake.spec, index, again);
+  EXPECT_EQ(again.action, Action::reuse);
+  EXPECT_EQ(again.samples_to_compute, 0);
+  EXPECT_THAT(again.missing, IsEmpty());
+  auto scores = before.at("alignment");
+  look_up(fake.spec, index, scores);
+  EXPECT_EQ(scores.key, before.at("alignment").key);
+  EXPECT_EQ(reward_identities(), 0);
+}
+
 TEST(Plan, NamesEveryStageThatAKeyWaitsFor) {
   auto text = pipeline_text();
   const std::string from = R"(scores = ["tuned_alignment"], baseline = "alignment")";
@@ -139,8 +164,9 @@ TEST(Plan, RefusesAModelThatTheDomainDoesNotName) {
   try {
     plan_all(fake, FakeIndex());
     FAIL() << "the domain has no model";
-  } catch (const ConfigError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("set domain.options.model"));
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::usage);
+    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("stage 'samples'"), HasSubstr("set domain.options.model")));
   }
 }
 

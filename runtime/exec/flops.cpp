@@ -1,0 +1,55 @@
+#include "runtime/exec/flops.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/zeros.h>
+
+#include "runtime/network/flops.h"
+
+namespace espalier::exec {
+namespace {
+
+// One pass of the network for one sample, and of what embeds its condition.
+struct PassFlops {
+  double predict = 0;
+  double embed = 0;
+};
+
+PassFlops pass_flops(const Context& context, const Model& model, const TensorMap& condition) {
+  const at::NoGradGuard no_grad;
+  State state;
+  for (const auto& [name, field] : context.spec.domain->state_spec()) {
+    std::vector<std::int64_t> shape{1};
+    shape.insert(shape.end(), field.shape.begin(), field.shape.end());
+    state.emplace(name, at::zeros(shape, at::TensorOptions().dtype(field.dtype).device(context.device)));
+  }
+  TensorMap raw;
+  for (const auto& [name, tensor] : condition) raw.emplace(name, tensor.to(context.device));
+  const auto timestep = at::zeros({1}, at::TensorOptions().dtype(at::kFloat).device(context.device));
+  PassFlops flops;
+  TensorMap embedded;
+  flops.embed = network::count_flops([&] { embedded = model.network->embed(model.weights, raw); });
+  flops.predict = network::count_flops([&] { model.network->predict(model.weights, state, timestep, embedded); });
+  return flops;
+}
+
+}  // namespace
+
+double flops_per_sample(Context& context, const config::StageSpec& stage) {
+  if (!stage.kind->samples()) return 0.0;
+  const auto& sampler = stage.plugin.get<Sampler>();
+  std::map<Hex, std::string> tags;
+  for (const auto& input : stage.inputs) {
+    for (const auto& tag : input.tags) tags.emplace(model_identity(context.results.at(tag).model), tag);
+  }
+  const auto condition = context.spec.conditions(stage).rows({0});
+  double flops = 0.0;
+  for (const auto& phase : context.plans.at(stage.tag).phases) {
+    for (const auto& segment : phase.segments) {
+      const auto pass = pass_flops(context, *context.model(tags.at(model_identity(segment.model))), condition);
+      flops += pass.embed + pass.predict * static_cast<double>(sampler.network_evaluations(segment));
+    }
+  }
+  return flops;
+}
+
+}  // namespace espalier::exec

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "runtime/exec/context.h"
+#include "runtime/tensor/failure.h"
+
+namespace espalier::exec {
+
+// Runs a part of a stage's work. What it throws, whatever its type, names the stage: a pipeline may have several of a type. A stop, and the
+// cache's own errors (Quarantined too), are of no stage and are thrown as they are.
+template <class Part>
+auto with_stage_context(const config::StageSpec& stage, const Part& part) {
+  const Doing doing("stage '" + stage.tag + "' (" + stage.type + ")");
+  default_floating_point_of_all_threads();
+  try {
+    return part();
+  } catch (const Stopped&) {
+    throw;
+  } catch (const CacheError&) {
+    throw;
+  } catch (...) {
+    throw plan::with_stage_context(stage, std::current_exception());
+  }
+}
+
+}  // namespace espalier::exec

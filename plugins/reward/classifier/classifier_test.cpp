@@ -88,8 +88,6 @@ TEST_F(ClassifierReward, AFolderGivesTheSameScoresAsAStage) {
 TEST_F(ClassifierReward, SaysWhatItNeeds) {
   const auto reward = make();
   EXPECT_THAT([&] { reward->open({*domain_, nullptr}); }, ThrowsMessage<ConfigError>(HasSubstr("trainer.classifier")));
-  const auto denoiser = std::make_shared<Model>();
-  EXPECT_THAT([&] { reward->open({*domain_, denoiser}); }, ThrowsMessage<ConfigError>(HasSubstr("is a denoiser")));
   reward->open({*domain_, fresh_classifier()});
   auto given = samples();
   given.metadata[2]["class"] = "red";

@@ -102,10 +102,7 @@ TEST(Heun, AsksTwiceAStepAndOnceInTheLast) {
   EXPECT_EQ(heun({{"guidance_scale", 2.0}})->network_evaluations(segments[1]), 10);
 }
 
-TEST(Heun, RefusesAPriorAndModelsThatAreNoFlow) {
-  auto prior = flow(2);
-  prior.corrects = {flow().digest, 50};
-  EXPECT_THAT([&] { heun()->phases({flow()}, &prior); }, ThrowsMessage<ConfigError>(HasSubstr("inverts Euler's steps; use sampler.euler")));
+TEST(Heun, RefusesModelsThatAreNoFlow) {
   EXPECT_THAT([] { heun()->phases({toy_model().info}, nullptr); },
               ThrowsMessage<ConfigError>(HasSubstr("is 'variance_preserving'; this stage needs 'rectified_flow'")));
 }

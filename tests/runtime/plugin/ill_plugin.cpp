@@ -45,4 +45,4 @@ class Ill final : public espalier::Reward {
 
 }  // namespace
 
-ESPALIER_PLUGIN(plugin) { plugin.reward<Ill>("ill", 1, "Fails as it is told."); }
+ESPALIER_PLUGIN(plugin) { plugin.reward<Ill>("ill", 1, "Fails as the environment says."); }

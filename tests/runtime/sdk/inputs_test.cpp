@@ -14,7 +14,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-// A reward that declares what it is told to.
+// A reward whose declaration is a function.
 class Declaring final : public Reward {
  public:
   explicit Declaring(std::function<void(Inputs&)> declare) : declare_(std::move(declare)) {}

@@ -9,7 +9,7 @@
 #include "runtime/config/spec.h"
 #include "runtime/plugin/catalog.h"
 
-// The parts of resolve(). Each adds what it finds wrong to `problems` and goes on, so that a file's problems are told together.
+// The parts of resolve(). Each adds what it finds wrong to `problems` and goes on, so that a file's problems are reported together.
 namespace espalier::config {
 
 // "kind.name"; kind and name are "" where the text has no point.

@@ -226,7 +226,7 @@ std::vector<StageSpec> in_order(const std::vector<Draft>& drafts, Problems& prob
     for (const Draft* draft : cycle) {
       way += "'" + draft->spec.tag + "' needs ";
       placed.insert(draft);
-      done.insert(draft->spec.tag);  // so that each cycle is told once, and the stages behind it not at all
+      done.insert(draft->spec.tag);  // so that each cycle is reported once, and the stages behind it are not
     }
     problems.add(cycle.front()->spec.where,
                  fmt::format("{}: its inputs form a cycle: {}'{}'", cycle.front()->subject, way, cycle.front()->spec.tag));

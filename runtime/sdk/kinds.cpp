@@ -29,12 +29,38 @@ void no_inputs(Inputs& in) { (void)in; }
 
 const std::vector<KindInfo>& stage_kinds() {
   static const std::vector<KindInfo> kKinds = {
-      {"sampler", ResultKind::trajectories, sampler_inputs, /*from_examples=*/false, "its micro-batches"},
-      {"reward", ResultKind::scores, reward_inputs, false, "its blocks"},
-      {"filter", ResultKind::selection, filter_inputs, false, "all of its work"},
-      {"trainer", ResultKind::model, trainer_inputs, false, "its optimizer step and a checkpoint"},
-      {"noise_corrector", ResultKind::trajectories, corrector_inputs, /*from_examples=*/true, "its evaluations"},
-      {"metric", ResultKind::findings, no_inputs, false, "all of its work"},
+      {.kind = "sampler",
+       .gives = ResultKind::trajectories,
+       .usual_inputs = sampler_inputs,
+       .passes = {"model", "prior"},
+       .stops_after = "its micro-batches"},
+      {.kind = "reward",
+       .gives = ResultKind::scores,
+       .usual_inputs = reward_inputs,
+       .passes = {"samples", "model"},
+       .stops_after = "its blocks"},
+      {.kind = "filter",
+       .gives = ResultKind::selection,
+       .usual_inputs = filter_inputs,
+       .passes = {"scores", "selection"},
+       .stops_after = "all of its work"},
+      {.kind = "trainer",
+       .gives = ResultKind::model,
+       .usual_inputs = trainer_inputs,
+       .passes = {"model", "selection", "examples"},
+       .stops_after = "its optimizer step and a checkpoint"},
+      {.kind = "noise_corrector",
+       .gives = ResultKind::trajectories,
+       .usual_inputs = corrector_inputs,
+       .passes = {"model"},
+       .from_examples = true,
+       .stops_after = "its evaluations"},
+      {.kind = "metric",
+       .gives = ResultKind::findings,
+       .usual_inputs = no_inputs,
+       .passes = {"samples", "model"},
+       .passes_any_scores = true,
+       .stops_after = "all of its work"},
   };
   return kKinds;
 }
@@ -52,6 +78,13 @@ std::vector<InputInfo> declared_inputs(const KindInfo& kind, Plugin& plugin) {
   plugin.inputs(in);
   auto infos = in.infos();
   for (const auto& info : infos) {
+    const bool passed = std::find(kind.passes.begin(), kind.passes.end(), info.name) != kind.passes.end();
+    if (!passed && !(kind.passes_any_scores && info.takes == ResultKind::scores)) {
+      std::string names;
+      for (const auto& name : kind.passes) names += (names.empty() ? "" : ", ") + name;
+      throw InternalError("the input '" + info.name + "' is not passed to a " + kind.kind + "; it has: " + names +
+                          (kind.passes_any_scores ? ", and scores under any name" : ""));
+    }
     for (const auto& other : info.excludes) {
       if (std::none_of(infos.begin(), infos.end(), [&](const InputInfo& known) { return known.name == other; }))
         throw InternalError("the input '" + info.name + "' excludes the input '" + other + "', which is not declared");

@@ -39,6 +39,7 @@ class ToyDomain final : public Domain {
 
 class FakeSampler final : public Sampler {
  public:
+  void inputs(Inputs& in) override { in.model("prior", "Makes the noise.").optional(); }
   void options(Schema& schema) override {
     schema.integer("num_inference_steps", steps_, "Steps.").above(0);
     schema.number("eta", eta_, "Noise put back at each step.").at_least(0).at_most(1);
@@ -125,6 +126,25 @@ class FakeTrainer final : public Trainer {
   Step step_;
 };
 
+class FakeCorrector final : public NoiseCorrector {
+ public:
+  Phase phase(const ModelInfo&) const override { return {}; }
+  std::int64_t expected_evaluations(const Phase&) const override { return 0; }
+  std::int64_t invert(const InversionJob&, Recorder&) const override { return 0; }
+};
+
+class NoiseMetric final : public Metric {
+ public:
+  void inputs(Inputs& in) override { in.trajectories("samples", "Inversions.").inverted(); }
+  Findings measure(const MetricInput&) const override { return {}; }
+};
+
+class AtomsMetric final : public Metric {
+ public:
+  void inputs(Inputs& in) override { in.trajectories("samples", "Molecules.").of("molecule"); }
+  Findings measure(const MetricInput&) const override { return {}; }
+};
+
 class FakeMetric final : public Metric {
  public:
   void inputs(Inputs& in) override {
@@ -149,6 +169,9 @@ plugin::Catalog fake_catalog() {
   registrar.filter<KeyedFilter>("keyed", 1, "Needs canonical keys.");
   registrar.trainer<FakeTrainer>("fake", 1, "Fake.");
   registrar.metric<FakeMetric>("fake", 1, "Fake.");
+  registrar.metric<NoiseMetric>("noises", 1, "Looks at inversions.");
+  registrar.metric<AtomsMetric>("atoms", 1, "Looks at molecules.");
+  registrar.noise_corrector<FakeCorrector>("fake", 1, "Fake.");
   plugin::Catalog catalog;
   catalog.add(registrar.entries());
   return catalog;

@@ -13,7 +13,10 @@ namespace espalier::config {
 //   filter.fake     option k = 1 (> 0)
 //   filter.keyed    needs canonical keys
 //   trainer.fake    options max_train_steps = 10, intermediate_step = 0
-//   metric.fake     no options
+//   metric.fake     no options; scores, baseline, samples and model, all optional
+//   metric.noises   takes inversions
+//   metric.atoms    takes "molecule"
+//   noise_corrector.fake
 plugin::Catalog fake_catalog();
 
 // How often a domain of fake_catalog() was opened, and the seed it was opened with last.

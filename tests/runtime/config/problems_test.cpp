@@ -166,6 +166,21 @@ const std::vector<Faulty> kInputs = {
          "[[stage]]\ntag = 'f'\ntype = 'filter.fake'\ninputs = { scores = 'r' }\n"
          "[[stage]]\ntag = 't'\ntype = 'trainer.fake'\ninputs = { model = 'domain', selection = 'f', examples = 's' }\n",
      "p.toml:17:1: stage 't': has both inputs 'selection' and 'examples'; trainer.fake takes one of them"},
+    {"RewardOfInversions", kHead + "[[stage]]\ntag = 's'\ntype = 'noise_corrector.fake'\ninputs = { model = 'domain' }\n" + kReward,
+     "p.toml:12:12: stage 'r': the input 'samples' names 's' (noise_corrector.fake), whose trajectories are inversions; it takes those of "
+     "a "
+     "sampler"},
+    {"MetricOfInversionsWithSamples", kGood + "[[stage]]\ntag = 'm'\ntype = 'metric.noises'\ninputs = { samples = 's' }\n",
+     "p.toml:12:12: stage 'm': the input 'samples' names 's' (sampler.fake), whose trajectories are sampled; it takes those of a noise "
+     "corrector"},
+    {"MetricOfAnotherKindOfSample", kGood + "[[stage]]\ntag = 'm'\ntype = 'metric.atoms'\ninputs = { samples = 's' }\n",
+     "p.toml:12:12: stage 'm': the input 'samples' takes samples of kind 'molecule', but domain.toy gives 'image'"},
+    {"ExamplesOfACorrectorsNoise",
+     kHead + "[[stage]]\ntag = 's'\ntype = 'sampler.fake'\ninputs = { model = 'domain', prior = 'domain' }\n" +
+         "[[stage]]\ntag = 't'\ntype = 'trainer.fake'\ninputs = { model = 'domain', examples = 's' }\n",
+     "p.toml:12:30: stage 't': the input 'examples' names 's' (sampler.fake), which begins with a noise corrector's noise; name the "
+     "inversions "
+     "that the corrector learned from"},
     {"Itself", kHead + "[[stage]]\ntag = 't'\ntype = 'trainer.fake'\ninputs = { model = 't' }\n",
      "p.toml:5:1: stage 't': its inputs form a cycle: 't' needs 't'"},
     {"Cycle",

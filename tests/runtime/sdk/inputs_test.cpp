@@ -46,7 +46,7 @@ TEST(Inputs, AUsualOneIsChangedByItsNameAndKeepsItsDoc) {
 }
 
 TEST(Inputs, OwnOnesComeAfterTheUsual) {
-  const auto infos = declared([](Inputs& in) { in.model("judge", "Judges.").of("classifier").process("rectified_flow").optional(); });
+  const auto infos = declared([](Inputs& in) { in.model("model", "Judges.").of("classifier").process("rectified_flow").optional(); });
   ASSERT_EQ(infos.size(), 2u);
   EXPECT_EQ(infos[1].takes_text(), "model with the role classifier, of the process rectified_flow");
   EXPECT_FALSE(infos[1].required);
@@ -76,7 +76,8 @@ TEST(Inputs, WhatContradictsItselfIsAnError) {
   refuses([](Inputs& in) { in.scores("best").of("image"); }, "have no kind of sample and no role");
   refuses([](Inputs& in) { in.model("judge").records(Step()); }, "has no recorded steps");
   refuses([](Inputs& in) { in.selection("best").process("rectified_flow"); }, "no noise process");
-  refuses([](Inputs& in) { in.selection("best").excludes("worst"); }, "excludes the input 'worst', which is not declared");
+  refuses([](Inputs& in) { in.model("model").excludes("worst"); }, "excludes the input 'worst', which is not declared");
+  refuses([](Inputs& in) { in.model("teacher"); }, "'teacher' is not passed to a reward; it has: samples, model");
 }
 
 }  // namespace

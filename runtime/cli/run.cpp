@@ -33,7 +33,7 @@ void make_runs_folder(const config::PipelineSpec& spec) {
   if (error) throw ConfigError((spec.runs_path / spec.name).string() + ": cannot make the folder of the reports: " + error.message());
 }
 
-std::string interval(const exec::ScalarRecord& scalar) {
+std::string interval(const Scalar& scalar) {
   if (std::isnan(scalar.low)) return "";
   return fmt::format("  [{:.5g}, {:.5g}]", scalar.low, scalar.high);
 }
@@ -43,8 +43,12 @@ std::string summary(const exec::Record& record) {
   for (const auto& stage : record.stages) {
     text += fmt::format("{:<7} {:<24} {:>8.1f} s  {}\n", stage.status, stage.tag, stage.seconds, stage.because);
   }
-  for (const auto& scalar : record.scalars) {
-    text += fmt::format("{:<24} {:<20} {:>10.5g}{}\n", scalar.stage, scalar.name, scalar.value, interval(scalar));
+  for (const auto& [stage, findings, time] : record.findings) {
+    const auto names = unique_names(findings.scalars);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const auto& scalar = findings.scalars[i];
+      text += fmt::format("{:<24} {:<20} {:>10.5g}{}\n", stage, names[i], scalar.value, interval(scalar));
+    }
   }
   return text;
 }

@@ -122,6 +122,9 @@ random::StreamKey noise_key(std::uint64_t seed, const std::string& noise);
 // The noises of a stage's trajectories as examples to train on, in memory: the converged ones of an inversion, the fresh ones of a sampler.
 std::shared_ptr<const Examples> recorded_noises(Context& context, const std::string& tag);
 
+// What a metric's stage found. Throws Quarantined on damage.
+Findings read_findings(Context& context, const config::StageSpec& stage);
+
 Selection read_selection(Context& context, const plan::Result& selection);
 
 }  // namespace espalier::exec

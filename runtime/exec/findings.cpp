@@ -1,7 +1,8 @@
-// Measuring: from scores and trajectories in the cache to one small published entry of scalars and charts.
+// Measuring: from scores and trajectories in the cache to one published entry of findings.
 #include <ATen/Parallel.h>
 
 #include "runtime/base/errors.h"
+#include "runtime/base/files.h"
 #include "runtime/exec/context.h"
 #include "runtime/exec/journal.h"
 #include "runtime/exec/views.h"
@@ -9,18 +10,6 @@
 
 namespace espalier::exec {
 namespace {
-
-Value::List floats(const std::vector<double>& numbers) { return {numbers.begin(), numbers.end()}; }
-
-Value chart_value(const Chart& chart) {
-  Value::List series;
-  for (const auto& one : chart.series) {
-    series.push_back(
-        Value::Map{{"name", one.name}, {"x", floats(one.x)}, {"y", floats(one.y)}, {"low", floats(one.low)}, {"high", floats(one.high)}});
-  }
-  return Value::Map{{"name", chart.name},   {"x_label", chart.x_label}, {"y_label", chart.y_label},
-                    {"log_x", chart.log_x}, {"log_y", chart.log_y},     {"series", std::move(series)}};
-}
 
 MetricInput metric_input(Context& context, const config::StageSpec& stage) {
   MetricInput input;
@@ -44,6 +33,18 @@ MetricInput metric_input(Context& context, const config::StageSpec& stage) {
   return input;
 }
 
+constexpr const char* kFindingsFile = "findings.json";
+
+std::string image_file(std::size_t i) { return "image_" + std::to_string(i) + ".png"; }
+
+void publish_findings(Context& context, const plan::StagePlan& plan, const Findings& findings) {
+  const Value info = Value::Map{{"time", seconds_since_1970()}, {"made_by", plan::maker_of(context.spec, *plan.stage).to_value()}};
+  const auto folder = context.store.new_folder();
+  write_durable(folder / kFindingsFile, to_json(to_value(findings), 1) + "\n");
+  for (std::size_t i = 0; i < findings.images.size(); ++i) write_durable(folder / image_file(i), encode_png(findings.images[i].image));
+  context.store.publish_result(result_name(ResultKind::findings), plan.key, plan.request, info, folder);
+}
+
 }  // namespace
 
 void compute_findings(Context& context, const plan::StagePlan& plan) {
@@ -51,15 +52,22 @@ void compute_findings(Context& context, const plan::StagePlan& plan) {
   const auto findings = plan.stage->plugin.get<Metric>().measure(metric_input(context, *plan.stage));
   check_unchanged(context, plan);
   check_findings(plan.stage->type, findings);
-  Value::List scalars, charts;
-  for (const auto& scalar : findings.scalars) {
-    scalars.push_back(Value::Map{{"name", scalar.name}, {"value", scalar.value}, {"low", scalar.low}, {"high", scalar.high}});
+  publish_findings(context, plan, findings);
+}
+
+Findings read_findings(Context& context, const config::StageSpec& stage) {
+  const auto& key = context.results.at(stage.tag).key;
+  const auto read = [&](const std::string& file) {
+    std::vector<cache::Damage> damage;
+    auto bytes = context.store.read_result(result_name(ResultKind::findings), key, file, &damage);
+    if (!bytes) throw_quarantined(damage, "the findings of stage '" + stage.tag + "'");
+    return std::move(*bytes);
+  };
+  auto findings = findings_from(parse_json(read(kFindingsFile), kFindingsFile));
+  for (std::size_t i = 0; i < findings.images.size(); ++i) {
+    findings.images[i].image = decode_png(read(image_file(i)), "image '" + findings.images[i].name + "' of stage '" + stage.tag + "'");
   }
-  for (const auto& chart : findings.charts) charts.push_back(chart_value(chart));
-  const Value content = Value::Map{{"scalars", scalars}, {"charts", charts}};
-  Value info = content;
-  info["time"] = seconds_since_1970();
-  publish(context, plan, info, "findings.json", content);
+  return findings;
 }
 
 }  // namespace espalier::exec

@@ -196,37 +196,8 @@ void add_law(const Context& context, const config::StageSpec& stage, Record& rec
                          law.at("formula").as_string()});
 }
 
-void add_scalars(const Context& context, const config::StageSpec& stage, Record& record) {
-  const auto info = info_of(context, stage);
-  const auto* recorded = info.find("time");  // an older result has none
-  const double time = recorded == nullptr ? std::numeric_limits<double>::quiet_NaN() : recorded->as_number();
-  for (const auto& scalar : info.at("scalars").as_list()) {
-    const auto number = [&](const char* name) {
-      const auto& value = scalar.at(name);
-      return value.is_number() ? value.as_number() : std::numeric_limits<double>::quiet_NaN();  // JSON has no NaN
-    };
-    record.scalars.push_back({stage.tag, scalar.at("name").as_string(), number("value"), number("low"), number("high"), time});
-  }
-}
-
-void add_charts(const Context& context, const config::StageSpec& stage, Record& record) {
-  const auto info = info_of(context, stage);
-  const auto* charts = info.find("charts");
-  if (charts == nullptr) return;
-  for (const auto& chart : charts->as_list()) {
-    ChartRecord shown{stage.tag,
-                      chart.at("name").as_string(),
-                      chart.at("x_label").as_string(),
-                      chart.at("y_label").as_string(),
-                      chart.at("log_x").as_bool(),
-                      chart.at("log_y").as_bool(),
-                      {}};
-    for (const auto& series : chart.at("series").as_list()) {
-      shown.series.push_back({series.at("name").as_string(), doubles(series.at("x")), doubles(series.at("y")), doubles(series.at("low")),
-                              doubles(series.at("high"))});
-    }
-    record.charts.push_back(std::move(shown));
-  }
+void add_findings(Context& context, const config::StageSpec& stage, Record& record) {
+  record.findings.push_back({stage.tag, read_findings(context, stage), info_of(context, stage).at("time").as_number()});
 }
 
 void describe(Context& context, const config::StageSpec& stage, std::vector<Shown>& shown, Record& record) {
@@ -236,10 +207,7 @@ void describe(Context& context, const config::StageSpec& stage, std::vector<Show
   }
   if (stage.kind->gives == ResultKind::scores) add_scores(context, stage, record);
   if (stage.kind->gives == ResultKind::selection) add_law(context, stage, record);
-  if (stage.kind->gives == ResultKind::findings) {
-    add_scalars(context, stage, record);
-    add_charts(context, stage, record);
-  }
+  if (stage.kind->gives == ResultKind::findings) add_findings(context, stage, record);
   if (stage.kind->gives == ResultKind::model) {
     const auto info = info_of(context, stage);
     for (auto& curve : curves_from(info.at("curves"), stage.tag)) record.curves.push_back(std::move(curve));

@@ -6,32 +6,17 @@
 #include <vector>
 
 #include "runtime/base/value.h"
+#include "runtime/sdk/findings.h"
 #include "runtime/sdk/image.h"
 
 namespace espalier::exec {
 
 // What happened in a run: all that a report shows. Plain values; nothing here computes.
 
-struct ScalarRecord {
+struct FindingsRecord {  // of a metric stage
   std::string stage;
-  std::string name;
-  double value = 0.0;
-  double low = 0.0;  // NaN: no interval
-  double high = 0.0;
-  double time = std::numeric_limits<double>::quiet_NaN();  // seconds since 1970 when it was computed; NaN: not recorded
-};
-
-struct ChartRecord {  // of a metric stage
-  std::string stage;
-  std::string name;
-  std::string x_label, y_label;
-  bool log_x = false, log_y = false;
-  struct Series {
-    std::string name;
-    std::vector<double> x, y;
-    std::vector<double> low, high;  // both empty, or as many as x
-  };
-  std::vector<Series> series;
+  Findings findings;
+  double time = std::numeric_limits<double>::quiet_NaN();  // seconds since 1970 when they were computed; NaN: not recorded
 };
 
 struct CurveRecord {
@@ -126,8 +111,7 @@ struct Record {
   std::vector<std::string> overrides;
   Value provenance;  // versions, numerics class, plugin libraries with digests
   std::vector<StageRecord> stages;
-  std::vector<ScalarRecord> scalars;
-  std::vector<ChartRecord> charts;
+  std::vector<FindingsRecord> findings;
   std::vector<CurveRecord> curves;
   std::vector<LawRecord> laws;
   std::vector<ScoresRecord> scores;

@@ -24,7 +24,7 @@ Json points(const std::vector<X>& x, const std::vector<double>& y) {
 
 }  // namespace
 
-std::vector<Chart> law_charts(const exec::Record& record, const Colours& colours) {
+std::vector<Drawing> law_charts(const exec::Record& record, const Colours& colours) {
   auto series = Json::array();
   std::string names;
   for (const auto& law : record.laws) {
@@ -39,12 +39,12 @@ std::vector<Chart> law_charts(const exec::Record& record, const Colours& colours
            text_of({{"series", series}})}};
 }
 
-std::vector<Chart> curve_charts(const exec::Record& record, const Colours& colours) {
+std::vector<Drawing> curve_charts(const exec::Record& record, const Colours& colours) {
   std::vector<std::string> names;
   for (const auto& curve : record.curves) {
     if (std::find(names.begin(), names.end(), curve.name) == names.end()) names.push_back(curve.name);
   }
-  std::vector<Chart> charts;
+  std::vector<Drawing> charts;
   for (const auto& name : names) {
     auto series = Json::array();
     std::string stages;
@@ -61,7 +61,7 @@ std::vector<Chart> curve_charts(const exec::Record& record, const Colours& colou
   return charts;
 }
 
-std::vector<Chart> timeline_charts(const exec::Record& record, const Colours& colours) {
+std::vector<Drawing> timeline_charts(const exec::Record& record, const Colours& colours) {
   if (record.stages.empty()) return {};
   auto bars = Json::array();
   for (const auto& stage : record.stages) {
@@ -76,7 +76,7 @@ std::vector<Chart> timeline_charts(const exec::Record& record, const Colours& co
            text_of({{"seconds", record.seconds}, {"bars", bars}})}};
 }
 
-std::string chart_figure(const Chart& chart) {
+std::string chart_figure(const Drawing& chart) {
   const auto mark = chart.colour < 0 ? std::string() : fmt::format("<span class=\"mark c{}\"></span>", chart.colour);
   return fmt::format(R"(<figure class="chart {kind}">
 <figcaption>{mark}{title}</figcaption>

@@ -8,8 +8,8 @@
 
 namespace espalier::report {
 
-// A chart as page.js draws it: `kind` names its builder there, `data` is what it takes.
-struct Chart {
+// What page.js draws: `kind` names its builder there, `data` is what it takes.
+struct Drawing {
   std::string kind;  // "histogram", "law", "curve", "timeline", "lines"
   std::string title;
   std::string description;  // what is drawn, for people who cannot see it
@@ -20,13 +20,13 @@ struct Chart {
 // One a reward stage, with the same bins and height for all stages of one reward with the same options. The scores that a metric compares
 // them with, its baseline, are drawn as an outline.
 // Scores that are not finite have no bin; the title counts them.
-std::vector<Chart> histogram_charts(const exec::Record& record, const Colours& colours);
-std::vector<Chart> law_charts(const exec::Record& record, const Colours& colours);    // one with all filters' w(u), or none
-std::vector<Chart> curve_charts(const exec::Record& record, const Colours& colours);  // one a curve name
-std::vector<Chart> plot_charts(const exec::Record& record);                           // one a plot of a metric stage that has points
-std::vector<Chart> timeline_charts(const exec::Record& record, const Colours& colours);
+std::vector<Drawing> histogram_charts(const exec::Record& record, const Colours& colours);
+std::vector<Drawing> law_charts(const exec::Record& record, const Colours& colours);    // one with all filters' w(u), or none
+std::vector<Drawing> curve_charts(const exec::Record& record, const Colours& colours);  // one a curve name
+std::vector<Drawing> line_charts(const exec::Record& record);                           // one a chart of a metric stage that has points
+std::vector<Drawing> timeline_charts(const exec::Record& record, const Colours& colours);
 
 // The chart's <figure>: title, canvas, its data.
-std::string chart_figure(const Chart& chart);
+std::string chart_figure(const Drawing& chart);
 
 }  // namespace espalier::report

@@ -8,7 +8,7 @@
 namespace espalier::report {
 
 // One colour a stage in every table, image and chart of the page. Trainers, filters and samplers of the base model have colours of
-// their own; a stage that shows another's work (a sampler of a trained model, its rewards, its figures) has that stage's colour, so
+// their own; a stage that shows another's work (a sampler of a trained model, its rewards, its scalars) has that stage's colour, so
 // that a fine-tuned model is one colour from its loss to its gain.
 class Colours {
  public:

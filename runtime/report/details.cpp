@@ -7,10 +7,10 @@
 namespace espalier::report {
 namespace {
 
-std::string charts(const std::vector<Chart>& list) {
-  std::string figures;
-  for (const auto& chart : list) figures += chart_figure(chart);
-  return figures.empty() ? "" : "<div class=\"charts\">\n" + figures + "</div>\n";
+std::string charts(const std::vector<Drawing>& list) {
+  std::string drawn;
+  for (const auto& chart : list) drawn += chart_figure(chart);
+  return drawn.empty() ? "" : "<div class=\"charts\">\n" + drawn + "</div>\n";
 }
 
 std::string count_or_dash(std::int64_t count) { return count == 0 ? "–" : count_text(count); }
@@ -96,8 +96,8 @@ std::string pipeline_block(const exec::Record& record) {
 }  // namespace
 
 std::string charts_section(const exec::Record& record) {
-  return section("plots", "Plots", "Curves of the metric stages; whiskers and bands are 95 % intervals where a metric gives them.",
-                 charts(plot_charts(record)));
+  return section("charts", "Charts", "Curves of the metric stages; whiskers and bands are 95 % intervals where a metric gives them.",
+                 charts(line_charts(record)));
 }
 
 std::string rewards_section(const exec::Record& record, const Colours& colours) {

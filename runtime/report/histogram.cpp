@@ -92,9 +92,9 @@ double top_share(const Group& group, const Range& range) {
 
 }  // namespace
 
-std::vector<Chart> histogram_charts(const exec::Record& record, const Colours& colours) {
+std::vector<Drawing> histogram_charts(const exec::Record& record, const Colours& colours) {
   const auto groups = groups_of(record);
-  std::vector<Chart> charts;
+  std::vector<Drawing> charts;
   for (const auto& group : groups) {
     const auto range = range_of(group);
     const double top = top_share(group, range);

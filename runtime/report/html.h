@@ -22,7 +22,7 @@ std::string number_text(double value);
 std::string count_text(std::int64_t count);
 std::string duration_text(double seconds);
 
-// A name of a stage, figure or curve in words: "held_out_reward" -> "held out reward".
+// A name of a stage, scalar or curve in words: "held_out_reward" -> "held out reward".
 std::string words(std::string_view name);
 
 }  // namespace espalier::report

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "runtime/report/images.h"
+
 namespace espalier::report {
 namespace {
 
@@ -26,9 +28,27 @@ Json stage_json(const exec::StageRecord& stage) {
           {"options", plain(stage.options)}};
 }
 
-Json scalar_json(const exec::ScalarRecord& figure) {
-  return {{"stage", figure.stage}, {"name", figure.name}, {"value", figure.value},
-          {"low", figure.low},     {"high", figure.high}, {"time", figure.time}};
+Json about_json(const Subject& about) {
+  auto json = Json::object();
+  if (!about.stage.empty()) json["stage"] = about.stage;
+  if (!about.baseline.empty()) json["baseline"] = about.baseline;
+  if (!about.split.empty()) json["split"] = about.split;
+  return json;
+}
+
+Json scalars_json(const exec::FindingsRecord& record) {
+  auto out = Json::array();
+  const auto names = unique_names(record.findings.scalars);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto& scalar = record.findings.scalars[i];
+    Json json = {{"stage", record.stage}, {"name", names[i]},   {"quantity", scalar.name}, {"about", about_json(scalar.about)},
+                 {"value", scalar.value}, {"low", scalar.low},  {"high", scalar.high},     {"interval", nullptr},
+                 {"count", nullptr},      {"time", record.time}};
+    if (scalar.interval != intervals::Kind::none) json["interval"] = interval_name(scalar.interval);
+    if (scalar.count > 0) json["count"] = scalar.count;
+    out.push_back(std::move(json));
+  }
+  return out;
 }
 
 Json law_json(const exec::LawRecord& law) {
@@ -39,13 +59,43 @@ Json law_json(const exec::LawRecord& law) {
           {"quantile", law.quantile}, {"density", law.density}};
 }
 
-Json chart_json(const exec::ChartRecord& plot) {
-  auto series = Json::array();
-  for (const auto& one : plot.series) {
-    series.push_back({{"name", one.name}, {"x", one.x}, {"y", one.y}, {"low", one.low}, {"high", one.high}});
+// As the cache holds them, with the stage that found them.
+Json charts_json(const exec::FindingsRecord& record) {
+  auto out = Json::array();
+  for (const auto& chart : record.findings.charts) {
+    auto series = Json::array();
+    for (const auto& one : chart.series) {
+      series.push_back({{"name", one.name}, {"x", one.x}, {"y", one.y}, {"low", one.low}, {"high", one.high}});
+    }
+    out.push_back({{"stage", record.stage},
+                   {"name", chart.name},
+                   {"x_label", chart.x_label},
+                   {"y_label", chart.y_label},
+                   {"log_x", chart.log_x},
+                   {"log_y", chart.log_y},
+                   {"series", series}});
   }
-  return {{"stage", plot.stage}, {"name", plot.name},   {"x_label", plot.x_label}, {"y_label", plot.y_label},
-          {"log_x", plot.log_x}, {"log_y", plot.log_y}, {"series", series}};
+  return out;
+}
+
+Json tables_json(const exec::FindingsRecord& record) {
+  auto out = Json::array();
+  for (const auto& table : record.findings.tables) {
+    auto columns = Json::array(), rows = Json::array();
+    for (const auto& column : table.columns) columns.push_back({{"name", column.name}, {"unit", column.unit}});
+    for (const auto& row : table.rows) rows.push_back(plain(Value(row)));
+    out.push_back({{"stage", record.stage}, {"name", table.name}, {"columns", columns}, {"rows", rows}, {"caption", table.caption}});
+  }
+  return out;
+}
+
+Json images_json(const exec::FindingsRecord& record) {
+  auto out = Json::array();
+  for (std::size_t i = 0; i < record.findings.images.size(); ++i) {
+    const auto& image = record.findings.images[i];
+    out.push_back({{"stage", record.stage}, {"name", image.name}, {"caption", image.caption}, {"file", image_file(record.stage, i)}});
+  }
+  return out;
 }
 
 Json curve_json(const exec::CurveRecord& curve) {
@@ -59,18 +109,29 @@ Json list(const std::vector<Item>& items, Json (*one)(const Item&)) {
   return out;
 }
 
+// What all metric stages found, one list.
+Json all(const exec::Record& record, Json (*of_stage)(const exec::FindingsRecord&)) {
+  auto out = Json::array();
+  for (const auto& findings : record.findings) {
+    for (auto& one : of_stage(findings)) out.push_back(std::move(one));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string report_json(const exec::Record& record) {
-  const Json report = {{"format", "espalier-report 1"},
+  const Json report = {{"format", "espalier-report 2"},
                        {"name", record.name},
                        {"seed", record.seed},
                        {"started", record.started},
                        {"seconds", record.seconds},
                        {"pipeline", {{"file", record.pipeline_file}, {"overrides", record.overrides}, {"text", record.pipeline_text}}},
                        {"stages", list(record.stages, stage_json)},
-                       {"scalars", list(record.scalars, scalar_json)},
-                       {"charts", list(record.charts, chart_json)},
+                       {"scalars", all(record, scalars_json)},
+                       {"charts", all(record, charts_json)},
+                       {"tables", all(record, tables_json)},
+                       {"images", all(record, images_json)},
                        {"laws", list(record.laws, law_json)},
                        {"curves", list(record.curves, curve_json)},
                        {"provenance", plain(record.provenance)}};

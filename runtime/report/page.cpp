@@ -47,11 +47,16 @@ std::string navigation(const std::vector<Part>& parts) {
 
 std::string page(const exec::Record& record) {
   const Colours colours(record);
-  const std::vector<Part> parts = {
-      {"results", "Results", scalars_section(record, colours)},       {"plots", "Plots", charts_section(record)},
-      {"samples", "Samples", gallery_section(record, colours)},       {"rewards", "Rewards", rewards_section(record, colours)},
-      {"selection", "Selection", selection_section(record, colours)}, {"training", "Training", training_section(record, colours)},
-      {"stages", "Stages", stages_section(record, colours)},          {"provenance", "Provenance", provenance_section(record)}};
+  const std::vector<Part> parts = {{"results", "Results", scalars_section(record, colours)},
+                                   {"tables", "Tables", tables_section(record)},
+                                   {"charts", "Charts", charts_section(record)},
+                                   {"images", "Images", images_section(record, colours)},
+                                   {"samples", "Samples", gallery_section(record, colours)},
+                                   {"rewards", "Rewards", rewards_section(record, colours)},
+                                   {"selection", "Selection", selection_section(record, colours)},
+                                   {"training", "Training", training_section(record, colours)},
+                                   {"stages", "Stages", stages_section(record, colours)},
+                                   {"provenance", "Provenance", provenance_section(record)}};
   std::string body = "<body>\n" + header_section(record) + navigation(parts) +
                      "<noscript><p class=\"note\">The charts need JavaScript; the tables and images do not.</p></noscript>\n<main>\n";
   for (const auto& part : parts) body += part.html;

@@ -3,6 +3,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/report/files.h"
+#include "runtime/report/images.h"
 #include "runtime/report/json.h"
 #include "runtime/report/page.h"
 #include "runtime/report/samples.h"
@@ -16,6 +17,7 @@ std::filesystem::path write(const exec::Record& record, const std::filesystem::p
   }
   make_folders(folder);
   write_samples(record, folder / "samples");
+  write_images(record, folder);
   write_tensorboard(record, folder / "tensorboard");
   write_file(folder / "report.json", report_json(record));
   const auto html = folder / "report.html";

@@ -10,7 +10,9 @@ namespace espalier::report {
 // The parts of the page, as HTML; each is "" when the record has nothing to show in it.
 std::string header_section(const exec::Record& record);                             // name, seed, time, totals
 std::string scalars_section(const exec::Record& record, const Colours& colours);    // numbers with their intervals
+std::string tables_section(const exec::Record& record);                             // tables of metric stages
 std::string charts_section(const exec::Record& record);                             // curves of metric stages
+std::string images_section(const exec::Record& record, const Colours& colours);     // images of metric stages
 std::string gallery_section(const exec::Record& record, const Colours& colours);    // the same noise through several models
 std::string selection_section(const exec::Record& record, const Colours& colours);  // acceptance laws; accepted and rejected samples
 std::string rewards_section(const exec::Record& record, const Colours& colours);    // histograms

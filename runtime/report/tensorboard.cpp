@@ -55,11 +55,23 @@ double epoch_seconds(const std::string& iso) {
   return static_cast<double>(timegm(&time));
 }
 
-std::string figure_events(const exec::ScalarRecord& figure, double wall_time) {
-  auto events = tfrecord(scalar_event(wall_time, 0, figure.name, figure.value));
-  if (!std::isnan(figure.low)) events += tfrecord(scalar_event(wall_time, 0, figure.name + "/low", figure.low));
-  if (!std::isnan(figure.high)) events += tfrecord(scalar_event(wall_time, 0, figure.name + "/high", figure.high));
+std::string findings_events(const Findings& findings, double wall_time) {
+  std::string events;
+  const auto names = unique_names(findings.scalars);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto& scalar = findings.scalars[i];
+    events += tfrecord(scalar_event(wall_time, 0, names[i], scalar.value));
+    if (scalar.interval == intervals::Kind::none) continue;
+    events += tfrecord(scalar_event(wall_time, 0, names[i] + "/low", scalar.low));
+    events += tfrecord(scalar_event(wall_time, 0, names[i] + "/high", scalar.high));
+  }
+  for (const auto& image : findings.images) events += tfrecord(image_event(wall_time, 0, image.name, image.image));
   return events;
+}
+
+std::string summary_event(double wall_time, std::int64_t step, const std::string& value) {
+  return double_field(1, wall_time) + field(2, Wire::varint) + varint(static_cast<std::uint64_t>(step)) +
+         bytes_field(5, bytes_field(1, value));
 }
 
 }  // namespace
@@ -71,8 +83,14 @@ std::string tfrecord(std::string_view data) {
 
 std::string scalar_event(double wall_time, std::int64_t step, const std::string& tag, double value) {
   const auto number = field(2, Wire::fixed32) + little_endian(std::bit_cast<std::uint32_t>(static_cast<float>(value)));
-  const auto summary = bytes_field(1, bytes_field(1, tag) + number);
-  return double_field(1, wall_time) + field(2, Wire::varint) + varint(static_cast<std::uint64_t>(step)) + bytes_field(5, summary);
+  return summary_event(wall_time, step, bytes_field(1, tag) + number);
+}
+
+std::string image_event(double wall_time, std::int64_t step, const std::string& tag, const Image& image) {
+  constexpr std::uint64_t kRgb = 3;
+  const auto size = field(1, Wire::varint) + varint(static_cast<std::uint64_t>(image.height)) + field(2, Wire::varint) +
+                    varint(static_cast<std::uint64_t>(image.width)) + field(3, Wire::varint) + varint(kRgb);
+  return summary_event(wall_time, step, bytes_field(1, tag) + bytes_field(4, size + bytes_field(4, encode_png(image))));
 }
 
 std::string version_event(double wall_time) { return double_field(1, wall_time) + bytes_field(3, "brain.Event:2"); }
@@ -91,7 +109,10 @@ void write_tensorboard(const exec::Record& record, const std::filesystem::path& 
       events[curve.stage] += tfrecord(scalar_event(time, curve.step[i], curve.name, curve.value.at(i)));
     }
   }
-  for (const auto& figure : record.scalars) events[figure.stage] += figure_events(figure, recorded(figure.time, figure.stage));
+  for (const auto& [stage, findings, time] : record.findings) {
+    auto found = findings_events(findings, recorded(time, stage));
+    if (!found.empty()) events[stage] += found;
+  }
 
   make_folder(folder);
   for (const auto& [stage, bytes] : events) {

@@ -1,9 +1,8 @@
-// Selections, laws, scores, findings, trained models and defaults.
+// Selections, laws, scores, trained models and defaults.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "runtime/sdk/check.h"
 #include "runtime/sdk/check_require.h"
@@ -14,43 +13,6 @@ namespace {
 
 using check::described;
 using check::require;
-
-bool within(double value, double low, double high) { return value >= low && value <= high; }  // false for NaN
-
-void require_finite(const std::string& who, const std::string& chart, const std::string& series, const std::vector<double>& numbers) {
-  for (const double number : numbers) {
-    require(std::isfinite(number), who, "measure() gave the chart '{}' the number {} in the series '{}'; numbers of charts are finite",
-            chart, number, series);
-  }
-}
-
-void check_scalar(const std::string& who, const Scalar& scalar) {
-  require(std::isfinite(scalar.value), who,
-          "measure() gave the scalar '{}' the value {}; a value is finite, and a scalar without one is left out", scalar.name,
-          scalar.value);
-  if (std::isnan(scalar.low) && std::isnan(scalar.high)) return;
-  const bool holds = std::isfinite(scalar.low) && std::isfinite(scalar.high) && within(scalar.value, scalar.low, scalar.high);
-  require(
-      holds, who,
-      "measure() gave the scalar '{}' the value {} and the interval [{}, {}]; an interval holds its value, and both bounds are NaN where "
-      "there is none",
-      scalar.name, scalar.value, scalar.low, scalar.high);
-}
-
-void check_chart(const std::string& who, const Chart& chart) {
-  require(!chart.series.empty(), who, "measure() gave the chart '{}' without a series; leave it out", chart.name);
-  require(!chart.x_label.empty() && !chart.y_label.empty(), who, "measure() gave the chart '{}' an axis without a label", chart.name);
-  for (const auto& series : chart.series) {
-    const auto points = series.x.size();
-    const bool interval = (series.low.empty() && series.high.empty()) || (series.low.size() == points && series.high.size() == points);
-    require(series.y.size() == points && interval, who,
-            "measure() gave the series '{}' of the chart '{}' {} x, {} y, {} low and {} high; there are as many y as x, and none or as "
-            "many low "
-            "and high",
-            series.name, chart.name, points, series.y.size(), series.low.size(), series.high.size());
-    for (const auto* numbers : {&series.x, &series.y, &series.low, &series.high}) require_finite(who, chart.name, series.name, *numbers);
-  }
-}
 
 void check_same_tensors(const std::string& who, const Weights& trained, const Weights& start) {
   for (const auto& [name, tensor] : start) {
@@ -119,21 +81,6 @@ void check_scores(const std::string& who, const at::Tensor& score, std::int64_t 
   const bool right =
       score.dim() == 1 && score.size(0) == samples && (score.scalar_type() == at::kFloat || score.scalar_type() == at::kDouble);
   require(right, who, "score() gave {} for {} samples; a score is [B], float or double", described(score), samples);
-}
-
-void check_findings(const std::string& who, const Findings& findings) {
-  std::set<std::string> names;
-  for (const auto& scalar : findings.scalars) {
-    require(!scalar.name.empty(), who, "measure() gave a scalar without a name");
-    require(names.insert(scalar.name).second, who, "measure() gave two scalars the name '{}'; names are unique", scalar.name);
-    check_scalar(who, scalar);
-  }
-  std::set<std::string> charts;
-  for (const auto& chart : findings.charts) {
-    require(!chart.name.empty(), who, "measure() gave a chart without a name");
-    require(charts.insert(chart.name).second, who, "measure() gave two charts the name '{}'; names are unique", chart.name);
-    check_chart(who, chart);
-  }
 }
 
 void check_trained(const std::string& who, const Model& trained, const Model& start, const std::optional<ModelInfo>& planned) {

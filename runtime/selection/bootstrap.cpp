@@ -2,23 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <numeric>
 #include <utility>
 
+#include "runtime/selection/quantile.h"
+
 namespace espalier::intervals {
-namespace {
-
-// Linear between order statistics, as numpy.quantile.
-double quantile(const std::vector<double>& ascending, double q) {
-  const double place = q * static_cast<double>(ascending.size() - 1);
-  const auto left = std::min(ascending.size() - 1, static_cast<std::size_t>(place));
-  const auto right = std::min(ascending.size() - 1, left + 1);
-  return ascending[left] + (place - static_cast<double>(left)) * (ascending[right] - ascending[left]);
-}
-
-}  // namespace
 
 std::vector<Interval> bootstrap(std::int64_t rows, const std::vector<double>& values, const Statistics& statistics,
                                 const random::StreamKey& key, std::int64_t resamples) {
@@ -36,7 +28,8 @@ std::vector<Interval> bootstrap(std::int64_t rows, const std::vector<double>& va
   for (std::size_t i = 0; i < found.size(); ++i) {
     std::sort(found[i].begin(), found[i].end());
     // The value itself is always inside: with few resamples or equal rows rounding could leave it out.
-    intervals.push_back({std::min(quantile(found[i], 0.025), values[i]), std::max(quantile(found[i], 0.975), values[i])});
+    intervals.push_back(
+        {std::min(selection::quantile(found[i], 0.025), values[i]), std::max(selection::quantile(found[i], 0.975), values[i])});
   }
   return intervals;
 }
@@ -50,7 +43,7 @@ Estimate mean(std::span<const double> values, const random::StreamKey& key) {
     return std::vector<double>{sum / count};
   };
   const auto [low, high] = bootstrap(static_cast<std::int64_t>(values.size()), {value}, of, key).front();
-  return {value, low, high};
+  return {value, low, high, values.size() < 2 ? Kind::none : Kind::bootstrap, static_cast<std::int64_t>(values.size())};
 }
 
 double ByCondition::mean() const { return std::accumulate(sum.begin(), sum.end(), 0.0) / std::accumulate(count.begin(), count.end(), 0.0); }
@@ -83,6 +76,12 @@ Interval bootstrap(const ByCondition& data, const random::StreamKey& key, std::i
     return std::vector<double>{sum / count};
   };
   return bootstrap(static_cast<std::int64_t>(data.sum.size()), {data.mean()}, of, key, resamples).front();
+}
+
+Estimate mean(const ByCondition& data, const random::StreamKey& key, std::int64_t resamples) {
+  const auto conditions = std::ssize(data.sum);
+  const auto [low, high] = bootstrap(data, key, resamples);
+  return {data.mean(), low, high, conditions < 2 ? Kind::none : Kind::bootstrap, conditions};
 }
 
 }  // namespace espalier::intervals

@@ -36,5 +36,6 @@ ByCondition group(const std::vector<double>& value, const std::vector<std::int64
 
 // Of the mean over all samples: the conditions are the rows, each with all its samples.
 Interval bootstrap(const ByCondition& data, const random::StreamKey& key, std::int64_t resamples = kResamples);
+Estimate mean(const ByCondition& data, const random::StreamKey& key, std::int64_t resamples = kResamples);  // with that interval
 
 }  // namespace espalier::intervals

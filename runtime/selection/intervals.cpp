@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 
 namespace espalier::intervals {
@@ -23,7 +24,7 @@ Interval wilson(double successes, double trials) {
 Estimate share(std::int64_t part, std::int64_t whole) {
   const auto successes = static_cast<double>(part), trials = static_cast<double>(whole);
   const auto [low, high] = wilson(successes, trials);
-  return {whole == 0 ? 0.0 : successes / trials, low, high};
+  return {whole == 0 ? 0.0 : successes / trials, low, high, Kind::wilson, whole};
 }
 
 Interval wilson_of_clusters(std::span<const double> successes, std::span<const double> trials) {
@@ -37,6 +38,14 @@ Interval wilson_of_clusters(std::span<const double> successes, std::span<const d
   // A few clusters that chance made alike are no proof of more trials than there are.
   const double independent = variance > 0.0 && p > 0.0 && p < 1.0 ? std::min(p * (1.0 - p) / variance, total) : clusters;
   return wilson(p * independent, independent);
+}
+
+Estimate share_of_clusters(std::span<const double> successes, std::span<const double> trials) {
+  const double total = std::accumulate(trials.begin(), trials.end(), 0.0);
+  const double share = total > 0.0 ? std::accumulate(successes.begin(), successes.end(), 0.0) / total : 0.0;
+  const auto [low, high] = wilson_of_clusters(successes, trials);
+  // The share lies inside whatever the rounding.
+  return {share, std::min(low, share), std::max(high, share), Kind::wilson, std::ssize(trials)};
 }
 
 }  // namespace espalier::intervals

@@ -16,11 +16,16 @@ struct Interval {
 //   (p + z^2/2n +- z sqrt(p (1 - p)/n + z^2/4n^2)) / (1 + z^2/n), z = 1.96.  [0, 1] of no trials. `trials` need not be whole.
 Interval wilson(double successes, double trials);
 
-// A number with its interval; NaN bounds where there is none.
+// How a 95 % interval was made; none: there is no interval.
+enum class Kind { none, t, wilson, bootstrap, jackknife, normal };
+
+// A number with its interval; NaN bounds and kind none where there is none.
 struct Estimate {
   double value = 0.0;
   double low = 0.0;
   double high = 0.0;
+  Kind kind = Kind::none;
+  std::int64_t count = 0;  // independent rows that it is of; 0: not known
 };
 
 // The share `part` of `whole` independent trials; 0 of none.
@@ -31,5 +36,8 @@ Estimate share(std::int64_t part, std::int64_t whole);
 // trials in all; Cochran, Sampling Techniques, 1977, section 6), and Wilson's interval is taken as of p (1 - p) / v independent trials, the
 // number with that variance, at most T. Where v is 0 (all succeed, or all fail) the clusters themselves are counted as trials.
 Interval wilson_of_clusters(std::span<const double> successes, std::span<const double> trials);
+
+// That share, 0 of no trials, with that interval; its count is that of the clusters.
+Estimate share_of_clusters(std::span<const double> successes, std::span<const double> trials);
 
 }  // namespace espalier::intervals

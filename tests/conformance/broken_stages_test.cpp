@@ -106,18 +106,25 @@ class Mean final : public Metric {
     const auto& score = input.scores.at("scores").front().score;
     double sum = 0;
     for (const auto x : score) sum += x;
-    Scalar scalar{"mean", sum / static_cast<double>(score.size()), 0, 0};
+    auto scalar = to_scalar("mean", sum / static_cast<double>(score.size()));
+    scalar.interval = flaw_ == "no kind" ? intervals::Kind::none : intervals::Kind::normal;
     scalar.low = scalar.value - 0.1;
     scalar.high = scalar.value + (flaw_ == "interval" ? -0.05 : 0.1);
     if (flaw_ == "nan") scalar.value = std::nan("");
     if (flaw_ == "key") scalar.low -= ++calls;
-    if (flaw_ == "names") return {{scalar, scalar}, {}};
+    if (flaw_ == "names") return {.scalars = {scalar, scalar}};
     Chart chart{.name = "scores", .x_label = "sample", .y_label = "score", .series = {{.name = "all", .x = {0, 1}, .y = {0.1, 0.5}}}};
     if (flaw_ == "ragged") chart.series[0].y.push_back(0.9);
     if (flaw_ == "half an interval") chart.series[0].low = {0.0, 0.4};
     if (flaw_ == "infinite chart") chart.series[0].y[1] = INFINITY;
-    if (flaw_ == "chart names") return {{scalar}, {chart, chart}};
-    return {{scalar}, {chart}};
+    Findings findings{.scalars = {scalar}, .charts = {chart}};
+    if (flaw_ == "chart names") findings.charts.push_back(chart);
+    findings.tables = {{.name = "by sample", .columns = {{"sample"}, {"score", "points"}}, .rows = {{"first", 0.1}, {"second", nullptr}}}};
+    if (flaw_ == "short row") findings.tables[0].rows[1].pop_back();
+    if (flaw_ == "cell") findings.tables[0].rows[1][1] = INFINITY;
+    findings.images = {{"square", "One pixel.", {1, 1, {255, 0, 0}}}};
+    if (flaw_ == "pixels") findings.images[0].image.rgb.pop_back();
+    return findings;
   }
 
  private:

@@ -98,7 +98,7 @@ struct DomainExpectations {
 };
 void check_domain(const PluginEntry& entry, const Options& options, const DomainExpectations& expectations = {});
 
-// Scalars have unique names and finite values inside their intervals (NaN bounds: no interval); equal bits from an equal key.
+// Findings that check_findings accepts, at least one; equal bits from an equal key.
 void check_metric(const PluginEntry& entry, const Options& options, const MetricInput& input);
 
 }  // namespace espalier::conformance

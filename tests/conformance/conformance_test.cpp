@@ -90,9 +90,11 @@ TEST(Conformance, OfRewardsAndOptions) {
 TEST(Conformance, OfMetrics) {
   check_metric(metric_with(""), {}, metric_input());
   for (const auto& [flaw, found] :
-       {Case{"interval", "an interval holds its value"}, Case{"nan", "a value is finite"}, Case{"key", "another scalar"},
+       {Case{"interval", "an interval holds its value"}, Case{"nan", "a value is finite"}, Case{"key", "other findings"},
         Case{"names", "two scalars the name 'mean'"}, Case{"chart names", "two charts the name 'scores'"}, Case{"ragged", "2 x, 3 y"},
-        Case{"half an interval", "2 low and 0 high"}, Case{"infinite chart", "numbers of charts are finite"}}) {
+        Case{"half an interval", "2 low and 0 high"}, Case{"infinite chart", "numbers of charts are finite"},
+        Case{"no kind", "an interval has both bounds and a kind"}, Case{"short row", "a row of 1 cells and 2 columns"},
+        Case{"cell", "the column 'score'"}, Case{"pixels", "2 bytes for 1 x 1 pixels"}}) {
     EXPECT_THAT(failures([&] { check_metric(metric_with(flaw), {}, metric_input()); }), HasSubstr(found)) << flaw;
   }
 }

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,22 +14,20 @@
 #include "plugins/shared/frechet/distances.h"
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
+#include "runtime/sdk/real_examples.h"
 
 namespace {
 
 using namespace espalier;
-using frechet_distance::Estimate;
 using frechet_distance::FeatureNetwork;
 using frechet_distance::ImageFeatures;
-
-constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 struct Point {
   std::string tag;
   std::string series;
   double flops = 0.0;  // an image
   double frechet = 0.0;
-  Estimate kernel;
+  intervals::Estimate kernel;
 };
 
 // One line a series, in the order they are named, its points by ascending FLOPs.
@@ -103,7 +100,7 @@ class FrechetDistance final : public Metric {
     check_one_network(inputs.model != nullptr);
     const auto dimensions = planned_dimensions(inputs.model);
     const auto examples = inputs.domain.examples(split_);
-    const auto count = real_count(*examples);
+    const auto count = real_examples().size(*examples);
     if (dimensions == 0) return;
     require<ConfigError>("the real images of '" + split_ + "'", count, dimensions);
     for (const auto& view : samples) require<ConfigError>("the samples of '" + view.tag + "'", view.size, dimensions);
@@ -158,28 +155,11 @@ class FrechetDistance final : public Metric {
     return weights;
   }
 
-  static std::int64_t distinct(const Examples& examples) { return examples.size() == 0 ? 0 : examples.distinct(); }
+  RealExamples real_examples() const { return {"metric.frechet_distance", split_, count_, "images"}; }
 
-  // How many of the split are compared with.
-  std::int64_t real_count(const Examples& examples) const {
-    const auto size = distinct(examples);
-    if (size == 0 && count_ == 0)
-      throw ConfigError("metric.frechet_distance: the split '" + split_ + "' is generated without end; say how many by the option count");
-    if (size > 0 && count_ > size) {
-      throw ConfigError(fmt::format("metric.frechet_distance: count = {}, but the split '{}' has {} images", count_, split_, size));
-    }
-    return count_ == 0 ? size : count_;
-  }
-
-  // Of the real images, in a drawn order, so that any run of them is a fair sample of a split that is sorted.
   std::vector<std::uint64_t> positions(const Examples& examples, std::int64_t dimensions, const random::StreamKey& key) const {
-    const auto size = distinct(examples), count = real_count(examples);
-    require<StageError>("the real images of '" + split_ + "'", count, dimensions);
-    std::vector<std::uint64_t> result;
-    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(count); ++i) {
-      result.push_back(size == 0 ? i : random::shuffled_index(key, /*epoch=*/0, static_cast<std::uint64_t>(size), i));
-    }
-    return result;
+    require<StageError>("the real images of '" + split_ + "'", real_examples().size(examples), dimensions);
+    return real_examples().positions(examples, key);
   }
 
   // A covariance of fewer vectors than this is singular, and its distance says nothing.
@@ -210,16 +190,14 @@ class FrechetDistance final : public Metric {
 
   static std::vector<Scalar> scalars(const std::vector<Point>& points, const at::Tensor& real) {
     std::vector<Scalar> result;
-    for (const auto& point : points) result.push_back({"frechet_distance." + point.tag, point.frechet, kNone, kNone});
+    for (const auto& point : points) result.push_back(to_scalar("frechet_distance", point.frechet, {.stage = point.tag}));
     const auto half = real.size(0) / 2;
     if (half > real.size(1)) {
       const double floor = frechet_distance::frechet_distance(real.narrow(0, 0, half), real.narrow(0, half, half));
-      result.push_back({"frechet_distance_of_real_halves", floor, kNone, kNone});
+      result.push_back(to_scalar("frechet_distance_of_real_halves", floor));
     }
-    for (const auto& point : points) {
-      result.push_back({"kernel_distance." + point.tag, point.kernel.value, point.kernel.low, point.kernel.high});
-    }
-    for (const auto& point : points) result.push_back({"flops_per_image." + point.tag, point.flops, kNone, kNone});
+    for (const auto& point : points) result.push_back(to_scalar("kernel_distance", point.kernel, {.stage = point.tag}));
+    for (const auto& point : points) result.push_back(to_scalar("flops_per_image", point.flops, {.stage = point.tag}));
     return result;
   }
 

@@ -68,7 +68,9 @@ class FrechetDistance : public ::testing::Test {
   }
   std::map<std::string, double> values(const Findings& findings) const {
     std::map<std::string, double> result;
-    for (const auto& scalar : findings.scalars) result[scalar.name] = scalar.value;
+    for (const auto& [name, value, low, high, interval, count, about] : findings.scalars) {
+      result[(about.split.empty() ? name : "data_" + name) + (about.stage.empty() ? "" : "." + about.stage)] = value;
+    }
     return result;
   }
   std::unique_ptr<Domain> domain_ = conformance::toy_domain();

@@ -1,8 +1,7 @@
 // How good generated pages are, beside real ones: alignment, overlap, maximum IoU, and a Frechet distance in a layout network's features.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <limits>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "plugins/shared/layout/measures.h"
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
+#include "runtime/sdk/real_examples.h"
 #include "runtime/selection/intervals.h"
 
 namespace {
@@ -21,10 +21,7 @@ using namespace espalier;
 using layout_quality::FeatureNetwork;
 using layout_quality::Pages;
 
-constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr const char* kFrechet = "frechet_distance_layout_features";
-
-Scalar plain(const std::string& name, double value) { return {name, value, kNone, kNone}; }
 
 class LayoutQuality final : public Metric {
  public:
@@ -41,24 +38,23 @@ class LayoutQuality final : public Metric {
 
   Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(split_)->digest()}}; }
 
-  void check_inputs(const PlannedInputs& inputs) const override { real_count(*inputs.domain.examples(split_)); }
+  void check_inputs(const PlannedInputs& inputs) const override { real_examples().size(*inputs.domain.examples(split_)); }
 
   Findings measure(const MetricInput& input) const override {
     std::optional<FeatureNetwork> network;
     if (input.model) network.emplace(input.model);
     const auto examples = input.domain->examples(split_);
-    const auto real = layout_quality::pages_of(*examples, positions(*examples, input.key), *input.domain);
+    const auto real = layout_quality::pages_of(*examples, real_examples().positions(*examples, input.key), *input.domain);
     if (real.usable.empty()) throw StageError("metric.layout_quality: the split '" + split_ + "' has no page with boxes that have an area");
     at::Tensor real_features;
     if (network) real_features = features(*network, real, "the real pages of '" + split_ + "'");
     Findings findings;
     for (const auto& samples : input.samples) {
       const auto pages = layout_quality::pages_of(samples);
-      compare(pages, real, samples.tag(), input.key, findings.scalars);
+      compare(pages, real, {.stage = samples.tag()}, input.key, findings.scalars);
       if (network && !pages.usable.empty()) {
         const auto found = features(*network, pages, "the pages of '" + samples.tag() + "'");
-        findings.scalars.push_back(
-            plain(std::string(kFrechet) + "." + samples.tag(), frechet_distance::frechet_distance(found, real_features)));
+        findings.scalars.push_back(to_scalar(kFrechet, frechet_distance::frechet_distance(found, real_features), {.stage = samples.tag()}));
       }
     }
     describe_real(real, real_features, input.key, findings.scalars);
@@ -66,29 +62,7 @@ class LayoutQuality final : public Metric {
   }
 
  private:
-  static std::int64_t distinct(const Examples& examples) { return examples.size() == 0 ? 0 : examples.distinct(); }
-
-  // How many of the split are compared with.
-  std::int64_t real_count(const Examples& examples) const {
-    const auto size = distinct(examples);
-    if (size == 0 && count_ == 0) {
-      throw ConfigError("metric.layout_quality: the split '" + split_ + "' is generated without end; say how many by the option count");
-    }
-    if (size > 0 && count_ > size) {
-      throw ConfigError(fmt::format("metric.layout_quality: count = {}, but the split '{}' has {} pages", count_, split_, size));
-    }
-    return count_ == 0 ? size : count_;
-  }
-
-  // In a drawn order, so that halves are fair samples of a split that is sorted.
-  std::vector<std::uint64_t> positions(const Examples& examples, const random::StreamKey& key) const {
-    const auto size = distinct(examples), count = real_count(examples);
-    std::vector<std::uint64_t> result;
-    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(count); ++i) {
-      result.push_back(size == 0 ? i : random::shuffled_index(key, /*epoch=*/0, static_cast<std::uint64_t>(size), i));
-    }
-    return result;
-  }
+  RealExamples real_examples() const { return {"metric.layout_quality", split_, count_, "pages"}; }
 
   // A covariance of fewer vectors than this is singular, and its distance says nothing.
   static at::Tensor features(const FeatureNetwork& network, const Pages& pages, const std::string& what) {
@@ -101,12 +75,9 @@ class LayoutQuality final : public Metric {
     return network.of(pages);
   }
 
-  void add_measures(const Pages& pages, const std::string& prefix, const std::string& suffix, const random::StreamKey& key,
-                    std::vector<Scalar>& scalars) const {
-    const auto add = [&](const std::string& name, double (*of_page)(const layout::Page&)) {
-      std::string full = prefix;
-      full += name + suffix;
-      scalars.push_back(layout_quality::mean_over(full, pages, of_page, key));
+  void add_measures(const Pages& pages, const Subject& about, const random::StreamKey& key, std::vector<Scalar>& scalars) const {
+    const auto add = [&](const char* name, double (*of_page)(const layout::Page&)) {
+      scalars.push_back(to_scalar(name, layout_quality::mean_over(pages, of_page, key), about));
     };
     add("alignment", layout::alignment);
     add("overlap", layout::overlap);
@@ -119,32 +90,32 @@ class LayoutQuality final : public Metric {
   }
 
   // Where a value has nothing to be taken of (no usable page, no page of the same labels) its scalar is left out.
-  void compare(const Pages& pages, const Pages& real, const std::string& tag, const random::StreamKey& key,
+  void compare(const Pages& pages, const Pages& real, const Subject& about, const random::StreamKey& key,
                std::vector<Scalar>& scalars) const {
-    const std::string suffix = "." + tag;
-    scalars.push_back(to_scalar("usable_share" + suffix, intervals::share(static_cast<std::int64_t>(pages.usable.size()), pages.count)));
-    scalars.push_back(layout_quality::share_without_area("boxes_without_area" + suffix, pages));
+    scalars.push_back(to_scalar("usable_share", intervals::share(std::ssize(pages.usable), pages.count), about));
+    scalars.push_back(to_scalar("boxes_without_area", intervals::share_of_clusters(pages.without_area, pages.boxes), about));
     if (pages.usable.empty()) return;
-    add_measures(pages, "", suffix, key, scalars);
-    add_max_iou(layout::max_iou(pages.usable, real.usable), pages.usable.size(), "max_iou" + suffix, "max_iou_share" + suffix, scalars);
+    add_measures(pages, about, key, scalars);
+    add_max_iou(layout::max_iou(pages.usable, real.usable), pages.usable.size(), "", about, scalars);
   }
 
-  static void add_max_iou(const layout::MaxIou& found, std::size_t pages, const std::string& name, const std::string& share,
+  static void add_max_iou(const layout::MaxIou& found, std::size_t pages, const std::string& of, const Subject& about,
                           std::vector<Scalar>& scalars) {
-    if (found.pairs > 0) scalars.push_back(plain(name, found.value));
-    scalars.push_back(plain(share, static_cast<double>(found.pairs) / static_cast<double>(pages)));
+    if (found.pairs > 0) scalars.push_back(to_scalar("max_iou" + of, found.value, about));
+    scalars.push_back(to_scalar("max_iou_share" + of, static_cast<double>(found.pairs) / static_cast<double>(pages), about));
   }
 
   void describe_real(const Pages& real, const at::Tensor& features, const random::StreamKey& key, std::vector<Scalar>& scalars) const {
-    add_measures(real, "data_", "", key, scalars);
+    const Subject about{.split = split_};
+    add_measures(real, about, key, scalars);
     const auto half = real.usable.size() / 2;
     if (half == 0) return;
     const auto found = layout::max_iou(real.part(0, half).usable, real.part(half, 2 * half).usable);
-    add_max_iou(found, half, "data_max_iou_of_halves", "data_max_iou_share_of_halves", scalars);
+    add_max_iou(found, half, "_of_halves", about, scalars);
     const auto rows = static_cast<std::int64_t>(half);
     if (!features.defined() || rows <= features.size(1)) return;
     const double floor = frechet_distance::frechet_distance(features.narrow(0, 0, rows), features.narrow(0, rows, rows));
-    scalars.push_back(plain(std::string("data_") + kFrechet + "_of_halves", floor));
+    scalars.push_back(to_scalar(std::string(kFrechet) + "_of_halves", floor, about));
   }
 
   std::string split_ = "held_out";

@@ -74,7 +74,9 @@ class LayoutQualityMetric : public ::testing::Test {
   }
   static std::map<std::string, double> values(const Findings& findings) {
     std::map<std::string, double> result;
-    for (const auto& scalar : findings.scalars) result[scalar.name] = scalar.value;
+    for (const auto& [name, value, low, high, interval, count, about] : findings.scalars) {
+      result[(about.split.empty() ? name : "data_" + name) + (about.stage.empty() ? "" : "." + about.stage)] = value;
+    }
     return result;
   }
   layout::TestDomain domain_;
@@ -165,7 +167,7 @@ TEST_F(LayoutQualityMetric, PagesWhoseBoxesHaveNoAreaAreNotUsable) {
     EXPECT_NEAR(found.at(std::string(name) + ".partly"), found.at(std::string(name) + ".whole"), 1e-12) << name;
   }
   for (const Scalar& scalar : findings.scalars) {
-    if (scalar.name != "usable_share.lines") continue;
+    if (scalar.name != "usable_share" || scalar.about.stage != "lines") continue;
     EXPECT_NEAR(scalar.high, 0.48989, 1e-5);  // Wilson's of 0 of 4
   }
 }
@@ -176,7 +178,7 @@ TEST_F(LayoutQualityMetric, IntervalsHoldValuesThatTheScalarCanHave) {
   pages[7] = shaken({pages[7]}, 0.3).front();
   for (const Scalar& scalar : measure(input({{"drawn", pages}}, nullptr)).scalars) {
     EXPECT_FALSE(scalar.low < 0.0) << scalar.name << " " << scalar.low;
-    if (scalar.name != "overlap.drawn") continue;
+    if (scalar.name != "overlap" || scalar.about.stage != "drawn") continue;
     EXPECT_LT(scalar.low, 0.1 * scalar.value);
   }
 }

@@ -52,21 +52,12 @@ Pages pages_of(const Examples& examples, const std::vector<std::uint64_t>& posit
   return pages;
 }
 
-Scalar mean_over(const std::string& name, const Pages& pages, const std::function<double(const layout::Page&)>& measure,
-                 const random::StreamKey& key) {
+intervals::Estimate mean_over(const Pages& pages, const std::function<double(const layout::Page&)>& measure, const random::StreamKey& key) {
   std::vector<double> values;
   for (const layout::Page& page : pages.usable) values.push_back(measure(page));
   auto stream = key;
   stream.round = kBootstrapRound;
-  return to_scalar(name, intervals::mean(values, stream));
-}
-
-Scalar share_without_area(const std::string& name, const Pages& pages) {
-  const double boxes = std::accumulate(pages.boxes.begin(), pages.boxes.end(), 0.0);
-  const double without = std::accumulate(pages.without_area.begin(), pages.without_area.end(), 0.0);
-  const double value = boxes > 0.0 ? without / boxes : 0.0;
-  const auto [low, high] = intervals::wilson_of_clusters(pages.without_area, pages.boxes);
-  return {name, value, std::min(low, value), std::max(high, value)};
+  return intervals::mean(values, stream);
 }
 
 FeatureNetwork::FeatureNetwork(std::shared_ptr<const Model> model) : model_(std::move(model)) {

@@ -24,11 +24,7 @@ Pages pages_of(const View& samples);
 Pages pages_of(const Examples& examples, const std::vector<std::uint64_t>& positions, const Domain& domain);
 
 // A mean over pages with its 95 % interval, a bootstrap over pages; bounds NaN for one page. At least one page.
-Scalar mean_over(const std::string& name, const Pages& pages, const std::function<double(const layout::Page&)>& measure,
-                 const random::StreamKey& key);
-
-// The share of all boxes that have no area, with Wilson's interval over pages.
-Scalar share_without_area(const std::string& name, const Pages& pages);
+intervals::Estimate mean_over(const Pages& pages, const std::function<double(const layout::Page&)>& measure, const random::StreamKey& key);
 
 // The pages' features under a layout network: what trainer.layout_features makes.
 class FeatureNetwork {

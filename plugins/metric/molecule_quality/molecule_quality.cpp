@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <functional>
-#include <limits>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -13,6 +13,7 @@
 #include "plugins/shared/chem_scores/molecule_reward.h"
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
+#include "runtime/sdk/real_examples.h"
 #include "runtime/selection/intervals.h"
 
 namespace {
@@ -23,7 +24,6 @@ using molecule_quality::Known;
 using molecule_quality::Molecule;
 
 constexpr const char* kWho = "metric.molecule_quality";
-constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr std::int64_t kBlock = 256;
 
 std::vector<Molecule> judge(const Sample& sample, std::size_t count) {
@@ -51,15 +51,13 @@ std::vector<Molecule> judge_all(std::int64_t size, const std::function<Sample(st
 
 double ratio(std::int64_t part, std::int64_t whole) { return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole); }
 
-Scalar atom_stability(const std::string& name, const std::vector<Molecule>& molecules, const Counts& counts) {
+intervals::Estimate atom_stability(const std::vector<Molecule>& molecules) {
   std::vector<double> stable, atoms;
   for (const auto& molecule : molecules) {
     stable.push_back(molecule.stable_atoms);
     atoms.push_back(molecule.atoms);
   }
-  const auto [low, high] = intervals::wilson_of_clusters(stable, atoms);
-  const double value = ratio(counts.stable_atoms, counts.atoms);
-  return {name, value, std::min(low, value), std::max(high, value)};
+  return intervals::share_of_clusters(stable, atoms);
 }
 
 class MoleculeQuality final : public Metric {
@@ -77,7 +75,7 @@ class MoleculeQuality final : public Metric {
 
   Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(split_)->digest()}}; }
 
-  void check_inputs(const PlannedInputs& inputs) const override { num_examples(*inputs.domain.examples(split_)); }
+  void check_inputs(const PlannedInputs& inputs) const override { real_examples().size(*inputs.domain.examples(split_)); }
 
   Findings measure(const MetricInput& input) const override {
     const auto data = examples(*input.domain, input.key);
@@ -86,51 +84,38 @@ class MoleculeQuality final : public Metric {
     for (const auto& samples : input.samples) {
       const auto molecules =
           judge_all(samples.size(), [&](std::int64_t first, std::int64_t count) { return samples.decoded(View::range(first, count)); });
-      const std::string suffix = input.samples.size() == 1 ? "" : "." + samples.tag();
-      add(findings, "", suffix, molecules, &known);
+      add(findings, {.stage = samples.tag()}, molecules, &known);
     }
-    add(findings, "data_", "", data, nullptr);
+    add(findings, {.split = split_}, data, nullptr);
     return findings;
   }
 
  private:
-  std::int64_t num_examples(const Examples& examples) const {
-    const auto size = examples.distinct();  // 0: without end
-    if (size == 0 && count_ == 0)
-      throw ConfigError(fmt::format("{}: the split '{}' is generated without end; say how many by the option count", kWho, split_));
-    if (size > 0 && count_ > size)
-      throw ConfigError(fmt::format("{}: count = {}, but the split '{}' has {} molecules", kWho, count_, split_, size));
-    return count_ == 0 ? size : count_;
-  }
+  RealExamples real_examples() const { return {kWho, split_, count_, "molecules"}; }
 
-  // Of the examples, each once, in a drawn order, so that the first of them are a fair sample of a split that is sorted.
+  // Of the examples, each once.
   std::vector<Molecule> examples(const Domain& domain, const random::StreamKey& key) const {
     const auto examples = domain.examples(split_);
-    const auto size = examples->distinct();  // 0: without end
-    return judge_all(num_examples(*examples), [&](std::int64_t first, std::int64_t count) {
-      std::vector<std::uint64_t> positions;
-      for (auto i = static_cast<std::uint64_t>(first); i < static_cast<std::uint64_t>(first + count); ++i) {
-        positions.push_back(size == 0 ? i : random::shuffled_index(key, /*epoch=*/0, static_cast<std::uint64_t>(size), i));
-      }
-      return domain.decode(examples->at(positions).state);
+    const auto positions = real_examples().positions(*examples, key);
+    return judge_all(std::ssize(positions), [&](std::int64_t first, std::int64_t count) {
+      const auto begin = positions.begin() + first;
+      return domain.decode(examples->at({begin, begin + count}).state);
     });
   }
 
   // known: what novelty is judged against; null for the examples themselves.
-  void add(Findings& findings, const std::string& prefix, const std::string& suffix, const std::vector<Molecule>& molecules,
-           const Known* known) const {
-    const auto name = [&](const char* scalar) { return prefix + scalar + suffix; };
+  void add(Findings& findings, const Subject& about, const std::vector<Molecule>& molecules, const Known* known) const {
     const auto counts = molecule_quality::count(molecules, known ? *known : Known());
-    auto& scalars = findings.scalars;
-    scalars.push_back(atom_stability(name("atom_stability"), molecules, counts));
-    scalars.push_back(to_scalar(name("molecule_stability"), intervals::share(counts.stable_molecules, counts.molecules)));
-    scalars.push_back(to_scalar(name("validity"), intervals::share(counts.valid, counts.molecules)));
-    scalars.push_back(to_scalar(name("connected"), intervals::share(counts.connected, counts.molecules)));
-    scalars.push_back(to_scalar(name("connected_and_valid"), intervals::share(counts.connected_and_valid, counts.molecules)));
-    scalars.push_back({name("uniqueness"), ratio(counts.distinct, counts.valid), kNone, kNone});
-    scalars.push_back({name("valid_and_unique"), ratio(counts.distinct, counts.molecules), kNone, kNone});
-    if (known) scalars.push_back(to_scalar(name("novelty"), intervals::share(counts.novel, counts.distinct)));
-    scalars.push_back({name("diversity"), molecule_quality::diversity(molecules, diversity_count_), kNone, kNone});
+    const auto add = [&](const char* name, const auto& value) { findings.scalars.push_back(to_scalar(name, value, about)); };
+    add("atom_stability", atom_stability(molecules));
+    add("molecule_stability", intervals::share(counts.stable_molecules, counts.molecules));
+    add("validity", intervals::share(counts.valid, counts.molecules));
+    add("connected", intervals::share(counts.connected, counts.molecules));
+    add("connected_and_valid", intervals::share(counts.connected_and_valid, counts.molecules));
+    add("uniqueness", ratio(counts.distinct, counts.valid));
+    add("valid_and_unique", ratio(counts.distinct, counts.molecules));
+    if (known) add("novelty", intervals::share(counts.novel, counts.distinct));
+    add("diversity", molecule_quality::diversity(molecules, diversity_count_));
   }
 
   std::string split_ = "train";

@@ -31,9 +31,9 @@ MetricInput input_of(const Domain& domain, std::vector<View> samples) {
 
 std::map<std::string, Scalar> measure(const MetricInput& input, const conformance::Options& options = {}) {
   std::map<std::string, Scalar> result;
-  for (const auto& scalar : conformance::make<Metric>(conformance::plugin("metric.molecule_quality"), options)->measure(input).scalars) {
-    result[scalar.name] = scalar;
-  }
+  const auto scalars = conformance::make<Metric>(conformance::plugin("metric.molecule_quality"), options)->measure(input).scalars;
+  const auto names = unique_names(scalars);
+  for (std::size_t i = 0; i < names.size(); ++i) result[names[i]] = scalars[i];
   return result;
 }
 

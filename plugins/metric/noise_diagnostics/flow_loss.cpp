@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numbers>
 
 #include "plugins/metric/noise_diagnostics/normality.h"
@@ -82,8 +81,7 @@ Scalar gaussian_loss(const at::Tensor& fitted, const at::Tensor& judged) {
     best = std::min(best, gaussian_value(centred.square().sum(0) / static_cast<double>(known.size(0) - 1), apart.square().mean(0)));
     best = std::min(best, full_value(centred, apart));
   }
-  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  return {"gaussian_loss", best, kNone, kNone};
+  return to_scalar("gaussian_loss", best);
 }
 
 }  // namespace espalier::noise_diagnostics

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "runtime/base/errors.h"
 #include "runtime/sdk/noise_corrector.h"
@@ -106,14 +105,6 @@ std::vector<double> finite_sorted(const at::Tensor& values) {
   }
   std::sort(kept.begin(), kept.end());
   return kept;
-}
-
-double quantile(const std::vector<double>& ascending, double q) {
-  if (ascending.empty()) return std::numeric_limits<double>::quiet_NaN();
-  const double place = q * static_cast<double>(ascending.size() - 1);
-  const auto left = static_cast<std::size_t>(place);
-  const auto right = std::min(ascending.size() - 1, left + 1);
-  return ascending[left] + (place - static_cast<double>(left)) * (ascending[right] - ascending[left]);
 }
 
 }  // namespace espalier::noise_diagnostics

@@ -31,7 +31,4 @@ State unflattened(const at::Tensor& noise, const StateSpec& spec);
 // The finite values of a tensor, ascending.
 std::vector<double> finite_sorted(const at::Tensor& values);
 
-// Linear between order statistics, as numpy.quantile; NaN of nothing.
-double quantile(const std::vector<double>& ascending, double q);
-
 }  // namespace espalier::noise_diagnostics

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "plugins/metric/noise_diagnostics/flow_loss.h"
@@ -18,6 +18,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
 #include "runtime/selection/intervals.h"
+#include "runtime/selection/quantile.h"
 
 namespace {
 
@@ -25,13 +26,11 @@ using espalier::MetricInput;
 using espalier::Scalar;
 using espalier::StageError;
 using espalier::State;
+using espalier::to_scalar;
 using espalier::noise_diagnostics::Inversions;
 namespace diagnostics = espalier::noise_diagnostics;
 
-constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr std::int64_t kJudgedShare = 10;  // a tenth of the noises is what losses are judged on
-
-Scalar plain(const std::string& name, double value) { return {name, value, kNone, kNone}; }
 
 // Certificates of all inversions, and of those that converged.
 std::vector<Scalar> certificates(const Inversions& inversions) {
@@ -39,21 +38,22 @@ std::vector<Scalar> certificates(const Inversions& inversions) {
   const auto kept = inversions.converged.nonzero().squeeze(1);
   const auto residual = inversions.residual.index_select(0, kept);
   const auto errors = diagnostics::finite_sorted(inversions.round_trip_error.index_select(0, kept));
-  std::vector<Scalar> scalars{plain("inversions", static_cast<double>(total)), plain("converged", static_cast<double>(converged)),
-                              espalier::to_scalar("converged_share", espalier::intervals::share(converged, total)),
-                              plain("residual_mean", residual.mean().item<double>()), plain("residual_max", residual.max().item<double>())};
+  std::vector<Scalar> scalars{to_scalar("inversions", static_cast<double>(total)), to_scalar("converged", static_cast<double>(converged)),
+                              to_scalar("converged_share", espalier::intervals::share(converged, total)),
+                              to_scalar("residual_mean", residual.mean().item<double>()),
+                              to_scalar("residual_max", residual.max().item<double>())};
   if (!errors.empty()) {
-    scalars.push_back(plain("round_trip_error_median", diagnostics::quantile(errors, 0.5)));
-    scalars.push_back(plain("round_trip_error_99", diagnostics::quantile(errors, 0.99)));
+    scalars.push_back(to_scalar("round_trip_error_median", espalier::selection::quantile(errors, 0.5)));
+    scalars.push_back(to_scalar("round_trip_error_99", espalier::selection::quantile(errors, 0.99)));
   }
   const auto tried = inversions.known_error.isnan().logical_not().sum().item<double>();
   if (tried == 0) return scalars;
   const auto known = diagnostics::finite_sorted(inversions.known_error);
-  scalars.push_back(plain("known_noise_tried", tried));
-  scalars.push_back(plain("known_noise_diverged", tried - static_cast<double>(known.size())));
+  scalars.push_back(to_scalar("known_noise_tried", tried));
+  scalars.push_back(to_scalar("known_noise_diverged", tried - static_cast<double>(known.size())));
   if (!known.empty()) {
-    scalars.push_back(plain("known_noise_error_median", diagnostics::quantile(known, 0.5)));
-    scalars.push_back(plain("known_noise_error_max", known.back()));
+    scalars.push_back(to_scalar("known_noise_error_median", espalier::selection::quantile(known, 0.5)));
+    scalars.push_back(to_scalar("known_noise_error_max", known.back()));
   }
   return scalars;
 }
@@ -91,15 +91,16 @@ class NoiseDiagnostics final : public espalier::Metric {
     auto scalars = certificates(inversions);
     const auto add = [&](const std::vector<Scalar>& more) { scalars.insert(scalars.end(), more.begin(), more.end()); };
     add(diagnostics::steps_scalars(inversions));
-    add({plain("distinct", static_cast<double>(fair.row.size()))});
+    add({to_scalar("distinct", static_cast<double>(fair.row.size()))});
     add(diagnostics::moments(fair.noise, input.key));
-    add({plain("radial_distance", diagnostics::radial_distance(fair.noise)),
-         plain("radial_distance_expected", 1.36 / std::sqrt(static_cast<double>(fair.noise.size(0)))),
+    add({to_scalar("radial_distance", diagnostics::radial_distance(fair.noise)),
+         to_scalar("radial_distance_expected", 1.36 / std::sqrt(static_cast<double>(fair.noise.size(0)))),
          diagnostics::two_sample_accuracy(fair.noise, classifier_, input.key)});
     add(losses(input, fair, *examples));
     auto charts = diagnostics::steps_charts(inversions);
     charts.push_back(diagnostics::radial_chart(fair.noise));
-    return {scalars, charts};
+    for (auto& scalar : scalars) scalar.about.stage = samples.tag();
+    return {.scalars = std::move(scalars), .charts = std::move(charts)};
   }
 
  private:

@@ -68,11 +68,13 @@ std::vector<Scalar> moments(const at::Tensor& noise, const random::StreamKey& ke
   const auto values = of(all);
   auto stream = key;
   stream.round = kBootstrapRound;
-  const auto intervals = intervals::bootstrap(noise.size(0) < kFewest ? 0 : noise.size(0), values, of, stream);
+  const auto bounds = intervals::bootstrap(noise.size(0) < kFewest ? 0 : noise.size(0), values, of, stream);
   std::vector<Scalar> scalars;
   for (const char* name : {"noise_mean", "noise_variance", "noise_excess_kurtosis", "noise_squared_radius"}) {
     const auto i = scalars.size();
-    scalars.push_back({name, values[i], intervals[i].low, intervals[i].high});
+    const auto& [low, high] = bounds[i];
+    const auto kind = std::isnan(low) ? intervals::Kind::none : intervals::Kind::bootstrap;
+    scalars.push_back(to_scalar(name, intervals::Estimate{values[i], low, high, kind, noise.size(0)}));
   }
   return scalars;
 }

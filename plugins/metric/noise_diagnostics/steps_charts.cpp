@@ -4,13 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
+
+#include "runtime/selection/quantile.h"
 
 namespace espalier::noise_diagnostics {
 namespace {
-
-constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 // The middle of the inversions and where 95 % of them lie, at each step that any tried.
 Chart::Series by_step(const std::string& name, const at::Tensor& values, bool positive) {
@@ -20,9 +19,9 @@ Chart::Series by_step(const std::string& name, const at::Tensor& values, bool po
     if (positive) found.erase(found.begin(), std::upper_bound(found.begin(), found.end(), 0.0));  // no place on a logarithmic axis
     if (found.empty()) continue;
     series.x.push_back(static_cast<double>(k + 1));
-    series.y.push_back(quantile(found, 0.5));
-    series.low.push_back(quantile(found, 0.025));
-    series.high.push_back(quantile(found, 0.975));
+    series.y.push_back(selection::quantile(found, 0.5));
+    series.low.push_back(selection::quantile(found, 0.025));
+    series.high.push_back(selection::quantile(found, 0.975));
   }
   return series;
 }
@@ -70,16 +69,16 @@ std::vector<Scalar> steps_scalars(const Inversions& inversions) {
   const auto ratios = finite_sorted(inversions.contraction);
   if (!ratios.empty()) {
     const auto medians = by_step("", inversions.contraction, false).y;
-    scalars.push_back({"contraction_ratio", quantile(ratios, 0.5), kNone, kNone});
-    scalars.push_back({"contraction_ratio_worst_step", *std::max_element(medians.begin(), medians.end()), kNone, kNone});
+    scalars.push_back(to_scalar("contraction_ratio", selection::quantile(ratios, 0.5)));
+    scalars.push_back(to_scalar("contraction_ratio_worst_step", *std::max_element(medians.begin(), medians.end())));
   }
   std::int64_t hardest = 0;
   for (std::int64_t k = 1; k < steps; ++k) {
     if (mean_iterations(inversions, k) > mean_iterations(inversions, hardest)) hardest = k;
   }
   const auto tried = inversions.iterations.gt(0);
-  scalars.push_back({"iterations_per_step", inversions.iterations.sum().item<double>() / tried.sum().item<double>(), kNone, kNone});
-  scalars.push_back({"hardest_step", static_cast<double>(hardest + 1), kNone, kNone});
+  scalars.push_back(to_scalar("iterations_per_step", inversions.iterations.sum().item<double>() / tried.sum().item<double>()));
+  scalars.push_back(to_scalar("hardest_step", static_cast<double>(hardest + 1)));
   return scalars;
 }
 

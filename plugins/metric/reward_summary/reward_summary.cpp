@@ -1,11 +1,10 @@
 // Mean reward, share of perfect scores and the paired gain over a baseline, each with a 95 % interval over prompts.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/base/errors.h"
@@ -19,7 +18,6 @@ using espalier::Scalar;
 using espalier::ScoredView;
 using espalier::StageError;
 
-constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr double kRounding = 1e-6;  // a perfect score may be a float32 sum of parts
 
 class RewardSummary final : public espalier::Metric {
@@ -56,22 +54,21 @@ class RewardSummary final : public espalier::Metric {
     }
     std::vector<Scalar> result;
     for (const auto& view : scores) {
-      const std::string suffix = scores.size() == 1 ? "" : "." + view.tag;
-      result.push_back(scalar(reward_name_ + suffix, view, view.score, input.key));
-      result.push_back(perfect_share(perfect_name_ + suffix, view));
+      result.push_back(mean_over_prompts(reward_name_, view, view.score, input.key));
+      result.push_back(perfect_share(view));
       if (baseline != nullptr && baseline->tag != view.tag) {
-        result.push_back(scalar(gain_name_ + suffix, view, differences(view, *baseline), input.key));
+        result.push_back(mean_over_prompts(gain_name_, view, differences(view, *baseline), input.key));
+        result.back().about.baseline = baseline->tag;
       }
     }
-    return {result, {}};
+    return {.scalars = std::move(result)};
   }
 
  private:
-  Scalar scalar(const std::string& name, const ScoredView& view, const std::vector<double>& value,
-                const espalier::random::StreamKey& key) const {
+  Scalar mean_over_prompts(const std::string& name, const ScoredView& view, const std::vector<double>& value,
+                           const espalier::random::StreamKey& key) const {
     const auto grouped = by_prompt(name, view, value);
-    const auto [low, high] = espalier::intervals::bootstrap(grouped, key, resamples_);
-    return {name, grouped.mean(), low, high};
+    return espalier::to_scalar(name, espalier::intervals::mean(grouped, key, resamples_), {.stage = view.tag});
   }
 
   static espalier::intervals::ByCondition by_prompt(const std::string& name, const ScoredView& view, const std::vector<double>& value) {
@@ -82,16 +79,14 @@ class RewardSummary final : public espalier::Metric {
     return grouped;
   }
 
-  Scalar perfect_share(const std::string& name, const ScoredView& view) const {
+  Scalar perfect_share(const ScoredView& view) const {
     std::vector<double> perfect;
     for (const double score : view.score) {
       perfect.push_back(std::isfinite(score) ? (score >= perfect_score_ - kRounding ? 1.0 : 0.0) : score);
     }
-    const auto grouped = by_prompt(name, view, perfect);
-    const double value = grouped.mean();
-    if (grouped.sum.size() < 2) return {name, value, kNone, kNone};
-    const auto [low, high] = espalier::intervals::wilson_of_clusters(grouped.sum, grouped.count);
-    return {name, value, std::min(low, value), std::max(high, value)};
+    const auto grouped = by_prompt(perfect_name_, view, perfect);
+    if (grouped.sum.size() < 2) return espalier::to_scalar(perfect_name_, grouped.mean(), {.stage = view.tag});
+    return espalier::to_scalar(perfect_name_, espalier::intervals::share_of_clusters(grouped.sum, grouped.count), {.stage = view.tag});
   }
 
   static std::string other_prompts(const std::string& tag, std::int64_t size, const std::string& baseline, std::int64_t baseline_size) {

@@ -84,11 +84,12 @@ TEST(RewardSummary, ASharesIntervalHasAWidthWhereAllScoresAgree) {
 TEST(RewardSummary, NamesManyScoresByTheirTagsAndGivesABaselineNoGain) {
   const ScoredView a{"a", {0.1, 0.2}, {0, 1}};
   const ScoredView b{"b", {0.3, 0.4}, {0, 1}};
-  std::vector<std::string> names;
-  for (const auto& scalar : scalars({}, input_of({{"scores", {a, b}}, {"baseline", {a}}}))) {
-    names.push_back(scalar.name);
-  }
-  EXPECT_THAT(names, testing::ElementsAre("reward.a", "perfect_share.a", "reward.b", "perfect_share.b", "gain.b"));
+  const auto found = scalars({}, input_of({{"scores", {a, b}}, {"baseline", {a}}}));
+  EXPECT_EQ(found.back().about, (Subject{.stage = "b", .baseline = "a"}));
+  EXPECT_EQ(found.back().interval, intervals::Kind::bootstrap);
+  EXPECT_EQ(found.back().count, 2) << "prompts";
+  EXPECT_EQ(found.front().about, (Subject{.stage = "a"}));
+  EXPECT_THAT(unique_names(found), testing::ElementsAre("reward.a", "perfect_share.a", "reward.b", "perfect_share.b", "gain.b"));
 }
 
 TEST(RewardSummary, LeavesInvalidScoresOutInPairs) {

@@ -52,7 +52,7 @@ double kernel_distance(const at::Tensor& x, const at::Tensor& y) {
   return mean_off_diagonal(kernel(x, x)) + mean_off_diagonal(kernel(y, y)) - 2.0 * kernel(x, y).mean().item<double>();
 }
 
-Estimate kernel_distance_in_subsets(const at::Tensor& x, const at::Tensor& y) {
+intervals::Estimate kernel_distance_in_subsets(const at::Tensor& x, const at::Tensor& y) {
   const auto count = std::min({kSubsets, x.size(0) / 2, y.size(0) / 2});
   std::vector<double> runs;
   for (std::int64_t i = 0; i < count; ++i) runs.push_back(kernel_distance(run_of(x, i, count), run_of(y, i, count)));
@@ -61,7 +61,7 @@ Estimate kernel_distance_in_subsets(const at::Tensor& x, const at::Tensor& y) {
   double squares = 0.0;
   for (const double run : runs) squares += (run - mean) * (run - mean);
   const double half = kStudent.at(static_cast<std::size_t>(count - 2)) * std::sqrt(squares / (n - 1.0) / n);
-  return {mean, mean - half, mean + half};
+  return {mean, mean - half, mean + half, intervals::Kind::t, count};
 }
 
 }  // namespace espalier::frechet_distance

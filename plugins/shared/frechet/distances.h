@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "runtime/selection/intervals.h"
+
 namespace espalier::frechet_distance {
 
 // The squared Frechet (2-Wasserstein) distance of the two Gaussians with the features' means and covariances (ddof 1):
@@ -17,15 +19,9 @@ double kernel_distance(const at::Tensor& x, const at::Tensor& y);
 inline constexpr std::int64_t kSubsets = 10;
 inline constexpr std::int64_t kLeastRows = 4;
 
-struct Estimate {
-  double value = 0.0;
-  double low = 0.0;  // 95 % interval
-  double high = 0.0;
-};
-
 // x and y are cut into disjoint runs of rows, kSubsets of them or as many as leave two rows each; the value is the mean of the n runs'
 // kernel_distance, which are independent where rows are, and the interval Student's, mean +- t(n - 1) s / sqrt(n), s their spread. At least
 // kLeastRows rows each.
-Estimate kernel_distance_in_subsets(const at::Tensor& x, const at::Tensor& y);
+intervals::Estimate kernel_distance_in_subsets(const at::Tensor& x, const at::Tensor& y);
 
 }  // namespace espalier::frechet_distance

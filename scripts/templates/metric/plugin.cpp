@@ -1,6 +1,5 @@
 // The share of finite scores above a threshold, one scalar for each view of the input `scores`, without an interval.
 #include <cmath>
-#include <limits>
 
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
@@ -14,10 +13,11 @@ class @Type@ final : public espalier::Metric {
   void inputs(espalier::Inputs& in) override { in.scores("scores", "The scores to look at.").many(); }
 
   espalier::Findings measure(const espalier::MetricInput& input) const override {
-    constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-    std::vector<espalier::Scalar> scalars;
-    for (const auto& view : input.scores.at("scores")) scalars.push_back({"share_above_" + view.tag, share(view), kNone, kNone});
-    return {scalars, {}};
+    espalier::Findings findings;
+    for (const auto& view : input.scores.at("scores")) {
+      findings.scalars.push_back(espalier::to_scalar("share_above", share(view), {.stage = view.tag}));
+    }
+    return findings;
   }
 
  private:

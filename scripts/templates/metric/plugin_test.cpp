@@ -19,7 +19,8 @@ TEST(@Type@, Conforms) { check_metric(plugin("metric.@name@"), {}, some_scores()
 TEST(@Type@, CountsFiniteScoresFromTheThresholdOn) {
   const auto scalars = make<Metric>(plugin("metric.@name@"), {{"threshold", 0.6}})->measure(some_scores()).scalars;
   ASSERT_EQ(scalars.size(), 2u);
-  EXPECT_EQ(scalars[0].name, "share_above_base");
+  EXPECT_EQ(scalars[0].name, "share_above");
+  EXPECT_EQ(scalars[0].about.stage, "base");
   EXPECT_DOUBLE_EQ(scalars[0].value, 2.0 / 3.0);
   EXPECT_DOUBLE_EQ(scalars[1].value, 1.0);
 }

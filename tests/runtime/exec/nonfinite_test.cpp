@@ -99,7 +99,9 @@ TEST(Nonfinite, AllowedSamplesAreExcludedCountedAndNeverDecodedScoredOrSelected)
   ASSERT_EQ(record.galleries.size(), 1u);
   EXPECT_EQ(record.galleries.front().rows.size(), 7u);
   std::map<std::string, double> scalars;
-  for (const auto& scalar : record.scalars) scalars[scalar.name] = scalar.value;
+  for (const auto& found : record.findings) {
+    for (const auto& scalar : found.findings.scalars) scalars[scalar.name] = scalar.value;
+  }
   EXPECT_EQ(scalars.at("count"), 28);
   EXPECT_TRUE(std::isfinite(scalars.at("sum")));
 }

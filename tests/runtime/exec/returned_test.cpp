@@ -82,7 +82,11 @@ TEST(Returned, Findings) {
                 {"chart names", "two charts the name 'scores'"},
                 {"ragged", "2 x, 3 y"},
                 {"half an interval", "2 low and 0 high"},
-                {"infinite chart", "numbers of charts are finite"}});
+                {"infinite chart", "numbers of charts are finite"},
+                {"no kind", "an interval has both bounds and a kind"},
+                {"short row", "a row of 1 cells and 2 columns"},
+                {"cell", "the column 'score'"},
+                {"pixels", "2 bytes for 1 x 1 pixels"}});
 }
 
 TEST(Returned, TrainedModels) {

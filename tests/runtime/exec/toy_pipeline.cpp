@@ -76,9 +76,7 @@ class Count final : public Metric {
   Findings measure(const MetricInput& input) const override {
     const auto& samples = input.samples.front();
     const auto x = samples.states(0, samples.all()).at("sample");
-    return {{{"count", static_cast<double>(samples.size()), std::nan(""), std::nan("")},
-             {"sum", x.sum().item<double>(), std::nan(""), std::nan("")}},
-            {}};
+    return {.scalars = {to_scalar("count", static_cast<double>(samples.size())), to_scalar("sum", x.sum().item<double>())}};
   }
 };
 

@@ -33,15 +33,17 @@ class Looker final : public Metric {
     }
     const auto noise = view.noise(view.all()).at("sample");
     Findings findings;
-    findings.scalars.push_back({"right", right, std::nan(""), std::nan("")});
-    findings.scalars.push_back({"noise_square", noise.square().mean().item<double>(), std::nan(""), std::nan("")});
+    findings.scalars.push_back(to_scalar("right", right));
+    findings.scalars.push_back(to_scalar("noise_square", noise.square().mean().item<double>()));
     return findings;
   }
 };
 
 std::map<std::string, double> found(const Record& record) {
   std::map<std::string, double> values;
-  for (const auto& scalar : record.scalars) values[scalar.name] = scalar.value;
+  for (const auto& of_stage : record.findings) {
+    for (const auto& scalar : of_stage.findings.scalars) values[scalar.name] = scalar.value;
+  }
   return values;
 }
 

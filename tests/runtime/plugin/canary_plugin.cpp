@@ -22,7 +22,7 @@ __attribute__((constructor)) void sing() {
 
 class Canary final : public espalier::Metric {
  public:
-  espalier::Findings measure(const espalier::MetricInput&) const override { return {{{"canary", 1.0, 1.0, 1.0}}, {}}; }
+  espalier::Findings measure(const espalier::MetricInput&) const override { return {.scalars = {{.name = "canary", .value = 1.0}}}; }
 };
 
 }  // namespace

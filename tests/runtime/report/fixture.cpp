@@ -60,7 +60,7 @@ void add_stages(exec::Record& record) {
         model == "base" ? std::vector<std::string>{"base_reward"} : std::vector<std::string>{"base_reward", model + "_reward"};
     record.stages.push_back(stage(model + "_samples", "sampler.ddim", inputs, start, 24.5));
     record.stages.push_back(stage(model + "_reward", "reward.shape_checker", {model + "_samples"}, start + 24.5, 1.1));
-    record.stages.push_back(stage(model + "_figures", "metric.reward_summary", rewards, start + 25.6, 0.3));
+    record.stages.push_back(stage(model + "_result", "metric.reward_summary", rewards, start + 25.6, 0.3));
     start += 26.0;
   }
   for (auto& s : record.stages) {
@@ -71,11 +71,20 @@ void add_stages(exec::Record& record) {
   }
 }
 
-void add_figures(exec::Record& record) {
-  record.scalars = {
-      {"base_figures", "held_out_reward", 0.780, 0.764, 0.797},   {"graft_figures", "held_out_reward", 0.808, 0.791, 0.824},
-      {"pgraft_figures", "held_out_reward", 0.836, 0.820, 0.851}, {"graft_figures", "held_out_gain", 0.028, -0.001, 0.056},
-      {"pgraft_figures", "held_out_gain", 0.056, 0.037, 0.075},   {"base_figures", "invalid_fraction", 0.0, kNaN, kNaN, kStarted + 398.5}};
+void add_scalars(exec::Record& record) {
+  const auto scalar = [](const std::string& name, double value, double low, double high, const Subject& about) {
+    return Scalar{name, value, low, high, intervals::Kind::bootstrap, 128, about};
+  };
+  record.findings = {
+      {"base_result",
+       {.scalars = {scalar("held_out_reward", 0.780, 0.764, 0.797, {.stage = "base_reward"}), to_scalar("invalid_fraction", 0.0)}},
+       kStarted + 398.5},
+      {"graft_result",
+       {.scalars = {scalar("held_out_reward", 0.808, 0.791, 0.824, {.stage = "graft_reward"}),
+                    scalar("held_out_gain", 0.028, -0.001, 0.056, {.stage = "graft_reward", .baseline = "base_reward"})}}},
+      {"pgraft_result",
+       {.scalars = {scalar("held_out_reward", 0.836, 0.820, 0.851, {.stage = "pgraft_reward"}),
+                    scalar("held_out_gain", 0.056, 0.037, 0.075, {.stage = "pgraft_reward", .baseline = "base_reward"})}}}};
   exec::LawRecord law{"best", 0.25, 0.636, 0.8, 480, 1920, 3, {}, {}, "w(u) = M u^(M-1), M = 4"};
   for (int i = 0; i <= 50; ++i) {
     law.quantile.push_back(i / 50.0);
@@ -84,12 +93,12 @@ void add_figures(exec::Record& record) {
   record.laws.push_back(law);
 }
 
-void add_plots(exec::Record& record) {
-  exec::ChartRecord distance{"base_figures", "kernel_distance", "FLOPs an image", "kernel distance to 'held_out'", true, false, {}};
+void add_charts(exec::Record& record) {
+  Chart distance{.name = "kernel_distance", .x_label = "FLOPs an image", .y_label = "kernel distance to 'held_out'", .log_x = true};
   distance.series.push_back(
       {"base", {2.1e9, 4.2e9, 8.4e9, 2.1e10}, {0.084, 0.051, 0.038, 0.031}, {0.078, 0.047, 0.035, 0.028}, {0.09, 0.055, 0.041, 0.034}});
   distance.series.push_back({"corrected <b>", {3.0e9, 6.3e9}, {0.047, kNaN}, {}, {}});
-  exec::ChartRecord residual{"graft_figures", "residual_by_step", "step", "rms residual", false, true, {{"residual", {}, {}, {}, {}}}};
+  Chart residual{.name = "residual_by_step", .x_label = "step", .y_label = "rms residual", .log_y = true, .series = {{"residual"}}};
   for (int step = 0; step < 50; ++step) {
     auto& series = residual.series.front();
     series.x.push_back(step);
@@ -97,7 +106,17 @@ void add_plots(exec::Record& record) {
     series.low.push_back(0.5 * series.y.back());
     series.high.push_back(2.0 * series.y.back());
   }
-  record.charts = {distance, residual};
+  record.findings[0].findings.charts = {distance};
+  record.findings[1].findings.charts = {residual};
+}
+
+void add_tables(exec::Record& record) {
+  auto& found = record.findings[1].findings;
+  found.tables = {{.name = "reward_by_relation",
+                   .columns = {{"relation"}, {"samples"}, {"mean_reward", "points"}},
+                   .rows = {{"above", 130, 0.8125}, {"left of <b>", 126, nullptr}},
+                   .caption = "Relations that the prompts name."}};
+  found.images = {{"worst", "The sample with the least <reward>.", shapes_image(0, 1, 2)}};
 }
 
 void add_curves(exec::Record& record, std::mt19937& random) {
@@ -172,8 +191,9 @@ exec::Record fixture() {
   record.provenance["plugins"]["sampler.ddim"] = Value::Map{{"library", "plugins/ddim.so"}, {"sha256", std::string(64, '0')}};
   record.provenance["plugins"]["trainer.sft"] = Value::Map{{"library", "plugins/sft.so"}, {"sha256", std::string(64, '1')}};
   add_stages(record);
-  add_figures(record);
-  add_plots(record);
+  add_scalars(record);
+  add_charts(record);
+  add_tables(record);
   add_curves(record, random);
   add_scores(record, random);
   add_images(record);

@@ -40,29 +40,61 @@ TEST(ReportJson, NamesWhoMadeAResultByTheRecordsInTheCache) {
   EXPECT_TRUE(stages.at(1).at("made_by").empty());
 }
 
-TEST(ReportJson, WritesAnAbsentIntervalAsNull) {
-  const auto json = nlohmann::json::parse(report_json(fixture()));
-  const auto& reward = json.at("scalars").at(0);
-  EXPECT_EQ(reward.at("stage"), "base_figures");
-  EXPECT_EQ(reward.at("name"), "held_out_reward");
-  EXPECT_EQ(reward.at("low"), 0.764);
-  EXPECT_TRUE(json.at("scalars").at(5).at("low").is_null());
-  EXPECT_EQ(json.at("scalars").at(5).at("value"), 0.0);
+TEST(ReportJson, HasWhatAScalarIsAboutInFields) {
+  const auto scalars = nlohmann::json::parse(report_json(fixture())).at("scalars");
+  ASSERT_EQ(scalars.size(), 6U);
+  EXPECT_EQ(scalars.at(0).at("stage"), "base_result");
+  EXPECT_EQ(scalars.at(0).at("name"), "held_out_reward");
+  EXPECT_EQ(scalars.at(0).at("quantity"), "held_out_reward");
+  EXPECT_EQ(scalars.at(0).at("about"), (nlohmann::json{{"stage", "base_reward"}}));
+  EXPECT_EQ(scalars.at(0).at("low"), 0.764);
+  EXPECT_EQ(scalars.at(0).at("interval"), "bootstrap");
+  EXPECT_EQ(scalars.at(0).at("count"), 128);
+  EXPECT_EQ(scalars.at(3).at("about"), (nlohmann::json{{"stage", "graft_reward"}, {"baseline", "base_reward"}}));
 }
 
-TEST(ReportJson, HasEveryPlotAsTheRecordHasIt) {
-  const auto plots = nlohmann::json::parse(report_json(fixture())).at("charts");
-  ASSERT_EQ(plots.size(), 2U);
-  EXPECT_EQ(plots.at(0).at("stage"), "base_figures");
-  EXPECT_EQ(plots.at(0).at("name"), "kernel_distance");
-  EXPECT_EQ(plots.at(0).at("x_label"), "FLOPs an image");
-  EXPECT_EQ(plots.at(0).at("log_x"), true);
-  const auto& base = plots.at(0).at("series").at(0);
+TEST(ReportJson, WritesAnAbsentIntervalAsNull) {
+  const auto scalar = nlohmann::json::parse(report_json(fixture())).at("scalars").at(1);
+  for (const auto* field : {"low", "high", "interval", "count"}) EXPECT_TRUE(scalar.at(field).is_null()) << field;
+  EXPECT_EQ(scalar.at("value"), 0.0);
+  EXPECT_TRUE(scalar.at("about").empty());
+}
+
+TEST(ReportJson, NamesScalarsOfSeveralStagesAndOfDataApart) {
+  exec::Record record;
+  record.findings = {{"layout",
+                      {.scalars = {to_scalar("overlap", 0.5, {.stage = "a"}), to_scalar("overlap", 0.25, {.stage = "b"}),
+                                   to_scalar("overlap", 0.125, {.split = "held_out"}), to_scalar("boxes", 3.0)}}}};
+  std::vector<std::string> names;
+  const auto json = nlohmann::json::parse(report_json(record));
+  for (const auto& scalar : json.at("scalars")) names.push_back(scalar.at("name"));
+  EXPECT_EQ(names, (std::vector<std::string>{"overlap.a", "overlap.b", "data_overlap", "boxes"}));
+}
+
+TEST(ReportJson, HasEveryTableAndImageOfAMetric) {
+  const auto json = nlohmann::json::parse(report_json(fixture()));
+  ASSERT_EQ(json.at("tables").size(), 1U);
+  const auto& table = json.at("tables").at(0);
+  EXPECT_EQ(table.at("stage"), "graft_result");
+  EXPECT_EQ(table.at("columns").at(2), (nlohmann::json{{"name", "mean_reward"}, {"unit", "points"}}));
+  EXPECT_EQ(table.at("rows").at(0), nlohmann::json::array({"above", 130, 0.8125}));
+  EXPECT_TRUE(table.at("rows").at(1).at(2).is_null());
+  EXPECT_EQ(json.at("images").at(0).at("file"), "images/graft_result/0.png");
+}
+
+TEST(ReportJson, HasEveryChartAsTheRecordHasIt) {
+  const auto charts = nlohmann::json::parse(report_json(fixture())).at("charts");
+  ASSERT_EQ(charts.size(), 2U);
+  EXPECT_EQ(charts.at(0).at("stage"), "base_result");
+  EXPECT_EQ(charts.at(0).at("name"), "kernel_distance");
+  EXPECT_EQ(charts.at(0).at("x_label"), "FLOPs an image");
+  EXPECT_EQ(charts.at(0).at("log_x"), true);
+  const auto& base = charts.at(0).at("series").at(0);
   EXPECT_EQ(base.at("name"), "base");
   EXPECT_EQ(base.at("x").at(3), 2.1e10);
   EXPECT_EQ(base.at("high").at(3), 0.034);
-  EXPECT_TRUE(plots.at(0).at("series").at(1).at("low").empty());
-  EXPECT_TRUE(plots.at(0).at("series").at(1).at("y").at(1).is_null());
+  EXPECT_TRUE(charts.at(0).at("series").at(1).at("low").empty());
+  EXPECT_TRUE(charts.at(0).at("series").at(1).at("y").at(1).is_null());
 }
 
 TEST(ReportJson, KeepsTheLargestSeed) {

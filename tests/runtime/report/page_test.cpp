@@ -52,11 +52,16 @@ TEST(Page, LetsNoNameOfAStageBecomeMarkup) {
   stage.inputs = {kHostile};
   stage.options[kHostile] = kHostile;
   record.stages = {stage};
-  record.scalars = {{kHostile, kHostile, 1.0, 0.5, 1.5}};
+  Findings findings;
+  findings.scalars = {{kHostile, 1.0, 0.5, 1.5, intervals::Kind::t, 4, {.stage = kHostile, .baseline = kHostile}},
+                      to_scalar(kHostile, 1.0, {.split = kHostile})};
+  findings.charts = {{kHostile, kHostile, kHostile, true, true, {{kHostile, {1.0}, {2.0}, {1.0}, {3.0}}}}};
+  findings.tables = {{kHostile, {{kHostile, kHostile}}, {{kHostile}}, kHostile}};
+  findings.images = {{kHostile, kHostile, {1, 1, {0, 0, 0}}}};
+  record.findings = {{kHostile, findings}};
   record.curves = {{kHostile, kHostile, {1, 2}, {0.5, 0.25}}};
   record.laws = {{kHostile, 0.5, 0.1, 0.5, 1, 2, 0, {0.0, 1.0}, {1.0, 1.0}, kHostile}};
   record.scores = {{kHostile, kHostile, {0.5}}};
-  record.charts = {{kHostile, kHostile, kHostile, kHostile, true, true, {{kHostile, {1.0}, {2.0}, {1.0}, {3.0}}}}};
   const auto html = page(record);
   EXPECT_THAT(html, Not(HasSubstr("<script>alert(1)")));
   EXPECT_THAT(html, Not(HasSubstr("<img src=x")));
@@ -85,7 +90,7 @@ TEST(Page, NamesNoAddressToLoadFrom) {
 TEST(Page, GivesEveryImageAnAlternativeText) {
   const auto html = page(fixture());
   EXPECT_EQ(count_of(html, "<img "), count_of(html, " alt=\""));
-  EXPECT_EQ(count_of(html, "<img "), 12U * 3U + 12U + 12U);
+  EXPECT_EQ(count_of(html, "<img "), 12U * 3U + 12U + 12U + 1U);
   EXPECT_THAT(html, HasSubstr("alt=\"graft_samples: a red circle above a green square, reward 1.000\""));
 }
 
@@ -157,20 +162,20 @@ TEST(Page, BinsRewardsOutsideTheUnitInterval) {
             (std::vector<double>{25.0, 12.5, 12.5, 12.5, 37.5}));
 }
 
-TEST(Page, DrawsEveryPlotWithItsIntervals) {
+TEST(Page, DrawsEveryChartWithItsIntervals) {
   const auto html = page(fixture());
-  EXPECT_THAT(html, HasSubstr("<a href=\"#plots\">Plots</a>"));
-  EXPECT_THAT(html, HasSubstr("kernel distance (base_figures)"));
+  EXPECT_THAT(html, HasSubstr("<a href=\"#charts\">Charts</a>"));
+  EXPECT_THAT(html, HasSubstr("kernel distance (base_result)"));
   EXPECT_THAT(html, HasSubstr("base (4 points), corrected &lt;b&gt; (2 points)."));
   const auto blocks = chart_blocks(html);  // of the first section that has charts
-  const auto& plot = blocks.at(0);
-  EXPECT_EQ(plot.at("log_x"), true);
-  EXPECT_EQ(plot.at("log_y"), false);
-  ASSERT_EQ(plot.at("series").size(), 2U);
-  EXPECT_EQ(plot.at("series").at(0).at("points").at(1), nlohmann::json::array({4.2e9, 0.051, 0.047, 0.055}));
-  EXPECT_EQ(plot.at("series").at(1).at("points").at(0), nlohmann::json::array({3.0e9, 0.047}));
-  EXPECT_TRUE(plot.at("series").at(1).at("points").at(1).at(1).is_null());
-  EXPECT_NE(plot.at("series").at(0).at("colour"), plot.at("series").at(1).at("colour"));
+  const auto& chart = blocks.at(0);
+  EXPECT_EQ(chart.at("log_x"), true);
+  EXPECT_EQ(chart.at("log_y"), false);
+  ASSERT_EQ(chart.at("series").size(), 2U);
+  EXPECT_EQ(chart.at("series").at(0).at("points").at(1), nlohmann::json::array({4.2e9, 0.051, 0.047, 0.055}));
+  EXPECT_EQ(chart.at("series").at(1).at("points").at(0), nlohmann::json::array({3.0e9, 0.047}));
+  EXPECT_TRUE(chart.at("series").at(1).at("points").at(1).at(1).is_null());
+  EXPECT_NE(chart.at("series").at(0).at("colour"), chart.at("series").at(1).at("colour"));
   EXPECT_EQ(blocks.at(1).at("series").at(0).at("points").size(), 50U);
 }
 
@@ -182,21 +187,43 @@ TEST(Page, LeavesOutWhatTheRecordDoesNotHave) {
   EXPECT_THAT(html, Not(HasSubstr("data-chart=\"")));
 }
 
-TEST(Page, PutsOneFigureOfSeveralStagesIntoOneTable) {
+TEST(Page, PutsOneScalarOfSeveralStagesIntoOneTable) {
   auto record = fixture();
-  record.scalars = {{"base_figures", "gain.graft_samples", 0.2, 0.1, 0.3},
-                    {"base_figures", "gain.pgraft_samples", 0.4, 0.3, 0.5},
-                    {"base_figures", "v1.5", 1.0, 0.5, 1.5}};
+  const auto gain = [](const std::string& stage, double value) {
+    return Scalar{"gain", value, value - 0.1, value + 0.1, intervals::Kind::t, 8, {.stage = stage, .baseline = "base_samples"}};
+  };
+  record.findings = {{"base_result", {.scalars = {gain("graft_samples", 0.2), gain("pgraft_samples", 0.4)}}}};
   auto html = page(record);
   EXPECT_EQ(count_of(html, "<caption>gain</caption>"), 1U);
-  EXPECT_THAT(html, HasSubstr("</span>pgraft_samples</span></th><td class=\"number strong\">0.400</td>"));
+  EXPECT_THAT(html, HasSubstr("</span>pgraft_samples</span><span class=\"type\">minus base_samples</span></th>"
+                              "<td class=\"number strong\">0.400</td>"));
   EXPECT_EQ(count_of(html, "above 0"), 2U);
-  EXPECT_THAT(html, HasSubstr("<caption>v1.5</caption>"));  // 5 is no stage
+  EXPECT_THAT(html, HasSubstr("95 % interval (t)"));
 
-  record.scalars[1] = {"graft_figures", "gain.graft_samples", 0.4, 0.3, 0.5};  // the same, judged by another stage
+  record.findings.push_back({"graft_result", {.scalars = {gain("graft_samples", 0.3)}}});  // the same, judged by another stage
   html = page(record);
-  EXPECT_EQ(count_of(html, "<caption>gain.graft samples</caption>"), 1U);
-  EXPECT_THAT(html, HasSubstr("</span>graft_figures</span></th><td class=\"number strong\">0.400</td>"));
+  EXPECT_EQ(count_of(html, "<caption>gain</caption>"), 1U);
+  EXPECT_THAT(html, HasSubstr("</span>graft_result</span>"));
+  EXPECT_THAT(html, HasSubstr("</span>pgraft_samples</span>"));
+}
+
+TEST(Page, PutsTheDatasScalarBesideThoseOfSamples) {
+  exec::Record record;
+  record.findings = {
+      {"layout", {.scalars = {to_scalar("overlap", 0.5, {.stage = "a"}), to_scalar("overlap", 0.25, {.split = "held_out"})}}}};
+  const auto html = page(record);
+  EXPECT_EQ(count_of(html, "<caption>overlap</caption>"), 1U);
+  EXPECT_THAT(html, HasSubstr("data: held_out</span></th><td class=\"number strong\">0.250</td>"));
+}
+
+TEST(Page, ShowsTablesAndImagesOfMetrics) {
+  const auto html = page(fixture());
+  EXPECT_THAT(html, HasSubstr("<caption>reward by relation</caption>"));
+  EXPECT_THAT(html, HasSubstr("<th scope=\"col\">relation</th><th scope=\"col\" class=\"number\">samples</th>"
+                              "<th scope=\"col\" class=\"number\">mean reward (points)</th>"));
+  EXPECT_THAT(html, HasSubstr("<td>above</td><td class=\"number\">130</td><td class=\"number\">0.812</td>"));
+  EXPECT_THAT(html, HasSubstr("<td>left of &lt;b&gt;</td><td class=\"number\">126</td><td class=\"number\">–</td>"));
+  EXPECT_THAT(html, HasSubstr("<b>worst</b> The sample with the least &lt;reward&gt;."));
 }
 
 TEST(Page, SaysWhetherAGainsIntervalExcludesZero) {
@@ -208,13 +235,13 @@ TEST(Page, SaysWhetherAGainsIntervalExcludesZero) {
 TEST(Colours, GiveAModelOneColourFromItsLossToItsGain) {
   const auto record = fixture();
   const Colours colours(record);
-  for (const auto* stage : {"pgraft_samples", "pgraft_reward", "pgraft_figures"})
+  for (const auto* stage : {"pgraft_samples", "pgraft_reward", "pgraft_result"})
     EXPECT_EQ(colours.of(stage), colours.of("pgraft")) << stage;
   EXPECT_NE(colours.of("pgraft"), colours.of("graft"));
   EXPECT_NE(colours.of("base_samples"), colours.of("graft_samples"));
   auto turned = record;  // the base's stages after the tuned ones
   std::rotate(turned.stages.begin() + 5, turned.stages.begin() + 8, turned.stages.end());
-  EXPECT_EQ(Colours(turned).of("pgraft_figures"), Colours(turned).of("pgraft"));
+  EXPECT_EQ(Colours(turned).of("pgraft_result"), Colours(turned).of("pgraft"));
   EXPECT_EQ(colours.of("alignment"), colours.of("samples"));
 }
 

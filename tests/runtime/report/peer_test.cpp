@@ -28,7 +28,7 @@ std::string peers_python() {
   return std::filesystem::exists(python) ? python.string() : "";
 }
 
-TEST(TensorBoardPackage, ReadsBackEveryCurveAndFigure) {
+TEST(TensorBoardPackage, ReadsBackEveryCurveScalarAndImage) {
   const TempFolder temp;
   const auto record = fixture();
   write_tensorboard(record, temp.path() / "tensorboard");
@@ -44,14 +44,15 @@ TEST(TensorBoardPackage, ReadsBackEveryCurveAndFigure) {
       EXPECT_EQ(events[i].at("value").get<float>(), static_cast<float>(curve.value[i]));
     }
   }
-  EXPECT_EQ(stages.at("pgraft_figures").at("held_out_gain")[0].at("value").get<float>(), 0.056F);
-  EXPECT_EQ(stages.at("pgraft_figures").at("held_out_gain/low")[0].at("value").get<float>(), 0.037F);
-  EXPECT_FALSE(stages.at("base_figures").contains("invalid_fraction/low"));
+  EXPECT_EQ(stages.at("pgraft_result").at("held_out_gain")[0].at("value").get<float>(), 0.056F);
+  EXPECT_EQ(stages.at("pgraft_result").at("held_out_gain/low")[0].at("value").get<float>(), 0.037F);
+  EXPECT_FALSE(stages.at("base_result").contains("invalid_fraction/low"));
+  EXPECT_EQ(stages.at("graft_result").at("worst")[0].at("size"), nlohmann::json::array({24, 24}));
   // 2026-01-31T12:00:00Z, and when each step was made; where that is not recorded, the stage's start.
   EXPECT_EQ(stages.at("pgraft").at("loss")[0].at("wall_time"), 1769860800.0 + 201.6 + 0.25);
   EXPECT_EQ(stages.at("pgraft").at("loss")[799].at("wall_time"), 1769860800.0 + 201.6 + 200.0);
   EXPECT_EQ(stages.at("pgraft").at("learning_rate")[799].at("wall_time"), 1769860800.0 + 201.6);
-  EXPECT_EQ(stages.at("base_figures").at("invalid_fraction")[0].at("wall_time"), 1769860800.0 + 398.5);
+  EXPECT_EQ(stages.at("base_result").at("invalid_fraction")[0].at("wall_time"), 1769860800.0 + 398.5);
 }
 
 }  // namespace

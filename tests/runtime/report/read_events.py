@@ -1,4 +1,4 @@
-"""Prints the scalars below a TensorBoard log folder as JSON: {stage: {tag: [{step, value, wall_time}]}}."""
+"""Prints what lies below a TensorBoard log folder as JSON: {stage: {tag: [{step, value, wall_time}]}}, of images [{step, size}]."""
 
 import json
 import pathlib
@@ -14,4 +14,6 @@ for folder in sorted(pathlib.Path(sys.argv[1]).iterdir()):
         tag: [{"step": e.step, "value": e.value, "wall_time": e.wall_time} for e in events.Scalars(tag)]
         for tag in events.Tags()["scalars"]
     }
+    for tag in events.Tags()["images"]:
+        stages[folder.name][tag] = [{"step": e.step, "size": [e.width, e.height]} for e in events.Images(tag)]
 json.dump(stages, sys.stdout)

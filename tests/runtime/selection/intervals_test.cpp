@@ -5,6 +5,8 @@
 #include <cmath>
 #include <random>
 
+#include "runtime/selection/quantile.h"
+
 namespace espalier::intervals {
 namespace {
 
@@ -86,6 +88,28 @@ TEST(Intervals, OfClustersHoldTheTrueShareAsOftenAsTheySay) {
   EXPECT_GE(held, 925);  // 95 % less four standard errors
   EXPECT_LE(held, 978);
   EXPECT_LT(held_over_atoms, 850);
+}
+
+TEST(Intervals, AShareOfClustersHasTheirIntervalAndCount) {
+  const std::vector<double> successes = {2.0, 4.0, 3.0}, trials(3, 4.0);
+  const auto found = share_of_clusters(successes, trials);
+  const auto [low, high] = wilson_of_clusters(successes, trials);
+  EXPECT_DOUBLE_EQ(found.value, 0.75);
+  EXPECT_EQ(found.low, low);
+  EXPECT_EQ(found.high, high);
+  EXPECT_EQ(found.kind, Kind::wilson);
+  EXPECT_EQ(found.count, 3);
+  EXPECT_EQ(share_of_clusters({}, {}).value, 0.0);
+}
+
+// numpy.quantile([1, 2, 4, 8], ...)
+TEST(Quantile, IsNumpys) {
+  const std::vector<double> values = {1.0, 2.0, 4.0, 8.0};
+  EXPECT_DOUBLE_EQ(selection::quantile(values, 0.0), 1.0);
+  EXPECT_DOUBLE_EQ(selection::quantile(values, 0.5), 3.0);
+  EXPECT_DOUBLE_EQ(selection::quantile(values, 0.975), 7.7);
+  EXPECT_DOUBLE_EQ(selection::quantile(values, 1.0), 8.0);
+  EXPECT_TRUE(std::isnan(selection::quantile({}, 0.5)));
 }
 
 // Three prompts that chance made nearly alike: twelve samples are no more than twelve trials.

@@ -45,7 +45,7 @@ Scale scale_of(const std::vector<Row>& rows) {
   return {scale.low - margin, scale.high + margin};
 }
 
-std::string interval_image(const Scalar& scalar, const Scale& scale, int colour) {
+std::string interval_image(const Scalar& scalar, const Scale& scale, const std::string& colour) {
   if (!std::isfinite(scalar.value)) return "";
   std::string inside;
   if (is_difference(scalar))
@@ -55,7 +55,7 @@ std::string interval_image(const Scalar& scalar, const Scale& scale, int colour)
                           scale.percent(scalar.high));
   }
   inside += fmt::format("<circle cx=\"{:.2f}%\" cy=\"50%\" r=\"5\"/>", scale.percent(scalar.value));
-  return fmt::format("<svg class=\"interval c{}\" aria-hidden=\"true\">{}</svg>", colour, inside);
+  return fmt::format("<svg class=\"interval {}\" aria-hidden=\"true\">{}</svg>", colour, inside);
 }
 
 std::string verdict(const Scalar& scalar) {
@@ -82,7 +82,7 @@ std::string scalar_row(const Row& row, const Scale& scale, const Colours& colour
       "<tr><th scope=\"row\">{}</th><td class=\"number strong\">{}</td><td class=\"number\">{}{}</td><td class=\"number\">{}</td>"
       "<td class=\"wide\">{}</td></tr>\n",
       subject(row, colours), number_text(scalar.value), interval, verdict(scalar), count,
-      interval_image(scalar, scale, colours.of(row.stage)));
+      interval_image(scalar, scale, scalar.about.split.empty() ? fmt::format("c{}", colours.of(row.stage)) : "data"));
 }
 
 // "95 % interval (bootstrap)"

@@ -6,6 +6,7 @@
 #include "runtime/exec/context.h"
 #include "runtime/exec/journal.h"
 #include "runtime/exec/views.h"
+#include "runtime/random/streams.h"
 #include "runtime/sdk/check.h"
 
 namespace espalier::exec {
@@ -13,7 +14,7 @@ namespace {
 
 MetricInput metric_input(Context& context, const config::StageSpec& stage) {
   MetricInput input;
-  input.key = {context.spec.seed, random::Purpose::evaluation, 0, 0};
+  input.key = random::streams::metric(context.spec.seed);
   input.domain = context.spec.domain.get();
   input.device = context.device;
   for (const auto& named : stage.inputs) {

@@ -9,6 +9,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/exec/blocks.h"
 #include "runtime/exec/views.h"
+#include "runtime/random/streams.h"
 
 namespace espalier::exec {
 namespace {
@@ -49,7 +50,7 @@ struct Inversion {
     for (auto* map : {&batch.state, &batch.condition}) {
       for (auto& [name, tensor] : *map) tensor = tensor.to(context.device);
     }
-    random::Draws draws({seed, random::Purpose::sampling, 0, 1}, block.index);  // not the noise that samples start from
+    random::Draws draws(random::streams::inversion(seed), block.index);
     KeepSteps recorder(steps, inversion_record(type, phase, spec, view.block_size));
     const at::NoGradGuard no_grad;
     evaluations = corrector.invert(

@@ -7,13 +7,12 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/exec/blocks.h"
+#include "runtime/random/streams.h"
 
 namespace espalier::exec {
 
-// Round 0 of `evaluation` is the metrics'.
 random::StreamKey noise_key(std::uint64_t seed, const std::string& noise) {
-  if (noise == "held_out") return {seed, random::Purpose::evaluation, 1, 0};
-  return {seed, random::Purpose::sampling, 0, 0};
+  return noise == "held_out" ? random::streams::held_out_noise(seed) : random::streams::sampling_noise(seed);
 }
 
 namespace {

@@ -22,6 +22,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
 #include "runtime/random/draws.h"
+#include "runtime/random/streams.h"
 
 namespace espalier::network {
 
@@ -83,7 +84,7 @@ void WeightSpecs::norm(const std::string& name, std::int64_t channels) {
 
 TensorMap WeightSpecs::initialize(const std::string& prefix, std::uint64_t seed) const {
   // The prefix enters the key, so that two networks of one model do not share their noise.
-  random::Draws draws({.seed = seed, .purpose = random::Purpose::initialization, .round = 0, .branch = crc32c(prefix)}, {0});
+  random::Draws draws(random::streams::initial_weights(seed, crc32c(prefix)), {0});
   auto sorted = specs_;
   std::ranges::sort(sorted, {}, &WeightSpec::name);
   TensorMap weights;

@@ -4,10 +4,6 @@
 
 namespace espalier::selection {
 
-random::StreamKey stream_at(std::uint64_t seed, std::size_t place) {
-  return {seed, random::Purpose::filter, 0, static_cast<std::uint32_t>(place)};
-}
-
 FilterInput offered(const FilterInput& whole, const Selection& before) {
   FilterInput part;
   part.key = whole.key;

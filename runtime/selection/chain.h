@@ -16,9 +16,6 @@ struct Link {
   FilterInput whole = {};                                     // what it would choose from alone: every sample that is not excluded
 };
 
-// The stream of the filter at this place, 0 for the first: no filter's ties are broken by the draws of one before it.
-random::StreamKey stream_at(std::uint64_t seed, std::size_t place);
-
 // The rows of `whole` that were accepted before.
 FilterInput offered(const FilterInput& whole, const Selection& before);
 

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "runtime/base/errors.h"
+#include "runtime/random/streams.h"
 
 namespace espalier::selection {
 namespace {
@@ -82,13 +83,13 @@ Redraw::View Redraw::draw(std::uint32_t round) const {
   const auto links = static_cast<std::uint32_t>(chain_.size());
   std::vector<std::uint64_t> samples(rows_.size());
   std::iota(samples.begin(), samples.end(), 0);
-  random::Draws draws({seed, random::Purpose::evaluation, round, links}, samples);
+  random::Draws draws(random::streams::redraw(seed, round, links), samples);
   draws.begin(0);
   const auto uniforms = draws.uniforms({2});  // [N, 2]
   const auto* uniform = uniforms.const_data_ptr<double>();
   View view;
   for (std::uint32_t link = 0; link < links; ++link) {
-    view.inputs.emplace_back().key = {seed, random::Purpose::evaluation, round, link};
+    view.inputs.emplace_back().key = random::streams::redraw_ties(seed, round, link);
   }
   std::vector<bool> drawn(rows_.size());
   for (const auto& [condition, members] : conditions_) {

@@ -9,6 +9,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
 #include "runtime/random/draws.h"
+#include "runtime/random/streams.h"
 
 namespace espalier::layout {
 namespace {
@@ -47,7 +48,7 @@ elements::ElementSet given_by(const Page& page, Task task, double share, std::ui
     const auto wanted = static_cast<std::size_t>(std::ceil(share * static_cast<double>(count)));
     const auto given = std::min(wanted, count - std::min<std::size_t>(count, 1));
     set.token_frozen.assign(count, false);
-    const random::StreamKey order{seed, random::Purpose::data, 1, 0};
+    const auto order = random::streams::given_boxes(seed);
     for (std::uint64_t k = 0; k < given; ++k) set.token_frozen[random::shuffled_index(order, number, count, k)] = true;
     set.vector_frozen = set.token_frozen;
   }

@@ -9,6 +9,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/process_stop.h"
 #include "runtime/random/draws.h"
+#include "runtime/random/streams.h"
 
 namespace espalier::molecule {
 namespace {
@@ -16,7 +17,7 @@ namespace {
 using Point = std::array<double, 3>;
 using Matrix = std::array<Point, 3>;
 
-constexpr random::StreamKey kTurns{0, random::Purpose::data, 0, 0};  // the same in every run
+constexpr auto kTurns = random::streams::examples(/*seed=*/0, /*split=*/0);  // the same in every run
 
 // Of the quaternion (w, x, y, z) / norm. Four normals have a uniform direction, and so a uniform rotation.
 Matrix rotation(const double* q) {

@@ -9,6 +9,7 @@
 #include "plugins/shared/shapes/world.h"
 #include "runtime/base/errors.h"
 #include "runtime/random/draws.h"
+#include "runtime/random/streams.h"
 
 namespace espalier::text_to_image {
 namespace {
@@ -90,7 +91,7 @@ class ShapesSource final : public Source {
 
   std::unique_ptr<Images> images(const std::string& split) const override {
     const bool train = split == "train";
-    const random::StreamKey key{seed_, random::Purpose::data, train ? 0U : 1U, 0};
+    const auto key = random::streams::examples(seed_, train ? 0U : 1U);
     return std::make_unique<ShapesImages>(of(split), resolution_, train ? noise_ : CaptionNoise{}, key);
   }
 

@@ -14,7 +14,7 @@ struct CaptionNoise {
 };
 
 // The shapes world (plugins/shared/shapes): 480 training and 240 held-out prompts; images are drawn as they are asked for, position i
-// from the stream (seed, Purpose::data, round 0 for "train" and 1 for "held_out", sample i). Noise is for "train" alone.
+// from random::streams::examples(seed, 0 for "train" and 1 for "held_out"), sample i. Noise is for "train" alone.
 std::unique_ptr<Source> make_shapes_source(std::int64_t resolution, CaptionNoise noise, std::uint64_t seed);
 
 }  // namespace espalier::text_to_image

@@ -10,6 +10,7 @@
 #include "plugins/shared/shapes/renderer.h"
 #include "runtime/base/errors.h"
 #include "runtime/random/draws.h"
+#include "runtime/random/streams.h"
 
 namespace espalier::unconditional {
 namespace {
@@ -86,7 +87,7 @@ class GeneratedImages final : public Images {
   }
 
   Batch at(const std::vector<std::int64_t>& rows) const override {
-    random::Draws draws({0, random::Purpose::data, train_ ? 0U : 1U, 0}, {rows.begin(), rows.end()});
+    random::Draws draws(random::streams::examples(/*seed=*/0, train_ ? 0U : 1U), {rows.begin(), rows.end()});
     draws.begin(0);
     const at::Tensor uniforms = draws.uniforms({kUniforms}).contiguous();
     Batch batch;

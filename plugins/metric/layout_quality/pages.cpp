@@ -8,6 +8,7 @@
 
 #include "plugins/shared/layout/measures.h"
 #include "runtime/base/errors.h"
+#include "runtime/random/streams.h"
 #include "runtime/selection/bootstrap.h"
 
 namespace espalier::layout_quality {
@@ -15,7 +16,6 @@ namespace {
 
 constexpr const char* kWho = "metric.layout_quality";
 constexpr std::int64_t kBatch = 256;
-constexpr std::uint32_t kBootstrapRound = 1;  // of the key; the order of the real pages has 0
 
 void add(const Sample& sample, Pages& pages) {
   for (const layout::Page& page : layout::pages_of(sample, kWho)) {
@@ -55,9 +55,7 @@ Pages pages_of(const Examples& examples, const std::vector<std::uint64_t>& posit
 intervals::Estimate mean_over(const Pages& pages, const std::function<double(const layout::Page&)>& measure, const random::StreamKey& key) {
   std::vector<double> values;
   for (const layout::Page& page : pages.usable) values.push_back(measure(page));
-  auto stream = key;
-  stream.round = kBootstrapRound;
-  return intervals::mean(values, stream);
+  return intervals::mean(values, random::streams::page_bootstrap(key));
 }
 
 FeatureNetwork::FeatureNetwork(std::shared_ptr<const Model> model) : model_(std::move(model)) {

@@ -13,6 +13,7 @@
 #include "plugins/metric/noise_diagnostics/normality.h"
 #include "plugins/metric/noise_diagnostics/shrunk_covariance.h"
 #include "runtime/base/errors.h"
+#include "runtime/random/streams.h"
 #include "runtime/selection/bootstrap.h"
 
 namespace espalier::noise_diagnostics {
@@ -20,7 +21,6 @@ namespace {
 
 constexpr std::int64_t kBatch = 64;
 constexpr double kLeastVariance = 1e-6;
-constexpr std::uint32_t kRound = 5;  // of the key; two_sample and inversions have others
 
 TensorMap batch_of(const TensorMap& tensors, std::int64_t first, std::int64_t count, at::Device device) {
   TensorMap out;
@@ -44,8 +44,6 @@ double full_value(const at::Tensor& centred, const at::Tensor& judged) {
 Scalar corrector_loss(const Model& model, const State& states, const TensorMap& condition, std::int64_t repeats,
                       const random::StreamKey& key, at::Device device) {
   const at::NoGradGuard no_grad;
-  auto stream = key;
-  stream.round = kRound;
   const auto rows = states.begin()->second.size(0);
   std::vector<at::Tensor> losses;
   for (std::int64_t first = 0; first < rows; first += kBatch) {
@@ -56,7 +54,7 @@ Scalar corrector_loss(const Model& model, const State& states, const TensorMap& 
     };
     std::vector<std::uint64_t> samples;
     for (std::int64_t i = 0; i < count; ++i) samples.push_back(static_cast<std::uint64_t>(first + i));
-    random::Draws draws(stream, samples);
+    random::Draws draws(random::streams::flow_loss(key), samples);
     diffusion::TrainingBatch batch;
     batch.start = batch_of(states, first, count, device);
     at::Tensor sum;
@@ -68,8 +66,8 @@ Scalar corrector_loss(const Model& model, const State& states, const TensorMap& 
     losses.push_back(sum / static_cast<double>(repeats));
   }
   const auto loss = at::cat(losses).contiguous();
-  stream.round = kBootstrapRound;
-  return to_scalar("corrector_loss", intervals::mean({loss.const_data_ptr<double>(), static_cast<std::size_t>(rows)}, stream));
+  return to_scalar("corrector_loss",
+                   intervals::mean({loss.const_data_ptr<double>(), static_cast<std::size_t>(rows)}, random::streams::noise_bootstrap(key)));
 }
 
 Scalar gaussian_loss(const at::Tensor& fitted, const at::Tensor& judged) {

@@ -8,13 +8,13 @@
 #include <cmath>
 
 #include "runtime/base/errors.h"
+#include "runtime/random/streams.h"
 #include "runtime/sdk/noise_corrector.h"
 
 namespace espalier::noise_diagnostics {
 namespace {
 
-constexpr std::int64_t kRows = 512;       // read at once
-constexpr std::uint32_t kOrderRound = 6;  // of the key; two_sample and flow_loss have others
+constexpr std::int64_t kRows = 512;  // read at once
 
 at::Tensor certificate(const State& state, const char* name, const View& samples) {
   const auto found = state.find(name);
@@ -68,8 +68,7 @@ FairSample fair_sample(const Inversions& inversions, const Examples& examples, c
   const auto count = static_cast<std::uint64_t>(end - inversions.row.begin());
   if (count == 0)
     throw StageError("metric.noise_diagnostics: all inversions that converged are of examples shown before, as a mirror image is");
-  auto stream = key;
-  stream.round = kOrderRound;
+  const auto stream = random::streams::inversion_order(key);
   FairSample fair;
   std::vector<std::int64_t> order;
   for (std::uint64_t i = 0; i < count; ++i) {

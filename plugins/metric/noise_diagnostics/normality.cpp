@@ -9,6 +9,7 @@
 #include <numeric>
 #include <span>
 
+#include "runtime/random/streams.h"
 #include "runtime/selection/bootstrap.h"
 
 namespace espalier::noise_diagnostics {
@@ -66,8 +67,7 @@ std::vector<Scalar> moments(const at::Tensor& noise, const random::StreamKey& ke
   std::vector<std::int64_t> all(static_cast<std::size_t>(noise.size(0)));
   std::iota(all.begin(), all.end(), 0);
   const auto values = of(all);
-  auto stream = key;
-  stream.round = kBootstrapRound;
+  const auto stream = random::streams::noise_bootstrap(key);
   const auto bounds = intervals::bootstrap(noise.size(0) < kFewest ? 0 : noise.size(0), values, of, stream);
   std::vector<Scalar> scalars;
   for (const char* name : {"noise_mean", "noise_variance", "noise_excess_kurtosis", "noise_squared_radius"}) {

@@ -7,8 +7,6 @@
 
 namespace espalier::noise_diagnostics {
 
-inline constexpr std::uint32_t kBootstrapRound = 8;  // of the key; two_sample, flow_loss and inversions have others
-
 // Moments over all elements of noises [n, D], with 95 % intervals by a bootstrap over noises (NaN below 20 noises): "noise_mean" (0 for
 // N(0, I)), "noise_variance" (1), "noise_excess_kurtosis" (0), "noise_squared_radius" (mean ||z||^2 / D: 1).
 std::vector<Scalar> moments(const at::Tensor& noise, const random::StreamKey& key);

@@ -14,6 +14,7 @@
 #include <cmath>
 
 #include "runtime/base/errors.h"
+#include "runtime/random/streams.h"
 #include "runtime/selection/intervals.h"
 #include "runtime/training/optimizer.h"
 
@@ -22,18 +23,6 @@ namespace {
 
 constexpr std::int64_t kHidden = 64;
 constexpr std::uint64_t kBatch = 128;
-enum Round : std::uint32_t {
-  kHiddenWeights = 2,
-  kOutWeights = 3,
-  kOrder = 4,
-  kFresh = 7
-};  // no stream serves two things: 0 and 1 are samplers'
-
-random::StreamKey with_round(random::StreamKey key, Round round) {
-  key.round = round;
-  return key;
-}
-
 at::Tensor normals(const random::StreamKey& key, std::int64_t rows, std::int64_t columns) {
   std::vector<std::uint64_t> samples;
   for (std::int64_t i = 0; i < rows; ++i) samples.push_back(static_cast<std::uint64_t>(i));
@@ -54,10 +43,11 @@ class Classifier {
  public:
   Classifier(std::int64_t dimensions, const random::StreamKey& key) {
     const auto inputs = static_cast<double>(2 * dimensions);
-    parameters_ = {{"hidden.weight", normals(with_round(key, kHiddenWeights), kHidden, 2 * dimensions) / std::sqrt(inputs)},
-                   {"hidden.bias", at::zeros({kHidden})},
-                   {"out.weight", normals(with_round(key, kOutWeights), 1, kHidden) / std::sqrt(static_cast<double>(kHidden))},
-                   {"out.bias", at::zeros({1})}};
+    parameters_ = {
+        {"hidden.weight", normals(random::streams::classifier_hidden_weights(key), kHidden, 2 * dimensions) / std::sqrt(inputs)},
+        {"hidden.bias", at::zeros({kHidden})},
+        {"out.weight", normals(random::streams::classifier_out_weights(key), 1, kHidden) / std::sqrt(static_cast<double>(kHidden))},
+        {"out.bias", at::zeros({1})}};
     for (auto& [name, tensor] : parameters_) tensor.requires_grad_();
   }
 
@@ -74,7 +64,8 @@ class Classifier {
       std::vector<std::int64_t> rows;
       for (std::uint64_t j = 0; j < kBatch; ++j) {
         const auto position = static_cast<std::uint64_t>(step) * kBatch + j;
-        rows.push_back(static_cast<std::int64_t>(random::shuffled_index(with_round(key, kOrder), position / size, size, position % size)));
+        rows.push_back(static_cast<std::int64_t>(
+            random::shuffled_index(random::streams::classifier_order(key), position / size, size, position % size)));
       }
       const auto which = at::tensor(rows, at::kLong);
       at::binary_cross_entropy_with_logits(logits(data.z.index_select(0, which)), data.label.index_select(0, which)).backward();
@@ -93,7 +84,7 @@ Scalar two_sample_accuracy(const at::Tensor& noise, const ClassifierOptions& opt
   if (half < 2)
     throw StageError("metric.noise_diagnostics: a two-sample test needs at least 4 converged inversions, not " +
                      std::to_string(noise.size(0)));
-  const auto fresh = normals(with_round(key, kFresh), 2 * half, noise.size(1));
+  const auto fresh = normals(random::streams::classifier_noise(key), 2 * half, noise.size(1));
   Classifier classifier(noise.size(1), key);
   classifier.train(labelled(noise.narrow(0, 0, half), fresh.narrow(0, 0, half)), options.train_steps, key);
   const auto test = labelled(noise.narrow(0, half, half), fresh.narrow(0, half, half));

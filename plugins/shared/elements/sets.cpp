@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "runtime/base/errors.h"
+#include "runtime/random/streams.h"
 
 namespace espalier::elements {
 
@@ -58,7 +59,7 @@ std::vector<std::int64_t> spread_sizes(std::vector<std::int64_t> sizes, std::int
   if (sizes.empty()) throw InternalError("no sizes to spread");
   std::sort(sizes.begin(), sizes.end());
   const auto n = static_cast<std::int64_t>(sizes.size());
-  const random::StreamKey order{seed, random::Purpose::data, 0, 0};
+  const auto order = random::streams::condition_order(seed);
   std::vector<std::int64_t> spread(static_cast<std::size_t>(count));
   for (std::int64_t i = 0; i < count; ++i) {
     const auto place = random::shuffled_index(order, 0, static_cast<std::uint64_t>(count), static_cast<std::uint64_t>(i));

@@ -4,6 +4,7 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/random/draws.h"
+#include "runtime/random/streams.h"
 
 namespace espalier::layout {
 namespace {
@@ -20,7 +21,7 @@ constexpr double kRest = 0.05;       // a column with less height left is full
 class Numbers {
  public:
   Numbers(std::uint64_t seed, std::uint64_t index) {
-    random::Draws draws({.seed = seed, .purpose = random::Purpose::data, .round = 0, .branch = 0}, {index});
+    random::Draws draws(random::streams::examples(seed, /*split=*/0), {index});
     const auto drawn = draws.uniforms({kUniforms});  // [1, kUniforms] double
     numbers_.assign(drawn.const_data_ptr<double>(), drawn.const_data_ptr<double>() + kUniforms);
   }

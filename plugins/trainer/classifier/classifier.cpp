@@ -9,6 +9,7 @@
 #include "plugins/shared/classifier/network.h"
 #include "plugins/trainer/classifier/labelled_images.h"
 #include "runtime/base/errors.h"
+#include "runtime/random/streams.h"
 #include "runtime/sdk/plugin.h"
 #include "runtime/training/mean_objective.h"
 #include "runtime/training/optimization.h"
@@ -126,7 +127,7 @@ class ClassifierTrainer final : public Trainer {
   };
 
   // Two classifiers of different parts differ in their first weights and their order too: a judge must not share the reward's accidents.
-  random::StreamKey order(std::uint64_t seed) const { return {seed, random::Purpose::training, 1, part_ == "odd" ? 1U : 0U}; }
+  random::StreamKey order(std::uint64_t seed) const { return random::streams::training_order(seed, part_ == "odd" ? 1U : 0U); }
 
   // A classifier goes on from its weights; any other model leaves fresh ones to be drawn.
   Weights start(const Config& config, const TrainerInput& input) const {

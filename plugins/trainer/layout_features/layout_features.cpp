@@ -6,6 +6,7 @@
 #include "plugins/shared/layout/feature_network.h"
 #include "plugins/trainer/layout_features/page_stream.h"
 #include "runtime/base/errors.h"
+#include "runtime/random/streams.h"
 #include "runtime/sdk/plugin.h"
 #include "runtime/training/mean_objective.h"
 #include "runtime/training/optimization.h"
@@ -69,7 +70,7 @@ class LayoutFeaturesTrainer final : public Trainer {
         : MeanObjective({"loss", "map_loss", "accuracy"}, input_in.device),
           options(options_in),
           input(input_in),
-          pages(input.domain, options.examples_, options.perturbation_, {input.seed, random::Purpose::training, 2, 0}),
+          pages(input.domain, options.examples_, options.perturbation_, random::streams::training_pages(input.seed)),
           config{pages.classes(), options.width_, options.layers_} {
       parameters = training::trainable_copies(options.start(config, input), input.device);
       weights.insert(parameters.begin(), parameters.end());

@@ -13,6 +13,7 @@
 #include "plugins/shared/folder/model_folder.h"
 #include "plugins/trainer/sft/training_data.h"
 #include "runtime/base/errors.h"
+#include "runtime/random/streams.h"
 #include "runtime/sdk/plugin.h"
 #include "runtime/training/optimization.h"
 #include "runtime/training/optimizer.h"
@@ -122,7 +123,7 @@ class Sft final : public Trainer {
         weights.emplace(name, own);
       }
       if (options.use_ema_) ema = std::make_unique<training::Ema>(parameters, options.ema_decay_);
-      const random::StreamKey order{input.seed, random::Purpose::training, 1, 0};
+      const auto order = random::streams::training_order(input.seed);
       data = input.selection
                  ? sft::selection_data(*input.selection, options.loss_, options.first_step(input.selection->grid()), order, input.device)
                  : sft::examples_data(input.examples ? input.examples : input.domain.examples(options.examples_), order, input.device);
@@ -164,7 +165,7 @@ class Sft final : public Trainer {
       std::vector<std::uint64_t> positions(size);
       for (std::uint64_t j = 0; j < size; ++j) positions[j] = static_cast<std::uint64_t>(part) * size + j;
       const auto rows = data->rows(positions);
-      random::Draws draws({input.seed, random::Purpose::training, 0, 0}, positions);
+      random::Draws draws(random::streams::training_noise(input.seed), positions);
       draws.begin(1);
       const auto uniform = draws.uniforms({}).flatten();  // [B]
       const auto condition = drop_conditions(rows.condition, null_condition, uniform, options.conditioning_dropout_prob_);

@@ -117,6 +117,7 @@ void open_domain_of(const Node& root, PipelineSpec& spec, RememberedDigests* dig
     problems.add(root.find("domain")->value.where, fmt::format("[domain]: {} cannot be opened: {}", spec.domain_type, reason));
     problems.raise();
   };
+  spec.digests = digests;
   try {
     spec.domain->open(DomainContext{spec.seed, digests});
   } catch (const Stopped&) {

@@ -75,6 +75,7 @@ struct PipelineSpec {
   std::int64_t domain_numerics_version = 1;
   Value domain_options;
   std::shared_ptr<Domain> domain;                       // opened
+  RememberedDigests* digests = nullptr;                 // DomainContext::digests
   std::map<std::string, std::filesystem::path> models;  // [models]: further model folders, by the name that inputs use
   std::vector<StageSpec> stages;                        // in an order in which inputs come first
 

@@ -31,6 +31,7 @@ struct Context {
   // files, is compared with what was planned: another one throws Quarantined where it lies in the cache, StageError in a user's folder.
   std::shared_ptr<const Model> model(const std::string& tag);
   void check_stop() const;  // throws Stopped
+  StageContext stage_context() const { return {device, &stop, &progress, spec.digests}; }
 
   plan::Results folders{};                         // of the model folders that the pipeline names: read once a run
   std::map<std::string, plan::StagePlan> plans{};  // of the stages planned so far, by tag

@@ -16,7 +16,7 @@ MetricInput metric_input(Context& context, const config::StageSpec& stage) {
   MetricInput input;
   input.key = random::streams::metric(context.spec.seed);
   input.domain = context.spec.domain.get();
-  input.device = context.device;
+  input.context = context.stage_context();
   for (const auto& named : stage.inputs) {
     for (const auto& tag : named.tags) {
       if (named.info.takes == ResultKind::trajectories) {

@@ -2,6 +2,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/tensor.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "runtime/base/errors.h"
@@ -11,6 +12,11 @@
 
 namespace espalier::exec {
 namespace {
+
+template <class T>
+std::vector<T> slice(const std::vector<T>& all, std::int64_t first, std::int64_t count) {
+  return {all.begin() + first, all.begin() + first + count};
+}
 
 // Everything about a reward stage that its blocks share.
 struct Scoring {
@@ -29,7 +35,8 @@ struct Scoring {
     const auto* model = plan.stage->input("model");
     // Once, also where a probe asked before.
     const auto loaded = model ? context.model(model->tags.front()) : nullptr;
-    if (context.opened_rewards.insert(digest(Value::List{plan.stage->tag, plan.key})).second) reward.open({*context.spec.domain, loaded});
+    if (context.opened_rewards.insert(digest(Value::List{plan.stage->tag, plan.key})).second)
+      reward.open({*context.spec.domain, loaded, context.stage_context()});
     check_unchanged(context, plan);
   }
 
@@ -48,13 +55,23 @@ struct Scoring {
       text.push_back(conditions.text.at(condition));
     }
     const at::NoGradGuard no_grad;
-    const auto sample = rows_of(decoded->sample, View::range(0, std::ssize(rows)));  // its own: what it changes is changed for nobody else
-    const auto given = reward.score({sample, metadata, text});
-    check_scores(type, given, static_cast<std::int64_t>(rows.size()));
-    const auto score = given.to(at::kCPU).to(at::kDouble).contiguous();
-    for (std::size_t i = 0; i < rows.size(); ++i) scores[static_cast<std::size_t>(rows[i])] = score.const_data_ptr<double>()[i];
+    const auto most = reward.batch_size() > 0 ? reward.batch_size() : std::ssize(rows);
+    for (std::int64_t first = 0; first < std::ssize(rows); first += most) {
+      const auto size = std::min(most, std::ssize(rows) - first);
+      const auto sample = rows_of(decoded->sample, View::range(first, size));  // its own: what it changes is changed for nobody else
+      const auto batch_metadata = slice(metadata, first, size);
+      const auto batch_text = slice(text, first, size);
+      const auto given = reward.score({sample, batch_metadata, batch_text});
+      check_scores(type, given, size);
+      const auto score = given.to(at::kCPU).to(at::kDouble).contiguous();
+      for (std::int64_t i = 0; i < size; ++i) {
+        scores[static_cast<std::size_t>(rows[static_cast<std::size_t>(first + i)])] = score.const_data_ptr<double>()[i];
+      }
+    }
     return scores;
   }
+
+  int workers() const { return reward.single_threaded() ? 1 : context.workers(); }
 };
 
 std::vector<double> read_block_scores(Context& context, const plan::Result& scores, const std::string& tag, std::uint64_t block) {
@@ -72,7 +89,7 @@ Work compute_scores(Context& context, const plan::StagePlan& plan) {
   const auto blocks = of_shard(plan.missing, context.options.shard);
   const auto block_size = plan::samples_stage(context.spec, *plan.stage).sampler.block_size;
   context.progress.begin(plan.stage->tag, static_cast<std::int64_t>(blocks.size()) * block_size, "sample");
-  for_each_parallel(blocks.size(), context.workers(), [&](std::size_t i) {
+  for_each_parallel(blocks.size(), job.workers(), [&](std::size_t i) {
     context.check_stop();
     const auto start = std::chrono::steady_clock::now();
     const auto scores = job.block(blocks[i]);

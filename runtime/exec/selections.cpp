@@ -69,7 +69,8 @@ std::vector<selection::Link> chain_of(Context& context, const config::StageSpec&
   std::vector<selection::Link> chain;
   std::vector<std::string> keys;  // of one view: every filter chooses among the same samples
   for (const auto* one : stages) {
-    const auto& filter = one->plugin.get<Filter>();
+    auto& filter = one->plugin.get<Filter>();
+    filter.open(context.stage_context());
     const auto& tag = one->input("scores")->tags.front();
     const auto& scores = context.results.at(tag);
     FilterInput input;
@@ -112,8 +113,7 @@ void compute_selection(Context& context, const plan::StagePlan& plan) {
   const auto* before = plan.stage->input("selection");
   const auto accepted = before == nullptr ? last.select(last.whole)
                                           : selection::accept(last, read_selection(context, context.results.at(before->tags.front())));
-  const auto law =
-      before == nullptr ? law_of(last.type, dynamic_cast<const Filter&>(*plan.stage->plugin), last.whole) : selection::chain_law(chain);
+  const auto law = before == nullptr ? law_of(last.type, plan.stage->plugin.get<Filter>(), last.whole) : selection::chain_law(chain);
   std::int64_t invalid = 0;
   for (const auto score : last.whole.score) invalid += !std::isfinite(score);
   const Value info = Value::Map{{"accepted", static_cast<std::int64_t>(accepted.index.size())},

@@ -1,70 +1,37 @@
 // Training: one stage in one process, checkpointed, its model published whole.
 #include <ATen/Parallel.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/tensor.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/cache/workspace.h"
 #include "runtime/exec/context.h"
-#include "runtime/exec/device.h"
 #include "runtime/exec/journal.h"
+#include "runtime/exec/views.h"
+#include "runtime/modelfile/safetensors.h"
 #include "runtime/plan/predict_result.h"
 #include "runtime/sdk/check.h"
 
 namespace espalier::exec {
 namespace {
 
-class CachedSelection final : public SelectionData {
- public:
-  CachedSelection(Context& context, const plan::Result& selection, Conditions conditions)
-      : context_(context),
-        result_(selection),
-        selection_(read_selection(context, selection)),
-        conditions_(std::move(conditions)),
-        block_size_(context.spec.find(selection.samples)->sampler.block_size) {}
-
-  std::int64_t size() const override { return static_cast<std::int64_t>(selection_.index.size()); }
-  const diffusion::Grid& grid() const override { return result_.grid; }
-
-  SelectedStates states(std::int64_t steps_remaining) const override {
-    SelectedStates states;
-    states.weight = selection_.weight;
-    std::vector<std::int64_t> conditions;
-    std::map<std::string, std::vector<at::Tensor>> parts;
-    std::size_t i = 0;
-    while (i < selection_.index.size()) {
-      const auto number = selection_.index[i] / block_size_;
-      std::vector<std::int64_t> rows;
-      for (; i < selection_.index.size() && selection_.index[i] / block_size_ == number; ++i)
-        rows.push_back(selection_.index[i] % block_size_);
-      const auto block = read_steps(context_, result_, static_cast<std::uint64_t>(number), {steps_remaining});
-      const auto& recorded = block.steps.front();
-      states.reached = {recorded.alpha, recorded.sigma};
-      for (const auto& [name, tensor] : recorded.state) parts[name].push_back(tensor.index_select(0, at::tensor(rows, at::kLong)));
-      for (const auto row : rows) conditions.push_back(static_cast<std::int64_t>(block.condition[static_cast<std::size_t>(row)]));
-    }
-    for (auto& [name, tensors] : parts) states.state.emplace(name, at::cat(tensors));
-    states.condition = conditions_.rows(conditions);
-    for (const auto condition : conditions) states.metadata.push_back(conditions_.metadata.at(static_cast<std::size_t>(condition)));
-    return states;
-  }
-
- private:
-  Context& context_;
-  plan::Result result_;
-  Selection selection_;
-  Conditions conditions_;
-  std::int64_t block_size_;
-};
-
-std::unique_ptr<SelectionData> selection_data(Context& context, const config::StageSpec& stage) {
+std::optional<SelectedTrajectories> selected_trajectories(Context& context, const config::StageSpec& stage) {
   const auto* input = stage.input("selection");
-  if (!input) return nullptr;
-  const auto& result = context.results.at(input->tags.front());
-  return std::make_unique<CachedSelection>(context, result, context.spec.conditions(*context.spec.find(result.samples)));
+  if (!input) return std::nullopt;
+  const auto& filter = *context.spec.find(input->tags.front());
+  const auto& result = context.results.at(filter.tag);
+  const auto& sampler = *context.spec.find(result.samples);
+  auto selection = read_selection(context, result);
+  const auto all = view_of(context, sampler.tag);
+  View::Rows rows;
+  for (const auto index : selection.index) {
+    rows.push_back(std::lower_bound(all.index().begin(), all.index().end(), index) - all.index().begin());
+  }
+  auto view = all.part(rows);
+  auto score = view.scores(filter.input("scores")->tags.front());
+  return SelectedTrajectories{std::move(view), std::move(selection.weight), std::move(score), {sampler.type, sampler.keyed}};
 }
 
 // Waits for another process that trains the same model.
@@ -95,6 +62,21 @@ std::filesystem::path save_trained(Context& context, const Model& trained, const
                     "; Model::info must describe the weights, the network and the process that are saved");
 }
 
+constexpr const char* kStateFile = "trainer_state.safetensors";  // in the folder of a model whose trainer handed a state on
+
+// What the trainer of the model behind this tag handed on; none of a folder, and where it left nothing.
+std::optional<TensorMap> trainer_state(Context& context, const std::string& tag) {
+  const auto& result = context.results.at(tag);
+  if (context.spec.is_folder(tag) || result.trainer_state.empty()) return std::nullopt;
+  std::vector<cache::Damage> damage;
+  const auto entry = context.store.verified_result("model", result.key, &damage);
+  if (!entry) throw_quarantined(damage, "the model of stage '" + tag + "'");
+  const auto path = entry->folder / kStateFile;
+  auto state = modelfile::parse_safetensors(read_file(path, std::filesystem::file_size(path)), path.string());
+  for (auto& [name, tensor] : state) tensor = tensor.to(context.device);
+  return state;
+}
+
 }  // namespace
 
 Work compute_model(Context& context, const plan::StagePlan& plan) {
@@ -102,28 +84,36 @@ Work compute_model(Context& context, const plan::StagePlan& plan) {
   if (context.store.result("model", plan.key)) return {};  // made while this process waited
   const auto& trainer = plan.stage->plugin.get<Trainer>();
   const auto model = context.model(plan.stage->input("model")->tags.front());
-  const auto selection = selection_data(context, *plan.stage);
+  const auto selection = selected_trajectories(context, *plan.stage);
   at::set_num_threads(context.threads());
   TrainingJournal journal(context.store.checkpoint_folder(plan.key), {plan.key, trainer.max_train_steps()}, context.progress);
   context.progress.say("stage '" + plan.stage->tag + "': training");
-  TrainerInput input{*context.spec.domain, *model,      selection.get(), context.spec.seed, context.device, journal, journal,
-                     context.progress,     context.stop};
+  const auto state = trainer_state(context, plan.stage->input("model")->tags.front());
+  TrainerInput input{
+      *context.spec.domain, *model, selection ? &*selection : nullptr, context.spec.seed, context.stage_context(), journal, journal};
+  input.state = state ? &*state : nullptr;
   if (const auto* examples = plan.stage->input("examples")) {
     const auto& noises = context.results.at(examples->tags.front());
     input.examples = recorded_noises(context, examples->tags.front());
     input.corrects = plan::corrects(context.spec, noises, context.results);
   }
-  auto trained = trainer.train(input);
-  for (auto& [name, tensor] : trained.weights) tensor = tensor.to(at::kCPU);
-  const auto* chosen = selection ? &selection->grid() : nullptr;
+  auto [trained, left] = trainer.train(input);
+  for (auto* tensors : {&trained.weights, &left}) {
+    for (auto& [name, tensor] : *tensors) tensor = tensor.detach().to(at::kCPU).contiguous();
+  }
+  const auto* chosen = selection ? &selection->view.grid() : nullptr;
   check_trained(plan.stage->type, trained, *model, trainer.trained_info(model->info, chosen, input.corrects));
   const auto folder = save_trained(context, trained, plan.stage->type);
   const auto& components = trained.info.components;
-  const Value info = Value::Map{{"model", trained.info.to_value()},
-                                {"components", Value::List(components.begin(), components.end())},
-                                {"curves", curves_value(journal.curves())},
-                                {"made_by", plan::maker_of(context.spec, *plan.stage).to_value()},
-                                {"training_threads", context.threads()}};
+  Value info = Value::Map{{"model", trained.info.to_value()},
+                          {"components", Value::List(components.begin(), components.end())},
+                          {"curves", curves_value(journal.curves())},
+                          {"made_by", plan::maker_of(context.spec, *plan.stage).to_value()},
+                          {"training_threads", context.threads()}};
+  if (!left.empty()) {
+    write_durable(folder / kStateFile, modelfile::format_safetensors(left));
+    info["trainer_state"] = digest_weights(left);
+  }
   context.store.publish_result("model", plan.key, plan.request, info, folder);
   context.store.remove_checkpoints(plan.key);
   return {0, 0, journal.earlier_seconds()};

@@ -220,7 +220,10 @@ void look_up_entry(const cache::Index& index, StagePlan& plan) {
   plan.result.reset();
   if (!found) return;
   auto result = plan.unmade;
-  if (gives == ResultKind::model) result.model = model_of(found->info);
+  if (gives == ResultKind::model) {
+    result.model = model_of(found->info);
+    if (const auto* state = found->info.find("trainer_state")) result.trainer_state = state->as_string();
+  }
   result.key = plan.key;
   result.digest = gives == ResultKind::model ? result.model.digest : found->digest;
   plan.result = std::move(result);

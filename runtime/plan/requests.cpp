@@ -129,6 +129,7 @@ Value model_request(const config::PipelineSpec& spec, const config::StageSpec& s
       {"trainer", plugin_value(stage)},
       {"seed", spec.seed},
   };
+  if (const auto& state = results.at(first_tag(stage, "model")).trainer_state; !state.empty()) request["state"] = state;
   if (stage.input("selection")) {
     const auto& selection = results.at(first_tag(stage, "selection"));
     request["selection"] = Value::Map{{"digest", selection.digest}, {"set", selection.set_id}};

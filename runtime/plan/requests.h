@@ -20,6 +20,7 @@ struct Result {
   diffusion::Grid grid;
   // model
   ModelInfo model;
+  Hex trainer_state;  // of what its trainer handed on (TrainedModel::state); "" nothing
 };
 
 using Results = std::map<std::string, Result>;  // by tag; "domain" and the names of [models] are model folders

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "runtime/sdk/domain.h"
+#include "runtime/sdk/stage_context.h"
 #include "runtime/selection/law.h"
 
 namespace espalier {
@@ -10,7 +11,8 @@ namespace espalier {
 // A filter writes its choice and the probability with which it accepts a sample; its law follows (runtime/selection/law.h).
 class Filter : public Plugin {
  public:
-  virtual Selection select(const FilterInput& input) const = 0;  // throws StageError when it cannot
+  virtual void open(const StageContext& context) { (void)context; }  // before its first select()
+  virtual Selection select(const FilterInput& input) const = 0;      // throws StageError when it cannot
   // Of this filter alone, on average over what `select` draws and, as a function of a quantile, over the other samples of the group.
   virtual selection::Acceptance acceptance(const FilterInput& input) const = 0;
   // Its law as a person reads it.

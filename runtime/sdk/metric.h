@@ -7,6 +7,7 @@
 
 #include "runtime/sdk/domain.h"
 #include "runtime/sdk/findings.h"
+#include "runtime/sdk/stage_context.h"
 #include "runtime/sdk/view.h"
 
 namespace espalier {
@@ -25,7 +26,7 @@ struct MetricInput {
   std::vector<View> samples = {};                // the input `samples`
   std::shared_ptr<const Model> model = nullptr;  // the input `model`
   const Domain* domain = nullptr;
-  at::Device device = at::kCPU;
+  StageContext context = {};
 };
 
 // What is known of a metric's inputs before they are made.

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "runtime/sdk/domain.h"
+#include "runtime/sdk/stage_context.h"
 
 namespace espalier {
 
@@ -16,6 +17,7 @@ struct RewardInput {
 struct RewardContext {
   const Domain& domain;
   std::shared_ptr<const Model> model;  // the input `model`, where the stage names one
+  StageContext stage = {};
 };
 
 class Reward : public Plugin {
@@ -27,8 +29,11 @@ class Reward : public Plugin {
   virtual void open(const RewardContext& context) { (void)context; }
   // What the numbers depend on besides options and inputs (a digest of weights named by path); enters the key of scores. Called unopened.
   virtual Value identity() const { return Value(); }
-  // [B], float or double; NaN marks a sample that cannot be scored. Called by several threads at once, each with one
-  // intra-op thread.
+  // How score() is called; its numbers may not depend on it.
+  virtual bool single_threaded() const { return false; }  // by one thread only, one call after the other
+  virtual std::int64_t batch_size() const { return 0; }   // with at most so many samples; 0: as many as there are
+  // [B], float or double; NaN marks a sample that cannot be scored. Called by several threads at once, unless single_threaded(), each with
+  // one intra-op thread.
   virtual at::Tensor score(const RewardInput& input) const = 0;
 };
 

@@ -7,28 +7,27 @@
 #include <string>
 #include <vector>
 
-#include "runtime/base/progress.h"
-#include "runtime/base/stop.h"
 #include "runtime/sdk/domain.h"
+#include "runtime/sdk/stage_context.h"
+#include "runtime/sdk/view.h"
 
 namespace espalier {
 
-// Accepted trajectories at one recorded step, in memory.
-struct SelectedStates {
-  State state;                  // [K, ...]
-  diffusion::Level reached;     // of `state`
-  std::vector<Value> metadata;  // [K]
-  TensorMap condition;          // raw, [K, ...]
-  std::vector<double> weight;   // [K]
+// How trajectories were sampled.
+struct SamplingInfo {
+  std::string sampler;  // "sampler.ddim"
+  Value options;        // of the sampler, by name
+  // An option of the sampler ("guidance_scale", "eta"), so that a trainer need not repeat it. Throws ConfigError, naming `who` and the
+  // sampler's options, where there is none or it is no number.
+  double number(const std::string& who, const std::string& option) const;
 };
 
 // A selection as a trainer sees it.
-class SelectionData {
- public:
-  virtual ~SelectionData() = default;
-  virtual std::int64_t size() const = 0;
-  virtual const diffusion::Grid& grid() const = 0;                        // of the trajectories
-  virtual SelectedStates states(std::int64_t steps_remaining) const = 0;  // 0, or a step that the input `selection` records
+struct SelectedTrajectories {
+  View view;                   // of the accepted trajectories, ascending, K of them
+  std::vector<double> weight;  // [K]
+  std::vector<double> score;   // [K], by which the last filter chose
+  SamplingInfo sampling;
 };
 
 // All that a training run needs to go on exactly where it stopped.
@@ -52,18 +51,23 @@ class CurveLog {
   virtual void scalar(const std::string& name, std::int64_t step, double value) = 0;
 };
 
+// What training leaves: a model and, for a trainer that goes on from it, what is no part of the model (moments of the optimizer, say).
+struct TrainedModel {
+  Model model;
+  TensorMap state = {};  // stored beside the model; the engine gives it to a trainer whose input `model` this is
+};
+
 struct TrainerInput {
   const Domain& domain;
-  const Model& model;              // where training starts; weights on `device`
-  const SelectionData* selection;  // null: train on examples
+  const Model& model;                     // where training starts; weights on the context's device
+  const SelectedTrajectories* selection;  // null: train on examples
   std::uint64_t seed;
-  at::Device device;
+  StageContext context;  // when a stop is asked for: save a checkpoint, throw Stopped
   Checkpoints& checkpoints;
   CurveLog& curves;
-  Progress& progress;
-  const StopToken& stop;                                     // when it asks: save a checkpoint, throw Stopped
   std::shared_ptr<const Examples> examples = nullptr;        // recorded noises (the input `examples`); null: the domain's own
   std::optional<CorrectedSampling> corrects = std::nullopt;  // what a flow trained on them is for (ModelInfo::corrects)
+  const TensorMap* state = nullptr;                          // TrainedModel::state of the model; null: it has none
 };
 
 class Trainer : public Plugin {
@@ -83,7 +87,7 @@ class Trainer : public Plugin {
     return std::nullopt;
   }
   virtual std::int64_t max_train_steps() const = 0;
-  virtual Model train(const TrainerInput& input) const = 0;
+  virtual TrainedModel train(const TrainerInput& input) const = 0;
 };
 
 }  // namespace espalier

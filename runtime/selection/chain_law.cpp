@@ -16,7 +16,7 @@ constexpr std::size_t kFewest = 64, kMost = 4096;       // redraws
 constexpr std::size_t kCells = 4096;                    // of u in [0, 1]
 constexpr std::size_t kWidest = 64, kHeaviest = 256;    // a curve's stretch: at most 1/64 of u, or else 1/256 of what is accepted
 constexpr std::size_t kParts = 8;                       // of a row's stretch
-constexpr std::size_t kEnd = 32;                        // rows at either end of a group whose stretches are told apart
+constexpr std::size_t kEnd = 32;                        // rows at either end of a group whose stretches are kept apart
 
 // Weights of what was accepted at some place, and their squares.
 struct Mass {

@@ -36,7 +36,7 @@ void copy_into(at::Tensor& target, const TensorMap& source, const std::string& n
 
 }  // namespace
 
-AdamW::AdamW(std::vector<std::pair<std::string, at::Tensor>> parameters, AdamWOptions options) : options_(options) {
+AdamW::AdamW(NamedParameters parameters, AdamWOptions options) : options_(options) {
   for (auto& [name, parameter] : parameters) {
     if (!parameter.is_leaf() || !parameter.requires_grad())
       throw InternalError(fmt::format("parameter '{}' is not a leaf that requires gradients", name));
@@ -98,11 +98,11 @@ void AdamW::load(const TensorMap& state) {
   }
 }
 
-Ema::Ema(const std::vector<std::pair<std::string, at::Tensor>>& parameters, double decay) : decay_(decay) {
+Ema::Ema(const NamedParameters& parameters, double decay) : decay_(decay) {
   for (const auto& [name, parameter] : parameters) averaged_[name] = parameter.detach().clone();
 }
 
-void Ema::update(const std::vector<std::pair<std::string, at::Tensor>>& parameters, std::int64_t step) {
+void Ema::update(const NamedParameters& parameters, std::int64_t step) {
   const at::NoGradGuard no_grad;
   const auto done = static_cast<double>(step);
   const auto decay = step <= 0 ? 0.0 : std::min(decay_, (1.0 + done) / (10.0 + done));

@@ -2,11 +2,14 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/tensor/state.h"
 
 namespace espalier::training {
+
+using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
 
 struct AdamWOptions {  // diffusers' names
   double learning_rate = 1e-4;
@@ -19,7 +22,7 @@ struct AdamWOptions {  // diffusers' names
 // AdamW through at::_fused_adamw_. Parameters are leaf tensors that require gradients, owned by the caller.
 class AdamW {
  public:
-  AdamW(std::vector<std::pair<std::string, at::Tensor>> parameters, AdamWOptions options);
+  AdamW(NamedParameters parameters, AdamWOptions options);
 
   // Scales gradients so that their total 2-norm is at most max_grad_norm (0: no clipping); gives the norm before, as a tensor (no .item()).
   at::Tensor clip_gradients(double max_grad_norm);
@@ -37,8 +40,8 @@ class AdamW {
 // (min(decay, (1 + step) / (10 + step))).
 class Ema {
  public:
-  Ema(const std::vector<std::pair<std::string, at::Tensor>>& parameters, double decay);
-  void update(const std::vector<std::pair<std::string, at::Tensor>>& parameters, std::int64_t step);
+  Ema(const NamedParameters& parameters, double decay);
+  void update(const NamedParameters& parameters, std::int64_t step);
   const TensorMap& averaged() const { return averaged_; }
   void load(const TensorMap& state);
 

@@ -4,55 +4,48 @@
 
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "runtime/sdk/trainer.h"
-#include "runtime/training/optimization.h"
+#include "runtime/training/communicator.h"
+#include "runtime/training/loop_options.h"
 
 namespace espalier::training {
-
-using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
 
 // Copies of all weights on `device`, each a leaf that requires gradients.
 NamedParameters trainable_copies(const Weights& weights, at::Device device);
 
-struct LoopSettings {
-  std::string name;  // of the trainer, for messages: "trainer.sft"
-  Optimization optimization;
-  std::int64_t max_train_steps = 1;      // optimizer steps in all
-  std::int64_t checkpointing_steps = 1;  // optimizer steps between checkpoints
-  std::int64_t logging_steps = 1;        // optimizer steps between points of the curves
-};
+// The numbers first .. first + size - 1 of a batch's samples in the endless stream that a run draws from: of batch b, b * size on.
+std::vector<std::uint64_t> stream_positions(std::int64_t batch, std::int64_t size);
 
-// Where curves get a point.
-struct CurvePoint {
-  std::int64_t step = 0;       // optimizer steps taken so far
-  std::int64_t since = 0;      // of them, those since the point before
-  double learning_rate = 0.0;  // of the last one
-};
+// Which of `size` samples each position of the stream is: position p is in epoch p / size, each epoch a permutation.
+std::vector<std::int64_t> shuffled_rows(const std::vector<std::uint64_t>& positions, std::uint64_t size, const random::StreamKey& order);
 
-using CurveValues = std::vector<std::pair<std::string, double>>;  // name, value
-
-// What a trainer minimises. A step is known by how many were taken before it; what is drawn for it must be a function of the seed and that
-// number, so that training goes on exactly where it stopped.
+// What a trainer minimises. What is drawn for a batch must be a function of the seed and the batch's number, so that training goes on
+// exactly where it stopped.
 class Objective {
  public:
   virtual ~Objective() = default;
-  // Adds the step's gradients to those of the parameters, and what the curves need to what is kept since the last point.
-  virtual void add_gradients(std::int64_t step) = 0;
-  // The optimizer has taken the step.
-  virtual void after_step(std::int64_t step) { (void)step; }
-  // The point's values, the mean loss first; what is kept begins anew.
-  virtual CurveValues curve_values(const CurvePoint& point) = 0;
-  // What a checkpoint holds besides the tensors "model" and "optimizer". load() runs without gradients.
-  virtual void save(Checkpoint& checkpoint) const = 0;
-  virtual void load(const Checkpoint& checkpoint) = 0;
+  // Names of the curves, the loss first. A point of a curve is the mean over the batches since the point before.
+  virtual std::vector<std::string> curves() const { return {"loss"}; }
+  // The curves' values of one batch: scalars on the device, the loss to minimise first.
+  virtual std::vector<at::Tensor> values(std::int64_t batch) = 0;
+  // What a checkpoint holds besides the loop's own "model", "optimizer", "ema" and "curves". load() runs without gradients.
+  virtual void save(Checkpoint& checkpoint) const { (void)checkpoint; }
+  virtual void load(const Checkpoint& checkpoint) { (void)checkpoint; }
+};
+
+// What training ends with.
+struct Trained {
+  TensorMap weights;  // of the parameters' names: their values or, with use_ema, their moving average
+  TensorMap state;    // with keep_state: "optimizer.<name>.exp_avg" and so on; else empty
 };
 
 // Trains the parameters (leaves that require gradients) in place by AdamW, from the newest checkpoint or from where they are, up to
-// max_train_steps. The caller ends the progress. Throws Stopped after saving where a stop was asked for before the last step, and
-// StageError where a mean loss or a weight at the end is not finite.
-void train(const TrainerInput& input, const NamedParameters& parameters, const LoopSettings& settings, Objective& objective);
+// max_train_steps. Optimizer step s has the batches s * gradient_accumulation_steps on, of every rank its own. `who` (the trainer's type)
+// begins messages. Throws Stopped after saving where a stop was asked for before the last step, StageError where a mean loss or a weight
+// at the end is not finite, DataError where a state that was handed on is of other parameters.
+Trained train(const TrainerInput& input, const std::string& who, const NamedParameters& parameters, const LoopOptions& options,
+              Objective& objective, const Communicator& communicator = OneRank());
 
 }  // namespace espalier::training

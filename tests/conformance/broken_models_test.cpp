@@ -83,7 +83,7 @@ class Sgd final : public Trainer {
   std::int64_t max_train_steps() const override { return max_train_steps_; }
   void inputs(Inputs& in) override { in.selection("selection", "Trained on; else the examples.").optional(); }
 
-  Model train(const TrainerInput& input) const override {
+  TrainedModel train(const TrainerInput& input) const override {
     Model out = input.model;
     for (auto& [name, tensor] : out.weights) tensor = flaw_ == "in place" ? tensor : tensor.clone();
     auto& scale = out.weights["unet.scale"];
@@ -96,11 +96,11 @@ class Sgd final : public Trainer {
       if (flaw_ != "momentum") momentum.copy_(checkpoint->tensors.at("model").at("momentum"));
     }
     for (; step < max_train_steps_; ++step) {
-      if (flaw_ != "stop" && step > 0 && input.stop.stop_requested()) {
+      if (flaw_ != "stop" && step > 0 && input.context.stop_requested()) {
         input.checkpoints.save({step, {{"model", {{"scale", scale}, {"momentum", momentum}}}}, Value()});
         throw Stopped("saved");
       }
-      const auto x = input.selection ? input.selection->states(flaw_ == "announce" ? 3 : 0).state
+      const auto x = input.selection ? input.selection->view.states(flaw_ == "announce" ? 3 : 0, input.selection->view.all())
                                      : examples->at({static_cast<std::uint64_t>(step)}).state;
       momentum = 0.9 * momentum + x.at("sample").mean();
       scale.sub_(0.1 * momentum);
@@ -114,7 +114,7 @@ class Sgd final : public Trainer {
     if (flaw_ == "no network") out.network = nullptr;
     if (flaw_ == "info") out.info.last_step = Step(0.5);
     if (flaw_ != "digest") out.info.digest = digest_weights(out.weights);
-    return out;
+    return {out};
   }
   std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid*,
                                         const std::optional<CorrectedSampling>&) const override {

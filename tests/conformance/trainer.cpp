@@ -1,8 +1,10 @@
 #include <cmath>
+#include <optional>
 #include <set>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/tensor.h>
 
 #include "runtime/sdk/check.h"
 #include "tests/conformance/conformance.h"
@@ -63,49 +65,70 @@ class StopAfter final : public StopToken {
 };
 
 // Trajectories of some examples: x_0 noised to each level, as a sampler of that process would have left them.
-class ToySelection final : public SelectionData {
+class ToyTrajectories final : public ViewSource {
  public:
-  ToySelection(const Domain& domain, const Model& model, std::set<std::int64_t> announced, diffusion::Grid grid)
+  ToyTrajectories(const Domain& domain, const Model& model, std::set<std::int64_t> announced, diffusion::Grid grid)
       : grid_(std::move(grid)), announced_(std::move(announced)) {
     std::vector<std::uint64_t> positions;
-    for (std::uint64_t i = 0; i < 16; ++i) positions.push_back(i);
+    for (std::uint64_t i = 0; i < kTrajectories; ++i) positions.push_back(i);
     clean_ = domain.examples(domain.splits().front())->at(positions);
     random::Draws draws({.seed = 9, .purpose = random::Purpose::data, .round = 7, .branch = 0}, positions);
     noise_ = model.process->prior(domain.state_spec(), draws);
   }
-  std::int64_t size() const override { return 16; }
-  const diffusion::Grid& grid() const override { return grid_; }
-  SelectedStates states(std::int64_t steps_remaining) const override {
+  State states(std::int64_t steps_remaining, const std::vector<std::int64_t>& index) const override {
     EXPECT_TRUE(announced_.contains(steps_remaining))
         << "step " << steps_remaining << " is not recorded: the input `selection` declares no such step";
-    SelectedStates out;
-    out.reached = grid_.at(steps_remaining).level;
-    for (const auto& [name, x] : clean_.state) out.state[name] = x * out.reached.alpha + noise_.at(name) * out.reached.sigma;
-    out.metadata = clean_.metadata;
-    out.condition = clean_.condition;
-    out.weight.assign(16, 1.0);
-    return out;
+    const auto level = grid_.at(steps_remaining).level;
+    State out;
+    for (const auto& [name, x] : clean_.state) out[name] = x * level.alpha + noise_.at(name) * level.sigma;
+    return of_rows(out, index);
   }
+  State noise(const std::vector<std::int64_t>& index) const override { return of_rows(noise_, index); }
+  Conditions conditions(const std::vector<std::int64_t>& index) const override {
+    Conditions conditions;
+    conditions.tensors = of_rows(clean_.condition, index);
+    for (const auto row : index) conditions.metadata.push_back(clean_.metadata.at(static_cast<std::size_t>(row)));
+    return conditions;
+  }
+  static constexpr std::int64_t kTrajectories = 16;
 
  private:
+  static TensorMap of_rows(const TensorMap& tensors, const std::vector<std::int64_t>& index) {
+    TensorMap rows;
+    for (const auto& [name, tensor] : tensors) rows.emplace(name, tensor.index_select(0, at::tensor(index, at::kLong)));
+    return rows;
+  }
+
   diffusion::Grid grid_;
   std::set<std::int64_t> announced_;
   Examples::Batch clean_;
   State noise_;
 };
 
+SelectedTrajectories toy_selection(const Domain& domain, const Model& model, std::set<std::int64_t> announced,
+                                   const diffusion::Grid& grid) {
+  const auto all = View::range(0, ToyTrajectories::kTrajectories);
+  std::vector<double> score;
+  for (const auto i : all) score.push_back(static_cast<double>(i % 5));
+  return {View({"samples", grid, all, all}, std::make_shared<ToyTrajectories>(domain, model, std::move(announced), grid)),
+          std::vector<double>(all.size(), 1.0),
+          score,
+          {"sampler.example", Value::Map{{"guidance_scale", 2.0}, {"eta", 1.0}}}};
+}
+
 struct Course {
   const PluginEntry& entry;
   const Options& options;
   const Domain& domain;
   const Model& model;
-  const SelectionData* selection;
+  const SelectedTrajectories* selection;
   KeptCurves curves = {};
 
   // A new trainer each time, as in a new process.
-  Model train(MemoryCheckpoints& checkpoints, const StopToken& stop) {
+  TrainedModel train(MemoryCheckpoints& checkpoints, const StopToken& stop) {
     const auto progress = make_silent_progress();
-    return make<Trainer>(entry, options)->train({domain, model, selection, 7, at::kCPU, checkpoints, curves, *progress, stop});
+    const StageContext context{at::kCPU, &stop, progress.get()};
+    return make<Trainer>(entry, options)->train({domain, model, selection, 7, context, checkpoints, curves});
   }
 };
 
@@ -117,7 +140,7 @@ void expect_equal(const TensorMap& a, const TensorMap& b) {
   }
 }
 
-void check_resume(Course& course, const Model& whole) {
+void check_resume(Course& course, const TrainedModel& whole) {
   for (const int questions : {0, 1, 3}) {
     SCOPED_TRACE("stopped at question " + std::to_string(questions + 1));
     MemoryCheckpoints checkpoints;
@@ -131,7 +154,8 @@ void check_resume(Course& course, const Model& whole) {
     EXPECT_GT(checkpoints.saved, 0) << "stopped without saving";
     const auto resumed = course.train(checkpoints, NeverStop());
     EXPECT_GT(checkpoints.resumed, 0) << "the checkpoint was not asked for";
-    expect_equal(whole.weights, resumed.weights);
+    expect_equal(whole.model.weights, resumed.model.weights);
+    expect_equal(whole.state, resumed.state);
   }
 }
 
@@ -149,24 +173,24 @@ void check_trainer(const PluginEntry& entry, const Options& options, TrainsOn so
   ASSERT_GT(trainer->max_train_steps(), 0);
   ASSERT_LE(trainer->max_train_steps(), 200) << "a conformance test trains for some tens of steps";
   EXPECT_EQ(trainer->identity(domain), make<Trainer>(entry, options)->identity(domain));
-  std::unique_ptr<ToySelection> selection;
+  std::optional<SelectedTrajectories> selection;
   if (source == TrainsOn::selection) {
     const auto grid = model.process->grid(8);
     const auto inputs = inputs_of(entry, options);
     ASSERT_TRUE(inputs.contains("selection")) << "the trainer declares no input 'selection'";
     auto announced = inputs.at("selection").recorded_steps(8);
     announced.insert(0);
-    selection = std::make_unique<ToySelection>(domain, model, announced, grid);
+    selection = toy_selection(domain, model, announced, grid);
   }
   const auto start = digest_weights(model.weights);
-  Course course{entry, options, domain, model, selection.get()};
+  Course course{entry, options, domain, model, selection ? &*selection : nullptr};
   MemoryCheckpoints checkpoints;
   const auto whole = course.train(checkpoints, NeverStop());
   EXPECT_TRUE(course.curves.names.contains("loss")) << "the curve 'loss' is not logged";
   EXPECT_EQ(start, digest_weights(model.weights)) << "training changed the model it starts from";
-  EXPECT_NE(start, digest_weights(whole.weights)) << "training changed nothing";
-  const auto planned = trainer->trained_info(model.info, selection ? &selection->grid() : nullptr, std::nullopt);
-  expect_accepted([&] { check_trained(entry.kind + "." + entry.name, whole, model, planned); });
+  EXPECT_NE(start, digest_weights(whole.model.weights)) << "training changed nothing";
+  const auto planned = trainer->trained_info(model.info, selection ? &selection->view.grid() : nullptr, std::nullopt);
+  expect_accepted([&] { check_trained(entry.kind + "." + entry.name, whole.model, model, planned); });
   check_resume(course, whole);
 }
 

@@ -144,9 +144,10 @@ class FrechetDistance final : public Metric {
   FeatureNetwork network(const MetricInput& input) const {
     check_one_network(input.model != nullptr);
     if (input.model) return frechet_distance::classifier_network(input.model);
-    if (!inception_.empty()) return frechet_distance::inception_network(on(input.device, frechet_distance::inception::read(inception_)));
+    if (!inception_.empty())
+      return frechet_distance::inception_network(on(input.context.device, frechet_distance::inception::read(inception_)));
     auto model = std::make_shared<Model>(classifier::read_folder(model_));
-    model->weights = on(input.device, std::move(model->weights));
+    model->weights = on(input.context.device, std::move(model->weights));
     return frechet_distance::classifier_network(model);
   }
 

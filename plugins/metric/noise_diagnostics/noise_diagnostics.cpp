@@ -128,7 +128,7 @@ class NoiseDiagnostics final : public espalier::Metric {
     if (!input.model) return scalars;
     const auto condition = examples.at({fair.row.end() - judged, fair.row.end()}).condition;
     scalars.push_back(diagnostics::corrector_loss(*input.model, diagnostics::unflattened(last, input.domain->state_spec()), condition,
-                                                  loss_repeats_, input.key, input.device));
+                                                  loss_repeats_, input.key, input.context.device));
     return scalars;
   }
 

@@ -11,8 +11,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/random/streams.h"
 #include "runtime/sdk/plugin.h"
-#include "runtime/training/mean_objective.h"
-#include "runtime/training/optimization.h"
+#include "runtime/training/training_loop.h"
 
 namespace espalier::classifier {
 namespace {
@@ -31,14 +30,7 @@ class ClassifierTrainer final : public Trainer {
               "A split on which to tell the finished classifier's accuracy once, when it is trained; empty for none.")
         .operational();
     schema.integer("width", width_, "Channels of the first of three levels; each next one has twice as many.").at_least(1).at_most(1024);
-    schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1).at_most(1e9);
-    schema.integer("train_batch_size", train_batch_size_, "Images an optimizer step.").at_least(1).at_most(65536);
-    optimization_.options(schema);
-    schema.integer("checkpointing_steps", checkpointing_steps_, "Optimizer steps between checkpoints.")
-        .at_least(1)
-        .at_most(1e9)
-        .operational();
-    schema.integer("logging_steps", logging_steps_, "Optimizer steps between points of the curves.").at_least(1).at_most(1e9).operational();
+    loop_.options(schema);
   }
 
   Value identity(const Domain& domain) const override {
@@ -52,21 +44,17 @@ class ClassifierTrainer final : public Trainer {
     info.architecture["channels"] = Value::List{width_, 2 * width_, 4 * width_};  // its classes are known once the examples are read
     return info;
   }
-  std::int64_t max_train_steps() const override { return max_train_steps_; }
+  std::int64_t max_train_steps() const override { return loop_.max_train_steps; }
 
-  Model train(const TrainerInput& input) const override {
+  TrainedModel train(const TrainerInput& input) const override {
     Run run(*this, input);
-    training::train(input, run.parameters, settings(), run);
-    return run.finish();
+    auto trained = training::train(input, "trainer.classifier", run.parameters, loop_, run);
+    return {run.finish(std::move(trained.weights)), std::move(trained.state)};
   }
 
  private:
-  training::LoopSettings settings() const {
-    return {"trainer.classifier", optimization_, max_train_steps_, checkpointing_steps_, logging_steps_};
-  }
-
   // One training run's moving parts.
-  struct Run final : training::MeanObjective {
+  struct Run final : training::Objective {
     const ClassifierTrainer& options;
     const TrainerInput& input;
     LabelledImages images;
@@ -75,25 +63,21 @@ class ClassifierTrainer final : public Trainer {
     Weights weights;                       // the same tensors
 
     Run(const ClassifierTrainer& options_in, const TrainerInput& input_in)
-        : MeanObjective({"loss", "accuracy"}, input_in.device),
-          options(options_in),
-          input(input_in),
-          images(input.domain, options.examples_, options.part_, options.order(input.seed)) {
+        : options(options_in), input(input_in), images(input.domain, options.examples_, options.part_, options.order(input.seed)) {
       config.class_names = class_names(input.domain);
       config.in_channels = images.in_order(0, 1).image.size(1);
       config.channels = {options.width_, 2 * options.width_, 4 * options.width_};
-      parameters = training::trainable_copies(options.start(config, input), input.device);
+      parameters = training::trainable_copies(options.start(config, input), input.context.device);
       weights.insert(parameters.begin(), parameters.end());
     }
 
-    // The images of a step are a function of (seed, step).
-    std::vector<at::Tensor> values(std::int64_t step) override {
-      const auto size = static_cast<std::uint64_t>(options.train_batch_size_);
-      std::vector<std::uint64_t> positions(size);
-      for (std::uint64_t j = 0; j < size; ++j) positions[j] = static_cast<std::uint64_t>(step) * size + j;
-      const auto batch = images.at(positions);
-      const auto label = batch.label.to(input.device);
-      const auto out = logits(config, weights, batch.image.to(input.device));  // [B, classes]
+    std::vector<std::string> curves() const override { return {"loss", "accuracy"}; }
+
+    // The images of a batch are a function of (seed, number).
+    std::vector<at::Tensor> values(std::int64_t number) override {
+      const auto batch = images.at(training::stream_positions(number, options.loop_.train_batch_size));
+      const auto label = batch.label.to(input.context.device);
+      const auto out = logits(config, weights, batch.image.to(input.context.device));  // [B, classes]
       return {at::cross_entropy_loss(out, label), correct(out, label).mean()};
     }
 
@@ -101,27 +85,27 @@ class ClassifierTrainer final : public Trainer {
       return out.detach().argmax(1).eq(label).to(at::kFloat);  // [B]
     }
 
-    double validate() const {
+    double validate(const Weights& trained_weights) const {
       const LabelledImages validation(input.domain, options.validation_, "all", options.order(input.seed));
       const auto size = validation.size() == 0 ? kEndlessValidation : validation.size();
       double right = 0.0;
       for (std::uint64_t first = 0; first < size; first += kValidationBatch) {
         const auto batch = validation.in_order(first, std::min(kValidationBatch, size - first));
-        const auto out = logits(config, weights, batch.image.to(input.device));
-        right += correct(out, batch.label.to(input.device)).sum().item<double>();
+        const auto out = logits(config, trained_weights, batch.image.to(input.context.device));
+        right += correct(out, batch.label.to(input.context.device)).sum().item<double>();
       }
       return right / static_cast<double>(size);
     }
 
-    Model finish() const {
+    Model finish(Weights trained_weights) const {
       const at::NoGradGuard no_grad;
-      if (!options.validation_.empty()) input.curves.scalar("validation_accuracy", options.max_train_steps_, validate());
+      if (!options.validation_.empty())
+        input.curves.scalar("validation_accuracy", options.loop_.max_train_steps, validate(trained_weights));
       Model trained;
-      for (const auto& [name, tensor] : parameters) trained.weights.emplace(name, tensor.detach());
+      trained.weights = std::move(trained_weights);
       trained.info.role = kRole;
       trained.info.architecture = config.to_value();
       trained.info.digest = digest_weights(trained.weights);
-      input.progress.end();
       return trained;
     }
   };
@@ -146,11 +130,8 @@ class ClassifierTrainer final : public Trainer {
   std::string part_ = "all";
   std::string validation_;
   std::int64_t width_ = 32;
-  std::int64_t max_train_steps_ = 1000;
-  std::int64_t train_batch_size_ = 128;
-  Optimization optimization_{.adamw = {.learning_rate = 1e-3}};
-  std::int64_t checkpointing_steps_ = 200;
-  std::int64_t logging_steps_ = 20;
+  training::LoopOptions loop_{
+      .max_train_steps = 1000, .train_batch_size = 128, .adamw = {.learning_rate = 1e-3}, .checkpointing_steps = 200, .logging_steps = 20};
 };
 
 }  // namespace

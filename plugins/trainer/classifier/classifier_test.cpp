@@ -35,9 +35,8 @@ class ClassifierTraining : public ::testing::Test {
  protected:
   Model train(conformance::Options options, const Model& from = {}, std::uint64_t seed = 7) {
     NoCheckpoints checkpoints;
-    const auto progress = make_silent_progress();
     const auto trainer = conformance::make<Trainer>(conformance::plugin("trainer.classifier"), options);
-    return trainer->train({*domain_, from, nullptr, seed, at::kCPU, checkpoints, curves_, *progress, NeverStop()});
+    return trainer->train({*domain_, from, nullptr, seed, StageContext(), checkpoints, curves_}).model;
   }
   static conformance::Options with(conformance::Options options, const std::string& name, Value value) {
     options[name] = std::move(value);

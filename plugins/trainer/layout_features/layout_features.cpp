@@ -8,8 +8,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/random/streams.h"
 #include "runtime/sdk/plugin.h"
-#include "runtime/training/mean_objective.h"
-#include "runtime/training/optimization.h"
+#include "runtime/training/training_loop.h"
 
 namespace espalier::layout {
 namespace {
@@ -22,19 +21,14 @@ class LayoutFeaturesTrainer final : public Trainer {
     schema.integer("layers", layers_, "Layers of the transformer.").at_least(1).at_most(64);
     schema.number("perturbation", perturbation_, "Standard deviation of the noise on a perturbed page's boxes, as a share of the page.")
         .above(0.0);
-    schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1).at_most(1e9);
-    schema.integer("train_batch_size", train_batch_size_, "Pages an optimizer step, half of them perturbed.").at_least(2).at_most(65536);
-    optimization_.options(schema);
-    schema.integer("checkpointing_steps", checkpointing_steps_, "Optimizer steps between checkpoints.")
-        .at_least(1)
-        .at_most(1e9)
-        .operational();
-    schema.integer("logging_steps", logging_steps_, "Optimizer steps between points of the curves.").at_least(1).at_most(1e9).operational();
+    loop_.options(schema);
   }
 
   void check() const override {
     if (width_ % kHeads != 0)
       throw ConfigError(fmt::format("trainer.layout_features: width = {}; it must be a multiple of {}", width_, kHeads));
+    if (loop_.train_batch_size < 2)
+      throw ConfigError("trainer.layout_features: train_batch_size = 1; half of a batch's pages are perturbed, so take 2 or more");
   }
 
   Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(examples_)->digest()}}; }
@@ -43,22 +37,18 @@ class LayoutFeaturesTrainer final : public Trainer {
     info.role = kFeaturesRole;
     return info;
   }
-  std::int64_t max_train_steps() const override { return max_train_steps_; }
+  std::int64_t max_train_steps() const override { return loop_.max_train_steps; }
 
-  Model train(const TrainerInput& input) const override {
+  TrainedModel train(const TrainerInput& input) const override {
     check();
     Run run(*this, input);
-    training::train(input, run.parameters, settings(), run);
-    return run.finish();
+    auto trained = training::train(input, "trainer.layout_features", run.parameters, loop_, run);
+    return {run.finish(std::move(trained.weights)), std::move(trained.state)};
   }
 
  private:
-  training::LoopSettings settings() const {
-    return {"trainer.layout_features", optimization_, max_train_steps_, checkpointing_steps_, logging_steps_};
-  }
-
   // One training run's moving parts.
-  struct Run final : training::MeanObjective {
+  struct Run final : training::Objective {
     const LayoutFeaturesTrainer& options;
     const TrainerInput& input;
     PageStream pages;
@@ -67,19 +57,21 @@ class LayoutFeaturesTrainer final : public Trainer {
     Weights weights;                       // the same tensors
 
     Run(const LayoutFeaturesTrainer& options_in, const TrainerInput& input_in)
-        : MeanObjective({"loss", "map_loss", "accuracy"}, input_in.device),
-          options(options_in),
+        : options(options_in),
           input(input_in),
           pages(input.domain, options.examples_, options.perturbation_, random::streams::training_pages(input.seed)),
           config{pages.classes(), options.width_, options.layers_} {
-      parameters = training::trainable_copies(options.start(config, input), input.device);
+      parameters = training::trainable_copies(options.start(config, input), input.context.device);
       weights.insert(parameters.begin(), parameters.end());
     }
 
-    // The pages of a step are a function of (seed, step).
-    std::vector<at::Tensor> values(std::int64_t step) override {
-      const auto batch = pages.at(static_cast<std::uint64_t>(step), options.train_batch_size_);
-      const auto which = batch.class_index.to(input.device), box = batch.box.to(input.device), real = batch.real.to(input.device);
+    std::vector<std::string> curves() const override { return {"loss", "map_loss", "accuracy"}; }
+
+    // The pages of a batch are a function of (seed, number).
+    std::vector<at::Tensor> values(std::int64_t number) override {
+      const auto batch = pages.at(static_cast<std::uint64_t>(number), options.loop_.train_batch_size);
+      const auto which = batch.class_index.to(input.context.device), box = batch.box.to(input.context.device),
+                 real = batch.real.to(input.context.device);
       const auto heads = page_heads(config, weights, page_features(config, weights, which, box));
       const auto map_loss = at::binary_cross_entropy_with_logits(heads.map, page_map(which, box, config.classes));
       const auto loss = at::binary_cross_entropy_with_logits(heads.real, real) + map_loss;
@@ -87,13 +79,12 @@ class LayoutFeaturesTrainer final : public Trainer {
       return {loss, map_loss, right.mean()};
     }
 
-    Model finish() const {
+    Model finish(Weights trained_weights) const {
       Model trained;
-      for (const auto& [name, tensor] : parameters) trained.weights.emplace(name, tensor.detach());
+      trained.weights = std::move(trained_weights);
       trained.info.role = kFeaturesRole;
       trained.info.architecture = config.to_value();
       trained.info.digest = digest_weights(trained.weights);
-      input.progress.end();
       return trained;
     }
   };
@@ -112,11 +103,8 @@ class LayoutFeaturesTrainer final : public Trainer {
   std::int64_t width_ = 64;
   std::int64_t layers_ = 2;
   double perturbation_ = 0.05;
-  std::int64_t max_train_steps_ = 2000;
-  std::int64_t train_batch_size_ = 128;
-  Optimization optimization_{.adamw = {.learning_rate = 1e-3}};
-  std::int64_t checkpointing_steps_ = 500;
-  std::int64_t logging_steps_ = 50;
+  training::LoopOptions loop_{
+      .max_train_steps = 2000, .train_batch_size = 128, .adamw = {.learning_rate = 1e-3}, .checkpointing_steps = 500, .logging_steps = 50};
 };
 
 }  // namespace

@@ -37,9 +37,8 @@ class LayoutFeatures : public ::testing::Test {
  protected:
   Model train(const conformance::Options& options, const Domain& domain, const Model& from = {}) {
     NoCheckpoints checkpoints;
-    const auto progress = make_silent_progress();
     const auto trainer = conformance::make<Trainer>(conformance::plugin("trainer.layout_features"), options);
-    return trainer->train({domain, from, nullptr, 7, at::kCPU, checkpoints, curves_, *progress, NeverStop()});
+    return trainer->train({domain, from, nullptr, 7, StageContext(), checkpoints, curves_}).model;
   }
   Curves curves_;
   TestDomain domain_;

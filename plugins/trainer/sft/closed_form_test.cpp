@@ -123,7 +123,7 @@ TEST(SftOnGaussians, ForwardGoesOnNoisingTheRecordedState) {
   training.selection = &accepted;
   const auto model = run(training, with({{"intermediate_step", 2}, {"loss", "forward"}, {"max_train_steps", 1600}}));
   EXPECT_EQ(network_of(training.start).timesteps, from(4));
-  const auto recorded = moments(accepted.states(2).state.at("x"), accepted.weight);
+  const auto recorded = moments(accepted.states(2).at("x"), accepted.weight);
   const auto of_sample = moments(accepted.clean, accepted.weight);
   const auto bars = alpha_bars();
   for (std::int64_t t = 4; t < kTimesteps; ++t) {

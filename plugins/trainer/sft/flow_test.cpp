@@ -48,7 +48,7 @@ struct Trained {
   double loss = 0.0;
 };
 
-Trained train(const SelectionData* selection, const std::string& loss, double intermediate_step = 0.0) {
+Trained train(const Accepted* selection, const std::string& loss, double intermediate_step = 0.0) {
   Training training;
   training.start = line_model();
   training.selection = selection;
@@ -94,7 +94,7 @@ TEST(SftOnFlows, CleanTrainsOnTheSampleAtEarlierTimesOnly) {
 TEST(SftOnFlows, ForwardGoesOnNoisingTheRecordedState) {
   const auto accepted = accepted_on_a_flow();
   const auto trained = train(&accepted, "forward", 0.5);
-  const auto wanted = flow_oracle::best_prediction(law_of(accepted.states(2).state.at("x")), 0.5, 0.5);
+  const auto wanted = flow_oracle::best_prediction(law_of(accepted.states(2).at("x")), 0.5, 0.5);
   expect_line(trained.line, wanted);
   EXPECT_LT(trained.latest, 0.5);
   EXPECT_TRUE(std::isfinite(trained.loss));

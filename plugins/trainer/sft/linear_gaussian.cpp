@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <optional>
 
 #include "runtime/modelfile/safetensors.h"
 
@@ -166,31 +167,49 @@ const LinearNetwork& network_of(const Model& model) { return dynamic_cast<const 
 std::unique_ptr<Domain> gaussian_domain(double spread) { return std::make_unique<GaussianDomain>(spread); }
 
 Accepted::Accepted(std::int64_t count, double spread, std::vector<double> weights_in)
-    : weight(std::move(weights_in)), trajectory(linear_process()->grid(4)) {
+    : weight(std::move(weights_in)), score(weight.size(), 0.0), trajectory(linear_process()->grid(4)) {
   std::vector<std::uint64_t> rows(static_cast<std::size_t>(count));
   std::iota(rows.begin(), rows.end(), std::uint64_t{0});
   if (count > 0) clean = GaussianExamples("train", spread).at(rows).state.at("x");
 }
 
-SelectedStates Accepted::states(std::int64_t steps_remaining) const {
-  SelectedStates states;
-  states.reached = trajectory.at(steps_remaining).level;
+State Accepted::states(std::int64_t steps_remaining) const {
+  if (steps_remaining == 0) return {{"x", clean}};
+  const auto level = trajectory.at(steps_remaining).level;
   std::vector<std::uint64_t> rows(weight.size());
   std::iota(rows.begin(), rows.end(), std::uint64_t{0});
   random::Draws draws({.seed = 6, .purpose = random::Purpose::sampling, .round = 0, .branch = 0}, rows);
-  states.state["x"] = clean;
-  if (steps_remaining > 0) {
-    states.state["x"] = clean * (stretch * states.reached.alpha) + lift + draws.normals({kElements}) * states.reached.sigma;
-  }
-  states.condition["label"] = at::full({size()}, label, at::kLong);
-  states.metadata.resize(weight.size());
-  states.weight = weight;
-  return states;
+  return {{"x", clean * (stretch * level.alpha) + lift + draws.normals({kElements}) * level.sigma}};
 }
 
-Model Training::run(const Trainer& trainer) {
+SelectedTrajectories Accepted::selection() const {
+  class Source final : public ViewSource {
+   public:
+    explicit Source(Accepted accepted) : accepted_(std::move(accepted)) {}
+    State states(std::int64_t steps_remaining, const std::vector<std::int64_t>& index) const override {
+      return {{"x", accepted_.states(steps_remaining).at("x").index_select(0, at::tensor(index, at::kLong))}};
+    }
+    Conditions conditions(const std::vector<std::int64_t>& index) const override {
+      Conditions conditions;
+      conditions.tensors["label"] = at::full({static_cast<std::int64_t>(index.size())}, accepted_.label, at::kLong);
+      return conditions;
+    }
+
+   private:
+    Accepted accepted_;
+  };
+  const auto count = static_cast<std::int64_t>(weight.size());
+  ViewInfo info{"samples", trajectory, View::range(0, count), std::vector<std::int64_t>(weight.size())};
+  return {View(std::move(info), std::make_shared<Source>(*this)), weight, score, {"sampler.example", Value::Map{}}};
+}
+
+TrainedModel Training::train(const Trainer& trainer) {
   Engine engine(*this);
-  return trainer.train({*domain, start, selection, 3, at::kCPU, engine, engine, engine, engine});
+  std::optional<SelectedTrajectories> selected;
+  if (selection) selected = selection->selection();
+  TrainerInput input{*domain, start, selected ? &*selected : nullptr, 3, {at::kCPU, &engine, &engine}, engine, engine};
+  input.state = state;
+  return trainer.train(input);
 }
 
 }  // namespace espalier::sft

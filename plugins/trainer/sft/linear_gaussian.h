@@ -38,13 +38,12 @@ const LinearNetwork& network_of(const Model& model);
 std::unique_ptr<Domain> gaussian_domain(double spread = 0.5);
 
 // What is accepted: K rows of x_0, and X_t = stretch alpha_t x_0 + lift + sigma_t noise for t > 0, on a grid of 4 steps.
-struct Accepted final : SelectionData {
+struct Accepted {
   Accepted(std::int64_t count, double spread, std::vector<double> weights_in);
-  std::int64_t size() const override { return static_cast<std::int64_t>(weight.size()); }
-  const diffusion::Grid& grid() const override { return trajectory; }
-  SelectedStates states(std::int64_t steps_remaining) const override;
-  at::Tensor clean;  // [K, kElements], odd rows about -1, even ones about +1
-  std::vector<double> weight;
+  State states(std::int64_t steps_remaining) const;
+  SelectedTrajectories selection() const;  // of what it is now
+  at::Tensor clean;                        // [K, kElements], odd rows about -1, even ones about +1
+  std::vector<double> weight, score;       // [K]
   std::int64_t label = 0;
   double stretch = 1.0, lift = 0.0;
   diffusion::Grid trajectory;
@@ -54,14 +53,17 @@ struct Accepted final : SelectionData {
 struct Training {
   Model start = linear_model();
   std::unique_ptr<Domain> domain = gaussian_domain();
-  const SelectionData* selection = nullptr;
+  const Accepted* selection = nullptr;
   std::int64_t stop_after = -1;  // optimizer steps; then stop is asked for
   std::int64_t die_after = -1;   // optimizer steps; then an exception that no trainer knows
   std::string checkpoint;        // in and out: of the newest one, "" for none
   std::int64_t saved = 0;
   std::map<std::string, std::map<std::int64_t, double>> curves;  // name -> step -> value
 
-  Model run(const Trainer& trainer);
+  const TensorMap* state = nullptr;  // what the trainer of `start` handed on
+
+  TrainedModel train(const Trainer& trainer);
+  Model run(const Trainer& trainer) { return train(trainer).model; }
 };
 struct Died {};
 

@@ -15,8 +15,6 @@
 #include "runtime/base/errors.h"
 #include "runtime/random/streams.h"
 #include "runtime/sdk/plugin.h"
-#include "runtime/training/optimization.h"
-#include "runtime/training/optimizer.h"
 #include "runtime/training/training_loop.h"
 
 namespace espalier {
@@ -44,28 +42,13 @@ class Sft final : public Trainer {
         "With an intermediate step: noise the trajectory's X_0 to noisier levels only (clean), or go on noising its X_t (forward).");
     schema.text("examples", examples_,
                 "The split of the domain's examples to train on where the stage has neither a selection nor examples.");
-    schema.integer("max_train_steps", max_train_steps_, "Optimizer steps.").at_least(1).at_most(1e9);
-    schema.integer("train_batch_size", train_batch_size_, "Samples a forward pass.").at_least(1).at_most(65536);
-    schema.integer("gradient_accumulation_steps", gradient_accumulation_steps_, "Forward passes an optimizer step.")
-        .at_least(1)
-        .at_most(1e6);
-    optimization_.options(schema);
-    schema.flag("use_ema", use_ema_, "Give the exponential moving average of the weights instead of the last ones.");
-    schema.number("ema_decay", ema_decay_, "Decay of the moving average.").at_least(0).below(1);
+    loop_.options(schema);
     schema.number("conditioning_dropout_prob", conditioning_dropout_prob_, "Share of conditions replaced by the empty one.")
         .at_least(0)
         .at_most(1);
     schema.strings("train_components", train_components_,
                    "Components whose weights are trained: of images \"unet\" and \"text_encoder\", of element sets \"transformer\". The "
                    "others stay.");
-    schema.integer("checkpointing_steps", checkpointing_steps_, "Optimizer steps between checkpoints.")
-        .at_least(1)
-        .at_most(1e9)
-        .operational();
-    schema.integer("logging_steps", logging_steps_, "Optimizer steps between points of the loss curve.")
-        .at_least(1)
-        .at_most(1e9)
-        .operational();
   }
 
   void inputs(Inputs& in) override {
@@ -89,27 +72,23 @@ class Sft final : public Trainer {
     return info;
   }
 
-  std::int64_t max_train_steps() const override { return max_train_steps_; }
+  std::int64_t max_train_steps() const override { return loop_.max_train_steps; }
 
-  Model train(const TrainerInput& input) const override {
+  TrainedModel train(const TrainerInput& input) const override {
     Run run(*this, input);
-    training::train(input, run.parameters, settings(), run);
-    return run.finish();
+    auto trained = training::train(input, "trainer.sft", run.parameters, loop_, run);
+    return {run.finish(trained.weights), std::move(trained.state)};
   }
 
  private:
-  training::LoopSettings settings() const { return {"trainer.sft", optimization_, max_train_steps_, checkpointing_steps_, logging_steps_}; }
-
   // One training run's moving parts.
   struct Run final : training::Objective {
     const Sft& options;
     const TrainerInput& input;
     Weights weights;                       // all, the trained ones requiring gradients
     training::NamedParameters parameters;  // the trained ones
-    std::unique_ptr<training::Ema> ema;
     std::unique_ptr<sft::TrainingData> data;
     TensorMap null_condition;
-    at::Tensor loss_sum;  // since the last logged point
 
     Run(const Sft& options_in, const TrainerInput& input_in) : options(options_in), input(input_in) {
       options.check_intermediate_step(input.selection != nullptr);
@@ -122,48 +101,17 @@ class Sft final : public Trainer {
         }
         weights.emplace(name, own);
       }
-      if (options.use_ema_) ema = std::make_unique<training::Ema>(parameters, options.ema_decay_);
       const auto order = random::streams::training_order(input.seed);
-      data = input.selection
-                 ? sft::selection_data(*input.selection, options.loss_, options.first_step(input.selection->grid()), order, input.device)
-                 : sft::examples_data(input.examples ? input.examples : input.domain.examples(options.examples_), order, input.device);
+      data = input.selection ? sft::selection_data(*input.selection, options.loss_, options.first_step(input.selection->view.grid()), order,
+                                                   input.context.device)
+                             : sft::examples_data(input.examples ? input.examples : input.domain.examples(options.examples_), order,
+                                                  input.context.device);
       null_condition = input.domain.conditions(input.domain.splits().front()).null_tensors;
     }
 
-    void load(const Checkpoint& checkpoint) override {
-      if (ema) ema->load(checkpoint.tensors.at("ema"));
-      if (const auto* sum = checkpoint.state.find("loss_sum")) loss_sum = at::scalar_tensor(sum->as_number(), at::kFloat).to(input.device);
-    }
-
-    void save(Checkpoint& checkpoint) const override {
-      if (loss_sum.defined()) checkpoint.state["loss_sum"] = loss_sum.to(at::kCPU).item<double>();
-      if (ema) checkpoint.tensors["ema"] = ema->averaged();
-    }
-
-    void add_gradients(std::int64_t step) override {
-      const auto accumulation = options.gradient_accumulation_steps_;
-      for (std::int64_t part = 0; part < accumulation; ++part) {
-        const auto loss = part_loss(step * accumulation + part) / static_cast<double>(accumulation);
-        loss.backward();
-        loss_sum = loss_sum.defined() ? loss_sum + loss.detach() : loss.detach();
-      }
-    }
-
-    void after_step(std::int64_t step) override {
-      if (ema) ema->update(parameters, step);
-    }
-
-    training::CurveValues curve_values(const training::CurvePoint& point) override {
-      const double mean = loss_sum.to(at::kCPU).item<double>() / static_cast<double>(point.since);
-      loss_sum = at::Tensor();
-      return {{"loss", mean}, {"learning_rate", point.learning_rate}};
-    }
-
     // Noise and dropout of the j-th sample of the run are a function of (seed, j).
-    at::Tensor part_loss(std::int64_t part) const {
-      const auto size = static_cast<std::uint64_t>(options.train_batch_size_);
-      std::vector<std::uint64_t> positions(size);
-      for (std::uint64_t j = 0; j < size; ++j) positions[j] = static_cast<std::uint64_t>(part) * size + j;
+    std::vector<at::Tensor> values(std::int64_t batch) override {
+      const auto positions = training::stream_positions(batch, options.loop_.train_batch_size);
       const auto rows = data->rows(positions);
       random::Draws draws(random::streams::training_noise(input.seed), positions);
       draws.begin(1);
@@ -176,22 +124,17 @@ class Sft final : public Trainer {
       };
       draws.begin(0);
       const auto loss = input.model.process->loss(predict, rows.batch, draws);  // [B]
-      return (rows.weight.defined() ? loss * rows.weight : loss).mean();
+      return {(rows.weight.defined() ? loss * rows.weight : loss).mean()};
     }
 
     TensorMap embed(const TensorMap& condition) const { return input.model.network->embed(weights, condition); }
 
-    Model finish() {
+    Model finish(const TensorMap& updated) const {
       Model trained = input.model;
-      const at::NoGradGuard no_grad;
-      trained.weights.clear();
-      for (const auto& [name, tensor] : weights) trained.weights.emplace(name, tensor.detach());
-      if (ema) {
-        for (const auto& [name, tensor] : ema->averaged()) trained.weights[name] = tensor;
-      }
-      trained.info = *options.trained_info(input.model.info, input.selection ? &input.selection->grid() : nullptr, input.corrects);
+      trained.weights = updated;
+      for (const auto& [name, tensor] : weights) trained.weights.emplace(name, tensor.detach());  // the others
+      trained.info = *options.trained_info(input.model.info, input.selection ? &input.selection->view.grid() : nullptr, input.corrects);
       trained.info.digest = digest_weights(trained.weights);
-      input.progress.end();
       return trained;
     }
   };
@@ -229,16 +172,9 @@ class Sft final : public Trainer {
   Step intermediate_step_;
   std::string loss_ = "clean";
   std::string examples_ = "train";
-  std::int64_t max_train_steps_ = 400;
-  std::int64_t train_batch_size_ = 64;
-  std::int64_t gradient_accumulation_steps_ = 1;
-  Optimization optimization_;
-  bool use_ema_ = false;
-  double ema_decay_ = 0.999;
+  training::LoopOptions loop_;
   double conditioning_dropout_prob_ = 0.0;
   std::vector<std::string> train_components_ = {"unet"};
-  std::int64_t checkpointing_steps_ = 100;
-  std::int64_t logging_steps_ = 10;
 };
 
 }  // namespace

@@ -164,7 +164,7 @@ TEST(Sft, TrainsTheNamedComponentsOnly) {
 
 TEST(Sft, SaysWhichStepsTheModelIsFor) {
   const Accepted accepted(8, 0.3, std::vector<double>(8, 1.0));
-  const auto info = [&](Options options, const SelectionData* selection) {
+  const auto info = [&](Options options, const Accepted* selection) {
     Training training;
     training.selection = selection;
     const auto model = run(training, with(std::move(options), {{"max_train_steps", 1}, {"train_batch_size", 4}}));
@@ -195,7 +195,7 @@ TEST(Sft, IsIdentifiedByItsExamplesContent) {
 
 TEST(Sft, RefusesWhatItCannotTrainAndSaysWhatWouldBeRight) {
   const Accepted accepted(8, 0.3, std::vector<double>(8, 1.0)), none(0, 0.3, {});
-  const auto message = [](const Options& options, const SelectionData* selection) {
+  const auto message = [](const Options& options, const Accepted* selection) {
     Training training;
     training.selection = selection;
     return failure(training, with(options, {{"max_train_steps", 2}, {"train_batch_size", 4}}));

@@ -24,7 +24,7 @@ class TrainingData {
 std::unique_ptr<TrainingData> examples_data(std::shared_ptr<const Examples> examples, random::StreamKey order, at::Device device);
 
 // P-GRAFT. loss "forward": noising starts at the recorded X_t; "clean": at the trajectory's X_0, restricted to levels noisier than t.
-std::unique_ptr<TrainingData> selection_data(const SelectionData& selection, const std::string& loss, std::int64_t steps_remaining,
+std::unique_ptr<TrainingData> selection_data(const SelectedTrajectories& selection, const std::string& loss, std::int64_t steps_remaining,
                                              random::StreamKey order, at::Device device);
 
 }  // namespace espalier::sft

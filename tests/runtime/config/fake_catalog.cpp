@@ -119,7 +119,7 @@ class FakeTrainer final : public Trainer {
     schema.step("intermediate_step", step_, "Where training starts.");
   }
   std::int64_t max_train_steps() const override { return steps_; }
-  Model train(const TrainerInput&) const override { return {}; }
+  TrainedModel train(const TrainerInput&) const override { return {}; }
 
  private:
   std::int64_t steps_ = 10;

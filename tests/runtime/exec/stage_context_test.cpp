@@ -97,9 +97,9 @@ class IllTrainer final : public Trainer {
     ill_.visit("max_train_steps");
     return 1;
   }
-  Model train(const TrainerInput& input) const override {
+  TrainedModel train(const TrainerInput& input) const override {
     ill_.visit("train");
-    return input.model;
+    return {input.model};
   }
 
  private:

@@ -102,6 +102,7 @@ const std::map<std::string, std::string>& stage_texts() {
       {"best", "type = \"filter.example\"\ninputs = { scores = \"scores\" }"},
       {"best_of_best", "type = \"filter.example\"\ninputs = { scores = \"scores\", selection = \"best\" }"},
       {"tuned", "type = \"trainer.example\"\ninputs = { model = \"base\", selection = \"best\" }"},
+      {"tuned_again", "type = \"trainer.example\"\ninputs = { model = \"tuned\", selection = \"best\" }"},
       {"summary", "type = \"metric.example\"\ninputs = { scores = \"scores\" }"},
       {"counted", "type = \"metric.count\"\ninputs = { samples = \"samples\" }"},
       {"inversions", "type = \"noise_corrector.example\"\ninputs = { model = \"flow\" }\noptions = { block_size = 8, micro_batch = 4 }"},

@@ -177,7 +177,7 @@ class FakeTrainer final : public Trainer {
     return info;
   }
   std::int64_t max_train_steps() const override { return 1; }
-  Model train(const TrainerInput&) const override { return {}; }
+  TrainedModel train(const TrainerInput&) const override { return {}; }
 
  private:
   Step step_;

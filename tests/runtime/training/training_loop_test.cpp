@@ -6,12 +6,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <map>
 #include <optional>
 
 #include "runtime/base/errors.h"
-#include "runtime/training/mean_objective.h"
+#include "runtime/training/training_loop.h"
 #include "tests/conformance/toy.h"
 
 namespace espalier::training {
@@ -22,15 +23,16 @@ using ::testing::ElementsAre, ::testing::HasSubstr, ::testing::Key, ::testing::T
 constexpr double kRate = 0.125;
 
 // L(w) = w, from w = 1: before step n, w = 1 - n kRate. The second curve is n.
-class Slope final : public MeanObjective {
+class Slope final : public Objective {
  public:
-  Slope() : MeanObjective({"loss", "steps"}, at::kCPU) {}
+  std::vector<std::string> curves() const override { return {"loss", "steps"}; }
   NamedParameters parameters = trainable_copies({{"w", at::full({1}, 1.0, at::kFloat)}}, at::kCPU);
   double scale = 1.0;
   double weight() const { return parameters.front().second.item<double>(); }
+  std::vector<std::int64_t> batches;
 
- private:
   std::vector<at::Tensor> values(std::int64_t step) override {
+    batches.push_back(step);
     return {parameters.front().second.sum() * scale, at::full({}, static_cast<double>(step), at::kFloat)};
   }
 };
@@ -61,14 +63,26 @@ struct How {
   double learning_rate = kRate;
 };
 
-void train(Slope& slope, Engine& engine, const How& how = {}) {
+LoopOptions options_of(const How& how) {
+  LoopOptions options;
+  options.max_train_steps = how.max_train_steps;
+  options.checkpointing_steps = 2;
+  options.logging_steps = how.logging_steps;
+  options.adamw = {.learning_rate = how.learning_rate, .adam_weight_decay = 0.0};
+  return options;
+}
+
+Trained train_with(Slope& slope, Engine& engine, const LoopOptions& options, const Communicator& communicator = OneRank(),
+                   const TensorMap* state = nullptr) {
   const auto domain = conformance::toy_domain();
   const auto progress = make_silent_progress();
   const Model model;
-  LoopSettings settings{"trainer.slope", {}, how.max_train_steps, /*checkpointing_steps=*/2, how.logging_steps};
-  settings.optimization.adamw = {.learning_rate = how.learning_rate, .adam_weight_decay = 0.0};
-  train({*domain, model, nullptr, 0, at::kCPU, engine, engine, *progress, engine}, slope.parameters, settings, slope);
+  TrainerInput input{*domain, model, nullptr, 0, {at::kCPU, &engine, progress.get()}, engine, engine};
+  input.state = state;
+  return train(input, "trainer.slope", slope.parameters, options, slope, communicator);
 }
+
+Trained train(Slope& slope, Engine& engine, const How& how = {}) { return train_with(slope, engine, options_of(how)); }
 
 TEST(TrainingLoop, StepsAndLogsMeansSinceThePointBefore) {
   Slope slope;
@@ -154,6 +168,83 @@ TEST(TrainingLoop, RefusesToEndWithWeightsThatAreNotFinite) {
   Engine engine;
   EXPECT_THAT([&] { train(slope, engine, {.max_train_steps = 1, .learning_rate = 1e39}); },
               ThrowsMessage<StageError>(HasSubstr("trainer.slope: step 1: the weights of 'w' are not finite")));
+}
+
+// Four of eight batches a step: the same gradient, and the curves' means.
+TEST(TrainingLoop, AccumulatesBatches) {
+  Slope slope;
+  Engine engine;
+  auto options = options_of({.max_train_steps = 2, .logging_steps = 1});
+  options.gradient_accumulation_steps = 4;
+  train_with(slope, engine, options);
+  EXPECT_THAT(slope.batches, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7));
+  EXPECT_NEAR(slope.weight(), 1 - 2 * kRate, 1e-6);
+  EXPECT_THAT(engine.curves.at("steps"), ElementsAre(std::pair(1, 1.5), std::pair(2, 5.5)));
+}
+
+TEST(TrainingLoop, GivesTheMovingAverage) {
+  Slope slope;
+  Engine engine;
+  auto options = options_of({.max_train_steps = 2});
+  options.use_ema = true;
+  const auto trained = train_with(slope, engine, options);
+  // After the first step the average is the weight, after the second 2/11 of it and 9/11 of the new one.
+  EXPECT_NEAR(trained.weights.at("w").item<double>(), 1 - kRate * (2.0 / 11 + 2 * 9.0 / 11), 1e-6);
+}
+
+// One of two ranks, whose other has no gradient at all.
+class HalfOfTwo final : public Communicator {
+ public:
+  explicit HalfOfTwo(std::int64_t rank) : rank_(rank) {}
+  std::int64_t rank() const override { return rank_; }
+  std::int64_t size() const override { return 2; }
+  void all_reduce_mean(const std::vector<at::Tensor>& tensors) const override {
+    reduced += tensors.size();
+    for (auto tensor : tensors) tensor.mul_(0.5);
+  }
+  mutable std::size_t reduced = 0;
+
+ private:
+  std::int64_t rank_;
+};
+
+TEST(TrainingLoop, TrainsEachRankOnItsOwnBatchesAndReducesGradients) {
+  for (const std::int64_t rank : {0, 1}) {
+    Slope slope;
+    Engine engine;
+    const HalfOfTwo half(rank);
+    train_with(slope, engine, options_of({.max_train_steps = 3, .logging_steps = 1}), half);
+    EXPECT_THAT(slope.batches, ElementsAre(rank, 2 + rank, 4 + rank));
+    EXPECT_EQ(half.reduced, 3U + 3U);  // a gradient and the curves each step
+    EXPECT_EQ(engine.curves.empty(), rank == 1) << "rank 0 logs";
+    EXPECT_EQ(engine.saved.empty(), rank == 1) << "rank 0 saves";
+  }
+}
+
+// Two rounds of three steps with the state handed on are six steps; without it the moments begin anew.
+TEST(TrainingLoop, HandsTheOptimizersStateOn) {
+  const auto after = [](const TensorMap* state, std::vector<double> scales) {
+    Slope slope;
+    Engine engine;
+    auto options = options_of({.max_train_steps = 3});
+    options.keep_state = true;
+    slope.scale = scales.front();
+    auto first = train_with(slope, engine, options);
+    if (state == nullptr) first.state.clear();
+    Engine next;
+    slope.scale = scales.back();
+    train_with(slope, next, options, OneRank(), &first.state);
+    return slope.weight();
+  };
+  const TensorMap any;
+  Slope whole;
+  Engine engine;
+  train(whole, engine, {.max_train_steps = 6});
+  EXPECT_NEAR(after(&any, {1.0, 1.0}), whole.weight(), 1e-6);
+  EXPECT_GT(std::abs(after(&any, {1.0, -1.0}) - after(nullptr, {1.0, -1.0})), 0.1) << "the first moment still points down";
+  Slope slope;
+  Engine silent;
+  EXPECT_TRUE(train(slope, silent).state.empty()) << "no state is kept unless it is asked for";
 }
 
 }  // namespace

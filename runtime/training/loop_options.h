@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "runtime/sdk/schema.h"
+#include "runtime/training/optimizer.h"
+
+namespace espalier::training {
+
+// The options that every trainer of the loop has; diffusers' names. A trainer gives its own defaults.
+struct LoopOptions {
+  std::int64_t max_train_steps = 400;
+  std::int64_t train_batch_size = 64;
+  std::int64_t gradient_accumulation_steps = 1;
+  AdamWOptions adamw = {};
+  std::string lr_scheduler = "constant";
+  std::int64_t lr_warmup_steps = 0;
+  double max_grad_norm = 1.0;
+  bool use_ema = false;
+  double ema_decay = 0.999;
+  bool keep_state = false;
+  std::int64_t checkpointing_steps = 100;
+  std::int64_t logging_steps = 10;
+
+  void options(Schema& schema);
+  double learning_rate(std::int64_t step) const;  // of the step after `step` steps
+};
+
+}  // namespace espalier::training

@@ -14,6 +14,7 @@
 #include "runtime/exec/excluded.h"
 #include "runtime/exec/journal.h"
 #include "runtime/network/flops.h"
+#include "runtime/plan/trajectory_source.h"
 #include "runtime/sdk/check.h"
 
 namespace espalier::exec {
@@ -82,8 +83,8 @@ class CachedSamples final : public SampleSet {
 
   double flops_per_sample() const override {
     const auto& stage = *context_.spec.find(tag_);
-    const auto* sampler = stage.plugin.get_if<Sampler>();
-    if (sampler == nullptr) return 0;
+    const auto source = plan::trajectory_source(stage);
+    if (source->direction() == Direction::to_noise) return 0;
     const auto plan = plan::plan_stage(context_.spec, stage, context_.results, context_.store);
     std::map<Hex, std::string> tags;
     for (const auto& input : stage.inputs) {
@@ -94,7 +95,7 @@ class CachedSamples final : public SampleSet {
     for (const auto& phase : plan.phases) {
       for (const auto& segment : phase.segments) {
         const auto pass = pass_flops(context_, *context_.model(tags.at(model_identity(segment.model))), condition);
-        flops += pass.embed + pass.predict * static_cast<double>(sampler->network_evaluations(segment));
+        flops += pass.embed + pass.predict * static_cast<double>(source->network_evaluations(phase, segment));
       }
     }
     return flops;

@@ -49,8 +49,8 @@ std::string action_text(const StagePlan& plan);
 StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results, const cache::Index& index);
 
 // What a stage's work threw as an error, with file, line and the stage's tag before its message where it does not name the stage. What is
-// no Error of ours becomes a StageError that names the plugin too. A Stopped is thrown on as it is.
-Error with_stage_context(const config::StageSpec& stage, const std::exception_ptr& failure);
+// no Error of ours becomes a StageError that names the plugin too. `part`: of the stage, "block 3". A Stopped is thrown on as it is.
+Error with_stage_context(const config::StageSpec& stage, const std::exception_ptr& failure, const std::string& part = "");
 
 // The whole pipeline, in the order of the stages. Stages that wait for results are planned in part, and checked as far as what those
 // results will be is known (predict_result.h). Throws an Error that names the stage.

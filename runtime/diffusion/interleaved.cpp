@@ -41,14 +41,12 @@ at::Tensor replaced(const at::Tensor& x, std::int64_t first, const at::Tensor& a
   return whole;
 }
 
-void require_ancestral(double eta) {
-  if (eta != 1.0) throw InternalError(fmt::format("an interleaved process has its own noise; eta = {}", eta));
-}
-
 }  // namespace
 
 Interleaved::Interleaved(const InterleavedConfig& config)
-    : config_(config), num_steps_(config.num_rounds * (config.order == VisitOrder::joint ? 1 : 2 * config.num_elements)) {
+    : NoiseProcess("interleaved"),
+      config_(config),
+      num_steps_(config.num_rounds * (config.order == VisitOrder::joint ? 1 : 2 * config.num_elements)) {
   SchedulerConfig schedule;
   schedule.num_train_timesteps = config.num_rounds;
   schedule.beta_schedule = config.beta_schedule;
@@ -75,7 +73,9 @@ double Interleaved::timestep(std::int64_t steps_remaining) const {
   return 1000.0 * (static_cast<double>(steps_remaining) / static_cast<double>(num_steps_));
 }
 
-State Interleaved::prior(const StateSpec& spec, random::Draws& draws) const {
+Level Interleaved::level(double timestep) const { return {1.0 - timestep / 1000.0, timestep / 1000.0}; }
+
+State Interleaved::prior(const StateSpec& spec, const TensorMap& condition, random::Draws& draws) const {
   const auto& shape = spec.at("vector").shape;
   if (shape.front() != config_.num_elements) {
     throw ConfigError(fmt::format("the domain's states have {} elements, the model's process {}", shape.front(), config_.num_elements));
@@ -86,7 +86,9 @@ State Interleaved::prior(const StateSpec& spec, random::Draws& draws) const {
   x["vector"] = draws.normals(shape);
   x["present"] = at::ones({batch, shape.front()}, at::kBool);
   x["frozen"] = at::zeros({batch, shape.front(), 2}, at::kBool);
-  return x;
+  if (condition.empty()) return x;
+  for (auto& [name, tensor] : x) tensor = tensor.to(condition.at("present").device());
+  return impose(std::move(x), condition);
 }
 
 State Interleaved::impose(State x, const TensorMap& condition) {
@@ -113,8 +115,11 @@ Interleaved::Visit Interleaved::visit(std::int64_t steps_remaining) const {
   return {t / positions() + 1, visited / 2, 1, visited % 2 == 0, visited % 2 == 1};
 }
 
-State Interleaved::network_input(const State& x, const GridPoint& point) const {
+std::optional<Query> Interleaved::query(const State& x, const GridPoint& point) const {
   const auto visited = visit(point.steps_remaining);
+  const auto active = active_parts(x).narrow(1, visited.first, visited.count);
+  const auto any = [&](std::int64_t part) { return active.select(-1, part).any().item<bool>(); };
+  if (!(visited.token && any(0)) && !(visited.vector && any(1))) return std::nullopt;
   const bool joint = config_.order == VisitOrder::joint;
   State input = x;
   if (!joint && visited.token) {
@@ -122,13 +127,21 @@ State Interleaved::network_input(const State& x, const GridPoint& point) const {
     input["token"].select(1, visited.first).fill_(config_.num_classes);
   }
   input["visit"] = at::full({x.at("token").size(0)}, position(point.steps_remaining), x.at("token").options());
-  return input;
+  return Query{std::move(input), point.timestep};
 }
 
-bool Interleaved::changes(const State& x, const GridPoint& point) const {
-  const auto visited = visit(point.steps_remaining);
-  const auto active = active_parts(x).narrow(1, visited.first, visited.count);
-  return (visited.token && active.select(-1, 0).any().item<bool>()) || (visited.vector && active.select(-1, 1).any().item<bool>());
+Estimate Interleaved::estimate(const State& x, const State& prediction, const GridPoint& point) const {
+  const auto& vector = x.at("vector");
+  const auto& eps = field(prediction, "vector", vector, "prediction");
+  const auto alpha_bar = alpha_bar_after(visits_after({point.steps_remaining})).narrow(-1, 1, 1).to(vector.device());  // [1, M, 1] double
+  const auto active = active_parts(x);
+  const auto alpha = alpha_bar.sqrt().to(vector.scalar_type()), sigma = (1.0 - alpha_bar).sqrt().to(vector.scalar_type());
+  Estimate estimate;
+  estimate.clean = x;
+  estimate.clean["token"] = at::where(active.select(-1, 0), prediction.at("token").argmax(-1), x.at("token"));
+  estimate.clean["vector"] = at::where(active.narrow(-1, 1, 1), (vector - eps * sigma) / alpha, vector);
+  estimate.noise["vector"] = eps;
+  return estimate;
 }
 
 // With phi = keep the probability that the visit left the token alone, and of a clean token to be alone for all visits before and after:
@@ -164,9 +177,7 @@ double Interleaved::vector_variance(std::int64_t m) const {
   return (1.0 - alpha_bar_[m] / alpha_bar_[m - 1]) * (1.0 - alpha_bar_[m - 1]) / (1.0 - alpha_bar_[m]);
 }
 
-State Interleaved::step(const State& x, const State& prediction, const GridPoint& from, const GridPoint&, double eta,
-                        random::Draws& draws) const {
-  require_ancestral(eta);
+State Interleaved::reverse_step(const State& x, const State& prediction, const GridPoint& from, random::Draws& draws) const {
   const auto [m, first, count, token, vector] = visit(from.steps_remaining);
   const auto active = active_parts(x).narrow(1, first, count);
   State next = x;
@@ -187,9 +198,8 @@ State Interleaved::step(const State& x, const State& prediction, const GridPoint
   return next;
 }
 
-std::optional<at::Tensor> Interleaved::transition_log_prob(const State& x, const State& prediction, const State& next,
-                                                           const GridPoint& from, const GridPoint&, double eta) const {
-  require_ancestral(eta);
+std::optional<at::Tensor> Interleaved::reverse_log_prob(const State& x, const State& prediction, const State& next,
+                                                        const GridPoint& from) const {
   const auto [m, first, count, token, vector] = visit(from.steps_remaining);
   const bool random_vector = vector && m > 1;
   if (!token && !random_vector) return std::nullopt;

@@ -23,12 +23,11 @@ namespace espalier::diffusion {
 // sqrt(1 - b_m) vector + sqrt(b_m) eps.
 //
 // A grid point with n steps remaining is the state s^(n) after n forward steps; it has the level {1 - n/T, n/T}, the share of the steps
-// taken, for no one alpha fits all elements. Network input and answer are said at network_input() and step().
+// taken, for no one alpha fits all elements. Network input and answer are described at query() and reverse_step().
 class Interleaved final : public NoiseProcess {
  public:
   explicit Interleaved(const InterleavedConfig& config);
 
-  std::string name() const override { return "interleaved"; }
   Value config() const override { return to_value(config_); }
   const InterleavedConfig& options() const { return config_; }
   std::int64_t num_steps() const { return num_steps_; }  // T
@@ -36,31 +35,33 @@ class Interleaved final : public NoiseProcess {
   // All T steps; the chain has no shorter one. Throws ConfigError for another number.
   Grid grid(std::int64_t num_inference_steps) const override;
 
-  // Uniform tokens, standard normal vectors; everything present, nothing frozen. impose() says what is given.
-  State prior(const StateSpec& spec, random::Draws& draws) const override;
-  // The state with the elements that `condition` has (present), and its frozen parts as given there (token, vector, where frozen); zeros
-  // where no element is.
-  static State impose(State x, const TensorMap& condition);
+  Level level(double timestep) const override;
+
+  // Uniform tokens, standard normal vectors; everything present and nothing frozen but as the condition has it: the elements that
+  // are `present`, and the parts that are `frozen` as given there (token, vector); zeros where no element is.
+  State prior(const StateSpec& spec, const TensorMap& condition, random::Draws& draws) const override;
 
   // What the network is given to go back from n = point.steps_remaining: the state, and "visit" [B], the position that step n - 1 visits
-  // (-1: all, in joint order). A visited token is hidden: its class is K.
-  State network_input(const State& x, const GridPoint& point) const;
-  // Whether that step changes anything for any sample; without that no network is asked.
-  bool changes(const State& x, const GridPoint& point) const;
+  // (-1: all, in joint order). A visited token is hidden: its class is K. Nothing where the visit changes no sample.
+  std::optional<Query> query(const State& x, const GridPoint& point) const override;
 
-  // The prediction has token [B, M, K] logits and vector [B, M, D], eps of the vectors.
-  // round_robin: a visited token s' with h = softmax(logits) of p(token | the others) is kept with probability phi h(s')/(phi h(s') + b/K),
+  // Of what the prediction says of every element: the likeliest class and the vector without its noise; eps of the vectors alone.
+  Estimate estimate(const State& x, const State& prediction, const GridPoint& point) const override;
+
+  // As renoise(), between the steps that the levels stand for.
+  State noised(const State& x, const Level& reached, const Level& to, random::Draws& draws) const override;
+
+  // The step back from `from`, drawn by the process's own reverse law. The prediction has token [B, M, K] logits and vector [B, M, D], eps
+  // of the vectors. round_robin: a visited token s' with h = softmax(logits) of p(token | the others) is kept with probability phi
+  // h(s')/(phi h(s') + b/K),
   //   phi = 1 - b, and else drawn from h (token_reversal = posterior: exact time reversal); or always drawn from h (gibbs).
   // joint: the logits are of the clean token; it is drawn, then the token from q(s^(n-1) | s^(n), clean).
   // A visited vector goes to (s' - b eps/sqrt(1-abar_m))/sqrt(1-b_m) + noise of variance b_m (1-abar_{m-1})/(1-abar_m).
-  // eta other than 1 is an InternalError: the noise is the process's own.
-  State step(const State& x, const State& prediction, const GridPoint& from, const GridPoint& to, double eta,
-             random::Draws& draws) const override;
+  State reverse_step(const State& x, const State& prediction, const GridPoint& from, random::Draws& draws) const;
 
-  // Of what step() draws, mean over the visited parts; 0 where nothing is visited. A vector's last visit back is deterministic and not
-  // counted. nullopt where that leaves nothing random.
-  std::optional<at::Tensor> transition_log_prob(const State& x, const State& prediction, const State& next, const GridPoint& from,
-                                                const GridPoint& to, double eta) const override;
+  // log p(next | x) of what reverse_step() draws, [B], a mean over the visited parts; 0 where nothing is visited. A vector's last visit
+  // back is deterministic and not counted. nullopt where that leaves nothing random.
+  std::optional<at::Tensor> reverse_log_prob(const State& x, const State& prediction, const State& next, const GridPoint& from) const;
 
   // Forward steps from `from` to `to` >= from steps remaining, at once: how a recorded state is noised, and ReDeNoise's way back up.
   State renoise(const State& x, std::int64_t from, std::int64_t to, random::Draws& draws) const;
@@ -80,8 +81,9 @@ class Interleaved final : public NoiseProcess {
     bool token = false, vector = false;
   };
   Visit visit(std::int64_t steps_remaining) const;
+  static State impose(State x, const TensorMap& condition);   // what the condition gives
   std::int64_t position(std::int64_t steps_remaining) const;  // that it visits; -1: all
-  double timestep(std::int64_t steps_remaining) const;        // what the network is told
+  double timestep(std::int64_t steps_remaining) const;        // what the network is given
   std::int64_t positions() const { return 2 * config_.num_elements; }
   static at::Tensor active_parts(const State& x);              // [B, M, 2] bool: what visits change
   at::Tensor parts_visited(const at::Tensor& position) const;  // [B, M, 2] bool, of a step that visits position [B]

@@ -66,6 +66,10 @@ State Interleaved::renoise(const State& x, std::int64_t from, std::int64_t to, r
   return noisy;
 }
 
+State Interleaved::noised(const State& x, const Level& reached, const Level& to, random::Draws& draws) const {
+  return renoise(x, steps_at(reached), steps_at(to), draws);
+}
+
 // The floor(uniform * count)-th of the sample's visits after `beyond` steps that do something; num_steps() where there are none.
 std::int64_t Interleaved::draw_step(const at::Tensor& active, double uniform, std::int64_t beyond) const {
   const auto nth = [uniform](std::int64_t count) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/base/value.h"
@@ -20,7 +21,7 @@ struct Level {
   double sigma = 0.0;
 };
 
-// A state's place on a sampling grid. `timestep` is what the network is told when stepping from here (unused at steps_remaining 0).
+// A state's place on a sampling grid. `timestep` is what the network is given when a step leaves from here (unused at steps_remaining 0).
 struct GridPoint {
   std::int64_t steps_remaining = 0;
   double timestep = 0.0;
@@ -44,31 +45,52 @@ struct TrainingBatch {
   Level noisier_than;  // noised only to levels strictly noisier than this; {1, 0} allows all
 };
 
-// A noise process: how a state is noised, what the network predicts, and how a step goes back. Knows no domain. Immutable, shared by
-// threads.
+// What a network is given for a step that leaves from a state.
+struct Query {
+  State input;
+  double timestep = 0.0;
+};
+
+// What a prediction says about a state x = alpha x_0 + sigma eps.
+struct Estimate {
+  State clean;  // x_0
+  State noise;  // eps
+};
+
+// A noise process: how a state is noised, and what the network predicts. How a step goes back is a solver's (sdk/sampler.h). Knows no
+// domain. Immutable, shared by threads.
 class NoiseProcess {
  public:
+  explicit NoiseProcess(std::string name) : name_(std::move(name)) {}
   virtual ~NoiseProcess() = default;
-  virtual std::string name() const = 0;  // "variance_preserving", ...
-  virtual Value config() const = 0;      // all that determines its numbers; enters keys, and is written to scheduler_config.json
+  const std::string& name() const { return name_; }  // "variance_preserving", ...
+  virtual Value config() const = 0;  // all that determines its numbers; enters keys, and is written to scheduler_config.json
 
   virtual Grid grid(std::int64_t num_inference_steps) const = 0;
 
-  // Pure noise: the state at N steps remaining. Takes elements of the current ordinal.
-  virtual State prior(const StateSpec& spec, random::Draws& draws) const = 0;
+  // The level of the states for which the network is given this timestep.
+  virtual Level level(double timestep) const = 0;
 
-  // One step from `from` to the next point `to`. eta in [0, 1] scales the fresh noise (0: none). Differentiable in `prediction`.
-  virtual State step(const State& x, const State& prediction, const GridPoint& from, const GridPoint& to, double eta,
-                     random::Draws& draws) const = 0;
+  // Pure noise: the state at N steps remaining; what the raw condition gives of the state stands in it already. Takes elements of the
+  // current ordinal.
+  virtual State prior(const StateSpec& spec, const TensorMap& condition, random::Draws& draws) const = 0;
 
-  // log p(next | x), mean over the state's dimensions, [B]; nullopt where the step is deterministic.
-  virtual std::optional<at::Tensor> transition_log_prob(const State& x, const State& prediction, const State& next, const GridPoint& from,
-                                                        const GridPoint& to, double eta) const = 0;
+  // The forward kernel: a state that has reached one level, noised to a noisier one. Takes elements of the current ordinal.
+  virtual State noised(const State& x, const Level& reached, const Level& to, random::Draws& draws) const = 0;
+
+  // What the network is asked for the step that leaves x at `point`; nothing where that step changes no sample.
+  virtual std::optional<Query> query(const State& x, const GridPoint& point) const { return Query{x, point.timestep}; }
+
+  // The prediction for x at `point`, which the network took for a state of level(point.timestep). Differentiable in `prediction`.
+  virtual Estimate estimate(const State& x, const State& prediction, const GridPoint& point) const = 0;
 
   // The training loss of each sample, [B], differentiable through `predict`. Chooses a timestep a sample, noises `start` to it by the
   // process's own forward kernel, and compares in the prediction's units, weighted as the process says. Throws StageError when no training
   // timestep is noisier than asked.
   virtual at::Tensor loss(const Predict& predict, const TrainingBatch& batch, random::Draws& draws) const = 0;
+
+ private:
+  std::string name_;
 };
 
 // From a diffusers scheduler_config.json (or NoiseProcess::config()); throws DataError naming what is unknown or missing.

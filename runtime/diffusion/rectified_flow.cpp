@@ -12,14 +12,15 @@
 namespace espalier::diffusion {
 namespace {
 
+void check_level(const Level& level) {
+  if (std::abs(level.alpha + level.sigma - 1.0) <= 1e-6) return;
+  throw StageError(
+      fmt::format("a state at alpha = {}, sigma = {} does not come from a rectified flow (alpha + sigma = 1)", level.alpha, level.sigma));
+}
+
 // The time below which noising to a noisier level takes place.
 double bound_of(const TrainingBatch& batch) {
-  for (const Level& level : {batch.reached, batch.noisier_than}) {
-    if (std::abs(level.alpha + level.sigma - 1.0) > 1e-6) {
-      throw StageError(fmt::format("a state at alpha = {}, sigma = {} does not come from a rectified flow (alpha + sigma = 1)", level.alpha,
-                                   level.sigma));
-    }
-  }
+  for (const Level& level : {batch.reached, batch.noisier_than}) check_level(level);
   const double bound = std::min(batch.reached.alpha, batch.noisier_than.alpha);
   if (!(bound > 0.0)) {
     throw StageError(fmt::format("no time is noisier than t = {} of a rectified flow; take a smaller intermediate_step", bound));
@@ -57,24 +58,33 @@ Grid RectifiedFlow::grid(std::int64_t num_inference_steps) const {
   return grid;
 }
 
-State RectifiedFlow::prior(const StateSpec& spec, random::Draws& draws) const { return normal_state(spec, draws); }
-
-State RectifiedFlow::step(const State& x, const State& prediction, const GridPoint& from, const GridPoint& to, double eta,
-                          random::Draws&) const {
-  if (eta != 0.0) {
-    throw InternalError(fmt::format("a rectified flow's steps are deterministic; eta = {}", eta));
-  }
-  const double h = to.level.alpha - from.level.alpha;
-  State next;
-  for (const auto& [name, value] : x) {
-    next[name] = value - field(prediction, name, value, "prediction") * h;
-  }
-  return next;
+Level RectifiedFlow::level(double timestep) const {
+  const double sigma = timestep / static_cast<double>(config_.num_train_timesteps);
+  return {1.0 - sigma, sigma};
 }
 
-std::optional<at::Tensor> RectifiedFlow::transition_log_prob(const State&, const State&, const State&, const GridPoint&, const GridPoint&,
-                                                             double) const {
-  return std::nullopt;
+State RectifiedFlow::prior(const StateSpec& spec, const TensorMap&, random::Draws& draws) const { return normal_state(spec, draws); }
+
+State RectifiedFlow::noised(const State& x, const Level& reached, const Level& to, random::Draws& draws) const {
+  check_level(reached), check_level(to);
+  const double keep = to.alpha / reached.alpha;
+  const double rest = keep * reached.sigma;  // the noise that the state's own has become
+  State noisy;
+  for (const auto& [name, value] : x) {
+    noisy[name] = value * keep + fresh_noise(value, draws) * std::sqrt(std::max(0.0, (to.sigma - rest) * (to.sigma + rest)));
+  }
+  return noisy;
+}
+
+Estimate RectifiedFlow::estimate(const State& x, const State& prediction, const GridPoint& point) const {
+  const auto [alpha, sigma] = level(point.timestep);
+  Estimate estimate;
+  for (const auto& [name, value] : x) {
+    const auto& against = field(prediction, name, value, "prediction");  // minus the velocity
+    estimate.clean[name] = value - against * sigma;
+    estimate.noise[name] = value + against * alpha;
+  }
+  return estimate;
 }
 
 at::Tensor RectifiedFlow::loss(const Predict& predict, const TrainingBatch& batch, random::Draws& draws) const {

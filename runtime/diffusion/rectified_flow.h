@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "runtime/diffusion/process.h"
@@ -10,25 +9,20 @@
 namespace espalier::diffusion {
 
 // Straight paths between noise and data (Liu et al., arXiv 2209.03003): x_t = (1-t) eps + t x_0, time t from 0 (noise) to 1 (data), so that
-// a state at t has level {t, 1-t}. The velocity is v = x_0 - eps; the network predicts -v and is told num_train_timesteps (1-t), as
+// a state at t has level {t, 1-t}. The velocity is v = x_0 - eps; the network predicts -v and is given num_train_timesteps (1-t), as
 // diffusers' FlowMatchEulerDiscreteScheduler has it. Coefficients are computed in double and applied in the state's own dtype.
 class RectifiedFlow final : public NoiseProcess {
  public:
-  explicit RectifiedFlow(const FlowConfig& config) : config_(config) {}
+  explicit RectifiedFlow(const FlowConfig& config) : NoiseProcess("rectified_flow"), config_(config) {}
 
-  std::string name() const override { return "rectified_flow"; }
   Value config() const override { return to_value(config_); }
 
   // t_k = k/N with k = N - steps_remaining; diffusers' sigmas are linspace(1, 1/N, N) here. Throws ConfigError below one step.
   Grid grid(std::int64_t num_inference_steps) const override;
-  State prior(const StateSpec& spec, random::Draws& draws) const override;
-
-  // Euler's: x + (t' - t) v. Draws nothing; eta other than 0 is an InternalError. `from` and `to` need not be neighbours, and where the
-  // prediction is a mean of several the step is that of another Runge-Kutta method.
-  State step(const State& x, const State& prediction, const GridPoint& from, const GridPoint& to, double eta,
-             random::Draws& draws) const override;
-  std::optional<at::Tensor> transition_log_prob(const State& x, const State& prediction, const State& next, const GridPoint& from,
-                                                const GridPoint& to, double eta) const override;
+  Level level(double timestep) const override;
+  State prior(const StateSpec& spec, const TensorMap& condition, random::Draws& draws) const override;
+  State noised(const State& x, const Level& reached, const Level& to, random::Draws& draws) const override;
+  Estimate estimate(const State& x, const State& prediction, const GridPoint& point) const override;
 
   // The `forward` loss of P-GRAFT from a state at t, with e the fresh noise and the sampling time s uniform on (0, bound), bound the
   // smaller of the times that `reached` and `noisier_than` stand for:

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 #include <utility>
 
 #include "runtime/base/errors.h"
@@ -32,12 +31,19 @@ std::pair<at::Tensor, at::Tensor> clean_and_noise(Prediction kind, const at::Ten
   throw InternalError("unknown prediction type");
 }
 
+void check_level(const Level& level) {
+  if (std::abs(level.alpha * level.alpha + level.sigma * level.sigma - 1.0) <= 1e-6) return;
+  throw StageError(fmt::format("a state at alpha = {}, sigma = {} does not come from a variance preserving process (alpha^2 + sigma^2 = 1)",
+                               level.alpha, level.sigma));
+}
+
 // Rows of the tensor that loss_coefficients() gives.
 enum Row : std::int64_t { kKeep, kNoise, kPrediction, kTargetStart, kTargetNoise, kRows };
 
 }  // namespace
 
-VariancePreserving::VariancePreserving(const SchedulerConfig& config) : config_(config), alpha_bars_(diffusion::alpha_bars(config)) {}
+VariancePreserving::VariancePreserving(const SchedulerConfig& config)
+    : NoiseProcess("variance_preserving"), config_(config), alpha_bars_(diffusion::alpha_bars(config)) {}
 
 double VariancePreserving::alpha_bar_at(double timestep) const {
   if (!(timestep >= 0.0 && timestep < static_cast<double>(alpha_bars_.size())) || timestep != std::floor(timestep)) {
@@ -73,58 +79,32 @@ Grid VariancePreserving::diffusers_grid(std::int64_t num_inference_steps) const 
   return grid_of(timesteps, reached);
 }
 
-State VariancePreserving::prior(const StateSpec& spec, random::Draws& draws) const { return normal_state(spec, draws); }
+Level VariancePreserving::level(double timestep) const { return level_of(alpha_bar_at(timestep)); }
 
-VariancePreserving::Transition VariancePreserving::transition(const State& x, const State& prediction, const GridPoint& from,
-                                                              const GridPoint& to, double eta) const {
-  const double abar = alpha_bar_at(from.timestep);
-  const double previous = to.level.alpha * to.level.alpha;
-  const double variance = eta * eta * (1 - previous) / (1 - abar) * (1 - abar / previous);
-  const double direction = std::sqrt(std::max(0.0, 1 - previous - variance));
-  Transition result;
-  result.std = std::sqrt(std::max(0.0, variance));
+State VariancePreserving::prior(const StateSpec& spec, const TensorMap&, random::Draws& draws) const { return normal_state(spec, draws); }
+
+State VariancePreserving::noised(const State& x, const Level& reached, const Level& to, random::Draws& draws) const {
+  check_level(reached), check_level(to);
+  const double keep = to.alpha / reached.alpha;
+  State noisy;
+  for (const auto& [name, value] : x) noisy[name] = value * keep + fresh_noise(value, draws) * std::sqrt(std::max(0.0, 1.0 - keep * keep));
+  return noisy;
+}
+
+Estimate VariancePreserving::estimate(const State& x, const State& prediction, const GridPoint& point) const {
+  const double abar = alpha_bar_at(point.timestep);
+  Estimate estimate;
   for (const auto& [name, value] : x) {
     auto [clean, noise] = clean_and_noise(config_.prediction, value, field(prediction, name, value, "prediction"), abar);
-    if (config_.clip_sample) {
-      clean = clean.clamp(-config_.clip_sample_range, config_.clip_sample_range);
-    }
-    result.mean[name] = clean * to.level.alpha + noise * direction;
+    if (config_.clip_sample) clean = clean.clamp(-config_.clip_sample_range, config_.clip_sample_range);
+    estimate.clean[name] = std::move(clean);
+    estimate.noise[name] = std::move(noise);
   }
-  return result;
-}
-
-State VariancePreserving::step(const State& x, const State& prediction, const GridPoint& from, const GridPoint& to, double eta,
-                               random::Draws& draws) const {
-  auto [next, std] = transition(x, prediction, from, to, eta);
-  if (std > 0.0) {
-    for (auto& [name, value] : next) {
-      value = value + fresh_noise(value, draws) * std;
-    }
-  }
-  return next;
-}
-
-std::optional<at::Tensor> VariancePreserving::transition_log_prob(const State& x, const State& prediction, const State& next,
-                                                                  const GridPoint& from, const GridPoint& to, double eta) const {
-  const auto [mean, std] = transition(x, prediction, from, to, eta);
-  if (std == 0.0) {
-    return std::nullopt;
-  }
-  MeanSquare distance;
-  for (const auto& [name, value] : mean) {
-    distance.add((field(next, name, value, "next state") - value) / std);
-  }
-  return distance.value() * -0.5 - (std::log(std) + 0.5 * std::log(2 * std::numbers::pi));
+  return estimate;
 }
 
 std::int64_t VariancePreserving::first_noisier(const TrainingBatch& batch) const {
-  for (const Level& level : {batch.reached, batch.noisier_than}) {
-    if (std::abs(level.alpha * level.alpha + level.sigma * level.sigma - 1.0) > 1e-6) {
-      throw StageError(
-          fmt::format("a state at alpha = {}, sigma = {} does not come from a variance preserving process (alpha^2 + sigma^2 = 1)",
-                      level.alpha, level.sigma));
-    }
-  }
+  for (const Level& level : {batch.reached, batch.noisier_than}) check_level(level);
   // Alphas are compared as grid() computes them, so that a state's own timestep is not noisier than itself.
   const double alpha = std::min(batch.reached.alpha, batch.noisier_than.alpha);
   const auto first = std::find_if(alpha_bars_.begin(), alpha_bars_.end(), [alpha](double abar) { return level_of(abar).alpha < alpha; });

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,14 +9,12 @@
 
 namespace espalier::diffusion {
 
-// x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps, t = 0..T-1, stepped back by DDIM (Song et al., arXiv 2010.02502, formulas 12 and 16) on
-// the grids of diffusers' DDIMScheduler. Coefficients are computed in double from diffusers' float32 alpha_bars and applied in the state's
-// own dtype.
+// x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps, t = 0..T-1, on the grids of diffusers' DDIMScheduler. Coefficients are computed in double
+// from diffusers' float32 alpha_bars and applied in the state's own dtype.
 class VariancePreserving final : public NoiseProcess {
  public:
   explicit VariancePreserving(const SchedulerConfig& config);
 
-  std::string name() const override { return "variance_preserving"; }
   Value config() const override { return to_value(config_); }
 
   // The first point is pure noise, level {0, 1}. A step reaches abar at the next timestep of the grid, the last one 1 or abar_0
@@ -28,24 +25,17 @@ class VariancePreserving final : public NoiseProcess {
   // last step. With linspace, and with trailing where n does not divide T, that is not the level of the timestep that the network is given
   // next (diffusers' issues 9261 and 11347); elsewhere both grids are equal.
   Grid diffusers_grid(std::int64_t num_inference_steps) const;
-  State prior(const StateSpec& spec, random::Draws& draws) const override;
-  State step(const State& x, const State& prediction, const GridPoint& from, const GridPoint& to, double eta,
-             random::Draws& draws) const override;
-  std::optional<at::Tensor> transition_log_prob(const State& x, const State& prediction, const State& next, const GridPoint& from,
-                                                const GridPoint& to, double eta) const override;
+  Level level(double timestep) const override;
+  State prior(const StateSpec& spec, const TensorMap& condition, random::Draws& draws) const override;
+  State noised(const State& x, const Level& reached, const Level& to, random::Draws& draws) const override;
+  // With clip_sample the clean state is clamped; the noise is that of the prediction as it is.
+  Estimate estimate(const State& x, const State& prediction, const GridPoint& point) const override;
 
   // The `forward` loss of P-GRAFT, with rho = abar_s / abar_reached, e the fresh noise and s uniform over the training timesteps strictly
   // noisier than both `reached` and `noisier_than`:
   //   (1 - rho)/(1 - abar_s) || prediction(X_s, s) - target ||^2 / elements,  X_s = sqrt(rho) start + sqrt(1 - rho) e,
   // in the prediction's own units. A clean start (level {1, 0}) makes it diffusers' MSE on the target.
   at::Tensor loss(const Predict& predict, const TrainingBatch& batch, random::Draws& draws) const override;
-
-  // The Gaussian that step() draws from: N(mean, std^2), differentiable in `prediction`.
-  struct Transition {
-    State mean;
-    double std = 0.0;
-  };
-  Transition transition(const State& x, const State& prediction, const GridPoint& from, const GridPoint& to, double eta) const;
 
   const std::vector<double>& alpha_bars() const { return alpha_bars_; }
 

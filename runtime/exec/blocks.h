@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "runtime/exec/context.h"
@@ -35,6 +36,16 @@ std::vector<Recomputed> compare(const cache::Block& stored, const std::map<std::
 // not.
 double relative_difference(const Recomputed& numbers);
 
-std::vector<std::uint64_t> of_shard(const std::vector<std::uint64_t>& blocks, const Shard& shard);
+// One block that a worker has computed, and how it goes into the cache.
+struct ComputedBlock {
+  std::int64_t network_evaluations = 0;
+  std::function<void(const cache::Provenance&)> publish;
+};
+
+// Computes and publishes this shard's missing blocks of trajectories or scores, each by one of `workers`. `compute` advances the
+// progress, which counts in `noun`. A block that fails is named with its error; no other is begun then, and what runs already is finished
+// and published before the first error is thrown. A stop, and what is wrong with the cache, are thrown as they are.
+Work compute_blocks(Context& context, const plan::StagePlan& plan, const std::string& noun, int workers,
+                    const std::function<ComputedBlock(std::uint64_t block)>& compute);
 
 }  // namespace espalier::exec

@@ -78,7 +78,6 @@ struct Work {
   double earlier_seconds = 0.0;  // spent by interrupted attempts that this one went on from
 };
 Work compute_trajectories(Context& context, const plan::StagePlan& plan);
-Work compute_inversion(Context& context, const plan::StagePlan& plan);
 Work compute_scores(Context& context, const plan::StagePlan& plan);
 void compute_selection(Context& context, const plan::StagePlan& plan);
 Work compute_model(Context& context, const plan::StagePlan& plan);
@@ -89,10 +88,9 @@ struct Recomputed {
   std::string what;
   at::Tensor stored, again;  // [rows, ...]; again is undefined where it was not made
 };
-// A micro-batch of trajectories, at every step that the block holds; of inversions and scores, which are computed a block at a time and
-// whose bits may depend on that, the whole block; each by a worker of one thread. Throw Quarantined on damage.
+// Of trajectories, at every step that the block holds, a micro-batch, or the whole block where they are computed by the block; of scores
+// the whole block; each by a worker of one thread. Throw Quarantined on damage.
 std::vector<Recomputed> recompute_trajectories(Context& context, const plan::StagePlan& plan, std::uint64_t block);
-std::vector<Recomputed> recompute_inversion(Context& context, const plan::StagePlan& plan, std::uint64_t block);
 std::vector<Recomputed> recompute_scores(Context& context, const plan::StagePlan& plan, std::uint64_t block);
 
 // Makes the probes that the plan asks for and records them. Gives what came of them, "" when there were none. Throws CacheError where the

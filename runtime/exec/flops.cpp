@@ -4,6 +4,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "runtime/network/flops.h"
+#include "runtime/plan/trajectory_source.h"
 
 namespace espalier::exec {
 namespace {
@@ -35,8 +36,8 @@ PassFlops pass_flops(const Context& context, const Model& model, const TensorMap
 }  // namespace
 
 double flops_per_sample(Context& context, const config::StageSpec& stage) {
-  if (!stage.kind->samples()) return 0.0;
-  const auto& sampler = stage.plugin.get<Sampler>();
+  const auto source = plan::trajectory_source(stage);
+  if (source->direction() == Direction::to_noise) return 0.0;
   std::map<Hex, std::string> tags;
   for (const auto& input : stage.inputs) {
     for (const auto& tag : input.tags) tags.emplace(model_identity(context.results.at(tag).model), tag);
@@ -46,7 +47,7 @@ double flops_per_sample(Context& context, const config::StageSpec& stage) {
   for (const auto& phase : context.plans.at(stage.tag).phases) {
     for (const auto& segment : phase.segments) {
       const auto pass = pass_flops(context, *context.model(tags.at(model_identity(segment.model))), condition);
-      flops += pass.embed + pass.predict * static_cast<double>(sampler.network_evaluations(segment));
+      flops += pass.embed + pass.predict * static_cast<double>(source->network_evaluations(phase, segment));
     }
   }
   return flops;

@@ -15,8 +15,8 @@ namespace espalier::exec {
 namespace {
 
 std::vector<Recomputed> recompute(Context& context, const plan::StagePlan& plan, std::uint64_t block) {
-  if (plan.stage->kind->gives == ResultKind::scores) return recompute_scores(context, plan, block);
-  return plan.stage->kind->from_examples ? recompute_inversion(context, plan, block) : recompute_trajectories(context, plan, block);
+  return plan.stage->kind->gives == ResultKind::scores ? recompute_scores(context, plan, block)
+                                                       : recompute_trajectories(context, plan, block);
 }
 
 std::string what_to_do(const cache::Maker& here, const cache::Maker& other, const std::string& type) {

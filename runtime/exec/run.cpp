@@ -36,7 +36,7 @@ Work compute(Context& context, const plan::StagePlan& plan) {
   stop_waits_for("stage '" + plan.stage->tag + "' to finish " + plan.stage->kind->stops_after);
   switch (plan.stage->kind->gives) {
     case ResultKind::trajectories:
-      return plan.stage->kind->from_examples ? compute_inversion(context, plan) : compute_trajectories(context, plan);
+      return compute_trajectories(context, plan);
     case ResultKind::scores:
       return compute_scores(context, plan);
     case ResultKind::selection:

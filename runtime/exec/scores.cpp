@@ -85,19 +85,13 @@ std::vector<double> read_block_scores(Context& context, const plan::Result& scor
 
 Work compute_scores(Context& context, const plan::StagePlan& plan) {
   const Scoring job(context, plan);
-  const auto maker = plan::maker_of(context.spec, *plan.stage);
-  const auto blocks = of_shard(plan.missing, context.options.shard);
-  const auto block_size = plan::samples_stage(context.spec, *plan.stage).sampler.block_size;
-  context.progress.begin(plan.stage->tag, static_cast<std::int64_t>(blocks.size()) * block_size, "sample");
-  for_each_parallel(blocks.size(), job.workers(), [&](std::size_t i) {
-    context.check_stop();
-    const auto start = std::chrono::steady_clock::now();
-    const auto scores = job.block(blocks[i]);
-    context.store.publish_scores(job.samples.set_id, plan.key, plan.request, blocks[i], scores, {maker, seconds_since(start), 0});
-    context.progress.advance(block_size);
+  return compute_blocks(context, plan, "sample", job.workers(), [&](std::uint64_t number) {
+    const auto scores = job.block(number);
+    context.progress.advance(static_cast<std::int64_t>(scores.size()));
+    return ComputedBlock{0, [&, number, scores](const cache::Provenance& provenance) {
+                           context.store.publish_scores(job.samples.set_id, plan.key, plan.request, number, scores, provenance);
+                         }};
   });
-  context.progress.end();
-  return {static_cast<std::int64_t>(blocks.size()) * block_size, 0};
 }
 
 std::vector<Recomputed> recompute_scores(Context& context, const plan::StagePlan& plan, std::uint64_t block) {

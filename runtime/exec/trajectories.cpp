@@ -1,12 +1,12 @@
-// Sampling: missing blocks of a trajectory set, each by one worker, published as soon as it is whole.
+// Trajectories: missing blocks of a set, sampled from noise or run back from examples, each by one worker.
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/tensor.h>
 
 #include <numeric>
 
 #include "runtime/base/errors.h"
 #include "runtime/exec/blocks.h"
+#include "runtime/plan/trajectory_source.h"
 #include "runtime/random/streams.h"
 
 namespace espalier::exec {
@@ -18,6 +18,7 @@ random::StreamKey noise_key(std::uint64_t seed, const std::string& noise) {
 namespace {
 
 using SegmentModels = std::vector<std::vector<std::shared_ptr<const Model>>>;
+using Recorded = std::map<std::int64_t, cache::Block::Recorded>;  // by steps remaining
 
 SegmentModels load_models(Context& context, const plan::StagePlan& plan) {
   std::map<Hex, std::string> tags;
@@ -32,62 +33,121 @@ SegmentModels load_models(Context& context, const plan::StagePlan& plan) {
   return models;
 }
 
-// Everything about a sampler stage that its blocks share.
-struct SamplerJob {
-  const Sampler& sampler;
-  const std::string& type;
-  const config::SamplerView& view;
-  const std::vector<Phase>& phases;
-  SegmentModels models;
-  Conditions conditions;
-  StateSpec spec;
-  std::uint64_t seed;
-  at::Device device;
+void move_to(TensorMap& tensors, at::Device device) {
+  for (auto& [name, tensor] : tensors) tensor = tensor.to(device);
+}
 
-  SamplerJob(Context& context, const plan::StagePlan& plan)
-      : sampler(plan.stage->plugin.get<Sampler>()),
-        type(plan.stage->type),
-        view(plan.stage->sampler),
-        phases(plan.phases),
-        models(load_models(context, plan)),
-        conditions(context.spec.conditions(*plan.stage)),
-        spec(context.spec.domain->state_spec()),
-        seed(context.spec.seed),
-        device(context.device) {}
-
-  std::map<std::int64_t, cache::Block::Recorded> micro_batch(std::uint64_t first, const std::set<std::int64_t>& steps) const {
-    const auto size = static_cast<std::uint64_t>(view.micro_batch);
-    std::vector<std::uint64_t> samples(size);
-    std::iota(samples.begin(), samples.end(), first);
-    std::vector<std::int64_t> rows;
-    for (const auto sample : samples) rows.push_back(static_cast<std::int64_t>(sample % static_cast<std::uint64_t>(conditions.size())));
-    auto condition = conditions.rows(rows);
-    auto null_condition = conditions.null_tensors;
-    for (auto* map : {&condition, &null_condition}) {
-      for (auto& [name, tensor] : *map) tensor = tensor.to(device);
+// What a batch of trajectories starts from and is conditioned on, in the order of their indices, which go round the conditions (a
+// sampler's) or the examples (a noise corrector's): of the last block, what lies beyond the last example is in no view.
+class Conditioning {
+ public:
+  Conditioning(Context& context, const plan::StagePlan& plan, Direction direction)
+      : split_(plan.stage->sampler.split), domain_type_(context.spec.domain_type), spec_(context.spec.domain->state_spec()) {
+    if (direction == Direction::to_noise) {
+      examples_ = context.spec.domain->examples(split_);
+    } else {
+      conditions_ = context.spec.conditions(*plan.stage);
     }
-    random::Draws draws(noise_key(seed, view.noise), samples);
-    KeepSteps recorder(steps, sampler_record(type, phases.back(), spec, view.micro_batch),
-                       FiniteWatch(first, view.max_nonfinite_fraction > 0.0));
-    const at::NoGradGuard no_grad;
-    sampler.sample({phases, models, spec, condition, null_condition, draws, device}, recorder);
-    return recorder.kept();
   }
 
-  cache::Block block(std::uint64_t number, const std::set<std::int64_t>& steps, Context& context) const {
+  std::uint64_t number_of(std::uint64_t index) const {
+    return index % static_cast<std::uint64_t>(examples_ ? examples_->size() : conditions_.size());
+  }
+
+  struct Batch {
+    State examples = {};
+    TensorMap condition, null_condition = {};
+  };
+  Batch batch(const std::vector<std::uint64_t>& indices, at::Device device) const {
+    std::vector<std::uint64_t> numbers;
+    for (const auto index : indices) numbers.push_back(number_of(index));
+    Batch batch;
+    if (examples_) {
+      auto examples = examples_->at(numbers);
+      check(examples, numbers);
+      batch.examples = std::move(examples.state);
+      batch.condition = std::move(examples.condition);
+    } else {
+      batch.condition = conditions_.rows({numbers.begin(), numbers.end()});
+      batch.null_condition = conditions_.null_tensors;
+    }
+    for (auto* tensors : {&batch.examples, &batch.condition, &batch.null_condition}) move_to(*tensors, device);
+    return batch;
+  }
+
+ private:
+  void check(const Examples::Batch& batch, const std::vector<std::uint64_t>& numbers) const {
+    check_examples(domain_type_, batch, spec_, static_cast<std::int64_t>(numbers.size()));
+    const auto finite = finite_rows(batch.state);
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      if (finite[static_cast<std::int64_t>(i)].item<bool>()) continue;
+      throw DataError("example " + std::to_string(numbers[i]) + " of the split '" + split_ +
+                      "' is not finite (NaN or infinite) and cannot be inverted; correct the data");
+    }
+  }
+
+  std::string split_, domain_type_;
+  StateSpec spec_;
+  Conditions conditions_;
+  std::unique_ptr<Examples> examples_;
+};
+
+// Everything about a stage of trajectories that its blocks share.
+class TrajectoryWork {
+ public:
+  TrajectoryWork(Context& context, const plan::StagePlan& plan)
+      : source_(plan::trajectory_source(*plan.stage)),
+        type_(plan.stage->type),
+        view_(plan.stage->sampler),
+        phases_(plan.phases),
+        models_(load_models(context, plan)),
+        conditioning_(context, plan, source_->direction()),
+        spec_(context.spec.domain->state_spec()),
+        key_(source_->direction() == Direction::to_sample
+                 ? noise_key(context.spec.seed, view_.noise)
+                 : random::streams::inversion(context.spec.seed)),
+        device_(context.device),
+        stop_(context.stop) {}
+
+  const char* noun() const { return source_->direction() == Direction::to_sample ? "sample" : "example"; }
+  // Rows that are computed at a time.
+  std::int64_t rows_at_once() const { return source_->whole_blocks() ? view_.block_size : view_.micro_batch; }
+  std::int64_t evaluations_per_sample() const { return network_evaluations(*source_, phases_); }
+
+  // The trajectories first, first + 1, ..., as many as are computed at a time. Adds the forward passes spent.
+  Recorded rows(std::uint64_t first, const std::set<std::int64_t>& steps, std::int64_t& evaluations) const {
+    std::vector<std::uint64_t> indices(static_cast<std::size_t>(rows_at_once()));
+    std::iota(indices.begin(), indices.end(), first);
+    const auto batch = conditioning_.batch(indices, device_);
+    random::Draws draws(key_, indices);
+    const bool sampled = source_->direction() == Direction::to_sample;
+    KeepSteps recorder(steps, recorded(type_, source_->direction(), phases_.back(), spec_, rows_at_once()),
+                       sampled ? std::optional(FiniteWatch(first, view_.max_nonfinite_fraction > 0.0)) : std::nullopt);
+    const at::NoGradGuard no_grad;
+    const auto spent = source_->compute(
+        {phases_, models_, spec_, batch.examples, batch.condition, batch.null_condition, view_.micro_batch, draws, device_, stop_},
+        recorder);
+    check_evaluations(type_, spent);
+    evaluations += spent;
+    auto kept = recorder.kept();
+    const auto noise = kept.find(phases_.back().grid.num_steps());
+    if (!sampled && noise != kept.end()) check_certificates(type_, noise->second.state, spec_);
+    return kept;
+  }
+
+  cache::Block block(std::uint64_t number, const std::set<std::int64_t>& steps, Context& context, std::int64_t& evaluations) const {
     cache::Block block;
     block.number = number;
-    const auto size = static_cast<std::uint64_t>(view.block_size);
-    const auto part = static_cast<std::uint64_t>(view.micro_batch);
+    const auto size = static_cast<std::uint64_t>(view_.block_size), part = static_cast<std::uint64_t>(rows_at_once());
     std::map<std::int64_t, std::vector<cache::Block::Recorded>> parts;
     for (std::uint64_t start = 0; start < size; start += part) {
       context.check_stop();
-      for (auto& [step, recorded] : micro_batch(number * size + start, steps)) parts[step].push_back(recorded);
-      context.progress.advance(view.micro_batch);
+      for (auto& [step, kept] : rows(number * size + start, steps, evaluations)) parts[step].push_back(kept);
+      context.progress.advance(rows_at_once());
     }
     for (std::uint64_t i = 0; i < size; ++i) {
       block.index.push_back(number * size + i);
-      block.condition.push_back((number * size + i) % static_cast<std::uint64_t>(conditions.size()));
+      block.condition.push_back(conditioning_.number_of(number * size + i));
     }
     for (auto step = parts.rbegin(); step != parts.rend(); ++step) block.steps.push_back(joined(step->second));
     return block;
@@ -103,41 +163,51 @@ struct SamplerJob {
     }
     return whole;
   }
+
+  std::shared_ptr<const TrajectorySource> source_;
+  const std::string& type_;
+  const config::SamplerView& view_;
+  const std::vector<Phase>& phases_;
+  SegmentModels models_;
+  Conditioning conditioning_;
+  StateSpec spec_;
+  random::StreamKey key_;
+  at::Device device_;
+  const StopToken& stop_;
 };
 
 }  // namespace
 
 Work compute_trajectories(Context& context, const plan::StagePlan& plan) {
-  const SamplerJob job(context, plan);
+  const TrajectoryWork work(context, plan);
   const auto set_id = context.store.ensure_set(plan.request);
-  const auto blocks = of_shard(plan.missing, context.options.shard);
-  const auto evaluations = network_evaluations(job.sampler, plan.phases) * job.view.block_size;
-  const auto maker = plan::maker_of(context.spec, *plan.stage);
-  context.progress.begin(plan.stage->tag, static_cast<std::int64_t>(blocks.size()) * job.view.block_size, "sample");
-  for_each_parallel(blocks.size(), context.workers(), [&](std::size_t i) {
-    const auto start = std::chrono::steady_clock::now();
-    const auto block = job.block(blocks[i], plan.missing_steps.at(blocks[i]), context);
-    context.store.publish_block(set_id, block, {maker, seconds_since(start), evaluations});
+  return compute_blocks(context, plan, work.noun(), context.workers(), [&](std::uint64_t number) {
+    ComputedBlock computed;
+    const auto block = work.block(number, plan.missing_steps.at(number), context, computed.network_evaluations);
+    computed.publish = [&context, set_id, block](const cache::Provenance& provenance) {
+      context.store.publish_block(set_id, block, provenance);
+    };
+    return computed;
   });
-  context.progress.end();
-  const auto count = static_cast<std::int64_t>(blocks.size());
-  return {count * job.view.block_size, count * evaluations};
 }
 
 std::vector<Recomputed> recompute_trajectories(Context& context, const plan::StagePlan& plan, std::uint64_t block) {
-  const SamplerJob job(context, plan);
+  const TrajectoryWork work(context, plan);
   const auto steps = recorded_steps(context, plan, block);
   const auto stored = read_steps(context, *plan.result, block, steps);
-  std::map<std::int64_t, cache::Block::Recorded> again;
-  for_each_parallel(1, 1, [&](std::size_t) { again = job.micro_batch(block * static_cast<std::uint64_t>(job.view.block_size), steps); });
-  return compare(stored, again, job.view.micro_batch);
+  Recorded again;
+  std::int64_t evaluations = 0;
+  const auto first = block * static_cast<std::uint64_t>(plan.stage->sampler.block_size);
+  for_each_parallel(1, 1, [&](std::size_t) { again = work.rows(first, steps, evaluations); });
+  return compare(stored, again, work.rows_at_once());
 }
 
 double time_evaluation(Context& context, const plan::StagePlan& plan) {
-  const SamplerJob job(context, plan);
+  const TrajectoryWork work(context, plan);
   const auto start = std::chrono::steady_clock::now();
-  for_each_parallel(1, 1, [&](std::size_t) { job.micro_batch(0, {0}); });
-  return seconds_since(start) / static_cast<double>(network_evaluations(job.sampler, plan.phases) * job.view.micro_batch);
+  std::int64_t evaluations = 0;
+  for_each_parallel(1, 1, [&](std::size_t) { work.rows(0, {0}, evaluations); });
+  return seconds_since(start) / static_cast<double>(work.evaluations_per_sample() * work.rows_at_once());
 }
 
 cache::Block read_steps(Context& context, const plan::Result& trajectories, std::uint64_t block, const std::set<std::int64_t>& steps) {

@@ -103,7 +103,10 @@ class CachedView final : public ViewSource {
     if (phase.start != "noise") return states(result_.grid.num_steps(), index);
     random::Draws draws(noise_key(context_.spec.seed, stage_.sampler.noise), {index.begin(), index.end()});
     draws.begin(0);
-    return diffusion::make_process(phase.process, "stage '" + result_.samples + "'")->prior(context_.spec.domain->state_spec(), draws);
+    std::vector<std::int64_t> rows;
+    for (const auto trajectory : index) rows.push_back(trajectory % condition_count_);
+    return diffusion::make_process(phase.process, "stage '" + result_.samples + "'")
+        ->prior(context_.spec.domain->state_spec(), conditions_.rows(rows), draws);
   }
 
   Sample decoded(const std::vector<std::int64_t>& index) const override {

@@ -8,6 +8,7 @@
 #include "runtime/plan/check_inputs.h"
 #include "runtime/plan/estimate.h"
 #include "runtime/plan/predict_result.h"
+#include "runtime/plan/trajectory_source.h"
 #include "runtime/sdk/check.h"
 #include "runtime/tensor/failure.h"
 
@@ -109,54 +110,48 @@ Result trajectories_result(const StagePlan& plan, std::int64_t count) {
   return result;
 }
 
-void request_trajectories(const config::PipelineSpec& spec, const Results& results, StagePlan& plan) {
-  const auto& stage = *plan.stage;
-  const auto& sampler = stage.plugin.get<Sampler>();
-  const auto* prior = stage.input("prior");
-  auto models = models_of(stage, results);
-  plan.phases = sampler.phases(models, prior ? &results.at(prior->tags.front()).model : nullptr);
-  if (prior) models.push_back(results.at(prior->tags.front()).model);
-  check_phases(stage.type, plan.phases, models);
-  plan.request = recipe(spec, stage, plan.phases);
-  plan.key = digest(plan.request);
+// A sampler's: some for each condition.
+std::int64_t sample_count(const config::PipelineSpec& spec, const config::StageSpec& stage) {
   const auto conditions = spec.conditions(stage).size();
   if (conditions > 0 && stage.sampler.samples_per_condition > std::numeric_limits<std::int64_t>::max() / conditions) {
     throw ConfigError("samples_per_condition = " + std::to_string(stage.sampler.samples_per_condition) + " for " +
                       std::to_string(conditions) + " conditions are more trajectories than can be counted; take fewer");
   }
-  plan.result = trajectories_result(plan, conditions * stage.sampler.samples_per_condition);
-  plan.samples = plan.result->count;
-
-  const auto num_steps = plan.result->grid.num_steps();
-  plan.steps = demanded_steps(spec, stage, plan.phases.back());
-  plan.fresh_steps = plan.steps;
-  plan.fresh_steps.merge(default_steps(num_steps));
-  plan.evaluations_per_sample = network_evaluations(sampler, plan.phases);
-  check_evaluations(stage.type, plan.evaluations_per_sample);
+  return conditions * stage.sampler.samples_per_condition;
 }
 
-void request_inversion(const config::PipelineSpec& spec, const Results& results, StagePlan& plan) {
-  const auto& stage = *plan.stage;
-  const auto& corrector = stage.plugin.get<NoiseCorrector>();
-  const auto& model = results.at(stage.input("model")->tags.front()).model;
-  plan.phases = {corrector.phase(model)};
-  check_inversion_phase(stage.type, plan.phases.front(), model);
+// A noise corrector's: the examples, or the first of them.
+std::int64_t example_count(const config::PipelineSpec& spec, const config::StageSpec& stage) {
   const auto available = spec.domain->examples(stage.sampler.split)->size();
   if (available == 0) {
     throw ConfigError("the examples of split '" + stage.sampler.split +
                       "' are generated without end and cannot be inverted as a set; name " + "a data set in [domain]");
   }
-  plan.request = inversion_recipe(spec, stage, plan.phases.front());
-  plan.key = digest(plan.request);
   const auto wanted = stage.sampler.max_conditions;
-  plan.result = trajectories_result(plan, wanted == 0 ? available : std::min(wanted, available));
-  plan.samples = plan.result->count;
+  return wanted == 0 ? available : std::min(wanted, available);
+}
+
+void request_trajectories(const config::PipelineSpec& spec, const Results& results, StagePlan& plan) {
+  const auto& stage = *plan.stage;
+  const auto source = trajectory_source(stage);
+  const bool sampled = source->direction() == Direction::to_sample;
+  const auto* prior = stage.input("prior");
+  auto models = models_of(stage, results);
+  plan.phases = source->phases(models, prior ? &results.at(prior->tags.front()).model : nullptr);
+  if (prior) models.push_back(results.at(prior->tags.front()).model);
+  check_phases(stage.type, source->direction(), plan.phases, models);
+  const auto count = sampled ? sample_count(spec, stage) : example_count(spec, stage);
+  plan.request = recipe(spec, stage, source->direction(), plan.phases);
+  plan.key = digest(plan.request);
+  plan.result = trajectories_result(plan, count);
+  plan.samples = count;
 
   const auto num_steps = plan.result->grid.num_steps();
   plan.steps = demanded_steps(spec, stage, plan.phases.back());
-  plan.steps.insert(num_steps);
+  if (!sampled) plan.steps.insert(num_steps);
   plan.fresh_steps = plan.steps;
-  plan.evaluations_per_sample = corrector.expected_evaluations(plan.phases.front());
+  if (sampled) plan.fresh_steps.merge(default_steps(num_steps));
+  plan.evaluations_per_sample = network_evaluations(*source, plan.phases);
   check_evaluations(stage.type, plan.evaluations_per_sample);
 }
 
@@ -238,7 +233,7 @@ void request(const config::PipelineSpec& spec, const Results& results, StagePlan
   check_models(stage, results);
   switch (stage.kind->gives) {
     case ResultKind::trajectories:
-      (stage.kind->from_examples ? request_inversion : request_trajectories)(spec, results, plan);
+      request_trajectories(spec, results, plan);
       break;
     case ResultKind::scores:
       request_scores(spec, results, plan);
@@ -328,8 +323,9 @@ bool is_current(const StagePlan& plan, const Results& results) {
   });
 }
 
-Error with_stage_context(const config::StageSpec& stage, const std::exception_ptr& failure) {
-  const std::string who = "stage '" + stage.tag + "'", where = stage.where.to_string() + ": " + who;
+Error with_stage_context(const config::StageSpec& stage, const std::exception_ptr& failure, const std::string& part) {
+  const std::string who = "stage '" + stage.tag + "'";
+  const std::string where = stage.where.to_string() + ": " + who + (part.empty() ? "" : ", " + part);
   try {
     std::rethrow_exception(failure);
   } catch (const Stopped&) {

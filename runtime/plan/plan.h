@@ -61,8 +61,8 @@ void look_up(const config::PipelineSpec& spec, const cache::Index& index, StageP
 bool is_current(const StagePlan& plan, const Results& results);
 
 // What a stage's work threw as an error, with file, line and the stage's tag before its message where it does not name the stage. What is
-// no Error of ours becomes a StageError that names the plugin too. A Stopped is thrown on as it is.
-Error with_stage_context(const config::StageSpec& stage, const std::exception_ptr& failure);
+// no Error of ours becomes a StageError that names the plugin too. `part`: of the stage, "block 3". A Stopped is thrown on as it is.
+Error with_stage_context(const config::StageSpec& stage, const std::exception_ptr& failure, const std::string& part = "");
 
 // The whole pipeline, in the order of the stages, each planned once. One that waits for results is planned, as far as it is known what
 // these results will be (predict_result.h), to check it; its plan then says only what it waits for. `folders`: takes the results of the

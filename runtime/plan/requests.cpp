@@ -62,36 +62,27 @@ std::vector<ModelInfo> models_of(const config::StageSpec& stage, const Results& 
   return models;
 }
 
-Value recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, const std::vector<Phase>& phases) {
-  const auto conditions = spec.conditions(stage);
+Value recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, Direction direction, const std::vector<Phase>& phases) {
   auto options = stage.keyed.as_map();
-  for (const char* name : {"split", "max_conditions"}) options.erase(name);  // the conditions' content says it
-  return Value::Map{
+  for (const char* name : {"split", "max_conditions"}) options.erase(name);  // the content of the conditions or examples says it
+  Value value = Value::Map{
       {"format", kFormat},
       {"random", random::kGeneratorId},
       {"seed", spec.seed},
       {"sampler", Value::Map{{"type", stage.type}, {"numerics_version", stage.numerics_version}, {"options", std::move(options)}}},
       {"phases", phases_value(phases)},
-      {"conditions", conditions.digest()},
-      {"condition_count", conditions.size()},
       {"state", spec_value(spec.domain->state_spec())},
   };
-}
-
-Value inversion_recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, const Phase& phase) {
-  const auto examples = spec.domain->examples(stage.sampler.split);
-  auto options = stage.keyed.as_map();
-  options.erase("split");  // the examples' content says it
-  return Value::Map{
-      {"format", kFormat},
-      {"random", random::kGeneratorId},
-      {"seed", spec.seed},
-      {"sampler", Value::Map{{"type", stage.type}, {"numerics_version", stage.numerics_version}, {"options", std::move(options)}}},
-      {"phases", phases_value({phase})},
-      {"conditions", examples->digest()},
-      {"condition_count", examples->size()},
-      {"state", spec_value(spec.domain->state_spec())},
-  };
+  if (direction == Direction::to_noise) {
+    const auto examples = spec.domain->examples(stage.sampler.split);
+    value["conditions"] = examples->digest();
+    value["condition_count"] = examples->size();
+  } else {
+    const auto conditions = spec.conditions(stage);
+    value["conditions"] = conditions.digest();
+    value["condition_count"] = conditions.size();
+  }
+  return value;
 }
 
 Value scores_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {

@@ -33,8 +33,7 @@ std::vector<ModelInfo> models_of(const config::StageSpec& stage, const Results& 
 
 // The tree that a stage's key is the digest of, from its options and its inputs' digests. All inputs are in `results`.
 //   trajectories: the recipe. Which steps are recorded, how many samples, paths and names are not in it.
-Value recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, const std::vector<Phase>& phases);
-Value inversion_recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, const Phase& phase);
+Value recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, Direction direction, const std::vector<Phase>& phases);
 Value scores_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);
 Value selection_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);
 Value model_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results);

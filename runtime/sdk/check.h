@@ -27,10 +27,8 @@ void check_findings(const std::string& who, const Findings& findings);
 // trainer gave it.
 void check_trained(const std::string& who, const Model& trained, const Model& start, const std::optional<ModelInfo>& planned);
 
-// Samplers: phases() for these models, a prior among them.
-void check_phases(const std::string& who, const std::vector<Phase>& phases, const std::vector<ModelInfo>& models);
-// Noise correctors: phase() of this model.
-void check_inversion_phase(const std::string& who, const Phase& phase, const ModelInfo& model);
+// Samplers and noise correctors: phases() for these models, a prior among them.
+void check_phases(const std::string& who, Direction direction, const std::vector<Phase>& phases, const std::vector<ModelInfo>& models);
 
 // Network evaluations, as both kinds count them.
 void check_evaluations(const std::string& who, std::int64_t evaluations);
@@ -53,8 +51,8 @@ class RecordCheck {
   std::int64_t batch_;
   std::size_t next_ = 0;
 };
-RecordCheck sampler_record(const std::string& who, const Phase& last, const StateSpec& spec, std::int64_t batch);
-RecordCheck inversion_record(const std::string& who, const Phase& phase, const StateSpec& spec, std::int64_t batch);
+// Of the last phase; an inversion's states have certificates beside the fields of the spec (noise_corrector.h).
+RecordCheck recorded(const std::string& who, Direction direction, const Phase& last, const StateSpec& spec, std::int64_t batch);
 // The noise of an inversion: `converged` is 0 or 1, and what converged is finite.
 void check_certificates(const std::string& who, const State& noise, const StateSpec& spec);
 

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "runtime/sdk/check.h"
@@ -16,17 +15,6 @@ namespace {
 
 using check::described;
 using check::require;
-
-constexpr std::string_view kRenoise = "renoise:";
-
-// n of "renoise:<n>"; -1 where the start is none.
-std::int64_t renoised_to(const std::string& start) {
-  if (!start.starts_with(kRenoise)) return -1;
-  std::int64_t steps = -1;
-  const auto* end = start.data() + start.size();
-  const auto read = std::from_chars(start.data() + kRenoise.size(), end, steps);
-  return read.ec == std::errc() && read.ptr == end ? steps : -1;
-}
 
 void check_grid(const std::string& who, const diffusion::Grid& grid) {
   const auto steps = grid.num_steps();
@@ -57,6 +45,7 @@ void check_segments(const std::string& who, const std::vector<Segment>& segments
         std::any_of(models.begin(), models.end(), [&](const ModelInfo& model) { return model.to_value() == segment.model.to_value(); });
     require(known, who, "a segment has the model {}, which is none of those that the sampler was given",
             segment.model.digest.substr(0, 12));
+    require(std::isfinite(segment.guidance_scale), who, "a segment has the guidance_scale {}; it is finite", segment.guidance_scale);
   }
   require(next == 0, who, "the segments of a phase end with {} steps remaining; the last one reaches the sample, 0", next);
 }
@@ -67,27 +56,34 @@ StateSpec with_certificates(StateSpec spec, std::int64_t steps) {
   return spec;
 }
 
-}  // namespace
-
-void check_phases(const std::string& who, const std::vector<Phase>& phases, const std::vector<ModelInfo>& models) {
-  require(!phases.empty(), who, "phases() gave none; a sampler has at least one, from noise to the sample");
-  for (std::size_t i = 0; i < phases.size(); ++i) {
-    const auto& [start, process, grid, segments] = phases[i];
-    check_grid(who, grid);
-    const auto steps = grid.num_steps(), renoised = renoised_to(start);
-    const bool right = i == 0 ? start == "noise" : start == "previous" || (renoised > 0 && renoised <= steps);
-    require(right, who,
-            "phase {} starts at '{}'; the first starts at 'noise', a later one at 'previous' or 'renoise:<n>' with n of its {} steps", i,
-            start, steps);
-    check_segments(who, segments, renoised > 0 ? renoised : steps, models);
-  }
+void check_sampling_start(const std::string& who, const std::vector<Phase>& phases, std::size_t i) {
+  const auto steps = phases[i].grid.num_steps();
+  const auto renoised = renoised_to(phases[i]);
+  const bool right =
+      i == 0 ? phases[i].start == "noise" : phases[i].start == "previous" || (renoised && *renoised > 0 && *renoised <= steps);
+  require(right, who,
+          "phase {} starts at '{}'; the first starts at 'noise', a later one at 'previous' or 'renoise:<n>' with n of its {} steps", i,
+          phases[i].start, steps);
 }
 
-void check_inversion_phase(const std::string& who, const Phase& phase, const ModelInfo& model) {
-  check_grid(who, phase.grid);
-  require(phase.start == "examples", who, "phase() starts at '{}'; a noise corrector's phase starts at 'examples'", phase.start);
-  require(phase.segments.size() == 1, who, "phase() has {} segments; a noise corrector's phase has one", phase.segments.size());
-  check_segments(who, phase.segments, phase.grid.num_steps(), {model});
+void check_inversion_phase(const std::string& who, const std::vector<Phase>& phases) {
+  require(phases.size() == 1, who, "phases() gave {} phases; a noise corrector has one", phases.size());
+  require(phases.front().start == "examples", who, "phase() starts at '{}'; a noise corrector's phase starts at 'examples'",
+          phases.front().start);
+  require(phases.front().segments.size() == 1, who, "phase() has {} segments; a noise corrector's phase has one",
+          phases.front().segments.size());
+}
+
+}  // namespace
+
+void check_phases(const std::string& who, Direction direction, const std::vector<Phase>& phases, const std::vector<ModelInfo>& models) {
+  require(!phases.empty(), who, "phases() gave none; there is at least one, between noise and the sample");
+  for (std::size_t i = 0; i < phases.size(); ++i) {
+    check_grid(who, phases[i].grid);
+    if (direction == Direction::to_sample) check_sampling_start(who, phases, i);
+    if (direction == Direction::to_noise) check_inversion_phase(who, phases);
+    check_segments(who, phases[i].segments, renoised_to(phases[i]).value_or(phases[i].grid.num_steps()), models);
+  }
 }
 
 void check_evaluations(const std::string& who, std::int64_t evaluations) {
@@ -108,12 +104,10 @@ void check_state(const std::string& who, const std::string& what, const State& s
     require(spec.contains(name), who, "{} has the field '{}', which its specification has not", what, name);
 }
 
-RecordCheck sampler_record(const std::string& who, const Phase& last, const StateSpec& spec, std::int64_t batch) {
-  return {who, last.grid.points, spec, batch};
-}
-
-RecordCheck inversion_record(const std::string& who, const Phase& phase, const StateSpec& spec, std::int64_t batch) {
-  return {who, {phase.grid.points.rbegin(), phase.grid.points.rend()}, with_certificates(spec, phase.grid.num_steps()), batch};
+RecordCheck recorded(const std::string& who, Direction direction, const Phase& last, const StateSpec& spec, std::int64_t batch) {
+  const auto& points = last.grid.points;
+  if (direction == Direction::to_sample) return {who, points, spec, batch};
+  return {who, {points.rbegin(), points.rend()}, with_certificates(spec, last.grid.num_steps()), batch};
 }
 
 void RecordCheck::record(const diffusion::GridPoint& point, const State& state) {

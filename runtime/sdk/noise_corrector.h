@@ -1,9 +1,8 @@
 #pragma once
 
-#include <string>
+#include <vector>
 
-#include "runtime/base/stop.h"
-#include "runtime/sdk/sampler.h"
+#include "runtime/sdk/trajectory_source.h"
 
 namespace espalier {
 
@@ -19,31 +18,16 @@ inline constexpr const char* kContraction =
 inline constexpr const char* kIterations = "iterations";  // [B, N] network evaluations
 }  // namespace inversion
 
-// One block of examples to run back to noise.
-struct InversionJob {
-  const Phase& phase;  // made by NoiseCorrector::phase
-  const Model& model;
-  const StateSpec& spec;
-  const State& examples;       // clean, [S, ...], on the device
-  const TensorMap& condition;  // raw, [S, ...]
-  std::int64_t micro_batch;    // rows of every forward pass: a network's last bits depend on it
-  random::Draws& draws;        // of the S examples
-  at::Device device;
-  const StopToken& stop;  // ask between forward passes; throw Stopped
-};
-
-// Runs a frozen flow model backwards from examples to the noise that it would have made them of.
-class NoiseCorrector : public Plugin {
+// Runs a frozen flow model backwards from examples to the noise that it would have made them of. What it computes is a block of examples:
+// it records every grid point from the sample (step 0) to the noise (step N), and its rows share the network's micro-batches.
+class NoiseCorrector : public Plugin, public TrajectorySource {
  public:
   // The sampling to invert: start "examples", its grid, and one segment. Pure. ConfigError when the model is no flow.
   virtual Phase phase(const ModelInfo& model) const = 0;
 
-  // Forward passes of the network that an example is expected to cost, for plans.
-  virtual std::int64_t expected_evaluations(const Phase& phase) const = 0;
-
-  // Records every grid point from the sample (step 0) to the noise (step N); each example's bits depend on micro_batch alone. Runs on one
-  // thread, without gradients. Returns the forward passes spent, times micro_batch.
-  virtual std::int64_t invert(const InversionJob& job, Recorder& recorder) const = 0;
+  Direction direction() const final { return Direction::to_noise; }
+  std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo*) const final { return {phase(models.front())}; }
+  bool whole_blocks() const final { return true; }
 };
 
 }  // namespace espalier

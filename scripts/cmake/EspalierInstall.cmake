@@ -11,7 +11,7 @@ if(plugins)
   install(TARGETS ${plugins} LIBRARY DESTINATION lib/espalier/plugins)
 endif()
 
-foreach(folder base tensor random kernels diffusion network modelfile selection sdk training)
+foreach(folder base tensor random kernels diffusion network modelfile selection sdk sampling training)
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/runtime/${folder}" DESTINATION include/runtime OPTIONAL FILES_MATCHING PATTERN "*.h")
 endforeach()
 

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "runtime/base/errors.h"
+#include "runtime/sampling/stitch.h"
 #include "tests/conformance/broken.h"
 
 namespace espalier::conformance {
@@ -24,15 +25,15 @@ class Picard final : public NoiseCorrector {
   }
   Phase phase(const ModelInfo& model) const override {
     const auto* process = flaw_ == "foreign" && model.process.contains("beta_end") ? "variance_preserving" : "rectified_flow";
-    auto phase = stitched_phase({model}, num_inference_steps_, "noise_corrector.example", process);
+    auto phase = sampling::stitched_phase({model}, {num_inference_steps_}, "noise_corrector.example", process);
     if (flaw_ != "start") phase.start = "examples";
     if (flaw_ == "segment") phase.segments.clear();
     return phase;
   }
-  std::int64_t expected_evaluations(const Phase& phase) const override { return kIterations * phase.grid.num_steps(); }
+  std::int64_t network_evaluations(const Phase& phase, const Segment&) const override { return kIterations * phase.grid.num_steps(); }
 
-  std::int64_t invert(const InversionJob& job, Recorder& recorder) const override {
-    const auto count = job.examples.at("sample").size(0), steps = job.phase.grid.num_steps();
+  std::int64_t compute(const TrajectoryJob& job, Recorder& recorder) const override {
+    const auto count = job.examples.at("sample").size(0), steps = job.phases.front().grid.num_steps();
     std::vector<State> path(static_cast<std::size_t>(steps + 1));
     path[0] = {{"sample", job.examples.at("sample")}};
     rows_ = 0;
@@ -62,17 +63,18 @@ class Picard final : public NoiseCorrector {
       if (flaw_ == "known") state[inversion::kConverged] = at::full({count}, 0.5);
       if (flaw_ == "certified nan" && n == steps) state["sample"] = state["sample"] * std::nan("");
       if (flaw_ != "field") state[inversion::kIterations] = at::full({count, steps}, kIterations * known);
-      recorder.record(job.phase.grid.at(flaw_ == "order" ? steps - n : n), state);
+      recorder.record(job.phases.front().grid.at(flaw_ == "order" ? steps - n : n), state);
     }
     if (flaw_ == "negative") return -1;
     return rows_ + (flaw_ == "evaluations" ? 1 : 0);
   }
 
  private:
+  static const Model& model_of(const TrajectoryJob& job) { return *job.models.front().front(); }
   static at::Tensor rms(const at::Tensor& difference) { return difference.square().mean({1, 2, 3}).sqrt(); }
 
   // One Euler step of all rows, `micro_batch` at a time; the last goes round to the first rows.
-  at::Tensor forward(const InversionJob& job, const at::Tensor& x, std::int64_t n) const {
+  at::Tensor forward(const TrajectoryJob& job, const at::Tensor& x, std::int64_t n) const {
     if (flaw_ != "stop" && job.stop.stop_requested()) throw Stopped("between two passes");
     std::vector<at::Tensor> parts;
     for (std::int64_t first = 0; first < x.size(0); first += job.micro_batch) {
@@ -80,10 +82,11 @@ class Picard final : public NoiseCorrector {
       for (std::int64_t i = 0; i < job.micro_batch; ++i) rows.push_back((first + i) % x.size(0));
       const auto which = at::tensor(rows, at::kLong);
       const State state{{"sample", x.index_select(0, which)}};
-      const auto embedded = job.model.network->embed(job.model.weights, {{"label", job.condition.at("label").index_select(0, which)}});
-      const auto time = at::full({job.micro_batch}, job.phase.grid.at(n).timestep);
-      const auto prediction = job.model.network->predict(job.model.weights, state, time, embedded);
-      const auto h = 1.0 / static_cast<double>(job.phase.grid.num_steps());
+      const auto embedded =
+          model_of(job).network->embed(model_of(job).weights, {{"label", job.condition.at("label").index_select(0, which)}});
+      const auto time = at::full({job.micro_batch}, job.phases.front().grid.at(n).timestep);
+      const auto prediction = model_of(job).network->predict(model_of(job).weights, state, time, embedded);
+      const auto h = 1.0 / static_cast<double>(job.phases.front().grid.num_steps());
       parts.push_back((state.at("sample") - h * prediction.at("sample")).narrow(0, 0, std::min(job.micro_batch, x.size(0) - first)));
       rows_ += job.micro_batch;
     }

@@ -5,6 +5,8 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "runtime/base/errors.h"
+#include "runtime/sampling/stitch.h"
+#include "runtime/sampling/transition.h"
 #include "tests/conformance/broken.h"
 #include "tests/conformance/toy.h"
 
@@ -12,6 +14,24 @@ namespace espalier::conformance {
 namespace {
 
 constexpr const char* kProcess = "variance_preserving";
+
+class DdimSolver final : public Solver {
+ public:
+  DdimSolver(std::string flaw, int& calls) : flaw_(std::move(flaw)), calls_(calls) {}
+  State step(const State& x, const State& prediction, const SolverStep& step) override {
+    auto next = sampling::ddim_transition(x, prediction, step, 1.0).draw(step.draws);
+    auto& sample = next.at("sample");
+    if (flaw_ == "batch") sample = sample + sample.mean() * 1e-3;
+    if (flaw_ == "twice") sample = sample + static_cast<double>(++calls_) * 1e-3;
+    if (flaw_ == "double") sample = sample.to(at::kDouble);
+    if (flaw_ == "field") next["extra"] = sample;
+    return next;
+  }
+
+ private:
+  std::string flaw_;
+  int& calls_;
+};
 
 class Ddim final : public Sampler {
  public:
@@ -23,9 +43,10 @@ class Ddim final : public Sampler {
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo*) const override {
     const auto process = flaw_ == "foreign"   ? toy_model().process
                          : flaw_ == "process" ? diffusion::make_process(models.at(0).process, "the first model")
-                                              : process_of(models.at(0), "sampler.example", kProcess);
+                                              : sampling::process_of(models.at(0), "sampler.example", kProcess);
     auto segments =
-        flaw_ == "stitch" ? std::vector<Segment>{{models.back(), num_inference_steps_, 0}} : stitch(models, num_inference_steps_);
+        flaw_ == "stitch" ? std::vector<Segment>{{models.back(), num_inference_steps_, 0}} : sampling::stitch(models, num_inference_steps_);
+    for (auto& segment : segments) segment.guidance_scale = 2.0;
     if (flaw_ == "no phase") return {};
     Phase phase{"noise", process->config(), process->grid(num_inference_steps_), std::move(segments)};
     if (flaw_ == "start") phase.start = "nowhere";
@@ -35,38 +56,11 @@ class Ddim final : public Sampler {
     if (flaw_ == "stranger") phase.segments.front().model.digest = "0123456789abcdef";
     return {phase};
   }
-  std::int64_t network_evaluations(const Segment& segment) const override {
+  std::int64_t predictions(const Phase&, const Segment& segment) const override {
     if (flaw_ == "negative") return -1;
-    return (segment.first - segment.last) * (flaw_ == "evaluations" ? 1 : 2);
+    return (segment.first - segment.last) * (flaw_ == "evaluations" ? 2 : 1);
   }
-
-  void sample(const SampleJob& job, Recorder& recorder) const override {
-    const auto& phase = job.phases.at(0);
-    const auto process = job.models[0][0]->process;
-    job.draws.begin(0);
-    State x = process->prior(job.spec, job.draws);
-    recorder.record(phase.grid.points.front(), x);
-    for (std::size_t s = 0; s < phase.segments.size(); ++s) {
-      const GuidedModel model(*job.models[0][s], job.condition, job.null_condition, 2.0);
-      for (auto n = phase.segments[s].first; n > phase.segments[s].last; --n) {
-        const auto &from = phase.grid.at(n), &to = phase.grid.at(n - 1);
-        job.draws.begin(static_cast<std::uint32_t>(phase.grid.num_steps() - n + 1));
-        x = process->step(x, model.predict(x, from.timestep), from, to, 1.0, job.draws);
-        if (flaw_ == "batch") x["sample"] = x["sample"] + x["sample"].mean() * 1e-3;
-        if (flaw_ == "twice") x["sample"] = x["sample"] + static_cast<double>(++calls_) * 1e-3;
-        auto recorded = x;
-        if (flaw_ == "double") recorded["sample"] = x["sample"].to(at::kDouble);
-        if (flaw_ == "field") recorded["extra"] = x["sample"];
-        if (flaw_ == "level" && n == 2) {
-          recorder.record(from, recorded);
-          continue;
-        }
-        if (flaw_ != "record" || n != 2) recorder.record(to, recorded);
-        if (flaw_ == "record twice" && n == 2) recorder.record(to, recorded);
-        if (flaw_ == "beyond" && n == 1) recorder.record(to, recorded);
-      }
-    }
-  }
+  std::unique_ptr<Solver> solver(const Phase&) const override { return std::make_unique<DdimSolver>(flaw_, calls_); }
 
  private:
   std::string flaw_;

@@ -71,9 +71,9 @@ void check_reward(const PluginEntry& entry, const Options& options, const Reward
                   double tolerance = 1e-5);
 
 // On the toy domain and a toy model of the process that the sampler takes (any: variance preserving): the engine
-// accepts its phases and what it records; deterministic; a sample's bits do not depend on the others in a micro-batch of the same size;
-// network_evaluations() is what the network counts; a tuned model is used for its steps alone; a model of another process, and steps
-// without a model, are ConfigErrors. `num_inference_steps` must be an option.
+// accepts its phases and the states of its solvers; deterministic; a sample's bits do not depend on the others in a micro-batch of the same
+// size; predictions() is what the network counts; a tuned model is used for its steps alone; a model of another process, and steps without
+// a model, are ConfigErrors. `num_inference_steps` must be an option.
 void check_sampler(const PluginEntry& entry, const Options& options);
 
 // On the toy domain and model, or on those given: training interrupted at a safe point and resumed gives the same bits as training in one

@@ -102,14 +102,12 @@ TEST(Conformance, OfMetrics) {
 TEST(Conformance, OfSamplers) {
   check_sampler(sampler_with(""), {});
   for (const auto& [flaw, found] :
-       {Case{"batch", "depends on its micro-batch"}, Case{"twice", "two results"}, Case{"record", "recorded once"},
-        Case{"record twice", "recorded once"}, Case{"beyond", "after the last one"}, Case{"level", "recorded once"},
-        Case{"double", "'sample' as Double"}, Case{"field", "'extra', which its specification has not"},
-        Case{"no phase", "phases() gave none"}, Case{"start", "starts at 'nowhere'"},
-        Case{"gap", "where one from 6 steps remaining is due"}, Case{"end", "end with 1 steps remaining"},
-        Case{"grid", "of a phase's grid has"}, Case{"stranger", "none of those that the sampler was given"},
-        Case{"evaluations", "miscounts"}, Case{"foreign", "foreign process"}, Case{"process", "another process"},
-        Case{"stitch", "segments.size()"}}) {
+       {Case{"batch", "depends on its micro-batch"}, Case{"twice", "two results"}, Case{"double", "'sample' as Double"},
+        Case{"field", "'extra', which its specification has not"}, Case{"no phase", "phases() gave none"},
+        Case{"start", "starts at 'nowhere'"}, Case{"gap", "where one from 6 steps remaining is due"},
+        Case{"end", "end with 1 steps remaining"}, Case{"grid", "of a phase's grid has"},
+        Case{"stranger", "none of those that the sampler was given"}, Case{"evaluations", "miscounts"}, Case{"foreign", "foreign process"},
+        Case{"process", "another process"}, Case{"stitch", "segments.size()"}}) {
     EXPECT_THAT(failures([&] { check_sampler(sampler_with(flaw), {}); }), HasSubstr(found)) << flaw;
   }
 }

@@ -98,16 +98,19 @@ void check_decoding(const Domain& domain, const DomainExpectations& expectations
   if (domain.has_canonical_keys()) expect_accepted([&] { check_canonical_keys("the domain", domain.canonical_keys(whole), 4); });
 }
 
-// What the process hands its network: the state, and what an interleaved step adds to it.
+constexpr double kTimestep = 100.0;
+
+// What the process gives its network at the last step.
 State network_input(const Model& model, const State& state) {
-  const auto* interleaved = dynamic_cast<const diffusion::Interleaved*>(model.process.get());
-  return interleaved == nullptr ? state : interleaved->network_input(state, interleaved->grid(interleaved->num_steps()).at(1));
+  const diffusion::GridPoint point{.steps_remaining = 1, .timestep = kTimestep, .level = {}};
+  const auto query = model.process->query(state, point);
+  return query ? query->input : state;
 }
 
 State predicted(const Domain& domain, const Model& model) {
   const at::NoGradGuard no_grad;
   const auto batch = domain.examples(domain.splits().front())->at({0, 1});
-  const auto timestep = at::full({2}, 100.0, at::kFloat);
+  const auto timestep = at::full({2}, kTimestep, at::kFloat);
   return model.network->predict(model.weights, network_input(model, batch.state), timestep,
                                 model.network->embed(model.weights, batch.condition));
 }

@@ -43,7 +43,8 @@ struct Fixture {
   Model model = toy_model(1, "rectified_flow");
   std::unique_ptr<Domain> domain = toy_domain();
   StateSpec spec = domain->state_spec();
-  Phase phase;
+  std::vector<Phase> phases = {};
+  const Phase& phase() const { return phases.front(); }
 
   Inverted run(const std::vector<std::uint64_t>& positions, const StopToken& stop = NeverStop()) const {
     const auto batch = domain->examples("train")->at(positions);
@@ -52,23 +53,26 @@ struct Fixture {
     random::Draws draws({.seed = 42, .purpose = random::Purpose::sampling, .round = 0, .branch = 0}, positions);
     Inverted out;
     const at::NoGradGuard no_grad;
-    out.evaluations = corrector->invert({phase, model, spec, examples, batch.condition, kMicroBatch, draws, at::kCPU, stop}, out.kept);
+    const std::vector<std::vector<std::shared_ptr<const Model>>> models{{std::make_shared<const Model>(model)}};
+    out.evaluations =
+        corrector->compute({phases, models, spec, examples, batch.condition, {}, kMicroBatch, draws, at::kCPU, stop}, out.kept);
     for (const auto& [name, tensor] : batch.state) EXPECT_TRUE(at::equal(tensor, examples.at(name))) << "inverting changed the examples";
     return out;
   }
 };
 
 void check_phase(const Fixture& fixture) {
-  const auto &phase = fixture.phase, again = fixture.corrector->phase(fixture.model.info);
+  const auto &phase = fixture.phase(), again = fixture.corrector->phase(fixture.model.info);
   EXPECT_EQ(phase.to_value(), again.to_value()) << "phase() is not pure";
-  expect_accepted([&] { check_inversion_phase("the noise corrector", phase, fixture.model.info); });
-  EXPECT_GE(fixture.corrector->expected_evaluations(phase), 2 * phase.grid.num_steps()) << "a step back and one to check it is the least";
+  expect_accepted([&] { check_phases("the noise corrector", Direction::to_noise, fixture.phases, {fixture.model.info}); });
+  EXPECT_GE(network_evaluations(*fixture.corrector, fixture.phases), 2 * phase.grid.num_steps())
+      << "a step back and one to check it is the least";
   EXPECT_THROW(fixture.corrector->phase(toy_model().info), ConfigError) << "a model that is no flow was accepted";
 }
 
 // False when there is too little to look further.
 bool check_record(const Fixture& fixture, const Inverted& inverted, std::int64_t batch) {
-  auto check = inversion_record("the noise corrector", fixture.phase, fixture.spec, batch);
+  auto check = recorded("the noise corrector", Direction::to_noise, fixture.phase(), fixture.spec, batch);
   const bool whole = expect_accepted([&] {
     for (std::size_t i = 0; i < inverted.kept.points.size(); ++i) check.record(inverted.kept.points[i], inverted.kept.states[i]);
     check.end();
@@ -93,15 +97,14 @@ void check_certificates(const Fixture& fixture, const Inverted& inverted, const 
   const auto condition = fixture.domain->examples("train")->at(positions).condition;
   const auto embedded = fixture.model.network->embed(fixture.model.weights, condition);
   const auto rms = [](const at::Tensor& difference) { return difference.square().mean({1, 2, 3}).sqrt(); };  // [B]
-  random::Draws draws({}, positions);
   auto x = certified.at("sample");
   const auto forward = [&](const at::Tensor& from, std::int64_t n) {
-    const auto &here = fixture.phase.grid.at(n), &next = fixture.phase.grid.at(n - 1);
+    const auto &here = fixture.phase().grid.at(n), &next = fixture.phase().grid.at(n - 1);
     const auto time = at::zeros_like(converged) + here.timestep;
     const auto prediction = fixture.model.network->predict(fixture.model.weights, {{"sample", from}}, time, embedded);
-    return fixture.model.process->step({{"sample", from}}, prediction, here, next, 0.0, draws).at("sample");
+    return from - prediction.at("sample") * (next.level.alpha - here.level.alpha);
   };
-  for (auto n = fixture.phase.grid.num_steps(); n > 0; --n) {
+  for (auto n = fixture.phase().grid.num_steps(); n > 0; --n) {
     const auto &above = inverted.kept.states[static_cast<std::size_t>(n)], &below = inverted.kept.states[static_cast<std::size_t>(n - 1)];
     const auto residual = rms(forward(above.at("sample"), n) - below.at("sample"));
     EXPECT_TRUE(residual.allclose(certified.at(inversion::kResidual).select(1, n - 1), 1e-2, 2e-6))
@@ -142,7 +145,7 @@ void check_noise_corrector(const PluginEntry& entry, const Options& options) {
   few.try_emplace("num_inference_steps", 5);
   Fixture fixture;
   fixture.corrector = make<NoiseCorrector>(entry, few);
-  fixture.phase = fixture.corrector->phase(fixture.model.info);
+  fixture.phases = fixture.corrector->phases({fixture.model.info}, nullptr);
   check_phase(fixture);
   const auto* network = dynamic_cast<const ToyNetwork*>(fixture.model.network.get());
   const auto before = network->rows();

@@ -4,6 +4,7 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/isfinite.h>
 
+#include "runtime/sampling/run_sampling.h"
 #include "runtime/sdk/check.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
@@ -65,7 +66,8 @@ struct Fixture {
     const auto spec = domain->state_spec();
     Kept kept;
     const at::NoGradGuard no_grad;
-    sampler->sample({plan, used, spec, condition, conditions.null_tensors, draws, at::kCPU}, kept);
+    const auto batch = draws.batch();
+    sampling::run_sampling(*sampler, {plan, used, spec, {}, condition, conditions.null_tensors, batch, draws, at::kCPU, NeverStop()}, kept);
     return kept;
   }
 };
@@ -73,12 +75,12 @@ struct Fixture {
 bool check_phases(const std::vector<Phase>& phases, const Models& models) {
   std::vector<ModelInfo> infos;
   for (const auto& model : models) infos.push_back(model->info);
-  return expect_accepted([&] { espalier::check_phases("the sampler", phases, infos); });
+  return expect_accepted([&] { espalier::check_phases("the sampler", Direction::to_sample, phases, infos); });
 }
 
 bool check_record(const Fixture& fixture, const Phase& phase, const Kept& kept, std::int64_t batch) {
   for (const auto& entry : kept.entries) EXPECT_TRUE(at::isfinite(entry.state).all().item<bool>());
-  auto check = sampler_record("the sampler", phase, fixture.domain->state_spec(), batch);
+  auto check = recorded("the sampler", Direction::to_sample, phase, fixture.domain->state_spec(), batch);
   return expect_accepted([&] {
     for (const auto& entry : kept.entries) check.record(entry.point, entry.whole);
     check.end();
@@ -105,7 +107,8 @@ void check_evaluations(const Fixture& fixture) {
   const auto* network = dynamic_cast<const ToyNetwork*>(model->network.get());
   ASSERT_NE(network, nullptr);
   fixture.run({model}, {0, 1, 2, 3});
-  EXPECT_EQ(network_evaluations(*fixture.sampler, fixture.phases({model})) * 4, network->rows()) << "network_evaluations() miscounts";
+  EXPECT_EQ(network_evaluations(*sampling::source_of(*fixture.sampler), fixture.phases({model})) * 4, network->rows())
+      << "predictions() miscounts";
 }
 
 void check_stitching(const Fixture& fixture) {

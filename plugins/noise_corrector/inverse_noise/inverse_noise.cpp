@@ -15,15 +15,17 @@
 #include "plugins/noise_corrector/inverse_noise/flat_states.h"
 #include "plugins/noise_corrector/inverse_noise/solver.h"
 #include "runtime/base/errors.h"
+#include "runtime/sampling/stitch.h"
 #include "runtime/sdk/plugin.h"
 
 namespace {
 
-using espalier::InversionJob;
+using espalier::Model;
 using espalier::ModelInfo;
 using espalier::Phase;
 using espalier::State;
 using espalier::TensorMap;
+using espalier::TrajectoryJob;
 using espalier::inverse_noise::EulerMap;
 using espalier::inverse_noise::FlatStates;
 using espalier::inverse_noise::InverseStep;
@@ -33,6 +35,9 @@ namespace inversion = espalier::inversion;
 constexpr const char* kName = "noise_corrector.inverse_noise";
 constexpr const char* kProcess = "rectified_flow";
 constexpr std::int64_t kExpectedIterations = 8;  // a step; about what hL = 0.25 takes to 1e-5
+
+const Phase& phase_of(const TrajectoryJob& job) { return job.phases.front(); }
+const Model& model_of(const TrajectoryJob& job) { return *job.models.front().front(); }
 
 at::Tensor rows_of(const at::Tensor& tensor, const std::vector<std::int64_t>& which) {
   return tensor.index_select(0, at::tensor(which, at::kLong).to(tensor.device()));
@@ -45,12 +50,12 @@ TensorMap rows_of(const TensorMap& tensors, const std::vector<std::int64_t>& whi
 }
 
 // Every example's condition as the network takes it, `micro_batch` at a time; the last time goes round to the first examples.
-TensorMap embed_all(const InversionJob& job, std::int64_t count) {
+TensorMap embed_all(const TrajectoryJob& job, std::int64_t count) {
   std::map<std::string, std::vector<at::Tensor>> parts;
   for (std::int64_t first = 0; first < count; first += job.micro_batch) {
     std::vector<std::int64_t> which;
     for (std::int64_t i = 0; i < job.micro_batch; ++i) which.push_back((first + i) % count);
-    for (const auto& [name, tensor] : job.model.network->embed(job.model.weights, rows_of(job.condition, which))) {
+    for (const auto& [name, tensor] : model_of(job).network->embed(model_of(job).weights, rows_of(job.condition, which))) {
       parts[name].push_back(tensor.narrow(0, 0, std::min(job.micro_batch, count - first)));
     }
   }
@@ -62,13 +67,13 @@ TensorMap embed_all(const InversionJob& job, std::int64_t count) {
 // The job's network as a velocity over flat rows.
 class Flow {
  public:
-  Flow(const InversionJob& job, const FlatStates& states, std::int64_t count)
+  Flow(const TrajectoryJob& job, const FlatStates& states, std::int64_t count)
       : job_(job), states_(states), embedded_(embed_all(job, count)) {}
 
   EulerMap map() const {
     EulerMap map;
-    for (std::int64_t n = 0; n < job_.phase.grid.num_steps(); ++n) {
-      map.step_size.push_back(job_.phase.grid.at(n).level.alpha - job_.phase.grid.at(n + 1).level.alpha);
+    for (std::int64_t n = 0; n < phase_of(job_).grid.num_steps(); ++n) {
+      map.step_size.push_back(phase_of(job_).grid.at(n).level.alpha - phase_of(job_).grid.at(n + 1).level.alpha);
     }
     map.velocity = [this](const at::Tensor& y, const std::vector<std::int64_t>& steps_remaining,
                           const std::vector<std::int64_t>& condition) { return velocity(y, steps_remaining, condition); };
@@ -80,13 +85,13 @@ class Flow {
                       const std::vector<std::int64_t>& condition) const {
     if (job_.stop.stop_requested()) throw espalier::Stopped("stopped between two evaluations of an inversion");
     std::vector<float> timestep;
-    for (const auto n : steps_remaining) timestep.push_back(static_cast<float>(job_.phase.grid.at(n).timestep));
-    const auto prediction = job_.model.network->predict(job_.model.weights, states_.unflatten(y), at::tensor(timestep).to(job_.device),
-                                                        rows_of(embedded_, condition));
+    for (const auto n : steps_remaining) timestep.push_back(static_cast<float>(phase_of(job_).grid.at(n).timestep));
+    const auto prediction = model_of(job_).network->predict(model_of(job_).weights, states_.unflatten(y),
+                                                            at::tensor(timestep).to(job_.device), rows_of(embedded_, condition));
     return states_.flatten(prediction).neg();  // the network predicts eps - x_0
   }
 
-  const InversionJob& job_;
+  const TrajectoryJob& job_;
   const FlatStates& states_;
   TensorMap embedded_;
 };
@@ -148,16 +153,18 @@ class InverseNoise final : public espalier::NoiseCorrector {
   void inputs(espalier::Inputs& in) override { in.model("model").process(kProcess); }
 
   Phase phase(const ModelInfo& model) const override {
-    auto phase = espalier::stitched_phase({model}, num_inference_steps_, kName, kProcess);
+    auto phase = espalier::sampling::stitched_phase({model}, {num_inference_steps_}, kName, kProcess);
     phase.start = "examples";
     return phase;
   }
 
-  std::int64_t expected_evaluations(const Phase& phase) const override { return phase.grid.num_steps() * (kExpectedIterations + 1); }
+  std::int64_t network_evaluations(const Phase&, const espalier::Segment& segment) const override {
+    return (segment.first - segment.last) * (kExpectedIterations + 1);
+  }
 
-  std::int64_t invert(const InversionJob& job, espalier::Recorder& recorder) const override {
+  std::int64_t compute(const TrajectoryJob& job, espalier::Recorder& recorder) const override {
     const at::NoGradGuard no_grad;
-    if (job.phase.start != "examples") throw espalier::InternalError(std::string(kName) + " was given a phase that it did not make");
+    if (phase_of(job).start != "examples") throw espalier::InternalError(std::string(kName) + " was given a phase that it did not make");
     const FlatStates states(job.spec);
     const auto examples = perturbed(states.flatten(job.examples), job, states);  // [S, D]
     const Flow flow(job, states, examples.size(0));
@@ -168,33 +175,33 @@ class InverseNoise final : public espalier::NoiseCorrector {
   }
 
  private:
-  at::Tensor perturbed(const at::Tensor& examples, const InversionJob& job, const FlatStates& states) const {
+  at::Tensor perturbed(const at::Tensor& examples, const TrajectoryJob& job, const FlatStates& states) const {
     if (perturbation_ == 0.0) return examples;
     job.draws.begin(0);
-    return examples + perturbation_ * states.flatten(job.model.process->prior(job.spec, job.draws)).to(job.device);
+    return examples + perturbation_ * states.flatten(model_of(job).process->prior(job.spec, job.condition, job.draws)).to(job.device);
   }
 
   // The examples' trips, then those of known noise.
-  std::vector<RoundTrip> round_trips(const at::Tensor& examples, const InversionJob& job, const FlatStates& states) const {
+  std::vector<RoundTrip> round_trips(const at::Tensor& examples, const TrajectoryJob& job, const FlatStates& states) const {
     std::vector<RoundTrip> trips;
     for (std::int64_t i = 0; i < examples.size(0); ++i) trips.push_back({.from_noise = false, .condition = i, .start = examples[i]});
     const auto known = std::min(known_noise_per_block_, examples.size(0));
     if (known == 0) return trips;
     job.draws.begin(1);
-    const auto noise = states.flatten(job.model.process->prior(job.spec, job.draws)).to(job.device);
+    const auto noise = states.flatten(model_of(job).process->prior(job.spec, job.condition, job.draws)).to(job.device);
     for (std::int64_t i = 0; i < known; ++i) trips.push_back({.from_noise = true, .condition = i, .start = noise[i]});
     return trips;
   }
 
-  static void record(const std::vector<RoundTrip>& trips, std::int64_t examples, const InversionJob& job, const FlatStates& states,
+  static void record(const std::vector<RoundTrip>& trips, std::int64_t examples, const TrajectoryJob& job, const FlatStates& states,
                      espalier::Recorder& recorder) {
-    const auto num_steps = job.phase.grid.num_steps();
+    const auto num_steps = phase_of(job).grid.num_steps();
     for (std::int64_t n = 0; n <= num_steps; ++n) {
       std::vector<at::Tensor> rows;
       for (std::int64_t i = 0; i < examples; ++i) rows.push_back(trips[static_cast<std::size_t>(i)].path.select(0, n));
       auto state = states.unflatten(at::stack(rows));
       state.merge(certificates(trips, examples, n, num_steps));
-      recorder.record(job.phase.grid.at(n), state);
+      recorder.record(phase_of(job).grid.at(n), state);
     }
   }
 

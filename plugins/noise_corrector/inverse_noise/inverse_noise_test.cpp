@@ -42,13 +42,14 @@ class LastState final : public Recorder {
 LastState invert(const Options& options, const Model& model, const std::vector<std::uint64_t>& positions, std::int64_t micro_batch = 4) {
   const auto domain = toy_domain();
   const auto corrector = make<NoiseCorrector>(plugin(kType), options);
-  const auto phase = corrector->phase(model.info);
+  const auto phases = corrector->phases({model.info}, nullptr);
+  const std::vector<std::vector<std::shared_ptr<const Model>>> models{{std::make_shared<const Model>(model)}};
   const auto batch = domain->examples("train")->at(positions);
   random::Draws draws({7, random::Purpose::sampling}, positions);
   LastState recorded;
   const at::NoGradGuard no_grad;
-  corrector->invert({phase, model, domain->state_spec(), batch.state, batch.condition, micro_batch, draws, at::kCPU, NeverStop()},
-                    recorded);
+  corrector->compute({phases, models, domain->state_spec(), batch.state, batch.condition, {}, micro_batch, draws, at::kCPU, NeverStop()},
+                     recorded);
   return recorded;
 }
 

@@ -16,6 +16,7 @@
 
 #include "runtime/network/layers.h"
 #include "runtime/plugin/catalog.h"
+#include "runtime/sampling/run_sampling.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
 
@@ -214,14 +215,16 @@ Model train_flow(const Domain& domain, const Model& start, const Value::Map& opt
 
 Noises invert_examples(const Domain& domain, const Model& base, std::int64_t count, const Value::Map& options) {
   const auto corrector = loaded<NoiseCorrector>("noise_corrector", "inverse_noise", options);
-  const auto phase = corrector->phase(base.info);
+  const auto phases = corrector->phases({base.info}, nullptr);
+  const std::vector<std::vector<std::shared_ptr<const Model>>> models{{std::make_shared<const Model>(base)}};
   const auto positions = first_positions(count);
   const auto batch = domain.examples("train")->at(positions);
   random::Draws draws({kSeed, random::Purpose::sampling}, positions);
   LastState recorded;
-  corrector->invert({phase, base, domain.state_spec(), batch.state, batch.condition, kMicroBatch, draws, at::kCPU, NeverStop()}, recorded);
+  corrector->compute({phases, models, domain.state_spec(), batch.state, batch.condition, {}, kMicroBatch, draws, at::kCPU, NeverStop()},
+                     recorded);
   const auto converged = recorded.last.at(inversion::kConverged).nonzero().flatten();
-  return {recorded.last.at("x").index_select(0, converged), {base.info.digest, phase.grid.num_steps()}, count - converged.size(0)};
+  return {recorded.last.at("x").index_select(0, converged), {base.info.digest, phases.front().grid.num_steps()}, count - converged.size(0)};
 }
 
 Model train_corrector(const Domain& domain, const Model& start, const at::Tensor& rows, const CorrectedSampling& corrects,
@@ -238,7 +241,7 @@ at::Tensor sample_flow(const Domain& domain, const Model& base, std::int64_t ste
   models.push_back({std::make_shared<const Model>(base)});
   random::Draws draws({kSeed, random::Purpose::sampling}, first_positions(count));
   LastState recorded;
-  sampler->sample({phases, models, domain.state_spec(), {}, {}, draws, at::kCPU}, recorded);
+  sampling::run_sampling(*sampler, {phases, models, domain.state_spec(), {}, {}, {}, count, draws, at::kCPU, NeverStop()}, recorded);
   return recorded.last.at("x").clone();
 }
 

@@ -1,35 +1,39 @@
 // DDIM and, with eta = 1, ancestral (DDPM) sampling of a variance preserving process, with classifier-free guidance and stitched models.
-#include <c10/core/InferenceMode.h>
-#include <fmt/format.h>
-
 #include <cstdint>
-#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "runtime/base/errors.h"
 #include "runtime/diffusion/variance_preserving.h"
+#include "runtime/sampling/stitch.h"
+#include "runtime/sampling/transition.h"
 #include "runtime/sdk/plugin.h"
 
 namespace {
 
-using espalier::ConfigError;
-using espalier::Model;
 using espalier::ModelInfo;
 using espalier::Phase;
-using espalier::SampleJob;
 using espalier::State;
+using espalier::sampling::ddim_transition;
 
 constexpr const char* kProcess = "variance_preserving";
 
-State to_device(State state, const at::Device& device) {
-  for (auto& [name, value] : state) {
-    value = value.to(device);
+class DdimSolver final : public espalier::Solver {
+ public:
+  explicit DdimSolver(double eta) : eta_(eta) {}
+  State step(const State& x, const State& prediction, const espalier::SolverStep& step) override {
+    return ddim_transition(x, prediction, step, eta_).draw(step.draws);
   }
-  return state;
-}
+  std::optional<at::Tensor> log_prob(const State& x, const State& prediction, const State& next,
+                                     const espalier::StepEnds& ends) const override {
+    return ddim_transition(x, prediction, ends, eta_).log_prob(next);
+  }
+
+ private:
+  double eta_;
+};
 
 class Ddim final : public espalier::Sampler {
  public:
@@ -60,50 +64,17 @@ class Ddim final : public espalier::Sampler {
   double probe_tolerance() const override { return 1e-4; }
 
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo*) const override {
-    auto phase = espalier::stitched_phase(models, num_inference_steps_, "sampler.ddim", kProcess);
-    if (diffusers_previous_timestep_) phase.grid = process_of(phase).diffusers_grid(num_inference_steps_);
+    auto phase = espalier::sampling::stitched_phase(models, {num_inference_steps_, guidance_scale_}, "sampler.ddim", kProcess);
+    if (diffusers_previous_timestep_) {
+      const auto config = espalier::diffusion::read_scheduler_config(phase.process, "sampler.ddim");
+      phase.grid = espalier::diffusion::VariancePreserving(config).diffusers_grid(num_inference_steps_);
+    }
     return {std::move(phase)};
   }
 
-  std::int64_t network_evaluations(const espalier::Segment& segment) const override {
-    return (segment.first - segment.last) * (guidance_scale_ == 1.0 ? 1 : 2);
-  }
-
-  void sample(const SampleJob& job, espalier::Recorder& recorder) const override {
-    const c10::InferenceMode no_gradients;
-    if (job.phases.size() != 1 || job.phases.front().start != "noise") {
-      throw espalier::InternalError("sampler.ddim was given phases that it did not make");
-    }
-    const auto& phase = job.phases.front();
-    const auto& models = job.models.front();
-    job.draws.begin(0);
-    State x = to_device(models.front()->process->prior(job.spec, job.draws), job.device);
-    recorder.record(phase.grid.at(phase.grid.num_steps()), x);
-    for (std::size_t i = 0; i < phase.segments.size(); ++i) {
-      x = run(job, phase.segments[i], *models[i], std::move(x), recorder);
-    }
-  }
+  std::unique_ptr<espalier::Solver> solver(const Phase&) const override { return std::make_unique<DdimSolver>(eta_); }
 
  private:
-  static espalier::diffusion::VariancePreserving process_of(const Phase& phase) {
-    return espalier::diffusion::VariancePreserving(espalier::diffusion::read_scheduler_config(phase.process, "sampler.ddim"));
-  }
-
-  // Steps of one segment. The step that leaves n steps remaining draws at ordinal N - n: every step of a trajectory has its own noise, the
-  // same whichever model takes it.
-  State run(const SampleJob& job, const espalier::Segment& segment, const Model& model, State x, espalier::Recorder& recorder) const {
-    const auto& grid = job.phases.front().grid;
-    const espalier::GuidedModel guided(model, job.condition, job.null_condition, guidance_scale_);
-    for (std::int64_t n = segment.first; n > segment.last; --n) {
-      const auto& from = grid.at(n);
-      const auto& to = grid.at(n - 1);
-      job.draws.begin(static_cast<std::uint32_t>(grid.num_steps() - to.steps_remaining));
-      x = model.process->step(x, guided.predict(x, from.timestep), from, to, eta_, job.draws);
-      recorder.record(to, x);
-    }
-    return x;
-  }
-
   std::int64_t num_inference_steps_ = 50;
   double guidance_scale_ = 7.5;
   double eta_ = 0.0;

@@ -6,6 +6,8 @@
 #include <cmath>
 
 #include "runtime/diffusion/variance_preserving.h"
+#include "runtime/sampling/run_sampling.h"
+#include "runtime/sampling/transition.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
 
@@ -44,7 +46,9 @@ at::Tensor by_hand(const Model& model, const Conditions& conditions, std::int64_
     };
     const auto empty = answer({{"label", conditions.null_tensors.at("label").expand({3})}});
     const auto eps = empty + guidance * (answer(conditions.rows({0, 1, 2})) - empty);
-    x = model.process->step({{"sample", x}}, {{"sample", eps}}, grid.at(n), grid.at(n - 1), eta, draws).at("sample");
+    x = sampling::ddim_transition({{"sample", x}}, {{"sample", eps}}, {*model.process, grid.at(n), grid.at(n - 1)}, eta)
+            .draw(draws)
+            .at("sample");
   }
   return x;
 }
@@ -58,7 +62,10 @@ TEST(Ddim, IsTheProcessesStepsUnderGuidance) {
     const auto phases = sampler->phases({model->info}, nullptr);
     random::Draws draws({7, random::Purpose::sampling}, {0, 1, 2});
     Last last;
-    sampler->sample({phases, {{model}}, domain->state_spec(), conditions.rows({0, 1, 2}), conditions.null_tensors, draws, at::kCPU}, last);
+    sampling::run_sampling(
+        *sampler,
+        {phases, {{model}}, domain->state_spec(), {}, conditions.rows({0, 1, 2}), conditions.null_tensors, 3, draws, at::kCPU, NeverStop()},
+        last);
     EXPECT_TRUE(last.sample.allclose(by_hand(*model, conditions, 9, 2.5, eta), 1e-5, 1e-5));
   }
 }
@@ -87,9 +94,9 @@ TEST(Ddim, KeysDiffusersNumbersWhereTheyAreAskedFor) {
 }
 
 TEST(Ddim, GuidanceDoublesTheEvaluations) {
-  const auto phases = ddim()->phases({toy_model().info}, nullptr);
-  EXPECT_EQ(espalier::network_evaluations(*ddim(), phases), 100);
-  EXPECT_EQ(espalier::network_evaluations(*ddim({{"guidance_scale", 1.0}}), phases), 50);
+  const auto guided = ddim(), plain = ddim({{"guidance_scale", 1.0}});
+  EXPECT_EQ(network_evaluations(*sampling::source_of(*guided), guided->phases({toy_model().info}, nullptr)), 100);
+  EXPECT_EQ(network_evaluations(*sampling::source_of(*plain), plain->phases({toy_model().info}, nullptr)), 50);
 }
 
 TEST(Ddim, RefusesModelsOfDifferentProcessesAndRoles) {

@@ -8,6 +8,7 @@
 
 #include "plugins/shared/flow/flow_sampler.h"
 #include "runtime/base/errors.h"
+#include "runtime/sampling/stitch.h"
 #include "runtime/sdk/plugin.h"
 
 namespace {
@@ -44,8 +45,8 @@ class Euler final : public espalier::flow::FlowSampler {
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const override {
     auto phases = FlowSampler::phases(models, nullptr);
     if (prior == nullptr) return phases;
-    auto first = espalier::stitched_phase({*prior}, prior_num_inference_steps_, name(), espalier::flow::kProcess);
-    for (auto& segment : first.segments) segment.solver = prior_solver_;
+    auto first = espalier::sampling::stitched_phase({*prior}, {prior_num_inference_steps_}, name(), espalier::flow::kProcess);
+    first.solver = prior_solver_;
     check_prior(phases.front().segments, *prior);
     phases.front().start = "previous";
     phases.insert(phases.begin(), std::move(first));

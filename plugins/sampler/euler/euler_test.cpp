@@ -4,6 +4,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
 
+#include "runtime/sampling/run_sampling.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
 
@@ -40,7 +41,10 @@ Recorded run(const Sampler& sampler, const std::vector<Phase>& phases,
   const auto conditions = domain->conditions("train");
   random::Draws draws({7, random::Purpose::sampling}, {0, 1, 2});
   Recorded recorded;
-  sampler.sample({phases, models, domain->state_spec(), conditions.rows({0, 1, 2}), conditions.null_tensors, draws, at::kCPU}, recorded);
+  sampling::run_sampling(
+      sampler,
+      {phases, models, domain->state_spec(), {}, conditions.rows({0, 1, 2}), conditions.null_tensors, 3, draws, at::kCPU, NeverStop()},
+      recorded);
   return recorded;
 }
 
@@ -118,8 +122,8 @@ TEST(EulerWithPrior, MayBeSolvedByHeunsRule) {
   const Options options{{"num_inference_steps", 4}, {"prior_num_inference_steps", 3}, {"prior_solver", "heun"}};
   const auto sampler = euler(options);
   const auto phases = sampler->phases({base->info}, &prior->info);
-  EXPECT_EQ(sampler->network_evaluations(phases[0].segments.front()), 5);
-  EXPECT_EQ(sampler->network_evaluations(phases[1].segments.front()), 4);
+  EXPECT_EQ(sampler->predictions(phases[0], phases[0].segments.front()), 5);
+  EXPECT_EQ(sampler->predictions(phases[1], phases[1].segments.front()), 4);
 
   const auto corrected = run(*sampler, phases, {{prior}, {base}});
   EXPECT_EQ(dynamic_cast<const ToyNetwork&>(*prior->network).rows(), 3 * 5);
@@ -148,8 +152,8 @@ TEST(EulerWithPrior, CostsItsOwnSteps) {
   const auto prior = corrector_of(*base, 4);
   const auto sampler = euler({{"num_inference_steps", 4}, {"prior_num_inference_steps", 3}});
   const auto phases = sampler->phases({base->info}, &prior->info);
-  EXPECT_EQ(sampler->network_evaluations(phases[0].segments.front()), 3);
-  EXPECT_EQ(sampler->network_evaluations(phases[1].segments.front()), 4);
+  EXPECT_EQ(sampler->predictions(phases[0], phases[0].segments.front()), 3);
+  EXPECT_EQ(sampler->predictions(phases[1], phases[1].segments.front()), 4);
   run(*sampler, phases, {{prior}, {base}});
   EXPECT_EQ(dynamic_cast<const ToyNetwork&>(*prior->network).rows(), 3 * 3);
   EXPECT_EQ(dynamic_cast<const ToyNetwork&>(*base->network).rows(), 3 * 4);

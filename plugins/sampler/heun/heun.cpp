@@ -1,5 +1,4 @@
 // Heun's method (the explicit trapezoid) for a rectified flow, with classifier-free guidance and stitched models.
-#include <map>
 #include <string>
 
 #include "plugins/shared/flow/flow_sampler.h"

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "runtime/sampling/run_sampling.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
 #include "tests/runtime/diffusion/flow_oracle.h"
@@ -51,7 +52,7 @@ flow_oracle::Line heun_map(Gaussian data, std::int64_t steps) {
   const auto phases = sampler->phases({model->info}, nullptr);
   random::Draws draws({7, random::Purpose::sampling}, {0, 1});
   Ends ends;
-  sampler->sample({phases, {{model}}, {{"x", {{}, at::kDouble}}}, {}, {}, draws, at::kCPU}, ends);
+  sampling::run_sampling(*sampler, {phases, {{model}}, {{"x", {{}, at::kDouble}}}, {}, {}, {}, 2, draws, at::kCPU, NeverStop()}, ends);
   const double from0 = ends.noise[0].item<double>(), from1 = ends.noise[1].item<double>();
   const double to0 = ends.sample[0].item<double>(), to1 = ends.sample[1].item<double>();
   const double gain = (to1 - to0) / (from1 - from0);
@@ -94,12 +95,14 @@ TEST(Heun, IsOfSecondOrder) {
 TEST(Heun, AsksTwiceAStepAndOnceInTheLast) {
   auto tuned = flow(2);
   tuned.last_step = Step(0.5);
-  const auto phases = heun({{"num_inference_steps", 6}})->phases({tuned, flow()}, nullptr);
-  const auto& segments = phases.front().segments;
-  ASSERT_EQ(segments.size(), 2U);
-  EXPECT_EQ(heun()->network_evaluations(segments[0]), 6);
-  EXPECT_EQ(heun()->network_evaluations(segments[1]), 5);
-  EXPECT_EQ(heun({{"guidance_scale", 2.0}})->network_evaluations(segments[1]), 10);
+  for (const auto& [guidance, passes] : {std::pair(1.0, 1), std::pair(2.0, 2)}) {
+    const auto sampler = heun({{"num_inference_steps", 6}, {"guidance_scale", guidance}});
+    const auto source = sampling::source_of(*sampler);
+    const auto phase = sampler->phases({tuned, flow()}, nullptr).front();
+    ASSERT_EQ(phase.segments.size(), 2U);
+    EXPECT_EQ(source->network_evaluations(phase, phase.segments[0]), 6 * passes);
+    EXPECT_EQ(source->network_evaluations(phase, phase.segments[1]), 5 * passes);
+  }
 }
 
 TEST(Heun, RefusesModelsThatAreNoFlow) {

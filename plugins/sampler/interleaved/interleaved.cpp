@@ -1,16 +1,14 @@
 // The reverse of the interleaved process, exact step by step, with stitched models and ReDeNoise.
-#include <c10/core/InferenceMode.h>
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <cstdint>
-#include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "runtime/base/errors.h"
 #include "runtime/diffusion/interleaved.h"
+#include "runtime/sampling/stitch.h"
 #include "runtime/sdk/plugin.h"
 
 namespace {
@@ -18,30 +16,31 @@ namespace {
 using espalier::ConfigError;
 using espalier::ModelInfo;
 using espalier::Phase;
-using espalier::SampleJob;
 using espalier::State;
+using espalier::Value;
 using espalier::diffusion::Interleaved;
 
 constexpr const char* kName = "sampler.interleaved";
 constexpr const char* kProcess = "interleaved";
 
-const Interleaved& interleaved(const espalier::diffusion::NoiseProcess& process) {
-  const auto* found = dynamic_cast<const Interleaved*>(&process);
-  if (!found) throw espalier::InternalError(std::string(kName) + " was given a model of the process " + process.name());
-  return *found;
-}
+// The process that a phase is of.
+Interleaved process_of(const Value& config) { return Interleaved(espalier::diffusion::read_interleaved_config(config, kName)); }
 
-// The same way, from `first` steps remaining.
-Phase from_step(Phase phase, std::int64_t first) {
-  std::vector<espalier::Segment> segments;
-  for (auto segment : phase.segments) {
-    segment.first = std::min(segment.first, first);
-    if (segment.first > segment.last) segments.push_back(segment);
+// The exact reverse of the process; a visit that changes nothing is no step.
+class ReverseSolver final : public espalier::Solver {
+ public:
+  explicit ReverseSolver(const Value& config) : process_(process_of(config)) {}
+  State step(const State& x, const State& prediction, const espalier::SolverStep& step) override {
+    return process_.reverse_step(x, prediction, step.from, step.draws);
   }
-  phase.segments = std::move(segments);
-  phase.start = fmt::format("renoise:{}", first);
-  return phase;
-}
+  std::optional<at::Tensor> log_prob(const State& x, const State& prediction, const State& next,
+                                     const espalier::StepEnds& ends) const override {
+    return process_.reverse_log_prob(x, prediction, next, ends.from);
+  }
+
+ private:
+  Interleaved process_;
+};
 
 class InterleavedSampler final : public espalier::Sampler {
  public:
@@ -60,62 +59,19 @@ class InterleavedSampler final : public espalier::Sampler {
 
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo*) const override {
     if (models.empty()) throw ConfigError(std::string(kName) + " needs at least one model; name it by inputs = { model = \"domain\" }");
-    const auto steps = interleaved(*espalier::process_of(models.front(), kName, kProcess)).num_steps();
-    std::vector<Phase> phases = {espalier::stitched_phase(models, steps, kName, kProcess)};
+    const auto process = espalier::sampling::process_of(models.front(), kName, kProcess);
+    const auto steps = process_of(process->config()).num_steps();
+    std::vector<Phase> phases = {espalier::sampling::stitched_phase(models, {steps}, kName, kProcess)};
     const auto from = redenoise_from_.of(steps);
-    for (std::int64_t i = 0; from > 0 && i < redenoise_repeats_; ++i) phases.push_back(from_step(phases.front(), from));
+    for (std::int64_t i = 0; from > 0 && i < redenoise_repeats_; ++i) {
+      phases.push_back(espalier::sampling::renoised_phase(phases.front(), from));
+    }
     return phases;
   }
 
-  // At most: a step that changes nothing for a whole micro-batch asks no network.
-  std::int64_t network_evaluations(const espalier::Segment& segment) const override { return segment.first - segment.last; }
-
-  void sample(const SampleJob& job, espalier::Recorder& recorder) const override {
-    const c10::InferenceMode no_gradients;
-    const auto& process = interleaved(*job.models.front().front()->process);
-    const auto last = job.phases.size() - 1;
-    std::uint32_t ordinal = 0;
-    job.draws.begin(ordinal);
-    State x = process.prior(job.spec, job.draws);
-    for (auto& [name, tensor] : x) tensor = tensor.to(job.device);
-    x = Interleaved::impose(std::move(x), job.condition);
-    for (std::size_t i = 0; i <= last; ++i) {
-      const auto& phase = job.phases[i];
-      const auto first = phase.segments.front().first;
-      if (i > 0) {
-        job.draws.begin(++ordinal);
-        x = process.renoise(x, 0, first, job.draws);
-      }
-      // What is recorded: above where ReDeNoise begins the steps of the first phase, from there on those of the last.
-      auto above = phase.grid.num_steps();
-      if (i == 0) above = job.phases.back().segments.front().first;
-      if (i == last) above = -1;
-      if (first > above) recorder.record(phase.grid.at(first), x);
-      x = denoise(job, i, std::move(x), above, ordinal, recorder);
-    }
-  }
+  std::unique_ptr<espalier::Solver> solver(const Phase& phase) const override { return std::make_unique<ReverseSolver>(phase.process); }
 
  private:
-  // From the phase's first step to the sample; records the states with more than `above` steps remaining.
-  static State denoise(const SampleJob& job, std::size_t phase_index, State x, std::int64_t above, std::uint32_t& ordinal,
-                       espalier::Recorder& recorder) {
-    const auto& [start, config, grid, segments] = job.phases[phase_index];
-    for (std::size_t k = 0; k < segments.size(); ++k) {
-      const auto& model = *job.models[phase_index][k];
-      const auto& process = interleaved(*model.process);
-      const espalier::GuidedModel network(model, job.condition, job.null_condition, 1.0);
-      for (auto n = segments[k].first; n > segments[k].last; --n) {
-        const auto &from = grid.at(n), &to = grid.at(n - 1);
-        job.draws.begin(++ordinal);
-        if (process.changes(x, from)) {
-          x = process.step(x, network.predict(process.network_input(x, from), from.timestep), from, to, 1.0, job.draws);
-        }
-        if (n - 1 > above) recorder.record(to, x);
-      }
-    }
-    return x;
-  }
-
   espalier::Step redenoise_from_;
   std::int64_t redenoise_repeats_ = 1;
 };

@@ -15,6 +15,7 @@
 #include <map>
 
 #include "runtime/diffusion/interleaved.h"
+#include "runtime/sampling/run_sampling.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
 
@@ -133,7 +134,8 @@ Kept run(const Sampler& sampler, const Models& models, const std::vector<std::ui
   random::Draws draws({.seed = 42, .purpose = random::Purpose::sampling, .round = 0, .branch = 0}, samples);
   Kept kept;
   kept.last = phases.back().grid.num_steps();
-  sampler.sample({phases, used, spec, condition, {}, draws, at::kCPU}, kept);
+  const auto batch = draws.batch();
+  sampling::run_sampling(sampler, {phases, used, spec, {}, condition, {}, batch, draws, at::kCPU, NeverStop()}, kept);
   return kept;
 }
 
@@ -175,7 +177,7 @@ std::map<std::int64_t, State> by_hand(const Model& model, const std::vector<std:
   random::Draws draws({.seed = 42, .purpose = random::Purpose::sampling, .round = 0, .branch = 0}, samples);
   std::uint32_t ordinal = 0;
   draws.begin(ordinal);
-  State x = Interleaved::impose(process.prior({{"vector", {{kElements, kSize}, at::kFloat}}}, draws), conditions(samples));
+  State x = process.prior({{"vector", {{kElements, kSize}, at::kFloat}}}, conditions(samples), draws);
   std::map<std::int64_t, State> way;
   for (int i = 0; i <= repeats; ++i) {
     const auto first = i == 0 ? process.num_steps() : from;
@@ -187,8 +189,8 @@ std::map<std::int64_t, State> by_hand(const Model& model, const std::vector<std:
     for (auto n = first; n > 0; --n) {
       draws.begin(++ordinal);
       const auto times = at::full({static_cast<std::int64_t>(samples.size())}, grid.at(n).timestep);
-      const auto prediction = model.network->predict(model.weights, process.network_input(x, grid.at(n)), times, {});
-      x = way[n - 1] = process.step(x, prediction, grid.at(n), grid.at(n - 1), 1.0, draws);
+      const auto prediction = model.network->predict(model.weights, process.query(x, grid.at(n)).value().input, times, {});
+      x = way[n - 1] = process.reverse_step(x, prediction, grid.at(n), draws);
     }
   }
   return way;
@@ -248,15 +250,19 @@ TEST(Interleaved, CostsAPassAStepThatChangesSomething) {
     const auto used = model();
     const auto sampler = interleaved(options);
     run(*sampler, {used}, samples);
-    EXPECT_LE(rows(*used), 3 * network_evaluations(*sampler, phases_of(*sampler, {used})));
+    EXPECT_LE(rows(*used), 3 * network_evaluations(*sampling::source_of(*sampler), phases_of(*sampler, {used})));
     return rows(*used) / 3;
   };
-  EXPECT_EQ(network_evaluations(*interleaved(), phases_of(*interleaved(), {model()})), kSteps);
+  const auto expected = [](const Options& options) {
+    const auto sampler = interleaved(options);
+    return network_evaluations(*sampling::source_of(*sampler), phases_of(*sampler, {model()}));
+  };
+  EXPECT_EQ(expected({}), kSteps);
   EXPECT_EQ(cost({}, free), kSteps);
   EXPECT_EQ(cost({}, mixed), kSteps);
   EXPECT_EQ(cost({}, given), 2 * kRounds) << "one token and one vector are left to make";
   const Options again = {{"redenoise_from", 0.5}, {"redenoise_repeats", 3}};
-  EXPECT_EQ(network_evaluations(*interleaved(again), phases_of(*interleaved(again), {model()})), kSteps + 3 * kSteps / 2);
+  EXPECT_EQ(expected(again), kSteps + 3 * kSteps / 2);
   EXPECT_EQ(cost(again, free), kSteps + 3 * kSteps / 2);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -22,27 +23,24 @@ class FlowSampler : public Sampler {
   // One phase, from noise, by the sampler's own rule. Throws ConfigError for a model of another process, for a noise
   // corrector's flow under guidance, and where a step has no model.
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const override;
-  std::int64_t network_evaluations(const Segment& segment) const override;
-  void sample(const SampleJob& job, Recorder& recorder) const override;
+  std::unique_ptr<Solver> solver(const Phase& phase) const override;
+  std::int64_t predictions(const Phase& phase, const Segment& segment) const override;
 
   // LibTorch rounds differently on other CPUs: with kernels for AVX2 or SSE in place of AVX-512, 32 samples of a flow trained on the
   // generated set (Euler's 50 steps, Heun's 20) moved by at most 2e-6 of the largest value.
   double probe_tolerance() const override { return 1e-4; }
 
  protected:
-  // `solver`: the rule of its steps, by name (solver.h).
-  FlowSampler(std::string name, std::string solver) : name_(std::move(name)), solver_(std::move(solver)) {}
+  // `rule`: of its steps, by name (solver.h).
+  FlowSampler(std::string name, std::string rule) : name_(std::move(name)), rule_(std::move(rule)) {}
 
   const std::string& name() const { return name_; }
   std::int64_t num_inference_steps() const { return num_inference_steps_; }
   double guidance_scale() const { return guidance_scale_; }
 
  private:
-  State run(const SampleJob& job, std::size_t phase, State x, Recorder* recorder) const;
-  double guidance_of(const ModelInfo& model) const { return is_corrector(model) ? 1.0 : guidance_scale_; }
-
   std::string name_;
-  std::string solver_;
+  std::string rule_;
   std::int64_t num_inference_steps_ = 50;
   double guidance_scale_ = 1.0;
 };

@@ -1,4 +1,5 @@
 // A sampler and a reward in one library, built several times: other bytes with the same maths, or other maths under one numerics_version.
+#include "runtime/sampling/stitch.h"
 #include "runtime/sdk/plugin.h"
 
 namespace {
@@ -7,27 +8,25 @@ using espalier::ModelInfo;
 using espalier::Phase;
 using espalier::State;
 
-// Halves its noise at each step, and adds SAMPLE_SHIFT. Asks no network.
+// Halves its noise at each step, and adds SAMPLE_SHIFT, whatever the network says.
+class HalvingSolver final : public espalier::Solver {
+ public:
+  State step(const State& x, const State&, const espalier::SolverStep&) override {
+    State next;
+    for (const auto& [name, tensor] : x) next[name] = tensor.mul(0.5).add(SAMPLE_SHIFT);
+    return next;
+  }
+};
+
 class Halving final : public espalier::Sampler {
  public:
   void options(espalier::Schema& schema) override { schema.integer("num_inference_steps", steps_, "Halvings.").at_least(1); }
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo*) const override {
-    return {espalier::stitched_phase(models, steps_, "sampler.halving", "rectified_flow")};
+    return {espalier::sampling::stitched_phase(models, {steps_}, "sampler.halving", "rectified_flow")};
   }
   void inputs(espalier::Inputs& in) override { in.model("model").process("rectified_flow"); }
-  std::int64_t network_evaluations(const espalier::Segment&) const override { return 0; }
+  std::unique_ptr<espalier::Solver> solver(const Phase&) const override { return std::make_unique<HalvingSolver>(); }
   double probe_tolerance() const override { return TOLERANCE; }
-
-  void sample(const espalier::SampleJob& job, espalier::Recorder& recorder) const override {
-    const auto& grid = job.phases.front().grid;
-    job.draws.begin(0);
-    State x = job.models.front().front()->process->prior(job.spec, job.draws);
-    for (auto n = grid.num_steps();; --n) {
-      recorder.record(grid.at(n), x);
-      if (n == 0) return;
-      for (auto& [name, tensor] : x) tensor = tensor.mul(0.5).add(SAMPLE_SHIFT);
-    }
-  }
 
  private:
   std::int64_t steps_ = 3;

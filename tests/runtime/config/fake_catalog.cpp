@@ -45,8 +45,7 @@ class FakeSampler final : public Sampler {
     schema.number("eta", eta_, "Noise put back at each step.").at_least(0).at_most(1);
   }
   std::vector<Phase> phases(const std::vector<ModelInfo>&, const ModelInfo*) const override { return {}; }
-  std::int64_t network_evaluations(const Segment&) const override { return 0; }
-  void sample(const SampleJob&, Recorder&) const override {}
+  std::unique_ptr<Solver> solver(const Phase&) const override { return nullptr; }
 
  private:
   std::int64_t steps_ = 10;
@@ -58,8 +57,7 @@ class GreedySampler final : public Sampler {
  public:
   void options(Schema& schema) override { schema.integer("micro_batch", micro_batch_, "Mine."); }
   std::vector<Phase> phases(const std::vector<ModelInfo>&, const ModelInfo*) const override { return {}; }
-  std::int64_t network_evaluations(const Segment&) const override { return 0; }
-  void sample(const SampleJob&, Recorder&) const override {}
+  std::unique_ptr<Solver> solver(const Phase&) const override { return nullptr; }
 
  private:
   std::int64_t micro_batch_ = 1;

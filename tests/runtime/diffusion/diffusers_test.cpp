@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "plugins/shared/flow/solver.h"
 #include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/diffusion/rectified_flow.h"
 #include "runtime/diffusion/schedule.h"
+#include "runtime/sampling/transition.h"
 #include "tests/runtime/diffusion/support.h"
 
 namespace espalier::diffusion {
@@ -94,7 +96,8 @@ Worst follow(const Value& entry, at::ScalarType dtype) {
   Worst worst;
   for (std::int64_t n = grid.num_steps(); n > 0; --n) {
     const State prediction = {{"x", network(config.prediction, x, grid.at(n).timestep)}};
-    const auto [mean, std] = process.transition({{"x", x}}, prediction, grid.at(n), grid.at(n - 1), entry.at("eta").as_number());
+    const auto [mean, std] =
+        sampling::ddim_transition({{"x", x}}, prediction, {process, grid.at(n), grid.at(n - 1)}, entry.at("eta").as_number());
     x = mean.at("x") + noise(static_cast<double>(grid.num_steps() - n)).to(dtype) * std;
     if (n == grid.num_steps()) {
       worst.step = largest_difference(x, entry.at("first"));
@@ -119,6 +122,7 @@ TEST(Diffusers, OneStepAndAWholeChainAreEqual) {
 
 TEST(Diffusers, FlowStepsAreEqual) {
   const RectifiedFlow process{FlowConfig{}};
+  const auto euler = flow::make_solver("euler");
   auto draws = draws_of(2, 0);
   for (const auto& entry : golden().at("flows").as_list()) {
     const auto count = entry.at("num_inference_steps").as_integer();
@@ -130,7 +134,7 @@ TEST(Diffusers, FlowStepsAreEqual) {
     for (std::int64_t k = 0; k < count; ++k) {
       const auto &from = grid.at(count - k), &to = grid.at(count - k - 1);
       const auto stepped = [&](const at::Tensor& x) {
-        return process.step({{"x", x}}, {{"x", network(Prediction::epsilon, x, from.timestep)}}, from, to, 0.0, draws).at("x");
+        return euler->step({{"x", x}}, {{"x", network(Prediction::epsilon, x, from.timestep)}}, {{process, from, to}, draws, {}}).at("x");
       };
       const auto i = static_cast<std::size_t>(k);
       EXPECT_NEAR(from.timestep, timesteps[i], 1000 * 0x1p-23);  // float32 there: sigma is rounded, then 1000 sigma

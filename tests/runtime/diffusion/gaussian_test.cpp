@@ -6,10 +6,13 @@
 #include <array>
 #include <numbers>
 
+#include "runtime/sampling/transition.h"
 #include "tests/runtime/diffusion/support.h"
 
 namespace espalier::diffusion {
 namespace {
+
+using sampling::ddim_transition;
 
 struct Gaussian {
   double mean = 0.0;
@@ -34,8 +37,8 @@ Gaussian sampled_law(const VariancePreserving& process, Prediction kind, std::in
   Gaussian law;  // the prior
   for (std::int64_t n = steps; n > 0; --n) {
     const auto x = column({0.0, 1.0});
-    const auto [mean, std] =
-        process.transition({{"x", x}}, {{"x", optimal(kind, x, alpha_bar_at(process, grid.at(n)))}}, grid.at(n), grid.at(n - 1), eta);
+    const auto [mean, std] = ddim_transition({{"x", x}}, {{"x", optimal(kind, x, alpha_bar_at(process, grid.at(n)))}},
+                                             {process, grid.at(n), grid.at(n - 1)}, eta);
     const double intercept = mean.at("x")[0].item<double>();
     const double slope = mean.at("x")[1].item<double>() - intercept;
     law = {slope * law.mean + intercept, slope * slope * law.variance + std * std};
@@ -64,15 +67,16 @@ TEST_F(GaussianOracle, SamplesAndLogProbabilitiesHaveTheirLaw) {
   const auto grid = process.grid(50);
   const std::int64_t count = 200000;
   auto draws = draws_of(count / kElements, 11);
-  State x = process.prior({{"x", {{kElements}, at::kDouble}}}, draws);
+  State x = process.prior({{"x", {{kElements}, at::kDouble}}}, {}, draws);
   for (std::int64_t n = 50; n > 0; --n) {
     draws.begin(static_cast<std::uint32_t>(51 - n));
     const State prediction = {{"x", optimal(kind, x.at("x"), alpha_bar_at(process, grid.at(n)))}};
-    const auto next = process.step(x, prediction, grid.at(n), grid.at(n - 1), 1.0, draws);
-    const auto log_prob = process.transition_log_prob(x, prediction, next, grid.at(n), grid.at(n - 1), 1.0);
+    const auto transition = ddim_transition(x, prediction, {process, grid.at(n), grid.at(n - 1)}, 1.0);
+    const auto next = transition.draw(draws);
+    const auto log_prob = transition.log_prob(next);
     ASSERT_EQ(log_prob.has_value(), n > 1);
     if (log_prob) {  // minus a Gaussian's entropy
-      const double std = process.transition(x, prediction, grid.at(n), grid.at(n - 1), 1.0).std;
+      const double std = transition.std;
       EXPECT_NEAR(log_prob->mean().item<double>(), -0.5 * std::log(2 * std::numbers::pi * std::numbers::e * std * std), 0.008);
     }
     x = next;

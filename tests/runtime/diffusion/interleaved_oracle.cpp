@@ -188,7 +188,7 @@ State Chain::answer(const State& input, std::int64_t n) const {
 
 std::vector<double> transition(const Interleaved& process, const State& x, const State& prediction, const State& next, std::int64_t n) {
   const auto grid = process.grid(process.num_steps());
-  auto mean = process.transition_log_prob(x, prediction, next, grid.at(n), grid.at(n - 1), 1.0).value();
+  auto mean = process.reverse_log_prob(x, prediction, next, grid.at(n)).value();
   if (process.options().order == VisitOrder::joint) mean = mean * static_cast<double>(process.options().num_elements);
   const auto probability = mean.exp().contiguous();
   const auto* first = probability.const_data_ptr<double>();
@@ -199,7 +199,7 @@ Law reversed(const Interleaved& process, const Chain& answers, const Law& law, s
   const auto element = answers.visited_token(n);
   if (element < 0) return law;
   const auto x = answers.all_states();
-  const auto prediction = answers.answer(process.network_input(x, process.grid(process.num_steps()).at(n)), n);
+  const auto prediction = answers.answer(process.query(x, process.grid(process.num_steps()).at(n)).value().input, n);
   Law before(law.size(), 0.0);
   for (std::int64_t k = 0; k < answers.config().num_classes; ++k) {
     std::vector<std::int64_t> next;

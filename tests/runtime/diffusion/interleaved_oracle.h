@@ -49,7 +49,7 @@ class Chain {
   std::vector<std::int64_t> numbers(const State& x) const;
   State drawn(const Law& law, std::int64_t count, std::uint64_t seed) const;
 
-  // The optimal network's answer to network_input() at n steps, round robin: h of the visited token.
+  // The optimal network's answer to query() at n steps, round robin: h of the visited token.
   State answer(const State& input, std::int64_t n) const;
 
  private:
@@ -59,7 +59,7 @@ class Chain {
   std::vector<Law> laws_;
 };
 
-// exp of transition_log_prob(next | x), of each row; of one token (round robin) or of all tokens (joint).
+// exp of reverse_log_prob(next | x), of each row; of one token (round robin) or of all tokens (joint).
 std::vector<double> transition(const Interleaved& process, const State& x, const State& prediction, const State& next, std::int64_t n);
 
 // The law after the process's reverse step from n, with the chain's answers; no change where a vector is visited.

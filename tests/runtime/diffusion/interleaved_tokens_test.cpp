@@ -36,7 +36,7 @@ double reversal_error(const Interleaved& process, const Chain& chain, std::int64
   double worst = 0.0;
   const auto element = chain.visited_token(n);
   const auto x = chain.all_states();
-  const auto prediction = chain.answer(process.network_input(x, process.grid(process.num_steps()).at(n)), n);
+  const auto prediction = chain.answer(process.query(x, process.grid(process.num_steps()).at(n)).value().input, n);
   for (std::int64_t k = 0; k < chain.config().num_classes; ++k) {
     std::vector<std::int64_t> next;
     for (std::int64_t state = 0; state < chain.num_states(); ++state) next.push_back(chain.with(state, element, k));
@@ -84,14 +84,14 @@ TEST_F(InterleavedTokens, GibbsStepsHaveExactMarginalsButNotTheJointLaw) {
 // All the way from the prior by drawing.
 State sampled(const Interleaved& process, const Chain& chain, std::int64_t count, std::uint64_t seed) {
   auto draws = draws_of(count, seed);
-  State x = process.prior({{"vector", {{chain.config().num_elements, 1}, at::kFloat}}}, draws);
+  State x = process.prior({{"vector", {{chain.config().num_elements, 1}, at::kFloat}}}, {}, draws);
   x["frozen"].select(-1, 1).fill_(true);
   const auto grid = process.grid(process.num_steps());
   for (auto n = process.num_steps(); n > 0; --n) {
     draws.begin(static_cast<std::uint32_t>(process.num_steps() - n + 1));
-    EXPECT_EQ(process.changes(x, grid.at(n)), chain.visited_token(n) >= 0) << n;
-    if (!process.changes(x, grid.at(n))) continue;
-    x = process.step(x, chain.answer(process.network_input(x, grid.at(n)), n), grid.at(n), grid.at(n - 1), 1.0, draws);
+    EXPECT_EQ(process.query(x, grid.at(n)).has_value(), chain.visited_token(n) >= 0) << n;
+    if (!process.query(x, grid.at(n)).has_value()) continue;
+    x = process.reverse_step(x, chain.answer(process.query(x, grid.at(n)).value().input, n), grid.at(n), draws);
   }
   return x;
 }
@@ -106,7 +106,7 @@ TEST_F(InterleavedTokens, SamplesFollowTheDatasLaw) {
   }
 }
 
-// P(next | the state `here`) as transition_log_prob() has it, for every next state that a step can reach.
+// P(next | the state `here`) as reverse_log_prob() has it, for every next state that a step can reach.
 Law reported(const Interleaved& process, const Chain& chain, std::int64_t here, const at::Tensor& logits, std::int64_t n) {
   const auto x = chain.states(std::vector<std::int64_t>(static_cast<std::size_t>(chain.num_states()), here));
   auto law =
@@ -133,7 +133,7 @@ TEST_F(InterleavedTokens, StepsDrawFromTheLawThatTheyReport) {
       const auto x = chain.states(std::vector<std::int64_t>(kCount, kHere));
       auto draws = draws_of(kCount, 100 + static_cast<std::uint64_t>(n));
       const State prediction = {{"token", logits.expand({kCount, -1, -1})}, {"vector", x.at("vector")}};
-      const auto next = process.step(x, prediction, grid.at(n), grid.at(n - 1), 1.0, draws);
+      const auto next = process.reverse_step(x, prediction, grid.at(n), draws);
       EXPECT_LT(chi_square_excess(chain.numbers(next), law), kChance) << n;
     }
   }
@@ -257,7 +257,7 @@ TEST_F(InterleavedTokens, TheNetworkIsShownEverythingButTheVisitedToken) {
   const auto x = Chain(options, correlated_law(options)).all_states();
   const auto grid = process.grid(12);
   for (std::int64_t n = 1; n <= 12; ++n) {
-    const auto input = process.network_input(x, grid.at(n));
+    const auto input = process.query(x, grid.at(n)).value().input;
     EXPECT_TRUE(input.at("visit").eq((n - 1) % 4).all().item<bool>());
     EXPECT_EQ(grid.at(n).timestep, 1000.0 * static_cast<double>(n) / 12.0);
     for (std::int64_t e = 0; e < 2; ++e) {
@@ -269,12 +269,12 @@ TEST_F(InterleavedTokens, TheNetworkIsShownEverythingButTheVisitedToken) {
   }
   EXPECT_LT(x.at("token").max().item<std::int64_t>(), 3) << "the state itself was changed";
   const auto joint = config(2, 3, 3, VisitOrder::joint);
-  const auto input = Interleaved(joint).network_input(x, Interleaved(joint).grid(3).at(2));
+  const auto input = Interleaved(joint).query(x, Interleaved(joint).grid(3).at(2)).value().input;
   EXPECT_TRUE(input.at("visit").eq(-1).all().item<bool>());
   EXPECT_TRUE(at::equal(input.at("token"), x.at("token")));
 }
 
-TEST_F(InterleavedTokens, HasOneGridAndItsOwnNoise) {
+TEST_F(InterleavedTokens, HasOneGrid) {
   const Interleaved process(config(2, 3, 3));
   EXPECT_THAT([&] { process.grid(6); },
               ThrowsMessage<ConfigError>(AllOf(HasSubstr("num_inference_steps = 6"), HasSubstr("12 steps (3 rounds)"))));
@@ -284,9 +284,7 @@ TEST_F(InterleavedTokens, HasOneGridAndItsOwnNoise) {
     EXPECT_DOUBLE_EQ(grid.at(n).level.sigma, static_cast<double>(n) / 12.0);
   }
   auto draws = draws_of(1, 1);
-  EXPECT_THROW(process.step({}, {}, grid.at(2), grid.at(1), 0.0, draws), InternalError);
-  EXPECT_THROW(process.transition_log_prob({}, {}, {}, grid.at(2), grid.at(1), 0.5), InternalError);
-  EXPECT_THAT([&] { process.prior({{"vector", {{5, 1}, at::kFloat}}}, draws); },
+  EXPECT_THAT([&] { process.prior({{"vector", {{5, 1}, at::kFloat}}}, {}, draws); },
               ThrowsMessage<ConfigError>(AllOf(HasSubstr("have 5 elements"), HasSubstr("process 2"))));
 }
 
@@ -302,7 +300,7 @@ TEST_F(InterleavedTokens, ASampleWhoseLogitsAreNotFiniteIsNotFinite) {
     broken.at("token")[1][0][2] = std::nan("");
     const auto step = [&](const State& prediction) {
       auto draws = draws_of(3, 1);
-      return process.step(x, prediction, grid.at(n), grid.at(n - 1), 1.0, draws);
+      return process.reverse_step(x, prediction, grid.at(n), draws);
     };
     const auto expected = step(sound), found = step(broken);
     EXPECT_TRUE(expected.at("vector").isfinite().all().item<bool>());

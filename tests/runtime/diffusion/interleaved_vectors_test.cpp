@@ -138,13 +138,13 @@ TEST_F(InterleavedVectors, StepsBackHaveTheClosedFormMoments) {
     const auto steps = process.num_steps();
     const auto grid = process.grid(steps);
     auto draws = draws_of(60000, 8);
-    State x = pairs(process.prior({{"vector", {{2, 1}, at::kFloat}}}, draws).at("vector"));
+    State x = pairs(process.prior({{"vector", {{2, 1}, at::kFloat}}}, {}, draws).at("vector"));
     Moments law = kNoise;
     expect_moments(x.at("vector"), law);
     for (auto n = steps; n > 0; --n) {
       draws.begin(static_cast<std::uint32_t>(steps - n + 1));
-      if (process.changes(x, grid.at(n))) {
-        x = process.step(x, answer(options, process.network_input(x, grid.at(n)), n), grid.at(n), grid.at(n - 1), 1.0, draws);
+      if (process.query(x, grid.at(n)).has_value()) {
+        x = process.reverse_step(x, answer(options, process.query(x, grid.at(n)).value().input, n), grid.at(n), draws);
         law = stepped_back(options, law, n);
       }
       if (n == steps / 2 || n == steps / 4 + 1 || n == 1) expect_moments(x.at("vector"), law);
@@ -178,13 +178,13 @@ TEST_F(InterleavedVectors, TheLastVisitBackIsDeterministicAndHasNoDensity) {
       const auto last = [&](std::int64_t e) { return visits(options, e, n) == 1 && visits(options, e, n - 1) == 0; };
       auto one = draws_of(5, 1), other = draws_of(5, 2);
       const auto prediction = answer(options, x, n);
-      const auto a = process.step(x, prediction, grid.at(n), grid.at(n - 1), 1.0, one);
-      const auto b = process.step(x, prediction, grid.at(n), grid.at(n - 1), 1.0, other);
+      const auto a = process.reverse_step(x, prediction, grid.at(n), one);
+      const auto b = process.reverse_step(x, prediction, grid.at(n), other);
       if (last(0) || last(1)) {
         EXPECT_TRUE(at::equal(a.at("vector"), b.at("vector"))) << n;
       }
       if (order == VisitOrder::round_robin && n % 2 == 0) {
-        EXPECT_EQ(process.transition_log_prob(x, prediction, a, grid.at(n), grid.at(n - 1), 1.0).has_value(), !last((n - 1) % 4 / 2)) << n;
+        EXPECT_EQ(process.reverse_log_prob(x, prediction, a, grid.at(n)).has_value(), !last((n - 1) % 4 / 2)) << n;
         EXPECT_EQ(at::equal(a.at("vector"), b.at("vector")), last((n - 1) % 4 / 2)) << n;
       }
     }
@@ -204,7 +204,7 @@ TEST_F(InterleavedVectors, LogProbabilityIsThatOfTheStep) {
     const State prediction = {{"token", at::zeros({20, 2, 2})}, {"vector", draws.normals({2, 3}, at::kDouble)}};
     auto next = x;
     next["vector"] = draws.normals({2, 3}, at::kDouble);
-    const auto found = process.transition_log_prob(x, prediction, next, grid.at(n), grid.at(n - 1), 1.0).value();
+    const auto found = process.reverse_log_prob(x, prediction, next, grid.at(n)).value();
     const double b = beta(options, m), abar = alpha_bar(options, m);
     const double variance = b * (1.0 - alpha_bar(options, m - 1)) / (1.0 - abar);
     const auto mean = (x.at("vector") - prediction.at("vector") * (b / std::sqrt(1.0 - abar))) / std::sqrt(1.0 - b);
@@ -278,10 +278,10 @@ TEST_F(InterleavedVectors, TokensAndVectorsTogetherSampleTheirJointLaw) {
   const auto steps = process.num_steps();
   const auto grid = process.grid(steps);
   auto draws = draws_of(20000, 8);
-  State x = process.prior({{"vector", {{1, 1}, at::kFloat}}}, draws);
+  State x = process.prior({{"vector", {{1, 1}, at::kFloat}}}, {}, draws);
   for (auto n = steps; n > 0; --n) {
     draws.begin(static_cast<std::uint32_t>(steps - n + 1));
-    x = process.step(x, mixed_answer(options, process.network_input(x, grid.at(n)), n), grid.at(n), grid.at(n - 1), 1.0, draws);
+    x = process.reverse_step(x, mixed_answer(options, process.query(x, grid.at(n)).value().input, n), grid.at(n), draws);
     if (n != steps / 4 + 1 && n != 1) continue;
     const auto token_visits = n / 2, vector_visits = (n - 1) / 2;  // of the state at n - 1
     const double kept = alpha_bar(options, token_visits), abar = alpha_bar(options, vector_visits);
@@ -330,7 +330,7 @@ TEST_F(InterleavedVectors, GivenPartsAndAbsentElementsNeverChange) {
     const auto steps = process.num_steps();
     const auto grid = process.grid(steps);
     auto draws = draws_of(50, 8);
-    State x = Interleaved::impose(process.prior({{"vector", {{3, 2}, at::kFloat}}}, draws), given(50));
+    State x = process.prior({{"vector", {{3, 2}, at::kFloat}}}, given(50), draws);
     const State prediction = {{"token", draws.normals({3, 4})}, {"vector", draws.normals({3, 2})}};
     expect_given(x);
     const auto first = x;
@@ -338,11 +338,11 @@ TEST_F(InterleavedVectors, GivenPartsAndAbsentElementsNeverChange) {
       draws.begin(static_cast<std::uint32_t>(n));
       const auto position = (n - 1) % 6;
       const bool active = order == VisitOrder::joint || position == 1 || position == 2;
-      EXPECT_EQ(process.changes(x, grid.at(n)), active) << n;
-      const auto next = process.step(x, prediction, grid.at(n), grid.at(n - 1), 1.0, draws);
+      EXPECT_EQ(process.query(x, grid.at(n)).has_value(), active) << n;
+      const auto next = process.reverse_step(x, prediction, grid.at(n), draws);
       expect_given(next);
       if (!active) {
-        const auto log_prob = process.transition_log_prob(x, prediction, next, grid.at(n), grid.at(n - 1), 1.0);
+        const auto log_prob = process.reverse_log_prob(x, prediction, next, grid.at(n));
         EXPECT_TRUE(!log_prob || log_prob->eq(0.0).all().item<bool>()) << "nothing is drawn at " << n;
       }
       x = next;
@@ -355,7 +355,7 @@ TEST_F(InterleavedVectors, GivenPartsAndAbsentElementsNeverChange) {
 
 TEST_F(InterleavedVectors, WithoutAConditionEverythingIsPresentAndFree) {
   auto draws = draws_of(4, 8);
-  const auto x = Interleaved::impose(Interleaved(config(3, 4, 2)).prior({{"vector", {{3, 2}, at::kFloat}}}, draws), {});
+  const auto x = Interleaved(config(3, 4, 2)).prior({{"vector", {{3, 2}, at::kFloat}}}, {}, draws);
   EXPECT_TRUE(x.at("present").all().item<bool>());
   EXPECT_FALSE(x.at("frozen").any().item<bool>());
   EXPECT_EQ(x.at("token").sizes(), (std::vector<std::int64_t>{4, 3}));

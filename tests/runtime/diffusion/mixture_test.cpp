@@ -7,6 +7,7 @@
 
 #include <functional>
 
+#include "runtime/sampling/transition.h"
 #include "tests/runtime/diffusion/mixture.h"
 #include "tests/runtime/diffusion/support.h"
 
@@ -51,14 +52,16 @@ at::Tensor sample(const Mixture& law, at::Tensor x, std::int64_t first, std::int
   for (std::int64_t n = first; n > last; --n) {
     draws.begin(static_cast<std::uint32_t>(kSteps + 1 - n));
     const auto abar = column({process().alpha_bars()[static_cast<std::size_t>(grid().at(n).timestep)]});
-    x = process().step({{"x", x}}, {{"x", exact_eps(law, x, abar)}}, grid().at(n), grid().at(n - 1), 1.0, draws).at("x");
+    x = sampling::ddim_transition({{"x", x}}, {{"x", exact_eps(law, x, abar)}}, {process(), grid().at(n), grid().at(n - 1)}, 1.0)
+            .draw(draws)
+            .at("x");
   }
   return x;
 }
 
 at::Tensor noise(random::Draws& draws) {
   draws.begin(0);
-  return process().prior({{"x", {{kElements}, at::kDouble}}}, draws).at("x");
+  return process().prior({{"x", {{kElements}, at::kDouble}}}, {}, draws).at("x");
 }
 
 // Chi-square of samples against a density (any scale), over bins of equal width and the two tails. Edges lie midway between the points of

@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "plugins/shared/flow/solver.h"
 #include "runtime/base/errors.h"
 #include "tests/runtime/diffusion/flow_oracle.h"
 #include "tests/runtime/diffusion/support.h"
@@ -38,22 +39,34 @@ TEST(FlowStep, GoesAgainstThePredictionAndDrawsNothing) {
   const auto grid = kFlow.grid(4);
   const auto x = column({0.5, -1.0}), prediction = column({0.2, 0.4});
   auto draws = draws_of(2, 1), untouched = draws_of(2, 1);
-  const auto next = kFlow.step({{"x", x}}, {{"x", prediction}}, grid.at(4), grid.at(2), 0.0, draws).at("x");
+  const auto next = flow::make_solver("euler")->step({{"x", x}}, {{"x", prediction}}, {{kFlow, grid.at(4), grid.at(2)}, draws, {}}).at("x");
   EXPECT_TRUE(next.allclose(x - 0.5 * prediction, 1e-12, 1e-12));
   EXPECT_TRUE(draws.uniforms({}).equal(untouched.uniforms({})));
 }
 
-TEST(FlowStep, HasNoDensityAndNoFreshNoise) {
-  const auto grid = kFlow.grid(4);
-  const State x = {{"x", at::ones({1, 2})}};
-  auto draws = draws_of(1, 1);
-  EXPECT_FALSE(kFlow.transition_log_prob(x, x, x, grid.at(4), grid.at(3), 1.0).has_value());
-  EXPECT_THROW(kFlow.step(x, x, grid.at(4), grid.at(3), 1.0, draws), InternalError);
+TEST(FlowEstimate, UndoesTheNoising) {
+  const auto point = kFlow.grid(4).at(3);
+  const auto clean = column({0.5, -1.0}), noise = column({0.2, 0.4});
+  const auto level = kFlow.level(point.timestep);
+  EXPECT_EQ(level.alpha, point.level.alpha);
+  const State x = {{"x", clean * level.alpha + noise * level.sigma}};
+  const auto estimate = kFlow.estimate(x, {{"x", noise - clean}}, point);
+  EXPECT_TRUE(estimate.clean.at("x").allclose(clean, 1e-12, 1e-12));
+  EXPECT_TRUE(estimate.noise.at("x").allclose(noise, 1e-12, 1e-12));
+}
+
+TEST(FlowNoised, IsTheForwardKernelFromTheTimeReached) {
+  auto draws = draws_of(2, 5), again = draws_of(2, 5);
+  const auto x = column({0.5, -1.0});
+  const double t = 0.6, s = 0.3;
+  const auto expected = x * (s / t) + again.normals({}, at::kDouble) * std::sqrt((1 - s) * (1 - s) - std::pow(s * (1 - t) / t, 2));
+  EXPECT_TRUE(kFlow.noised({{"x", x}}, {t, 1 - t}, {s, 1 - s}, draws).at("x").allclose(expected, 1e-12, 1e-12));
+  EXPECT_THROW(kFlow.noised({{"x", x}}, {0.6, 0.8}, {s, 1 - s}, draws), StageError);
 }
 
 TEST(FlowPrior, IsTheDrawsOwnNormals) {
   auto draws = draws_of(3, 5), again = draws_of(3, 5);
-  const auto state = kFlow.prior({{"a", {{2}, at::kFloat}}, {"b", {{1, 2}, at::kDouble}}}, draws);
+  const auto state = kFlow.prior({{"a", {{2}, at::kFloat}}, {"b", {{1, 2}, at::kDouble}}}, {}, draws);
   EXPECT_TRUE(state.at("a").equal(again.normals({2})));
   EXPECT_TRUE(state.at("b").equal(again.normals({1, 2}, at::kDouble)));
 }
@@ -61,11 +74,12 @@ TEST(FlowPrior, IsTheDrawsOwnNormals) {
 // The affine map that Euler's steps of the optimal velocity make of the noise.
 Line euler_map(Gaussian data, std::int64_t steps) {
   const auto grid = kFlow.grid(steps);
+  const auto euler = flow::make_solver("euler");
   auto draws = draws_of(2, 0);
   auto x = column({0.0, 1.0});
   for (std::int64_t n = steps; n > 0; --n) {
     const auto v = flow_oracle::velocity(data, grid.at(n).level.alpha);
-    x = kFlow.step({{"x", x}}, {{"x", -(x * v.gain + v.offset)}}, grid.at(n), grid.at(n - 1), 0.0, draws).at("x");
+    x = euler->step({{"x", x}}, {{"x", -(x * v.gain + v.offset)}}, {{kFlow, grid.at(n), grid.at(n - 1)}, draws, {}}).at("x");
   }
   return {(x[1] - x[0]).item<double>(), x[0].item<double>()};
 }

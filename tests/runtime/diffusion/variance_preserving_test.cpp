@@ -11,10 +11,13 @@
 #include <numbers>
 
 #include "runtime/base/errors.h"
+#include "runtime/sampling/transition.h"
 #include "tests/runtime/diffusion/support.h"
 
 namespace espalier::diffusion {
 namespace {
+
+using sampling::ddim_transition;
 
 constexpr auto kPredictions = {Prediction::epsilon, Prediction::v_prediction, Prediction::sample};
 
@@ -22,39 +25,38 @@ TEST(Prior, IsTheDrawsOwnNormals) {
   const VariancePreserving process(plain());
   auto draws = draws_of(3, 5);
   auto again = draws_of(3, 5);
-  const auto state = process.prior({{"a", {{2}, at::kFloat}}, {"b", {{1, 2}, at::kDouble}}}, draws);
+  const auto state = process.prior({{"a", {{2}, at::kFloat}}, {"b", {{1, 2}, at::kDouble}}}, {}, draws);
   EXPECT_TRUE(state.at("a").equal(again.normals({2})));
   EXPECT_TRUE(state.at("b").equal(again.normals({1, 2}, at::kDouble)));
 }
 
-TEST(Step, AddsFreshNoiseOfTheTransitionsWidth) {
+TEST(DdimTransition, AddsFreshNoiseOfTheTransitionsWidth) {
   const VariancePreserving process(plain());
   const auto grid = process.grid(10);
   const State x = {{"x", at::full({4, 3}, 0.7, at::kDouble)}};
   const State prediction = {{"x", at::full({4, 3}, -0.2, at::kDouble)}};
   auto draws = draws_of(4, 1);
   auto again = draws_of(4, 1);
-  const auto next = process.step(x, prediction, grid.at(6), grid.at(5), 0.5, draws);
-  const auto [mean, std] = process.transition(x, prediction, grid.at(6), grid.at(5), 0.5);
-  EXPECT_TRUE(next.at("x").equal(mean.at("x") + again.normals({3}, at::kDouble) * std));
+  const auto transition = ddim_transition(x, prediction, {process, grid.at(6), grid.at(5)}, 0.5);
+  EXPECT_TRUE(transition.draw(draws).at("x").equal(transition.mean.at("x") + again.normals({3}, at::kDouble) * transition.std));
 }
 
-TEST(Step, WithoutEtaIsDeterministic) {
+TEST(DdimTransition, WithoutEtaIsDeterministic) {
   const VariancePreserving process(plain());
   const auto grid = process.grid(10);
   const State x = {{"x", at::ones({2, 2})}};
   auto draws = draws_of(2, 1);
   auto other = draws_of(2, 2);
-  EXPECT_TRUE(
-      process.step(x, x, grid.at(6), grid.at(5), 0.0, draws).at("x").equal(process.step(x, x, grid.at(6), grid.at(5), 0.0, other).at("x")));
+  const auto transition = ddim_transition(x, x, {process, grid.at(6), grid.at(5)}, 0.0);
+  EXPECT_TRUE(transition.draw(draws).at("x").equal(transition.draw(other).at("x")));
 }
 
-TEST(TransitionLogProb, IsTheMeanGaussianLogDensity) {
+TEST(DdimLogProb, IsTheMeanGaussianLogDensity) {
   const VariancePreserving process(plain());
   const auto grid = process.grid(10);
   const State x = {{"x", column({0.3, -1.0, 0.2, 2.0}).reshape({2, 2})}, {"y", column({0.5, 0.1})}};
   const State next = {{"x", column({0.1, -0.9, 0.0, 1.0}).reshape({2, 2})}, {"y", column({0.2, 0.2})}};
-  const auto log_prob = process.transition_log_prob(x, x, next, grid.at(6), grid.at(5), 1.0);
+  const auto log_prob = ddim_transition(x, x, {process, grid.at(6), grid.at(5)}, 1.0).log_prob(next);
   ASSERT_TRUE(log_prob.has_value());
   // DDIM's formulas (12) and (16) for a network that answers eps = x, by hand.
   const double abar = process.alpha_bars()[500];
@@ -69,12 +71,37 @@ TEST(TransitionLogProb, IsTheMeanGaussianLogDensity) {
   EXPECT_NEAR((*log_prob)[1].item<double>(), (log_density(0.2, 0.0) + log_density(2.0, 1.0) + log_density(0.1, 0.2)) / 3, 1e-12);
 }
 
-TEST(TransitionLogProb, IsAbsentWhereTheStepIsDeterministic) {
+TEST(DdimLogProb, IsAbsentWhereTheStepIsDeterministic) {
   const VariancePreserving process(plain());
   const auto grid = process.grid(10);
   const State x = {{"x", at::ones({1, 2})}};
-  EXPECT_FALSE(process.transition_log_prob(x, x, x, grid.at(6), grid.at(5), 0.0).has_value());
-  EXPECT_FALSE(process.transition_log_prob(x, x, x, grid.at(1), grid.at(0), 1.0).has_value());
+  EXPECT_FALSE(ddim_transition(x, x, {process, grid.at(6), grid.at(5)}, 0.0).log_prob(x).has_value());
+  EXPECT_FALSE(ddim_transition(x, x, {process, grid.at(1), grid.at(0)}, 1.0).log_prob(x).has_value());
+}
+
+TEST(Estimate, UndoesTheNoisingInEveryUnit) {
+  for (const auto kind : kPredictions) {
+    const VariancePreserving process(plain(kind));
+    const auto point = process.grid(10).at(6);
+    const auto level = process.level(point.timestep);
+    const auto clean = column({0.5, -0.3, 1.2}), noise = column({0.1, 0.7, -2.0});
+    const State x = {{"x", clean * level.alpha + noise * level.sigma}};
+    const auto abar = column({level.alpha * level.alpha});
+    const auto estimate = process.estimate(x, {{"x", answer(kind, x.at("x"), clean, abar)}}, point);
+    EXPECT_TRUE(estimate.clean.at("x").allclose(clean, 1e-9, 1e-9));
+    EXPECT_TRUE(estimate.noise.at("x").allclose(noise, 1e-9, 1e-9));
+  }
+}
+
+TEST(Noised, IsTheForwardKernelFromTheLevelReached) {
+  const VariancePreserving process(plain());
+  const auto reached = process.level(300), to = process.level(700);
+  auto draws = draws_of(3, 5), again = draws_of(3, 5);
+  const auto x = column({0.5, -0.3, 1.2});
+  const double keep = to.alpha / reached.alpha;
+  const auto expected = x * keep + again.normals({}, at::kDouble) * std::sqrt(1 - keep * keep);
+  EXPECT_TRUE(process.noised({{"x", x}}, reached, to, draws).at("x").allclose(expected, 1e-12, 1e-12));
+  EXPECT_THROW(process.noised({{"x", x}}, {0.5, 0.5}, to, draws), StageError);
 }
 
 // A loss taken with a network that answers `prediction` everywhere, and what the network was shown.

@@ -7,6 +7,7 @@
 #include "runtime/diffusion/variance_preserving.h"
 #include "runtime/exec/device.h"
 #include "runtime/network/unet.h"
+#include "runtime/sampling/transition.h"
 #include "runtime/training/optimizer.h"
 
 namespace espalier::exec {
@@ -67,8 +68,10 @@ TEST_F(Cuda, StepsBackWithTheSameNoise) {
   const auto x = normals({4, 3, 8, 8}, 2), eps = normals({4, 3, 8, 8}, 3);
   for (const double eta : {0.0, 1.0}) {
     random::Draws draws({1}, {0, 1, 2, 3}), same({1}, {0, 1, 2, 3});
-    const auto on_cpu = process.step({{"x", x}}, {{"x", eps}}, grid.at(6), grid.at(5), eta, draws).at("x");
-    const auto on_gpu = process.step({{"x", x.to(device)}}, {{"x", eps.to(device)}}, grid.at(6), grid.at(5), eta, same).at("x");
+    const auto on_cpu = sampling::ddim_transition({{"x", x}}, {{"x", eps}}, {process, grid.at(6), grid.at(5)}, eta).draw(draws).at("x");
+    const auto on_gpu = sampling::ddim_transition({{"x", x.to(device)}}, {{"x", eps.to(device)}}, {process, grid.at(6), grid.at(5)}, eta)
+                            .draw(same)
+                            .at("x");
     EXPECT_TRUE(on_gpu.is_cuda());
     EXPECT_LT(distance(on_cpu, on_gpu), 1e-5) << "eta = " << eta;
   }

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "runtime/base/errors.h"
+#include "runtime/sampling/stitch.h"
 #include "runtime/sdk/check.h"
 #include "runtime/tensor/finite.h"
 #include "toy_pipeline.h"
@@ -23,29 +24,33 @@ const std::vector<std::string> kAll{"samples", "scores", "best", "best_of_best",
 
 // Trajectories 5, 12, 13 and 30 are lost: two by NaN from 2 steps remaining on, one by NaN in the sample alone, and one that is infinite
 // with 2 steps remaining and finite afterwards. All others are their noise.
+class PatchySolver final : public Solver {
+ public:
+  State step(const State& x, const State&, const SolverStep& step) override {
+    constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+    if (!noise_.defined()) noise_ = x.at("sample");
+    auto next = noise_.clone();
+    for (std::int64_t row = 0; row < step.draws.batch(); ++row) {
+      const auto index = step.draws.samples()[static_cast<std::size_t>(row)];
+      const auto n = step.to.steps_remaining;
+      if ((index == 5 || index == 13) && n <= 2) next[row][1][2][3] = kNan;
+      if (index == 12 && n == 0) next[row][0][0][0] = kNan;
+      if (index == 30 && n == 2) next[row][2][7][7] = std::numeric_limits<double>::infinity();
+    }
+    return {{"sample", next}};
+  }
+
+ private:
+  at::Tensor noise_;
+};
+
 class Patchy final : public Sampler {
  public:
   void options(Schema& schema) override { schema.integer("num_inference_steps", steps_, "Steps from noise to the sample.").at_least(1); }
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo*) const override {
-    return {stitched_phase(models, steps_, "sampler.example", "variance_preserving")};
+    return {sampling::stitched_phase(models, {steps_}, "sampler.example", "variance_preserving")};
   }
-  std::int64_t network_evaluations(const Segment& segment) const override { return segment.first - segment.last; }
-  void sample(const SampleJob& job, Recorder& recorder) const override {
-    constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-    job.draws.begin(0);
-    const auto noise = job.models[0][0]->process->prior(job.spec, job.draws).at("sample");
-    for (const auto& point : job.phases.front().grid.points) {
-      auto x = noise.clone();
-      for (std::int64_t row = 0; row < job.draws.batch(); ++row) {
-        const auto index = job.draws.samples()[static_cast<std::size_t>(row)];
-        const auto n = point.steps_remaining;
-        if ((index == 5 || index == 13) && n <= 2) x[row][1][2][3] = kNan;
-        if (index == 12 && n == 0) x[row][0][0][0] = kNan;
-        if (index == 30 && n == 2) x[row][2][7][7] = std::numeric_limits<double>::infinity();
-      }
-      recorder.record(point, {{"sample", x}});
-    }
-  }
+  std::unique_ptr<Solver> solver(const Phase&) const override { return std::make_unique<PatchySolver>(); }
 
  private:
   std::int64_t steps_ = 4;

@@ -5,6 +5,7 @@
 #include <list>
 
 #include "runtime/config/document.h"
+#include "runtime/sampling/stitch.h"
 
 namespace espalier::plan {
 namespace {
@@ -83,8 +84,8 @@ class FakeSampler final : public Sampler {
     base.start = "previous";
     return {whole({*prior}), base};
   }
-  std::int64_t network_evaluations(const Segment& segment) const override { return 2 * (segment.first - segment.last); }
-  void sample(const SampleJob&, Recorder&) const override {}
+  std::int64_t predictions(const Phase&, const Segment& segment) const override { return 2 * (segment.first - segment.last); }
+  std::unique_ptr<Solver> solver(const Phase&) const override { return nullptr; }
 
  private:
   Phase whole(const std::vector<ModelInfo>& models) const {
@@ -94,7 +95,7 @@ class FakeSampler final : public Sampler {
       const double sigma = static_cast<double>(n) / static_cast<double>(steps_);
       phase.grid.points.push_back({n, static_cast<double>(n), {1.0 - sigma, sigma}});
     }
-    phase.segments = stitch(models, steps_);
+    phase.segments = sampling::stitch(models, steps_);
     return phase;
   }
   std::int64_t steps_ = 20, logging_ = 1, prior_steps_ = 0;
@@ -109,11 +110,11 @@ class FakeCorrector final : public NoiseCorrector {
     phase.start = "examples";
     phase.process = model.process;
     for (std::int64_t n = 4; n >= 0; --n) phase.grid.points.push_back({n, static_cast<double>(n), {}});
-    phase.segments = stitch({model}, 4);
+    phase.segments = sampling::stitch({model}, 4);
     return phase;
   }
-  std::int64_t expected_evaluations(const Phase& phase) const override { return 8 * phase.grid.num_steps(); }
-  std::int64_t invert(const InversionJob&, Recorder&) const override { return 0; }
+  std::int64_t network_evaluations(const Phase& phase, const Segment&) const override { return 8 * phase.grid.num_steps(); }
+  std::int64_t compute(const TrajectoryJob&, Recorder&) const override { return 0; }
 
  private:
   double tolerance_ = 1e-5;

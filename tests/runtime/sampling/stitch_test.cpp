@@ -1,4 +1,4 @@
-#include "runtime/sdk/sampler.h"
+#include "runtime/sampling/stitch.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/equal.h>
@@ -9,9 +9,10 @@
 #include <set>
 
 #include "runtime/base/errors.h"
+#include "runtime/sampling/guided_model.h"
 #include "tests/conformance/toy.h"
 
-namespace espalier {
+namespace espalier::sampling {
 namespace {
 
 using testing::AllOf;
@@ -74,6 +75,8 @@ TEST(Phase, ItsValueIsWhatDeterminesTrajectories) {
   EXPECT_TRUE(differs([](Phase& p) { p.segments[0].model.digest = "x"; }));
   EXPECT_TRUE(differs([](Phase& p) { p.segments[0].model.architecture["type"] = "x"; }));
   EXPECT_TRUE(differs([](Phase& p) { p.segments[0].last = 1; }));
+  EXPECT_TRUE(differs([](Phase& p) { p.segments[0].guidance_scale = 2.0; }));
+  EXPECT_TRUE(differs([](Phase& p) { p.solver = "heun"; }));
 }
 
 struct Guided {
@@ -90,7 +93,7 @@ struct Guided {
   }
 };
 
-TEST(GuidedModel, MovesFromTheEmptyConditionTowardsTheGivenOne) {
+TEST(GuidedModel, MovesFromTheNullConditionTowardsTheGivenOne) {
   const Guided g;
   const double common = g.weight("unet.scale") + 0.5 * g.weight("unet.slope");
   for (std::int64_t row = 0; row < 2; ++row) {
@@ -126,4 +129,4 @@ TEST(GuidedModel, RefusesGuidanceWithoutConditions) {
 }
 
 }  // namespace
-}  // namespace espalier
+}  // namespace espalier::sampling

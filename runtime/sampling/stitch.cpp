@@ -1,27 +1,13 @@
-#include "runtime/sdk/sampler.h"
-
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/full.h>
+#include "runtime/sampling/stitch.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "runtime/base/errors.h"
 
-namespace espalier {
+namespace espalier::sampling {
 namespace {
-
-// Both halves of a guided batch: the null condition first.
-TensorMap both_halves(const TensorMap& empty, const TensorMap& given) {
-  TensorMap out;
-  for (const auto& [name, tensor] : given) {
-    const auto other = empty.find(name);
-    if (other == empty.end()) throw InternalError("the null condition has no tensor '" + name + "', which the condition has");
-    auto sizes = tensor.sizes().vec();
-    out[name] = at::cat({other->second.expand(sizes), tensor});
-  }
-  return out;
-}
 
 // The step at which the model's range ends, on this schedule.
 std::int64_t range_end(const ModelInfo& model, std::int64_t num_steps) {
@@ -51,14 +37,6 @@ std::string different_processes(const std::string& sampler, const Value& first, 
 
 }  // namespace
 
-std::int64_t network_evaluations(const Sampler& sampler, const std::vector<Phase>& phases) {
-  std::int64_t passes = 0;
-  for (const auto& phase : phases) {
-    for (const auto& segment : phase.segments) passes += sampler.network_evaluations(segment);
-  }
-  return passes;
-}
-
 std::shared_ptr<const diffusion::NoiseProcess> process_of(const ModelInfo& model, const std::string& sampler, const std::string& process) {
   if (model.role != "denoiser") {
     throw ConfigError(fmt::format("{}: a model of role '{}' cannot be sampled; it needs a denoiser", sampler, model.role));
@@ -71,42 +49,21 @@ std::shared_ptr<const diffusion::NoiseProcess> process_of(const ModelInfo& model
   return made;
 }
 
-Phase stitched_phase(const std::vector<ModelInfo>& models, std::int64_t num_steps, const std::string& sampler, const std::string& process) {
+Phase stitched_phase(const std::vector<ModelInfo>& models, const Schedule& schedule, const std::string& sampler,
+                     const std::string& process) {
   Phase phase;
   for (const auto& model : models) {
     const auto own = process_of(model, sampler, process);
     if (phase.grid.points.empty()) {
-      phase.grid = own->grid(num_steps);
+      phase.grid = own->grid(schedule.num_steps);
       phase.process = own->config();
     } else if (shared_part(own->config()) != shared_part(phase.process)) {
       throw ConfigError(different_processes(sampler, phase.process, own->config()));
     }
   }
-  phase.segments = stitch(models, num_steps);
+  phase.segments = stitch(models, schedule.num_steps);
+  for (auto& segment : phase.segments) segment.guidance_scale = schedule.guidance_scale;
   return phase;
-}
-
-Value Phase::to_value() const {
-  Value value;
-  value["start"] = start;
-  value["process"] = process;
-  Value::List points;
-  for (const auto& point : grid.points) {
-    points.push_back(Value(Value::List{point.steps_remaining, point.timestep, point.level.alpha, point.level.sigma}));
-  }
-  value["grid"] = Value(std::move(points));
-  Value::List parts;
-  for (const auto& segment : segments) {
-    Value part;  // a model's role and range change no trajectory beyond the steps it is used for
-    part["digest"] = segment.model.digest;
-    part["architecture"] = segment.model.architecture;
-    part["process"] = segment.model.process;
-    part["first"] = segment.first;
-    part["last"] = segment.last;
-    parts.push_back(std::move(part));
-  }
-  value["segments"] = Value(std::move(parts));
-  return value;
 }
 
 std::vector<Segment> stitch(const std::vector<ModelInfo>& models, std::int64_t num_steps) {
@@ -140,31 +97,15 @@ std::vector<Segment> stitch(const std::vector<ModelInfo>& models, std::int64_t n
   return segments;
 }
 
-GuidedModel::GuidedModel(const Model& model, const TensorMap& condition, const TensorMap& null_condition, double guidance_scale)
-    : model_(model), guidance_scale_(guidance_scale) {
-  if (!model.network) throw InternalError("a model of role '" + model.info.role + "' has no network to sample with");
-  embedded_ = model.network->embed(model.weights, condition);
-  if (guidance_scale_ == 1.0) return;
-  if (condition.empty()) {
-    throw ConfigError(fmt::format("guidance_scale = {} needs conditions, and the domain has none; set guidance_scale = 1", guidance_scale));
+Phase renoised_phase(Phase phase, std::int64_t first) {
+  std::vector<Segment> segments;
+  for (auto segment : phase.segments) {
+    segment.first = std::min(segment.first, first);
+    if (segment.first > segment.last) segments.push_back(std::move(segment));
   }
-  embedded_ = both_halves(model.network->embed(model.weights, null_condition), embedded_);
+  phase.segments = std::move(segments);
+  phase.start = renoise_start(first);
+  return phase;
 }
 
-State GuidedModel::predict(const State& noisy, double timestep) const {
-  const auto& any = noisy.begin()->second;
-  const bool guided = guidance_scale_ != 1.0;
-  const auto batch = any.size(0);
-  const auto times = at::full({guided ? 2 * batch : batch}, timestep, any.options().dtype(at::kFloat));
-  if (!guided) return model_.network->predict(model_.weights, noisy, times, embedded_);
-  State doubled;
-  for (const auto& [name, tensor] : noisy) doubled[name] = at::cat({tensor, tensor});
-  State out;
-  for (const auto& [name, both] : model_.network->predict(model_.weights, doubled, times, embedded_)) {
-    const auto uncond = both.narrow(0, 0, batch), cond = both.narrow(0, batch, batch);
-    out[name] = uncond + guidance_scale_ * (cond - uncond);
-  }
-  return out;
-}
-
-}  // namespace espalier
+}  // namespace espalier::sampling

@@ -1,0 +1,109 @@
+#include "runtime/sampling/run_sampling.h"
+
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "runtime/base/errors.h"
+#include "runtime/sampling/guided_model.h"
+
+namespace espalier::sampling {
+namespace {
+
+using diffusion::GridPoint;
+
+// States of phase i with more steps remaining than this are recorded: those of other points belong to a later phase.
+std::int64_t recorded_above(const std::vector<Phase>& phases, std::size_t i) {
+  std::int64_t above = -1;
+  for (auto later = i + 1; later < phases.size(); ++later) {
+    if (!renoised_to(phases[later])) return std::numeric_limits<std::int64_t>::max();  // another trajectory, on a grid of its own
+    above = std::max(above, phases[later].segments.front().first);
+  }
+  return above;
+}
+
+// One micro-batch on its way.
+class Run {
+ public:
+  Run(const Sampler& sampler, const TrajectoryJob& job, Recorder& recorder) : sampler_(sampler), job_(job), recorder_(recorder) {}
+
+  void phase(std::size_t i) {
+    const auto& phase = job_.phases[i];
+    const auto above = recorded_above(job_.phases, i), first = phase.segments.front().first;
+    start(phase, *job_.models[i].front()->process);
+    if (first > above) recorder_.record(phase.grid.at(first), x_);
+    const auto solver = sampler_.solver(phase);
+    for (std::size_t k = 0; k < phase.segments.size(); ++k) segment(phase, phase.segments[k], *job_.models[i][k], above, *solver);
+  }
+
+ private:
+  void start(const Phase& phase, const diffusion::NoiseProcess& process) {
+    if (phase.start == "noise") {
+      job_.draws.begin(ordinal_);
+      x_ = process.prior(job_.spec, job_.condition, job_.draws);
+      for (auto& [name, tensor] : x_) tensor = tensor.to(job_.device);
+    } else if (const auto steps = renoised_to(phase)) {
+      job_.draws.begin(++ordinal_);
+      x_ = process.noised(x_, phase.grid.at(0).level, phase.grid.at(*steps).level, job_.draws);
+    } else if (phase.start != "previous") {
+      throw InternalError("a phase of sampling starts at '" + phase.start + "'");
+    }
+  }
+
+  void segment(const Phase& phase, const Segment& segment, const Model& model, std::int64_t above, Solver& solver) {
+    const GuidedModel network(model, job_.condition, job_.null_condition, segment.guidance_scale);
+    const auto& process = *model.process;
+    const auto predict = [&](const State& x, const GridPoint& point) {
+      const auto query = process.query(x, point);
+      if (!query) throw InternalError("a solver asks for a prediction where its process has nothing to ask");
+      return network.predict(query->input, query->timestep);
+    };
+    for (auto n = segment.first; n > segment.last; --n) {
+      const auto &from = phase.grid.at(n), &to = phase.grid.at(n - 1);
+      job_.draws.begin(++ordinal_);
+      if (const auto query = process.query(x_, from)) {
+        x_ = solver.step(x_, network.predict(query->input, query->timestep), {{process, from, to}, job_.draws, predict});
+      }
+      if (n - 1 > above) recorder_.record(to, x_);
+    }
+  }
+
+  const Sampler& sampler_;
+  const TrajectoryJob& job_;
+  Recorder& recorder_;
+  std::uint32_t ordinal_ = 0;
+  State x_;
+};
+
+class SamplerSource final : public TrajectorySource {
+ public:
+  explicit SamplerSource(const Sampler& sampler) : sampler_(sampler) {}
+  Direction direction() const override { return Direction::to_sample; }
+  std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const override {
+    return sampler_.phases(models, prior);
+  }
+  std::int64_t network_evaluations(const Phase& phase, const Segment& segment) const override {
+    return sampler_.predictions(phase, segment) * (segment.guidance_scale == 1.0 ? 1 : 2);
+  }
+  bool whole_blocks() const override { return false; }
+  std::int64_t compute(const TrajectoryJob& job, Recorder& recorder) const override {
+    run_sampling(sampler_, job, recorder);
+    return espalier::network_evaluations(*this, job.phases) * job.draws.batch();
+  }
+
+ private:
+  const Sampler& sampler_;
+};
+
+}  // namespace
+
+void run_sampling(const Sampler& sampler, const TrajectoryJob& job, Recorder& recorder) {
+  const c10::InferenceMode no_gradients;
+  Run run(sampler, job, recorder);
+  for (std::size_t i = 0; i < job.phases.size(); ++i) run.phase(i);
+}
+
+std::unique_ptr<TrajectorySource> source_of(const Sampler& sampler) { return std::make_unique<SamplerSource>(sampler); }
+
+}  // namespace espalier::sampling

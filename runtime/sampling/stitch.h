@@ -1,0 +1,30 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/sdk/trajectory_source.h"
+
+namespace espalier::sampling {
+
+// The process of a model: a denoiser's (else ConfigError, naming `sampler`), and named `process`.
+std::shared_ptr<const diffusion::NoiseProcess> process_of(const ModelInfo& model, const std::string& sampler, const std::string& process);
+
+struct Schedule {
+  std::int64_t num_steps = 0;
+  double guidance_scale = 1.0;
+};
+
+// A phase from noise to the sample through these models, whose processes are called `process` and differ in nothing but what their networks
+// predict. Throws ConfigError, naming `sampler`.
+Phase stitched_phase(const std::vector<ModelInfo>& models, const Schedule& schedule, const std::string& sampler,
+                     const std::string& process);
+
+// Segments that cover steps N -> 0 with these models, as Sampler::phases describes.
+std::vector<Segment> stitch(const std::vector<ModelInfo>& models, std::int64_t num_steps);
+
+// The same phase from `first` steps remaining, as ReDeNoise goes through it again: its sample is noised to there.
+Phase renoised_phase(Phase phase, std::int64_t first);
+
+}  // namespace espalier::sampling

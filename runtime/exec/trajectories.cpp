@@ -103,9 +103,8 @@ class TrajectoryWork {
         models_(load_models(context, plan)),
         conditioning_(context, plan, source_->direction()),
         spec_(context.spec.domain->state_spec()),
-        key_(source_->direction() == Direction::to_sample
-                 ? noise_key(context.spec.seed, view_.noise)
-                 : random::streams::inversion(context.spec.seed)),
+        key_(source_->direction() == Direction::to_sample ? noise_key(context.spec.seed, view_.noise)
+                                                          : random::streams::inversion(context.spec.seed)),
         device_(context.device),
         stop_(context.stop) {}
 

@@ -127,8 +127,8 @@ class FakeTrainer final : public Trainer {
 class FakeCorrector final : public NoiseCorrector {
  public:
   Phase phase(const ModelInfo&) const override { return {}; }
-  std::int64_t expected_evaluations(const Phase&) const override { return 0; }
-  std::int64_t invert(const InversionJob&, Recorder&) const override { return 0; }
+  std::int64_t network_evaluations(const Phase&, const Segment&) const override { return 0; }
+  std::int64_t compute(const TrajectoryJob&, Recorder&) const override { return 0; }
 };
 
 class NoiseMetric final : public Metric {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "plugins/metric/layout_quality/pages.h"
 #include "plugins/shared/frechet/distances.h"
+#include "plugins/shared/frechet/jackknife.h"
 #include "plugins/shared/layout/max_iou.h"
 #include "plugins/shared/layout/measures.h"
 #include "runtime/base/errors.h"
@@ -32,6 +34,9 @@ class LayoutQuality final : public Metric {
     schema.text("split", split_, "The split of the domain's examples that holds the real pages.");
     schema.integer("count", count_, "Real pages, drawn without replacement; 0: all of the split.").at_least(0).at_most(1e9);
     schema.flag("all_conventions", all_conventions_, "Also alignment_sum, overlap_sum and overlap_area, as other papers have them.");
+    schema.number("border", border_, "Width that boxes should leave free on each side, as a share of the page; of margins and readability.")
+        .at_least(0.0)
+        .below(0.5);
   }
 
   void inputs(Inputs& in) override {
@@ -52,13 +57,13 @@ class LayoutQuality final : public Metric {
     at::Tensor real_features;
     if (network) real_features = features(*network, real, "the real pages of '" + split_ + "'");
     Findings findings;
+    std::optional<frechet_distance::Jackknife> first;
     for (const auto& samples : input.samples) {
       const auto pages = layout_quality::pages_of(samples);
       compare(pages, real, samples.tag(), input.key, findings.scalars);
       if (network && !pages.usable.empty()) {
         const auto found = features(*network, pages, "the pages of '" + samples.tag() + "'");
-        findings.scalars.push_back(
-            plain(std::string(kFrechet) + "." + samples.tag(), frechet_distance::frechet_distance(found, real_features)));
+        add_frechet(found, real_features, "." + samples.tag(), first, findings.scalars);
       }
     }
     describe_real(real, real_features, input.key, findings.scalars);
@@ -101,15 +106,36 @@ class LayoutQuality final : public Metric {
     return network.of(pages);
   }
 
+  // The distance, and where pages are enough its jackknife: corrected for the bias, and the change from the first stage's distance.
+  static void add_frechet(const at::Tensor& found, const at::Tensor& real, const std::string& suffix,
+                          std::optional<frechet_distance::Jackknife>& first, std::vector<Scalar>& scalars) {
+    const std::string name = kFrechet;
+    scalars.push_back(plain(name + suffix, frechet_distance::frechet_distance(found, real)));
+    const auto width = real.size(1);
+    if (!frechet_distance::enough_for_jackknife(found.size(0), width) || !frechet_distance::enough_for_jackknife(real.size(0), width))
+      return;
+    const auto of = frechet_distance::jackknife(found, real);
+    const auto add = [&](const std::string& what, const frechet_distance::Estimate& estimate) {
+      scalars.push_back({name + what + suffix, estimate.value, estimate.low, estimate.high});
+    };
+    add("_corrected", frechet_distance::corrected(of));
+    if (first) add("_change", frechet_distance::difference(of, *first));
+    if (!first) first = of;
+  }
+
   void add_measures(const Pages& pages, const std::string& prefix, const std::string& suffix, const random::StreamKey& key,
                     std::vector<Scalar>& scalars) const {
-    const auto add = [&](const std::string& name, double (*of_page)(const layout::Page&)) {
+    const auto add = [&](const std::string& name, const std::function<double(const layout::Page&)>& of_page) {
       std::string full = prefix;
       full += name + suffix;
       scalars.push_back(layout_quality::mean_over(full, pages, of_page, key));
     };
     add("alignment", layout::alignment);
     add("overlap", layout::overlap);
+    layout::Readability readability;
+    readability.border = border_;
+    add("margins", [&](const layout::Page& page) { return layout::margins(page, border_); });
+    add("readability", [&](const layout::Page& page) { return layout::readability(page, readability); });
     if (all_conventions_) {
       add("alignment_sum", layout::alignment_sum);
       add("overlap_sum", layout::overlap_sum);
@@ -136,6 +162,7 @@ class LayoutQuality final : public Metric {
   }
 
   void describe_real(const Pages& real, const at::Tensor& features, const random::StreamKey& key, std::vector<Scalar>& scalars) const {
+    scalars.push_back(plain("data_pages", static_cast<double>(real.usable.size())));
     add_measures(real, "data_", "", key, scalars);
     const auto half = real.usable.size() / 2;
     if (half == 0) return;
@@ -150,6 +177,7 @@ class LayoutQuality final : public Metric {
   std::string split_ = "held_out";
   std::int64_t count_ = 0;
   bool all_conventions_ = false;
+  double border_ = 0.03;
 };
 
 }  // namespace

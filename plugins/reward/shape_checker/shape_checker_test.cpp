@@ -59,8 +59,8 @@ TEST(ShapeCheckerPlugin, ScoresAImageWithNanAsNan) {
 }
 
 TEST(ShapeCheckerPlugin, LikenessIsOfImagesThatShowEverything) {
-  Scored scored = pictures();
-  std::swap(scored.metadata[1], scored.facts[2]);
+  Scored scored = images();
+  std::swap(scored.metadata[1], scored.metadata[2]);
   const auto plugin = conformance::make<Reward>(conformance::plugin("reward.shape_checker"), {{"measure", "likeness"}});
   const at::Tensor scores = plugin->score({scored.sample, scored.metadata, scored.text});
   EXPECT_LE(scores[0].item<double>(), 0.0);

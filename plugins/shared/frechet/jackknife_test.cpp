@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/linspace.h>
 
 #include <cmath>

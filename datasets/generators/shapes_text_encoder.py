@@ -22,18 +22,27 @@ COLOURS = ["red", "green", "blue", "yellow", "purple"]
 SHAPES = ["circle", "square", "triangle"]
 RELATIONS = ["above", "below", "left of", "right of"]
 LENGTH, STEPS, BATCH = 16, 600, 64
+TRAIN_SCENES, TRAIN_PROMPTS = 240, 480
+
+
+def digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def world():
-    """The 720 prompts in the world's order, each with its targets: places' colours and shapes, and the axis."""
-    rows = []
+    """The 480 train prompts and then the 240 held-out ones, in the world's order (plugins/shared/shapes/world.h), each with its
+    targets: places' colours and shapes, and the axis."""
+    rows = []  # (text, targets, digest of the scene)
     for c1, c2 in itertools.permutations(range(5), 2):
         for s1, s2, r in itertools.product(range(3), range(3), range(4)):
             text = f"a {COLOURS[c1]} {SHAPES[s1]} {RELATIONS[r]} a {COLOURS[c2]} {SHAPES[s2]}"
             first = r in (0, 2)  # the first object is the upper or left one
             places = (c1, s1, c2, s2) if first else (c2, s2, c1, s1)
-            rows.append((text, (*places, int(r > 1))))
-    return sorted(rows, key=lambda row: hashlib.sha256(row[0].encode()).hexdigest())
+            leading = f"a {COLOURS[places[0]]} {SHAPES[places[1]]} {RELATIONS[r // 2 * 2]} a {COLOURS[places[2]]} {SHAPES[places[3]]}"
+            rows.append((text, (*places, int(r > 1)), digest(leading)))
+    train = set(sorted({row[2] for row in rows})[:TRAIN_SCENES])
+    rows.sort(key=lambda row: (row[2] not in train, digest(row[0])))
+    return [row[:2] for row in rows]
 
 
 def main():
@@ -59,7 +68,7 @@ def main():
         return head(encoder(inputs[rows_]).last_hidden_state.mean(1)).split([5, 3, 5, 3, 2], 1)
 
     for step in range(STEPS):
-        chosen = torch.randint(0, 480, (BATCH,))
+        chosen = torch.randint(0, TRAIN_PROMPTS, (BATCH,))
         loss = sum(torch.nn.functional.cross_entropy(a, targets[chosen, j]) for j, a in enumerate(answers(chosen)))
         optimizer.zero_grad()
         loss.backward()
@@ -68,7 +77,7 @@ def main():
         schedule.step()
         if step % 100 == 99:
             with torch.no_grad():
-                right = [(a.argmax(1) == targets[480:, j]).float().mean().item() for j, a in enumerate(answers(torch.arange(480, 720)))]
+                right = [(a.argmax(1) == targets[TRAIN_PROMPTS:, j]).float().mean().item() for j, a in enumerate(answers(torch.arange(TRAIN_PROMPTS, len(rows))))]
             print(f"step {step + 1}: loss {loss.item():.4f}, held-out accuracy {[round(r, 3) for r in right]}", flush=True)
 
     weights = {}

@@ -1,13 +1,17 @@
 // How good generated pages are, beside real ones: alignment, overlap, maximum IoU, and a Frechet distance in a layout network's features.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
 #include <iterator>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "plugins/metric/layout_quality/pages.h"
 #include "plugins/shared/frechet/distances.h"
+#include "plugins/shared/frechet/jackknife.h"
 #include "plugins/shared/layout/max_iou.h"
 #include "plugins/shared/layout/measures.h"
 #include "runtime/base/errors.h"
@@ -29,6 +33,9 @@ class LayoutQuality final : public Metric {
     schema.text("split", split_, "The split of the domain's examples that holds the real pages.");
     schema.integer("count", count_, "Real pages, drawn without replacement; 0: all of the split.").at_least(0).at_most(1e9);
     schema.flag("all_conventions", all_conventions_, "Also alignment_sum, overlap_sum and overlap_area, as other papers have them.");
+    schema.number("border", border_, "Width that boxes should leave free on each side, as a share of the page; of margins and readability.")
+        .at_least(0.0)
+        .below(0.5);
   }
 
   void inputs(Inputs& in) override {
@@ -49,12 +56,13 @@ class LayoutQuality final : public Metric {
     at::Tensor real_features;
     if (network) real_features = features(*network, real, "the real pages of '" + split_ + "'");
     Findings findings;
+    std::optional<Compared> first;
     for (const auto& samples : input.samples) {
       const auto pages = layout_quality::pages_of(samples);
       compare(pages, real, {.stage = samples.tag()}, input.key, findings.scalars);
       if (network && !pages.usable.empty()) {
         const auto found = features(*network, pages, "the pages of '" + samples.tag() + "'");
-        findings.scalars.push_back(to_scalar(kFrechet, frechet_distance::frechet_distance(found, real_features), {.stage = samples.tag()}));
+        add_frechet(found, real_features, samples.tag(), first, findings.scalars);
       }
     }
     describe_real(real, real_features, input.key, findings.scalars);
@@ -75,12 +83,40 @@ class LayoutQuality final : public Metric {
     return network.of(pages);
   }
 
+  // A stage's jackknifed distance, with which those of later stages are compared.
+  struct Compared {
+    std::string stage;
+    frechet_distance::Jackknife distance;
+  };
+
+  // The distance, and where pages are enough its jackknife: corrected for the bias, and the change from the first stage's distance.
+  static void add_frechet(const at::Tensor& found, const at::Tensor& real, const std::string& stage, std::optional<Compared>& first,
+                          std::vector<Scalar>& scalars) {
+    const std::string name = kFrechet;
+    scalars.push_back(to_scalar(name, frechet_distance::frechet_distance(found, real), {.stage = stage}));
+    const auto width = real.size(1);
+    if (!frechet_distance::enough_for_jackknife(found.size(0), width) || !frechet_distance::enough_for_jackknife(real.size(0), width))
+      return;
+    const auto distance = frechet_distance::jackknife(found, real);
+    const auto add = [&](const std::string& what, intervals::Estimate estimate, Subject about) {
+      estimate.count = std::min(found.size(0), real.size(0));
+      scalars.push_back(to_scalar(name + what, estimate, std::move(about)));
+    };
+    add("_corrected", frechet_distance::corrected(distance), {.stage = stage});
+    if (first) add("_change", frechet_distance::difference(distance, first->distance), {.stage = stage, .baseline = first->stage});
+    if (!first) first = Compared{stage, distance};
+  }
+
   void add_measures(const Pages& pages, const Subject& about, const random::StreamKey& key, std::vector<Scalar>& scalars) const {
-    const auto add = [&](const char* name, double (*of_page)(const layout::Page&)) {
+    const auto add = [&](const char* name, const std::function<double(const layout::Page&)>& of_page) {
       scalars.push_back(to_scalar(name, layout_quality::mean_over(pages, of_page, key), about));
     };
     add("alignment", layout::alignment);
     add("overlap", layout::overlap);
+    layout::Readability readability;
+    readability.border = border_;
+    add("margins", [&](const layout::Page& page) { return layout::margins(page, border_); });
+    add("readability", [&](const layout::Page& page) { return layout::readability(page, readability); });
     if (all_conventions_) {
       add("alignment_sum", layout::alignment_sum);
       add("overlap_sum", layout::overlap_sum);
@@ -107,6 +143,7 @@ class LayoutQuality final : public Metric {
 
   void describe_real(const Pages& real, const at::Tensor& features, const random::StreamKey& key, std::vector<Scalar>& scalars) const {
     const Subject about{.split = split_};
+    scalars.push_back(to_scalar("pages", static_cast<double>(real.usable.size()), about));
     add_measures(real, about, key, scalars);
     const auto half = real.usable.size() / 2;
     if (half == 0) return;
@@ -121,6 +158,7 @@ class LayoutQuality final : public Metric {
   std::string split_ = "held_out";
   std::int64_t count_ = 0;
   bool all_conventions_ = false;
+  double border_ = 0.03;
 };
 
 }  // namespace

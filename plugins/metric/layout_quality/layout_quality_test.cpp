@@ -126,6 +126,32 @@ TEST_F(LayoutQualityMetric, TheFrechetDistanceIsOfTheNetworksFeatures) {
   EXPECT_THAT(values(measure(input({{"drawn", pages}}, nullptr))), Not(Contains(Key("frechet_distance_layout_features.drawn"))));
 }
 
+TEST_F(LayoutQualityMetric, CorrectsTheFrechetDistanceAndComparesItWithTheFirst) {
+  const auto findings = measure(input({{"a", generated(3, 300)}, {"b", shaken(generated(3, 300), 0.1)}}), {{"count", 200}});
+  std::map<std::string, Scalar> found;
+  const auto names = unique_names(findings.scalars);
+  for (std::size_t i = 0; i < names.size(); ++i) found[names[i]] = findings.scalars[i];
+  const std::string name = "frechet_distance_layout_features";
+  EXPECT_LT(found.at(name + "_corrected.a").value, found.at(name + ".a").value) << "the bias is upwards";
+  EXPECT_THAT(found, Not(Contains(Key(name + "_change.a"))));
+  const auto& change = found.at(name + "_change.b");
+  EXPECT_GT(change.low, 0.0) << "shaken pages are farther from the real ones";
+  EXPECT_NEAR(change.value, found.at(name + "_corrected.b").value - found.at(name + "_corrected.a").value, 1e-9);
+  EXPECT_EQ(found.at("data_pages").value, 200.0);
+  const auto few = values(measure(input({{"few", generated(3, 15)}})));
+  EXPECT_THAT(few, Not(Contains(Key(name + "_corrected.few"))));
+}
+
+TEST_F(LayoutQualityMetric, ReadabilityTakesTheBorder) {
+  const Page bar{{0}, {layout::Box{0.5, 0.5, 1.0, 1.0}}};
+  const auto pages = std::vector<Page>(3, bar);
+  EXPECT_NEAR(values(measure(input({{"bar", pages}}, nullptr), {{"count", 60}, {"border", 0.0}})).at("margins.bar"), 1.0, 1e-12);
+  const auto found = values(measure(input({{"bar", pages}}, nullptr), {{"count", 60}, {"border", 0.1}}));
+  EXPECT_NEAR(found.at("margins.bar"), 0.64, 1e-6);
+  EXPECT_NEAR(found.at("readability.bar"), (1.0 + 1.0 + 0.64) / 3.0, 1e-6);
+  EXPECT_NEAR(found.at("data_readability"), 1.0, 0.1);
+}
+
 TEST_F(LayoutQualityMetric, TellsGoodPagesFromShakenOnes) {
   const auto found = values(measure(input({{"good", generated(3, 300)}, {"bad", shaken(generated(3, 300), 0.1)}}), {{"count", 300}}));
   for (const char* name : {"alignment", "overlap", "frechet_distance_layout_features"}) {

@@ -17,14 +17,6 @@ constexpr double kLeastDistance = 0.1;  // between centroids along the relation'
 constexpr double kSmallestArea = 0.5 * 2.0 * shapes::kSmallestRadius * shapes::kSmallestRadius;  // half the smallest triangle's
 constexpr double kLargestArea = 1.6 * 3.24 * shapes::kLargestRadius * shapes::kLargestRadius;    // 1.6 times the largest square's
 
-const Blob* largest(const std::vector<Blob>& found, std::uint8_t colour) {
-  const Blob* best = nullptr;
-  for (const Blob& blob : found) {
-    if (blob.label == static_cast<std::int8_t>(colour) && (best == nullptr || blob.pixels.size() > best->pixels.size())) best = &blob;
-  }
-  return best;
-}
-
 bool fits(const SoftMask& mask, shapes::Shape prompted) {
   const double own = overlap(mask, prompted);
   if (own < kLeastOverlap) return false;
@@ -44,6 +36,14 @@ bool stands(shapes::Relation relation, double right, double down) {
 }
 
 }  // namespace
+
+const Blob* largest_blob(const std::vector<Blob>& found, std::uint8_t colour) {
+  const Blob* best = nullptr;
+  for (const Blob& blob : found) {
+    if (blob.label == static_cast<std::int8_t>(colour) && (best == nullptr || blob.pixels.size() > best->pixels.size())) best = &blob;
+  }
+  return best;
+}
 
 double overlap(const SoftMask& mask, shapes::Shape shape) {
   const double radius = std::sqrt(mask.area / shapes::unit_area(shape));
@@ -73,7 +73,7 @@ Findings inspect(const float* planes, std::int64_t height, std::int64_t width, c
   findings.extra_objects = static_cast<std::int64_t>(found.size());
   std::array<std::optional<SoftMask>, 2> mask;
   for (std::size_t i = 0; i < 2; ++i) {
-    const Blob* blob = largest(found, prompt.colour[i]);
+    const Blob* blob = largest_blob(found, prompt.colour[i]);
     if (blob == nullptr) continue;
     mask[i] = soft_mask(segmentation, *blob);
     const double share = mask[i]->area / static_cast<double>(width * height);

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "plugins/reward/shape_checker/segmentation.h"
 #include "plugins/shared/shapes/world.h"
@@ -25,6 +26,9 @@ Findings inspect(const float* planes, std::int64_t height, std::int64_t width, c
 
 // (sum of the weights of true metadata) (1 - extra_object_penalty)^extra_objects, in [0, 1].
 double score(const Findings& findings, double extra_object_penalty);
+
+// The blob of this palette colour with the most pixels; null: there is none.
+const Blob* largest_blob(const std::vector<Blob>& found, std::uint8_t colour);
 
 // The overlap sum(min) / sum(max) of a mask with a shape of equal area and centroid.
 double overlap(const SoftMask& mask, shapes::Shape shape);

@@ -1,4 +1,5 @@
-// Does an image of the shapes world show what its prompt says? The weighted share of true metadata, in [0, 1].
+// Does an image of the shapes world show what its prompt says? The weighted share of the prompt's statements that hold, in [0, 1]; or how
+// like the renderer's images it is.
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 
@@ -8,12 +9,15 @@
 #include <string>
 
 #include "plugins/reward/shape_checker/checker.h"
+#include "plugins/reward/shape_checker/misfit.h"
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
 
 namespace {
 
 using espalier::StageError;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 class ShapeChecker final : public espalier::Reward {
  public:
@@ -22,6 +26,10 @@ class ShapeChecker final : public espalier::Reward {
     schema.number("extra_object_penalty", extra_object_penalty_, "Share of the score lost for each object that the prompt does not name.")
         .at_least(0.0)
         .at_most(1.0);
+    schema.choice(
+        "measure", measure_, {"prompt", "likeness"},
+        "What is scored: how much of the prompt the image shows, or, of images that show all of it and nothing else, minus the root mean "
+        "square difference to the nearest image of the world's renderer (other images score NaN).");
   }
 
   // sample: "image" [B, 3, H, W] in [0, 1]; an image with a NaN or an infinity scores NaN.
@@ -34,14 +42,20 @@ class ShapeChecker final : public espalier::Reward {
     for (std::int64_t b = 0; b < image.size(0); ++b, planes += 3 * height * width) {
       const espalier::shapes::Prompt prompt = prompt_of(input.metadata[static_cast<std::size_t>(b)]);
       const bool finite = std::all_of(planes, planes + 3 * height * width, [](float value) { return std::isfinite(value); });
-      out[b] = finite
-                   ? espalier::shape_checker::score(espalier::shape_checker::inspect(planes, height, width, prompt), extra_object_penalty_)
-                   : std::numeric_limits<double>::quiet_NaN();
+      out[b] = finite ? score_of(planes, height, width, prompt) : kNan;
     }
     return scores;
   }
 
  private:
+  double score_of(const float* planes, std::int64_t height, std::int64_t width, const espalier::shapes::Prompt& prompt) const {
+    if (measure_ == "prompt") {
+      return espalier::shape_checker::score(espalier::shape_checker::inspect(planes, height, width, prompt), extra_object_penalty_);
+    }
+    const auto misfit = espalier::shape_checker::misfit(planes, height, width, prompt);
+    return misfit ? -*misfit : kNan;
+  }
+
   static at::Tensor image_of(const espalier::RewardInput& input) {
     const auto found = input.sample.tensors.find("image");
     if (found == input.sample.tensors.end()) throw StageError("reward.shape_checker: the sample has no tensor 'image' [B, 3, H, W]");
@@ -68,6 +82,7 @@ class ShapeChecker final : public espalier::Reward {
   }
 
   double extra_object_penalty_ = 0.25;
+  std::string measure_ = "prompt";
 };
 
 }  // namespace

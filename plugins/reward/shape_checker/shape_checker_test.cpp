@@ -58,6 +58,16 @@ TEST(ShapeCheckerPlugin, ScoresAImageWithNanAsNan) {
   EXPECT_NEAR(scores[2].item<double>(), 1.0, 1e-12);
 }
 
+TEST(ShapeCheckerPlugin, LikenessIsOfImagesThatShowEverything) {
+  Scored scored = images();
+  std::swap(scored.metadata[1], scored.metadata[2]);
+  const auto plugin = conformance::make<Reward>(conformance::plugin("reward.shape_checker"), {{"measure", "likeness"}});
+  const at::Tensor scores = plugin->score({scored.sample, scored.metadata, scored.text});
+  EXPECT_LE(scores[0].item<double>(), 0.0);
+  EXPECT_GT(scores[0].item<double>(), -0.02);
+  EXPECT_TRUE(std::isnan(scores[1].item<double>()));
+}
+
 TEST(ShapeCheckerPlugin, SaysWhatItNeeds) {
   Scored scored = images();
   scored.metadata[0] = Value::Map{{"label", 3}};

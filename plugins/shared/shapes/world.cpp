@@ -1,6 +1,8 @@
 #include "plugins/shared/shapes/world.h"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 #include <utility>
 
 #include "runtime/base/digest.h"
@@ -10,7 +12,7 @@
 namespace espalier::shapes {
 namespace {
 
-constexpr std::size_t kTrainPrompts = 480;
+constexpr std::size_t kTrainScenes = 240;  // of 360, two prompts each
 
 template <std::size_t N>
 std::size_t word_index(const std::array<const char*, N>& words, const std::string& word, const char* what) {
@@ -47,9 +49,35 @@ std::vector<Prompt> every_prompt() {
   return prompts;
 }
 
-std::vector<Prompt> shuffled_prompts() {
+Relation opposite(Relation relation) {
+  switch (relation) {
+    case Relation::above:
+      return Relation::below;
+    case Relation::below:
+      return Relation::above;
+    case Relation::left_of:
+      return Relation::right_of;
+    case Relation::right_of:
+      return Relation::left_of;
+  }
+  throw InternalError("a relation without an opposite");
+}
+
+// The digest that decides a scene's split: of the one of its two prompts that says "above" or "left of".
+Hex scene_digest(const Prompt& prompt) {
+  const bool leads = prompt.relation == Relation::above || prompt.relation == Relation::left_of;
+  return sha256(text(leads ? prompt : twin(prompt)));
+}
+
+std::vector<Prompt> prompts_of_split(bool train) {
+  std::set<Hex> scenes;
+  for (const Prompt& prompt : every_prompt()) scenes.insert(scene_digest(prompt));
+  const Hex first_held_out = *std::next(scenes.begin(), kTrainScenes);
+
   std::vector<std::pair<Hex, Prompt>> keyed;
-  for (const Prompt& prompt : every_prompt()) keyed.emplace_back(sha256(text(prompt)), prompt);
+  for (const Prompt& prompt : every_prompt()) {
+    if ((scene_digest(prompt) < first_held_out) == train) keyed.emplace_back(sha256(text(prompt)), prompt);
+  }
   std::sort(keyed.begin(), keyed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<Prompt> prompts;
   for (const auto& entry : keyed) prompts.push_back(entry.second);
@@ -90,15 +118,12 @@ Prompt prompt_of(const Value& metadata) {
   return prompt;
 }
 
-std::vector<Prompt> train_prompts() {
-  std::vector<Prompt> prompts = shuffled_prompts();
-  prompts.resize(kTrainPrompts);
-  return prompts;
+Prompt twin(const Prompt& prompt) {
+  return {{prompt.colour[1], prompt.colour[0]}, {prompt.shape[1], prompt.shape[0]}, opposite(prompt.relation)};
 }
 
-std::vector<Prompt> held_out_prompts() {
-  const std::vector<Prompt> prompts = shuffled_prompts();
-  return {prompts.begin() + kTrainPrompts, prompts.end()};
-}
+std::vector<Prompt> train_prompts() { return prompts_of_split(/*train=*/true); }
+
+std::vector<Prompt> held_out_prompts() { return prompts_of_split(/*train=*/false); }
 
 }  // namespace espalier::shapes

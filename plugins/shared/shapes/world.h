@@ -12,7 +12,7 @@
 namespace espalier::shapes {
 
 // Raised whenever the grammar, the split or the renderer changes: enters the digest of examples.
-inline constexpr std::int64_t kWorldVersion = 1;
+inline constexpr std::int64_t kWorldVersion = 2;
 
 using Rgb = std::array<double, 3>;  // in [0, 1]
 
@@ -47,8 +47,12 @@ std::string text(const Prompt& prompt);
 Value metadata(const Prompt& prompt);
 Prompt prompt_of(const Value& metadata);
 
-// The 720 prompts in the order of the SHA-256 of their text, a shuffle that belongs to the world and not to a run: the first 480 are for
-// training, the last 240 are held out.
+// The prompt that describes the same scene from the other object: "a above b" is "b below a".
+Prompt twin(const Prompt& prompt);
+
+// The 720 prompts describe 360 scenes, two prompts each. The 240 scenes with the smallest SHA-256 of the text of their "above" or "left
+// of" prompt are for training, the other 120 are held out; so a prompt and its twin are in one split. The split belongs to the world
+// and not to a run. Both lists are in the order of the SHA-256 of the prompt's own text.
 std::vector<Prompt> train_prompts();
 std::vector<Prompt> held_out_prompts();
 

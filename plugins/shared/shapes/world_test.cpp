@@ -22,11 +22,29 @@ TEST(ShapesWorld, SplitsEveryPromptOnce) {
   EXPECT_EQ(all.size(), train.size() + held_out_prompts().size());
 }
 
-// The order is by `printf '%s' "<prompt>" | sha256sum`; these were taken with sha256sum and sort.
+// By `printf '%s' "<prompt>" | sha256sum`; these were taken with Python's hashlib.
 TEST(ShapesWorld, OrdersPromptsByTheDigestOfTheirText) {
   EXPECT_EQ(text(train_prompts().front()), "a yellow square left of a purple circle");
-  EXPECT_EQ(text(held_out_prompts().front()), "a purple circle below a yellow circle");
+  EXPECT_EQ(text(train_prompts().back()), "a yellow triangle below a blue circle");
+  EXPECT_EQ(text(held_out_prompts().front()), "a red circle right of a green square");
   EXPECT_EQ(text(held_out_prompts().back()), "a green square right of a purple circle");
+}
+
+TEST(ShapesWorld, KeepsAPromptAndItsTwinInOneSplit) {
+  std::set<std::string> train;
+  for (const Prompt& prompt : train_prompts()) train.insert(text(prompt));
+  for (const Prompt& prompt : train_prompts()) EXPECT_TRUE(train.contains(text(twin(prompt)))) << text(prompt);
+  for (const Prompt& prompt : held_out_prompts()) EXPECT_FALSE(train.contains(text(twin(prompt)))) << text(prompt);
+}
+
+TEST(ShapesWorld, ATwinDescribesTheSameScene) {
+  const Prompt prompt{{0, 2}, {Shape::circle, Shape::square}, Relation::above};
+  EXPECT_EQ(text(prompt), "a red circle above a blue square");
+  EXPECT_EQ(text(twin(prompt)), "a blue square below a red circle");
+  for (const Prompt& each : held_out_prompts()) {
+    EXPECT_FALSE(twin(each) == each);
+    EXPECT_EQ(twin(twin(each)), each);
+  }
 }
 
 TEST(ShapesWorld, EveryColouredShapeAndRelationIsTrainedOn) {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "runtime/base/errors.h"
-#include "runtime/base/suggest.h"
+#include "runtime/base/typed_table.h"
 
 namespace espalier::diffusion {
 namespace {
@@ -62,94 +62,51 @@ const char* name_of(const Names<E, N>& names, E value) {
   throw InternalError("a scheduler option without a name");
 }
 
-// A file's table with messages that name the file and the key.
-class Reader {
- public:
-  Reader(const Value& table, const std::string& origin) : table_(table), origin_(origin) {}
+template <class E, std::size_t N>
+void read_choice(const TypedTable& table, const char* key, E& target, const Names<E, N>& names) {
+  std::vector<std::string> known;
+  for (const auto& [name, value] : names) known.emplace_back(name);
+  std::string chosen = name_of(names, target);
+  table.choice(key, chosen, known);
+  for (const auto& [name, value] : names) {
+    if (chosen == name) target = value;
+  }
+}
 
-  void integer(const char* key, std::int64_t& target, std::int64_t least, std::int64_t most) const {
-    if (const Value* value = table_.find(key)) {
-      check_type(key, value->is_integer(), *value, "an integer");
-      target = value->as_integer();
-      check(key, target >= least && target <= most, fmt::format("{}; it must be from {} to {}", target, least, most));
-    }
-  }
-  void number(const char* key, double& target) const {
-    if (const Value* value = table_.find(key)) {
-      check_type(key, value->is_number(), *value, "a number");
-      target = value->as_number();
-    }
-  }
-  void flag(const char* key, bool& target) const {
-    if (const Value* value = table_.find(key)) {
-      check_type(key, value->is_bool(), *value, "true or false");
-      target = value->as_bool();
-    }
-  }
-  template <class E, std::size_t N>
-  void choice(const char* key, E& target, const Names<E, N>& names) const {
-    const Value* value = table_.find(key);
-    if (value == nullptr) {
-      return;
-    }
-    check_type(key, value->is_string(), *value, "a string");
-    std::vector<std::string> known;
-    for (const auto& [name, candidate] : names) {
-      if (value->as_string() == name) {
-        target = candidate;
-        return;
-      }
-      known.emplace_back(name);
-    }
-    fail(key, "'" + value->as_string() + "'" + did_you_mean(value->as_string(), known));
-  }
-  void refuse(const char* key, bool found, const std::string& why) const { check(key, !found, why); }
-  void check(const char* key, bool holds, const std::string& problem) const {
-    if (!holds) {
-      fail(key, problem);
-    }
-  }
-  [[noreturn]] void fail(const char* key, const std::string& problem) const {
-    throw DataError(fmt::format("{}: '{}' is {}", origin_, key, problem));
-  }
-
- private:
-  void check_type(const char* key, bool holds, const Value& value, const char* expected) const {
-    check(key, holds, fmt::format("of type {}; it must be {}", value.type_name(), expected));
-  }
-
-  const Value& table_;
-  const std::string& origin_;
-};
-
-// `read` and `others` are the keys of `process`, which has its article.
+// `read` and `others` are the keys of `process`, which has its article. Keys that begin with '_' are diffusers' own.
 void refuse_unknown(const Value& table, const std::string& origin, const std::string& process, const std::vector<std::string>& read,
                     const std::vector<std::string>& others) {
   std::vector<std::string> known = read;
   known.insert(known.end(), others.begin(), others.end());
+  Value named;
   for (const auto& [key, value] : table.as_map()) {
-    bool expected = key.starts_with('_');
-    for (const auto& name : known) {
-      expected = expected || key == name;
-    }
-    if (!expected) {
-      throw DataError(fmt::format("{}: {} has no key '{}'{}", origin, process, key, did_you_mean(key, known)));
-    }
+    if (!key.starts_with('_')) named[key] = value;
   }
+  TypedTable(named, origin).refuse_unknown(process, known);
 }
 
-void refuse_unimplemented(const Reader& reader, const Value& table) {
-  bool thresholding = false;
-  bool zero_snr = false;
-  reader.flag("thresholding", thresholding);
-  reader.flag("rescale_betas_zero_snr", zero_snr);
-  reader.refuse("thresholding", thresholding, "true; dynamic thresholding is not implemented (false is)");
-  reader.refuse("rescale_betas_zero_snr", zero_snr, "true; rescaled betas are not implemented (false is)");
-  const Value* betas = table.find("trained_betas");  // diffusers writes null where there are none
-  reader.refuse("trained_betas", betas != nullptr && !betas->is_null(), "given; only the schedules of 'beta_schedule' are implemented");
+// A feature that is not implemented, and must be off.
+void refuse_feature(const TypedTable& table, const std::string& key, const std::string& why) {
+  bool used = false;
+  table.flag(key, used);
+  if (used) table.refuse(key, "false: " + why);
+}
+
+void read_betas(const TypedTable& table, double& start, double& end) {
+  table.number("beta_start", start, {.above = 0.0, .below = 1.0});
+  table.number("beta_end", end, {.below = 1.0});
+  if (end < start) table.refuse("beta_end", fmt::format("at least beta_start = {} and below 1", start));
+}
+
+void refuse_unimplemented(const TypedTable& reader, const Value& table) {
+  refuse_feature(reader, "thresholding", "dynamic thresholding is not implemented");
+  refuse_feature(reader, "rescale_betas_zero_snr", "rescaled betas are not implemented");
+  // diffusers writes null where there are none
+  if (!reader.is_null("trained_betas")) reader.refuse("trained_betas", "null: only the schedules of 'beta_schedule' are implemented");
   if (const Value* variance = table.find("variance_type"); variance != nullptr && variance->is_string()) {
-    reader.refuse("variance_type", variance->as_string().starts_with("learned"),
-                  "'" + variance->as_string() + "'; a learned variance is not implemented (the sampler's eta sets the variance)");
+    if (variance->as_string().starts_with("learned")) {
+      reader.refuse("variance_type", "a fixed one: a learned variance is not implemented (the sampler's eta sets the variance)");
+    }
   }
 }
 
@@ -157,23 +114,18 @@ void refuse_unimplemented(const Reader& reader, const Value& table) {
 
 SchedulerConfig read_scheduler_config(const Value& table, const std::string& origin) {
   refuse_unknown(table, origin, "a variance preserving process", kRead, kPassedOver);
-  const Reader reader(table, origin);
+  const TypedTable reader(table, origin);
   refuse_unimplemented(reader, table);
   SchedulerConfig config;
-  reader.integer("num_train_timesteps", config.num_train_timesteps, 1, kMostSteps);
-  reader.choice("beta_schedule", config.beta_schedule, kBetaSchedules);
-  reader.number("beta_start", config.beta_start);
-  reader.number("beta_end", config.beta_end);
-  reader.choice("prediction_type", config.prediction, kPredictions);
-  reader.choice("timestep_spacing", config.spacing, kSpacings);
-  reader.integer("steps_offset", config.steps_offset, 0, kMostSteps);
+  reader.integer("num_train_timesteps", config.num_train_timesteps, {.at_least = 1, .at_most = kMostSteps});
+  read_choice(reader, "beta_schedule", config.beta_schedule, kBetaSchedules);
+  read_betas(reader, config.beta_start, config.beta_end);
+  read_choice(reader, "prediction_type", config.prediction, kPredictions);
+  read_choice(reader, "timestep_spacing", config.spacing, kSpacings);
+  reader.integer("steps_offset", config.steps_offset, {.at_least = 0, .at_most = kMostSteps});
   reader.flag("set_alpha_to_one", config.set_alpha_to_one);
   reader.flag("clip_sample", config.clip_sample);
-  reader.number("clip_sample_range", config.clip_sample_range);
-  reader.check("beta_start", config.beta_start > 0.0 && config.beta_start < 1.0, fmt::format("{}; 0 < beta_start < 1", config.beta_start));
-  reader.check("beta_end", config.beta_end >= config.beta_start && config.beta_end < 1.0,
-               fmt::format("{}; beta_start <= beta_end < 1", config.beta_end));
-  reader.check("clip_sample_range", config.clip_sample_range > 0.0, fmt::format("{}; it must be above 0", config.clip_sample_range));
+  reader.number("clip_sample_range", config.clip_sample_range, {.above = 0.0});
   return config;
 }
 
@@ -197,42 +149,38 @@ Value to_value(const SchedulerConfig& config) {
 
 FlowConfig read_flow_config(const Value& table, const std::string& origin) {
   refuse_unknown(table, origin, "a rectified flow", kFlowFeatures, kFlowOthers);
-  const Reader reader(table, origin);
+  const TypedTable reader(table, origin);
   FlowConfig config;
-  reader.integer("num_train_timesteps", config.num_train_timesteps, 1, kMostSteps);
+  reader.integer("num_train_timesteps", config.num_train_timesteps, {.at_least = 1, .at_most = kMostSteps});
   for (const auto& feature : kFlowFeatures) {
-    bool used = false;
-    reader.flag(feature.c_str(), used);
-    reader.refuse(feature.c_str(), used, "true; only the uniform schedule of a rectified flow is implemented (false is)");
+    refuse_feature(reader, feature, "only the uniform schedule of a rectified flow is implemented");
   }
   double shift = 1.0;
   reader.number("shift", shift);
-  reader.check("shift", shift == 1.0, fmt::format("{}; a shifted schedule is not implemented (1.0 is)", shift));
-  const Value* terminal = table.find("shift_terminal");  // diffusers writes null where there is none
-  reader.refuse("shift_terminal", terminal != nullptr && !terminal->is_null(), "given; a terminal shift is not implemented (null is)");
+  if (shift != 1.0) reader.refuse("shift", "1.0: a shifted schedule is not implemented");
+  // diffusers writes null where there is none
+  if (!reader.is_null("shift_terminal")) reader.refuse("shift_terminal", "null: a terminal shift is not implemented");
   return config;
 }
 
 InterleavedConfig read_interleaved_config(const Value& table, const std::string& origin) {
   refuse_unknown(table, origin, "an interleaved process", kInterleaved, {"name"});
-  const Reader reader(table, origin);
+  const TypedTable reader(table, origin);
   InterleavedConfig config;
   for (const char* key : {"num_elements", "num_classes"}) {
-    reader.check(key, table.find(key) != nullptr, "missing; it is the model's own");
+    if (!reader.has(key)) reader.refuse(key, "the model's own");
   }
-  reader.integer("num_elements", config.num_elements, 1, kMostElements);
-  reader.integer("num_classes", config.num_classes, 2, kMostElements);
-  reader.integer("num_rounds", config.num_rounds, 1, kMostSteps);
-  reader.choice("order", config.order, kOrders);
-  reader.choice("token_reversal", config.token_reversal, kReversals);
-  reader.choice("beta_schedule", config.beta_schedule, kBetaSchedules);
-  reader.number("beta_start", config.beta_start);
-  reader.number("beta_end", config.beta_end);
-  reader.check("beta_start", config.beta_start > 0.0 && config.beta_start < 1.0, fmt::format("{}; 0 < beta_start < 1", config.beta_start));
-  reader.check("beta_end", config.beta_end >= config.beta_start && config.beta_end < 1.0,
-               fmt::format("{}; beta_start <= beta_end < 1", config.beta_end));
-  reader.check("token_reversal", config.order == VisitOrder::round_robin || config.token_reversal == TokenReversal::posterior,
-               "'gibbs', which draws a token given the others; order = \"joint\" moves them all at once (posterior is for both)");
+  reader.integer("num_elements", config.num_elements, {.at_least = 1, .at_most = kMostElements});
+  reader.integer("num_classes", config.num_classes, {.at_least = 2, .at_most = kMostElements});
+  reader.integer("num_rounds", config.num_rounds, {.at_least = 1, .at_most = kMostSteps});
+  read_choice(reader, "order", config.order, kOrders);
+  read_choice(reader, "token_reversal", config.token_reversal, kReversals);
+  read_choice(reader, "beta_schedule", config.beta_schedule, kBetaSchedules);
+  read_betas(reader, config.beta_start, config.beta_end);
+  if (config.order == VisitOrder::joint && config.token_reversal == TokenReversal::gibbs) {
+    reader.refuse("token_reversal",
+                  "\"posterior\": \"gibbs\" draws a token given the others, and order = \"joint\" moves them all at once");
+  }
   return config;
 }
 

@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "runtime/base/typed_table.h"
 #include "runtime/base/value.h"
 
 namespace espalier::network {
@@ -28,23 +30,20 @@ Value complete_config(const Value& given, const std::vector<ConfigKey>& keys, co
 // Above it a number of channels, layers or heads is an error of its author: a layer of twice as many has 64 GiB of weights.
 constexpr std::int64_t kMostExtent = 65536;
 
-// Reads a complete config; each throws DataError naming origin, the key, what was found and what would be right.
-class ConfigReader {
+// Reads a complete config, whose keys are all there; each throws DataError as TypedTable does.
+class ConfigReader : public TypedTable {
  public:
-  ConfigReader(const Value& config, std::string origin) : config_(config), origin_(std::move(origin)) {}
+  ConfigReader(const Value& config, std::string origin) : TypedTable(config, std::move(origin)), config_(config) {}
   std::int64_t natural(std::string_view key, std::int64_t most = kMostExtent) const;  // an integer from 1
   double number(std::string_view key) const;                                          // an integer or a float
   bool boolean(std::string_view key) const;
-  std::string text(std::string_view key, const std::vector<std::string>& allowed = {}) const;
+  std::string text(std::string_view key, const std::vector<std::string>& allowed) const;
   std::vector<std::string> texts(std::string_view key, const std::vector<std::string>& allowed) const;
   std::vector<std::int64_t> naturals(std::string_view key) const;                     // integers from 1 to kMostExtent
   std::vector<std::int64_t> naturals(std::string_view key, std::size_t count) const;  // one for all, or a list of count
-  bool is_null(std::string_view key) const { return config_.at(key).is_null(); }
-  [[noreturn]] void refuse(std::string_view key, const std::string& right) const;
 
  private:
   const Value& config_;
-  std::string origin_;
 };
 
 }  // namespace espalier::network

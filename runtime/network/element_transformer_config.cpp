@@ -87,9 +87,9 @@ ElementTransformerConfig read_element_config(const Value& complete, const std::s
   config.num_heads = reader.natural("num_heads");
   config.mlp_ratio = reader.natural("mlp_ratio");
   config.max_elements = reader.natural("max_elements");
-  config.distance_range = reader.number("distance_range");
+  reader.TypedTable::number("distance_range", config.distance_range, {.above = 0.0});
   config.num_pair_heads = reader.natural("num_pair_heads");
-  config.pair_gain = reader.number("pair_gain");
+  reader.TypedTable::number("pair_gain", config.pair_gain, {.at_least = 1.0});
   if (config.hidden_size % 2 != 0) reader.refuse("hidden_size", "even, for as many sines as cosines of the time");
   if (config.hidden_size % config.num_heads != 0) reader.refuse("num_heads", "a divisor of hidden_size");
   const auto& features = complete.at("num_distance_features");
@@ -99,8 +99,6 @@ ElementTransformerConfig read_element_config(const Value& complete, const std::s
     if (config.num_distance_features == 1) reader.refuse("num_distance_features", "0 (no distances), or at least 2");
     if (config.hidden_size % config.num_pair_heads != 0) reader.refuse("num_pair_heads", "a divisor of hidden_size");
   }
-  if (!(config.distance_range > 0.0) || std::isinf(config.distance_range)) reader.refuse("distance_range", "a number above 0");
-  if (!(config.pair_gain >= 1.0) || std::isinf(config.pair_gain)) reader.refuse("pair_gain", "a number of at least 1");
   return config;
 }
 

@@ -1,7 +1,5 @@
 #include "runtime/sdk/schema.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -10,12 +8,6 @@
 
 namespace espalier {
 namespace {
-
-std::string joined(const std::vector<std::string>& names) {
-  std::string out;
-  for (std::size_t i = 0; i < names.size(); ++i) out += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
-  return out;
-}
 
 bool is_infinite(const Value& value) { return value.is_float() && std::isinf(value.as_number()); }
 
@@ -28,56 +20,19 @@ Value spelled(Value value) {
   return list;
 }
 
-std::string found(const Value& value) {
-  std::string text = to_json(value);
-  if (text.size() > 60) text = text.substr(0, 57) + "...";
-  return std::string("; found the ") + value.type_name() + " " + text;
-}
-
-// Each sets `target` or says what was meant.
-std::string set_integer(std::int64_t& target, const Value& value) {
-  if (!value.is_integer()) return "an integer" + found(value);
-  target = value.as_integer();
-  return "";
-}
-
-std::string set_number(double& target, const Value& value) {
-  if (!value.is_number() || std::isnan(value.as_number())) return "a number" + found(value);
-  target = value.as_number();
-  return "";
-}
-
-std::string set_flag(bool& target, const Value& value) {
-  if (!value.is_bool()) return "true or false" + found(value);
-  target = value.as_bool();
-  return "";
-}
-
-std::string set_text(std::string& target, const Value& value) {
-  if (!value.is_string()) return "a string" + found(value);
-  target = value.as_string();
-  return "";
-}
-
-std::string set_choice(std::string& target, const std::vector<std::string>& choices, const Value& value) {
-  if (!value.is_string()) return joined(choices) + found(value);
-  for (const auto& choice : choices) {
-    if (choice != value.as_string()) continue;
-    target = choice;
-    return "";
-  }
-  const auto near = nearest_name(value.as_string(), choices);
-  return joined(choices) + found(value) + (near.empty() ? "" : "; did you mean '" + near + "'?");
-}
+std::string found(const Value& value) { return "; found " + found_text(value); }
 
 std::string set_step(Step& target, const Value& value) {
   try {
     target = Step::from_value(value);
     return "";
   } catch (const ConfigError&) {
-    return "an index from 0 (an integer) or a fraction from 0.0 to 1.0 (a float)" + found(value);
+    return "an index from 0 (an integer) or a fraction from 0.0 to 1.0 (a float)";
   }
 }
+
+// What would be right, with what was found; "" where nothing is wrong.
+std::string right_or_found(const std::string& right, const Value& value) { return right.empty() ? "" : right + found(value); }
 
 template <class Item, class SetItem>
 std::string set_list(std::vector<Item>& target, const Value& value, SetItem set_item) {
@@ -85,7 +40,7 @@ std::string set_list(std::vector<Item>& target, const Value& value, SetItem set_
   std::vector<Item> items;
   for (const auto& element : value.as_list()) {
     Item item{};
-    if (const auto wrong = set_item(item, element); !wrong.empty()) return "a list; each element is " + wrong;
+    if (const auto right = set_item(item, element); !right.empty()) return "a list; each element is " + right + found(element);
     items.push_back(std::move(item));
   }
   target = std::move(items);
@@ -125,29 +80,39 @@ Schema::Declaration Schema::add(const std::string& name, const std::string& type
 
 Schema::Declaration Schema::integer(const std::string& name, std::int64_t& target, const std::string& doc) {
   return add(
-      name, "integer", doc, [&target](const Value& value) { return set_integer(target, value); }, [&target] { return Value(target); });
+      name, "integer", doc, [&target](const Value& value) { return right_or_found(typed::set_integer(target, value), value); },
+      [&target] { return Value(target); });
 }
 
 Schema::Declaration Schema::number(const std::string& name, double& target, const std::string& doc) {
-  return add(name, "number", doc, [&target](const Value& value) { return set_number(target, value); }, [&target] { return Value(target); });
+  return add(
+      name, "number", doc, [&target](const Value& value) { return right_or_found(typed::set_number(target, value), value); },
+      [&target] { return Value(target); });
 }
 
 Schema::Declaration Schema::flag(const std::string& name, bool& target, const std::string& doc) {
-  return add(name, "bool", doc, [&target](const Value& value) { return set_flag(target, value); }, [&target] { return Value(target); });
+  return add(
+      name, "bool", doc, [&target](const Value& value) { return right_or_found(typed::set_flag(target, value), value); },
+      [&target] { return Value(target); });
 }
 
 Schema::Declaration Schema::text(const std::string& name, std::string& target, const std::string& doc) {
-  return add(name, "string", doc, [&target](const Value& value) { return set_text(target, value); }, [&target] { return Value(target); });
+  return add(
+      name, "string", doc, [&target](const Value& value) { return right_or_found(typed::set_text(target, value), value); },
+      [&target] { return Value(target); });
 }
 
 Schema::Declaration Schema::path(const std::string& name, std::string& target, const std::string& doc) {
-  return add(name, "path", doc, [&target](const Value& value) { return set_text(target, value); }, [&target] { return Value(target); });
+  return add(
+      name, "path", doc, [&target](const Value& value) { return right_or_found(typed::set_text(target, value), value); },
+      [&target] { return Value(target); });
 }
 
 Schema::Declaration Schema::choice(const std::string& name, std::string& target, const std::vector<std::string>& choices,
                                    const std::string& doc) {
   const auto declaration = add(
-      name, "choice", doc, [&target, choices](const Value& value) { return set_choice(target, choices, value); },
+      name, "choice", doc,
+      [&target, choices](const Value& value) { return right_or_found(typed::set_choice(target, choices, value), value); },
       [&target] { return Value(target); });
   entries_.back().info.choices = choices;
   entries_.back().info.bounds = joined(choices);
@@ -155,7 +120,9 @@ Schema::Declaration Schema::choice(const std::string& name, std::string& target,
 }
 
 Schema::Declaration Schema::step(const std::string& name, Step& target, const std::string& doc) {
-  return add(name, "step", doc, [&target](const Value& value) { return set_step(target, value); }, [&target] { return target.to_value(); });
+  return add(
+      name, "step", doc, [&target](const Value& value) { return right_or_found(set_step(target, value), value); },
+      [&target] { return target.to_value(); });
 }
 
 Schema::Declaration Schema::steps(const std::string& name, std::vector<Step>& target, const std::string& doc) {
@@ -166,30 +133,30 @@ Schema::Declaration Schema::steps(const std::string& name, std::vector<Step>& ta
 
 Schema::Declaration Schema::numbers(const std::string& name, std::vector<double>& target, const std::string& doc) {
   return add(
-      name, "numbers", doc, [&target](const Value& value) { return set_list(target, value, set_number); },
+      name, "numbers", doc, [&target](const Value& value) { return set_list(target, value, typed::set_number); },
       [&target] { return list_value(target); });
 }
 
 Schema::Declaration Schema::strings(const std::string& name, std::vector<std::string>& target, const std::string& doc) {
   return add(
-      name, "strings", doc, [&target](const Value& value) { return set_list(target, value, set_text); },
+      name, "strings", doc, [&target](const Value& value) { return set_list(target, value, typed::set_text); },
       [&target] { return list_value(target); });
 }
 
 Schema::Declaration& Schema::Declaration::above(double bound) {
-  return bind([bound](Entry& entry) { entry.above = bound; });
+  return bind([bound](Entry& entry) { entry.bounds.above = bound; });
 }
 Schema::Declaration& Schema::Declaration::at_least(double bound) {
-  return bind([bound](Entry& entry) { entry.at_least = bound; });
+  return bind([bound](Entry& entry) { entry.bounds.at_least = bound; });
 }
 Schema::Declaration& Schema::Declaration::below(double bound) {
-  return bind([bound](Entry& entry) { entry.below = bound; });
+  return bind([bound](Entry& entry) { entry.bounds.below = bound; });
 }
 Schema::Declaration& Schema::Declaration::at_most(double bound) {
-  return bind([bound](Entry& entry) { entry.at_most = bound; });
+  return bind([bound](Entry& entry) { entry.bounds.at_most = bound; });
 }
 Schema::Declaration& Schema::Declaration::may_be_infinite() {
-  return bind([](Entry& entry) { entry.infinite = true; });
+  return bind([](Entry& entry) { entry.bounds.infinite = true; });
 }
 
 Schema::Declaration& Schema::Declaration::view() {
@@ -220,43 +187,12 @@ Schema::Declaration& Schema::Declaration::bind(Change change) {
     throw InternalError("the option '" + entry.info.name + "' of type " + type + " cannot have numeric bounds");
   }
   change(entry);
-  entry.info.bounds = entry.bounds_text();
+  entry.info.bounds = entry.bounds.text();
   return *this;
 }
 
-std::string Schema::Entry::bounds_text() const {
-  std::string text;
-  const auto say = [&text](const char* relation, const std::optional<double>& bound) {
-    if (bound) text += fmt::format("{}{} {}", text.empty() ? "" : " and ", relation, *bound);
-  };
-  if (at_least && at_most && !above && !below) {
-    text = fmt::format("{} to {}", *at_least, *at_most);
-  } else {
-    say(">", above);
-    say(">=", at_least);
-    say("<", below);
-    say("<=", at_most);
-  }
-  return infinite ? text + (text.empty() ? "inf too" : ", inf too") : text;
-}
-
-bool Schema::Entry::in_bounds(const Value& value) const {
-  if (value.is_list()) {
-    for (const auto& element : value.as_list()) {
-      if (!in_bounds(element)) return false;
-    }
-    return true;
-  }
-  if (!value.is_number()) return true;  // a wrong type is reported as such
-  const double number = value.as_number();
-  return !(above && number <= *above) && !(at_least && number < *at_least) && !(below && number >= *below) &&
-         !(at_most && number > *at_most);
-}
-
 bool Schema::Entry::finite_where_it_must(const Value& value) const {
-  if (infinite || (info.type != "number" && info.type != "numbers")) return true;
-  if (!value.is_list()) return !is_infinite(value);
-  return std::none_of(value.as_list().begin(), value.as_list().end(), is_infinite);
+  return (info.type != "number" && info.type != "numbers") || bounds.finite(value);
 }
 
 std::vector<OptionInfo> Schema::infos() const {
@@ -277,7 +213,7 @@ std::vector<OptionProblem> Schema::read(const Value& options) {
     } else if (!entry.finite_where_it_must(*value)) {
       problems.push_back({name, "takes the option '" + name + "' as " +
                                     (entry.info.type == "number" ? "a finite number" : "finite numbers") + found(*value)});
-    } else if (!entry.in_bounds(*value)) {
+    } else if (!entry.bounds.hold(*value)) {
       problems.push_back({name, "takes the option '" + name + "' " + entry.info.bounds + found(*value)});
     } else if (const auto wrong = entry.set(*value); !wrong.empty()) {
       problems.push_back({name, "takes the option '" + name + "' as " + wrong});

@@ -2,10 +2,10 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "runtime/base/typed_table.h"
 #include "runtime/base/value.h"
 #include "runtime/diffusion/step.h"
 
@@ -90,13 +90,10 @@ class Schema {
  private:
   struct Entry {
     OptionInfo info;
-    std::optional<double> above, at_least, below, at_most;
-    bool infinite = false;
+    Bounds bounds = {};
     std::function<std::string(const Value&)> set;  // "" or what is wrong with the type
     std::function<Value()> get;
-    bool in_bounds(const Value& value) const;
     bool finite_where_it_must(const Value& value) const;
-    std::string bounds_text() const;
   };
   Declaration add(const std::string& name, const std::string& type, const std::string& doc, std::function<std::string(const Value&)> set,
                   std::function<Value()> get);

@@ -43,15 +43,15 @@ TEST(FlowConfig, TheTimestepOfNoiseIsNumTrainTimesteps) {
 
 TEST(FlowConfig, RefusesWhatItWouldComputeWrongly) {
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {R"("shift": 3.0)", "'shift' is 3; a shifted schedule is not implemented"},
-      {R"("shift": "large")", "it must be a number"},
-      {R"("shift_terminal": 0.02)", "'shift_terminal' is given"},
-      {R"("use_dynamic_shifting": true)", "'use_dynamic_shifting' is true"},
-      {R"("invert_sigmas": true)", "'invert_sigmas' is true"},
-      {R"("use_karras_sigmas": true)", "'use_karras_sigmas' is true"},
-      {R"("use_exponential_sigmas": true)", "'use_exponential_sigmas' is true"},
-      {R"("use_beta_sigmas": true)", "'use_beta_sigmas' is true"},
-      {R"("stochastic_sampling": true)", "'stochastic_sampling' is true"},
+      {R"("shift": 3.0)", "shift = 3.0; it must be 1.0: a shifted schedule is not implemented"},
+      {R"("shift": "large")", "it must be a finite number"},
+      {R"("shift_terminal": 0.02)", "shift_terminal = 0.02; it must be null"},
+      {R"("use_dynamic_shifting": true)", "use_dynamic_shifting = true; it must be false"},
+      {R"("invert_sigmas": true)", "invert_sigmas = true; it must be false"},
+      {R"("use_karras_sigmas": true)", "use_karras_sigmas = true; it must be false"},
+      {R"("use_exponential_sigmas": true)", "use_exponential_sigmas = true; it must be false"},
+      {R"("use_beta_sigmas": true)", "use_beta_sigmas = true; it must be false"},
+      {R"("stochastic_sampling": true)", "stochastic_sampling = true; it must be false"},
       {R"("num_train_timesteps": 0)", "from 1 to"}};
   for (const auto& [entry, expected] : cases) {
     EXPECT_THAT(reading(entry), ThrowsMessage<DataError>(AllOf(HasSubstr(kFile), HasSubstr(expected)))) << entry;

@@ -55,18 +55,18 @@ TEST(InterleavedConfig, AJointOrderHasAStepARound) {
 TEST(InterleavedConfig, RefusesWhatItCannotBe) {
   const std::string small = std::string(kSmall) + ", ";
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {R"("num_classes": 3)", "'num_elements' is missing"},
-      {R"("num_elements": 3)", "'num_classes' is missing"},
+      {R"("num_classes": 3)", "num_elements is missing"},
+      {R"("num_elements": 3)", "num_classes is missing"},
       {R"("num_elements": 0, "num_classes": 3)", "from 1 to"},
       {R"("num_elements": 4, "num_classes": 1)", "from 2 to"},
       {R"("num_elements": 4.5, "num_classes": 2)", "it must be an integer"},
       {small + R"("num_rounds": 0)", "from 1 to 1000000"},
       {R"("num_elements": 1000000000000, "num_classes": 2)", "from 1 to 65536"},
-      {small + R"("order": "robin")", "known: round_robin, joint"},
+      {small + R"("order": "robin")", "it must be round_robin or joint"},
       {small + R"("token_reversal": "gibs")", "did you mean 'gibbs'"},
       {small + R"("order": "joint", "token_reversal": "gibbs")", "draws a token given the others"},
-      {small + R"("beta_start": 0.0)", "0 < beta_start < 1"},
-      {small + R"("beta_start": 0.5, "beta_end": 0.4)", "beta_start <= beta_end < 1"},
+      {small + R"("beta_start": 0.0)", "> 0 and < 1"},
+      {small + R"("beta_start": 0.5, "beta_end": 0.4)", "at least beta_start = 0.5"},
       {small + R"("num_round": 5)", "an interleaved process has no key 'num_round'; did you mean 'num_rounds'"},
       {small + R"("prediction_type": "epsilon")", "no key 'prediction_type'"}};
   for (const auto& [entry, expected] : cases) {

@@ -60,19 +60,19 @@ TEST(SchedulerConfig, UnknownKeyNamesTheNearestAndTheFile) {
 
 TEST(SchedulerConfig, RefusesWhatItWouldComputeWrongly) {
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {R"("thresholding": true)", "'thresholding' is true"},
-      {R"("rescale_betas_zero_snr": true)", "'rescale_betas_zero_snr' is true"},
-      {R"("trained_betas": [0.1, 0.2])", "'trained_betas' is given"},
-      {R"("variance_type": "learned_range")", "'learned_range'"},
-      {R"("beta_schedule": "sigmoid")", "'sigmoid'; known: linear, scaled_linear, squaredcos_cap_v2"},
-      {R"("prediction_type": "velocity")", "'velocity'"},
-      {R"("num_train_timesteps": 1000.0)", "it must be an integer"},
-      {R"("num_train_timesteps": 1000000000000)", "it must be from 1 to 1000000"},
+      {R"("thresholding": true)", "thresholding = true; it must be false"},
+      {R"("rescale_betas_zero_snr": true)", "rescale_betas_zero_snr = true; it must be false"},
+      {R"("trained_betas": [0.1, 0.2])", "trained_betas = [0.1, 0.2]; it must be null"},
+      {R"("variance_type": "learned_range")", R"(variance_type = "learned_range"; it must be a fixed one)"},
+      {R"("beta_schedule": "sigmoid")", R"("sigmoid"; it must be linear, scaled_linear or squaredcos_cap_v2)"},
+      {R"("prediction_type": "velocity")", R"("velocity"; it must be epsilon, v_prediction or sample)"},
+      {R"("num_train_timesteps": 1000.0)", "it must be an integer from 1 to 1000000"},
+      {R"("num_train_timesteps": 1000000000000)", "it must be an integer from 1 to 1000000"},
       {R"("num_train_timesteps": 0)", "from 1 to"},
-      {R"("beta_start": 0.0)", "0 < beta_start < 1"},
-      {R"("beta_end": 1e-5)", "beta_start <= beta_end < 1"},
+      {R"("beta_start": 0.0)", "it must be a finite number > 0 and < 1"},
+      {R"("beta_end": 1e-5)", "at least beta_start = 0.0001 and below 1"},
       {R"("clip_sample": 1)", "it must be true or false"},
-      {R"("clip_sample_range": -1.0)", "above 0"},
+      {R"("clip_sample_range": -1.0)", "> 0"},
       {R"("steps_offset": -1)", "from 0 to"}};
   for (const auto& [entry, expected] : cases) {
     EXPECT_THAT(reading(R"({"_class_name": "DDIMScheduler", )" + entry + "}"), ThrowsMessage<DataError>(HasSubstr(expected))) << entry;

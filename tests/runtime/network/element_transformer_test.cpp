@@ -330,7 +330,7 @@ TEST(ElementTransformer, RefusesConfigsByNameAndKey) {
   EXPECT_THAT(refusal("num_classes", nullptr), HasSubstr("num_classes = null"));
   EXPECT_THAT(refusal("num_distance_features", 1), HasSubstr("at least 2"));
   EXPECT_THAT(refusal("num_distance_features", -1), HasSubstr("num_distance_features = -1"));
-  EXPECT_THAT(refusal("distance_range", 0), HasSubstr("a number above 0"));
+  EXPECT_THAT(refusal("distance_range", 0), HasSubstr("a finite number > 0"));
   EXPECT_THAT(refusal("distance_range", "far"), HasSubstr("distance_range"));
   EXPECT_THAT(refusal("activation_fn", "relu"), HasSubstr("is not supported"));
 }

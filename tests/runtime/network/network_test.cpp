@@ -49,7 +49,8 @@ TEST(UNet, RefusesWhatItDoesNotSupportByName) {
               AllOf(HasSubstr("unet/config.json"), HasSubstr("did you mean 'norm_num_groups'")));
   EXPECT_THAT(refusal(small_config(), "dual_cross_attention", true), HasSubstr("dual_cross_attention = true is not supported"));
   EXPECT_THAT(refusal(small_config(), "act_fn", "mish"), HasSubstr("act_fn"));
-  EXPECT_THAT(refusal(small_config(), "addition_embed_type", "image"), AllOf(HasSubstr("addition_embed_type"), HasSubstr("one of text")));
+  EXPECT_THAT(refusal(small_config(), "addition_embed_type", "image"),
+              AllOf(HasSubstr("addition_embed_type"), HasSubstr("it must be text")));
   EXPECT_THAT(refusal(small_config(), "mid_block_type", "UNetMidBlock2DSimpleCrossAttn"), HasSubstr("mid_block_type"));
   EXPECT_THAT(refusal(small_config(), "up_block_types", Value::List{"UpBlock2D"}), HasSubstr("as long as block_out_channels"));
   EXPECT_THAT(refusal(small_config(), "norm_num_groups", 3), HasSubstr("does not divide"));

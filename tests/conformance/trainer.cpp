@@ -73,7 +73,7 @@ class ToyTrajectories final : public ViewSource {
     for (std::uint64_t i = 0; i < kTrajectories; ++i) positions.push_back(i);
     clean_ = domain.examples(domain.splits().front())->at(positions);
     random::Draws draws({.seed = 9, .purpose = random::Purpose::data, .round = 7, .branch = 0}, positions);
-    noise_ = model.process->prior(domain.state_spec(), draws);
+    noise_ = model.process->prior(domain.state_spec(), clean_.condition, draws);
   }
   State states(std::int64_t steps_remaining, const std::vector<std::int64_t>& index) const override {
     EXPECT_TRUE(announced_.contains(steps_remaining))

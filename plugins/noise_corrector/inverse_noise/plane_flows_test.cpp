@@ -163,10 +163,8 @@ class Unwatched final : public Checkpoints, public CurveLog {
 Model train(const Domain& domain, const Model& start, std::shared_ptr<const Examples> examples,
             const std::optional<CorrectedSampling>& corrects, const Value::Map& options) {
   Unwatched unwatched;
-  const auto progress = make_silent_progress();
   const auto trainer = loaded<Trainer>("trainer", "sft", options);
-  return trainer->train(
-      {domain, start, nullptr, kSeed, at::kCPU, unwatched, unwatched, *progress, NeverStop(), std::move(examples), corrects});
+  return trainer->train({domain, start, nullptr, kSeed, StageContext(), unwatched, unwatched, std::move(examples), corrects}).model;
 }
 
 class LastState final : public Recorder {

@@ -100,8 +100,12 @@ std::string set_choice(std::string& target, const std::vector<std::string>& choi
     target = value.as_string();
     return "";
   }
+  return joined(choices);
+}
+
+std::string nearest_choice(const std::vector<std::string>& choices, const Value& value) {
   const auto near = value.is_string() ? nearest_name(value.as_string(), choices) : "";
-  return joined(choices) + (near.empty() ? "" : "; did you mean '" + near + "'?");
+  return near.empty() ? "" : "; did you mean '" + near + "'?";
 }
 
 }  // namespace typed
@@ -164,7 +168,8 @@ void TypedTable::text(std::string_view key, std::string& target) const {
 void TypedTable::choice(std::string_view key, std::string& target, const std::vector<std::string>& choices) const {
   const auto* value = table_.find(key);
   if (value == nullptr) return;
-  if (const auto right = typed::set_choice(target, choices, *value); !right.empty()) refuse(key, right);
+  if (const auto right = typed::set_choice(target, choices, *value); !right.empty())
+    refuse(key, right + typed::nearest_choice(choices, *value));
 }
 
 void TypedTable::integers(std::string_view key, std::vector<std::int64_t>& target, const Bounds& bounds) const {
@@ -187,7 +192,8 @@ void TypedTable::choices(std::string_view key, std::vector<std::string>& target,
   if (value == nullptr) return;
   std::vector<std::string> read;
   for (const auto& element : value->is_list() ? value->as_list() : Value::List{}) {
-    if (const auto right = typed::set_choice(read.emplace_back(), choices, element); !right.empty()) refuse(key, "a list, each " + right);
+    const auto right = typed::set_choice(read.emplace_back(), choices, element);
+    if (!right.empty()) refuse(key, "a list, each " + right + typed::nearest_choice(choices, element));
   }
   if (read.empty()) refuse(key, "a list, each " + joined(choices));
   target = std::move(read);

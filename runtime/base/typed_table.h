@@ -30,7 +30,8 @@ std::string set_integer(std::int64_t& target, const Value& value);
 std::string set_number(double& target, const Value& value);  // an integer too; not NaN
 std::string set_flag(bool& target, const Value& value);
 std::string set_text(std::string& target, const Value& value);
-std::string set_choice(std::string& target, const std::vector<std::string>& choices, const Value& value);  // with the nearest name
+std::string set_choice(std::string& target, const std::vector<std::string>& choices, const Value& value);
+std::string nearest_choice(const std::vector<std::string>& choices, const Value& value);  // "; did you mean 'a'?"; "" where none is near
 }  // namespace typed
 
 // A table of a config file. Each function sets its target where the key is there and leaves it (the default) where it is not. Each throws

@@ -112,7 +112,10 @@ Schema::Declaration Schema::choice(const std::string& name, std::string& target,
                                    const std::string& doc) {
   const auto declaration = add(
       name, "choice", doc,
-      [&target, choices](const Value& value) { return right_or_found(typed::set_choice(target, choices, value), value); },
+      [&target, choices](const Value& value) {
+        const auto right = typed::set_choice(target, choices, value);
+        return right.empty() ? "" : right_or_found(right, value) + typed::nearest_choice(choices, value);
+      },
       [&target] { return Value(target); });
   entries_.back().info.choices = choices;
   entries_.back().info.bounds = joined(choices);

@@ -24,7 +24,7 @@ class DdimSolver final : public Solver {
     if (flaw_ == "batch") sample = sample + sample.mean() * 1e-3;
     if (flaw_ == "twice") sample = sample + static_cast<double>(++calls_) * 1e-3;
     if (flaw_ == "double") sample = sample.to(at::kDouble);
-    if (flaw_ == "field") next["extra"] = sample;
+    if (flaw_ == "field" && step.to.steps_remaining == 0) next["extra"] = sample;
     return next;
   }
 

@@ -38,10 +38,10 @@ CASES = [
     ("destructor", "validate", 3, ["reward.ill.so): its destructor failed: std::runtime_error: the destructor is ill"]),
     ("declaration", "validate", 3, ["reward.ill: its options cannot be read: std::runtime_error: the declaration is ill"]),
     ("exit", "run", 3, ["stage 'score' (reward.ill)", "ended the program by exit()"]),
-    ("int", "run", 1, ["x.toml:16:1: stage 'score' (reward.ill): threw the int 7, not a std::exception"]),
-    ("look-up", "run", 1, ["stage 'score' (reward.ill): std::out_of_range: map::at"]),
-    ("LibTorch", "run", 1, ["stage 'score' (reward.ill): LibTorch: The size of tensor a (2)"]),
-    ("memory", "run", 1, ["stage 'score' (reward.ill): there is not enough memory"]),
+    ("int", "run", 1, ["x.toml:16:1: stage 'score', block 0 (reward.ill): threw the int 7, not a std::exception"]),
+    ("look-up", "run", 1, ["stage 'score', block 0 (reward.ill): std::out_of_range: map::at"]),
+    ("LibTorch", "run", 1, ["stage 'score', block 0 (reward.ill): LibTorch: The size of tensor a (2)"]),
+    ("memory", "run", 1, ["stage 'score', block 0 (reward.ill): there is not enough memory"]),
 ]
 
 
@@ -55,7 +55,7 @@ class IllPlugin(driver.PipelineTest):
         self.file = self.folder / "x.toml"
         self.file.write_text(PIPELINE)
 
-    def fail(self, place, command, code):
+    def run_failing(self, place, command, code):
         os.environ["ESPALIER_TEST_ILL"] = place
         try:
             self.call(command, "--plugin-dir", self.plugins, *(["--quiet"] if command == "run" else []), pipeline="x.toml", code=code)
@@ -65,7 +65,7 @@ class IllPlugin(driver.PipelineTest):
     def test_every_failure_names_who_and_why(self):
         for place, command, code, words in CASES:
             with self.subTest(place):
-                self.fail(place, command, code)
+                self.run_failing(place, command, code)
                 for word in words:
                     self.assertIn(word, self.stderr)
                 self.assertEqual(self.stderr.count("\n"), 1, self.stderr)

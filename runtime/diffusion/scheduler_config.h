@@ -36,7 +36,7 @@ Value to_value(const SchedulerConfig& config);
 
 // What a diffusers scheduler_config.json says of a rectified flow, as FlowMatchEulerDiscreteScheduler.
 struct FlowConfig {
-  std::int64_t num_train_timesteps = 1000;  // the timestep that the network is told of pure noise
+  std::int64_t num_train_timesteps = 1000;  // the timestep that the network receives for pure noise
 };
 
 // As read_scheduler_config. Known keys that bear only on a shifted schedule are passed over. Throws DataError for what would change the

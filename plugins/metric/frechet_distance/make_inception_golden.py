@@ -58,7 +58,7 @@ def features(network):
 
 
 def network(patched):
-    """pytorch-fid's; or with torchvision's own poolings, to see that the two are told apart."""
+    """pytorch-fid's; or with torchvision's own poolings, to see that the two differ."""
     inception.load_state_dict_from_url = lambda *_, **__: None
     kept = []
     torchvision.models.Inception3.load_state_dict = lambda self, state: kept.append(self) or fill(self, state)

@@ -50,7 +50,7 @@ Recorded run(const Sampler& sampler, const std::vector<Phase>& phases,
 
 at::Tensor noise() { return random::Draws({7, random::Purpose::sampling}, {0, 1, 2}).normals({3, 8, 8}); }
 
-// Euler's steps written out: the network predicts minus the velocity and is told 1000 (1 - t).
+// Euler's steps written out: the network predicts minus the velocity and receives 1000 (1 - t).
 at::Tensor by_hand(const Model& model, at::Tensor x, std::int64_t steps, double guidance) {
   const auto conditions = toy_domain()->conditions("train");
   for (std::int64_t k = 0; k < steps; ++k) {

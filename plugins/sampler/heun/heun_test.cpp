@@ -80,7 +80,7 @@ TEST(Heun, IsTheTrapezoidOnEveryStepButTheLast) {
     offset = (at_one - at_zero) * offset + at_zero;
   }
   const auto found = heun_map(data, kSteps);
-  EXPECT_NEAR(found.gain, gain, 1e-6);  // the network is told its timestep in float32
+  EXPECT_NEAR(found.gain, gain, 1e-6);  // the network receives its timestep in float32
   EXPECT_NEAR(found.offset, offset, 1e-6);
 }
 

@@ -63,7 +63,7 @@ class GaussianDomain final : public Domain {
   double spread_;
 };
 
-// The engine's side of a run: counts optimizer steps by the progress that is told.
+// The engine's side of a run: counts optimizer steps by the progress that is reported.
 class Engine final : public Progress, public StopToken, public Checkpoints, public CurveLog {
  public:
   explicit Engine(Training& training) : training_(training) {}

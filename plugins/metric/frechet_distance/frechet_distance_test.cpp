@@ -99,7 +99,7 @@ TEST_F(FrechetDistance, IsTheDistanceOfTheRoundedImagesFeatures) {
               1e-9);
 }
 
-TEST_F(FrechetDistance, TellsRealImagesFromDarkOnes) {
+TEST_F(FrechetDistance, IsLargerForDarkImagesThanForRealOnes) {
   const auto found = values(measure(input({{"real", real(100, 200), 1e6}, {"dark", real(100, 200) - 0.4, 1e6}})));
   EXPECT_LT(found.at("frechet_distance.real"), 0.05 * found.at("frechet_distance.dark"));
   EXPECT_LT(found.at("kernel_distance.real"), 0.05 * found.at("kernel_distance.dark"));
@@ -195,7 +195,7 @@ TEST_F(FrechetDistance, AFolderGivesTheSameScalarsAsAStage) {
   std::filesystem::remove_all(folder);
 }
 
-TEST_F(FrechetDistance, SaysWhatIsMissing) {
+TEST_F(FrechetDistance, ReportsWhatIsMissing) {
   const auto fails = [&](const MetricInput& given, const conformance::Options& options, const std::string& message) {
     EXPECT_THAT([&] { measure(given, options); }, ThrowsMessage<Error>(HasSubstr(message)));
   };

@@ -126,7 +126,7 @@ TEST_F(Inception, FeaturesAreThoseOfPytorchFid) {
   }
 }
 
-TEST_F(Inception, ImagesTooSmallForItSayHowToResizeThem) {
+TEST_F(Inception, RefusesSmallImagesAndNamesTheResizeToSet) {
   const auto domain = conformance::toy_domain();
   const ImageFeatures features(inception_network(inception::read(whole())), kNoResize, domain.get());
   EXPECT_THAT([&] { features.of(one_image(at::zeros({1, 3, 74, 80}))); },

@@ -152,7 +152,7 @@ TEST_F(LayoutQualityMetric, ReadabilityTakesTheBorder) {
   EXPECT_NEAR(found.at("data_readability"), 1.0, 0.1);
 }
 
-TEST_F(LayoutQualityMetric, TellsGoodPagesFromShakenOnes) {
+TEST_F(LayoutQualityMetric, RanksGoodPagesAboveShakenOnes) {
   const auto found = values(measure(input({{"good", generated(3, 300)}, {"bad", shaken(generated(3, 300), 0.1)}}), {{"count", 300}}));
   for (const char* name : {"alignment", "overlap", "frechet_distance_layout_features"}) {
     EXPECT_LT(found.at(std::string(name) + ".good"), 0.5 * found.at(std::string(name) + ".bad")) << name;
@@ -216,7 +216,7 @@ TEST_F(LayoutQualityMetric, DependsOnTheRealPages) {
   EXPECT_NE(of("train"), of("held_out"));
 }
 
-TEST_F(LayoutQualityMetric, SaysWhatIsMissing) {
+TEST_F(LayoutQualityMetric, ReportsWhatIsMissing) {
   const auto fails = [&](const MetricInput& given, const conformance::Options& options, const std::string& message) {
     EXPECT_THAT([&] { measure(given, options); }, ThrowsMessage<Error>(HasSubstr(message)));
   };

@@ -104,7 +104,7 @@ TEST(MoleculeQuality, CountsANanPositionAsUnstableAtoms) {
   EXPECT_EQ(found.at("validity").value, 0.5);
 }
 
-TEST(MoleculeQuality, SaysWhatItNeeds) {
+TEST(MoleculeQuality, ReportsWhatItNeeds) {
   const auto domain = testing::molecule_domain({methane()});
   const auto samples = testing::samples("base", {water()});
   EXPECT_THAT([&] { measure(input_of(*domain, {samples}), {{"count", 2}}); }, ThrowsMessage<ConfigError>(HasSubstr("has 1 molecules")));

@@ -7,7 +7,7 @@
 namespace espalier::molecule_quality {
 namespace {
 
-TEST(Quality, CountsWhatItSays) {
+TEST(Quality, CountsByTheStatedDefinitions) {
   const std::vector<Molecule> molecules = {
       {"CCO", 9, 9, true, true}, {"CCO", 9, 8, false}, {"", 5, 4, false, true}, {"C", 5, 5, true, true}, {"O", 3, 3, true}};
   const auto counts = count(molecules, {"C", "N"});

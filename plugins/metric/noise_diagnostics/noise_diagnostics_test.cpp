@@ -120,7 +120,7 @@ TEST(NoiseDiagnostics, CountsAndCertifies) {
   EXPECT_EQ(scalars.at("iterations_per_step").value, 7.5);
 }
 
-TEST(NoiseDiagnostics, TellsNormalNoisesFromOthers) {
+TEST(NoiseDiagnostics, SeparatesNormalNoisesFromOthers) {
   const auto normal = Study(std::make_shared<MadeUp>()).scalars(), narrow = Study(std::make_shared<MadeUp>(0.8)).scalars();
   EXPECT_NEAR(normal.at("noise_variance").value, 1.0, 0.03) << "the quarantined are left out";
   EXPECT_LT(normal.at("classifier_accuracy").low, 0.5);
@@ -132,7 +132,7 @@ TEST(NoiseDiagnostics, TellsNormalNoisesFromOthers) {
 }
 
 // A classifier that has seen the other half's noises knows them again, though they are normal.
-TEST(NoiseDiagnostics, TheTwoSampleTestSeesNoExampleTwice) {
+TEST(NoiseDiagnostics, TheTwoSampleTestUsesNoExampleTwice) {
   const auto repeated = std::make_shared<MadeUp>();
   repeated->repeat();
   Study study(repeated);

@@ -93,7 +93,7 @@ TEST(Normality, IntervalsOfAVarianceHoldVariances) {
   }
 }
 
-TEST(Normality, TheRadialDistanceTellsAWrongRadiusAndAWrongSpreadOfIt) {
+TEST(Normality, TheRadialDistanceDetectsAWrongRadiusAndAWrongSpreadOfIt) {
   const auto z = normals(1000, 64);
   EXPECT_LT(radial_distance(z), 1.36 / std::sqrt(1000.0));
   EXPECT_GT(radial_distance(1.05 * z), 0.2);
@@ -182,7 +182,7 @@ TEST(ShrunkCovariance, IsLedoitAndWolfs) {
   EXPECT_TRUE(shrunk_covariance(x).allclose(expected, 1e-12, 1e-12));
 }
 
-TEST(ShrunkCovariance, KeepsWhatManyRowsTell) {
+TEST(ShrunkCovariance, IsNearTheSampleCovarianceOfManyRows) {
   const auto x = normals(20000, 4).to(at::kDouble) * at::arange(1, 5, at::kDouble);
   EXPECT_TRUE(shrunk_covariance(x).allclose(x.t().mm(x) / 20000, 0, 0.02));
 }

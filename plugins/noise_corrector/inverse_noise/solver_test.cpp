@@ -39,7 +39,7 @@ EulerMap linear(double slope, std::int64_t num_steps) { return linear(at::tensor
 
 double rms(const at::Tensor& row) { return std::sqrt(row.square().mean().item<double>()); }
 
-TEST(InverseSolver, PicardOnALinearFlowConvergesAsFastAsTheorySays) {
+TEST(InverseSolver, PicardOnALinearFlowConvergesAtTheTheoreticalRate) {
   for (const double hl : {0.1, -0.3, 0.6}) {
     constexpr std::int64_t kSteps = 4;
     auto trips = trips_of(noise(3, 8));
@@ -145,7 +145,7 @@ void expect_equal(const RoundTrip& a, const RoundTrip& b) {
   }
 }
 
-TEST(InverseSolver, NoTripDependsOnItsCompanyOrTheOrder) {
+TEST(InverseSolver, NoTripDependsOnTheOthersOrTheOrder) {
   const auto rows = noise(11, 5).to(at::kFloat) * at::tensor({0.5F, 1.0F, 2.0F, 4.0F, 0.1F});
   auto together = trips_of(rows);
   together[3].from_noise = true;
@@ -188,7 +188,7 @@ TEST(InverseSolver, KeepsEveryPlaceBusyAndCountsItsEvaluations) {
 }
 
 // Row 2's velocity is infinite from grid point 2 on.
-TEST(InverseSolver, FreezesADivergedRowAndHarmsNoOther) {
+TEST(InverseSolver, FreezesADivergedRowAndChangesNoOther) {
   auto map = nonlinear(4);
   const auto inner = map.velocity;
   const SolverOptions exact{.tolerance = 1e-9, .max_iterations = 300};
@@ -218,7 +218,7 @@ TEST(InverseSolver, FreezesADivergedRowAndHarmsNoOther) {
   EXPECT_LT(back[1].error, 1e-6);
 }
 
-TEST(InverseSolver, OfNothingIsNothing) {
+TEST(InverseSolver, WithoutTripsDoesNothing) {
   std::vector<RoundTrip> none;
   EXPECT_EQ(solve(nonlinear(2), {}, 4, none), 0);
 }

@@ -85,7 +85,7 @@ TEST_F(ClassifierReward, AFolderGivesTheSameScoresAsAStage) {
   std::filesystem::remove_all(folder);
 }
 
-TEST_F(ClassifierReward, SaysWhatItNeeds) {
+TEST_F(ClassifierReward, ReportsWhatItNeeds) {
   const auto reward = make();
   EXPECT_THAT([&] { reward->open({*domain_, nullptr}); }, ThrowsMessage<ConfigError>(HasSubstr("trainer.classifier")));
   reward->open({*domain_, fresh_classifier()});

@@ -92,7 +92,7 @@ TEST(LayoutQuality, ABoxWithoutAreaIsNotMeasuredAndCostsItsShare) {
   }
 }
 
-TEST(LayoutQuality, SaysWhatItNeeds) {
+TEST(LayoutQuality, ReportsWhatItNeeds) {
   Scored scored({kUntidy});
   scored.sample.tensors["box"] = scored.sample.tensors["box"].narrow(1, 0, 3);
   EXPECT_THAT([&] { scored.scores("overlap"); }, ThrowsMessage<StageError>(HasSubstr("must be [1, 12, 4]")));

@@ -42,7 +42,7 @@ TEST(MoleculeStability, OfANanPositionOrAnUnknownElementIsNan) {
   EXPECT_TRUE(std::isnan(found[2]));
 }
 
-TEST(MoleculeStability, SaysWhatItNeeds) {
+TEST(MoleculeStability, ReportsWhatItNeeds) {
   auto judged = samples({methane()});
   judged.sample.tensors["position"] = judged.sample.tensors["position"].narrow(1, 0, 2);
   EXPECT_THAT([&] { scores(kReward, judged); }, ThrowsMessage<StageError>(HasSubstr("must be [B, M, 3]")));

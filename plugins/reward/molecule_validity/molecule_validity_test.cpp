@@ -24,7 +24,7 @@ TEST(MoleculeValidity, IsWhetherRdkitAcceptsTheWholeGraph) {
   EXPECT_EQ(scores(kReward, samples()), (std::vector<double>{1, 1, 0, 0, 1, 1}));
 }
 
-TEST(MoleculeValidity, SaysWhatItNeeds) {
+TEST(MoleculeValidity, ReportsWhatItNeeds) {
   auto judged = samples();
   judged.sample.strings["smiles"].pop_back();
   EXPECT_THAT([&] { scores(kReward, judged); }, ThrowsMessage<StageError>(HasSubstr("5 SMILES of 6 molecules")));

@@ -30,7 +30,7 @@ TEST(QedReward, IsQed) {
   for (std::size_t i = 0; i < smiles.size(); ++i) EXPECT_EQ(found[i], qed.score(smiles[i])) << smiles[i];
 }
 
-TEST(QedReward, ScoresInvalidMoleculesAsItIsTold) {
+TEST(QedReward, ScoresInvalidMoleculesByItsOptions) {
   EXPECT_EQ(scores(kReward, smiles_samples({"", "CCO"}))[0], 0.0);
   EXPECT_EQ(scores(kReward, smiles_samples({"", "CCO"}), {{"invalid_score", -1.0}})[0], -1.0);
   EXPECT_TRUE(std::isnan(scores(kReward, smiles_samples({"", "CCO"}), {{"invalid", "skip"}})[0]));

@@ -25,7 +25,7 @@ TEST(RdkitDescriptor, Conforms) {
   }
 }
 
-TEST(RdkitDescriptor, WantsMoreLessOrAValue) {
+TEST(RdkitDescriptor, ScoresByMoreLessOrDistanceToATarget) {
   const auto molecules = smiles_samples({"CCO", "O", "c1ccccc1"});
   const chem::Descriptor weight("MolWt");
   const double ethanol = weight.value("CCO"), water = weight.value("O"), benzene = weight.value("c1ccccc1");

@@ -84,7 +84,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, OwnImages,
                          ::testing::Values(ImageKind{16, 0.0, 0.98}, ImageKind{24, 0.0, 0.98}, ImageKind{32, 0.0, 0.98},
                                            ImageKind{12, 0.0, 0.98}, ImageKind{16, 0.05, 0.98}, ImageKind{16, 0.1, 0.97}));
 
-TEST(ShapeChecker, AsksForEveryFactOfThePrompt) {
+TEST(ShapeChecker, ChecksEveryStatementOfThePrompt) {
   Source source(3);
   const at::Tensor image = source.image(kPrompt, 24);
   EXPECT_NEAR(judge(image, kPrompt), 1.0, 1e-12);
@@ -122,7 +122,7 @@ TEST(ShapeChecker, PenalisesObjectsThePromptDoesNotName) {
   EXPECT_NEAR(judge(image, kPrompt), 1.0 - kPenalty, 1e-12);
 }
 
-TEST(ShapeChecker, KnowsColoursByTheirBlendWithTheBackground) {
+TEST(ShapeChecker, ClassifiesColoursByTheirBlendWithTheBackground) {
   // A pixel half yellow, half background is nearer to green than to yellow itself, but lies on yellow's line.
   std::vector<float> planes(3);
   for (std::size_t k = 0; k < shapes::kPalette.size(); ++k) {

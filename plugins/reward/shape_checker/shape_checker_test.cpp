@@ -40,7 +40,7 @@ TEST(ShapeCheckerPlugin, Conforms) {
   conformance::check_reward(conformance::plugin("reward.shape_checker"), {{"extra_object_penalty", 0.5}}, scored);
 }
 
-TEST(ShapeCheckerPlugin, ScoresEachImageAgainstItsOwnFacts) {
+TEST(ShapeCheckerPlugin, ScoresEachImageAgainstItsOwnMetadata) {
   Scored scored = images();
   std::swap(scored.metadata[1], scored.metadata[2]);
   const at::Tensor scores = scored.scores();
@@ -50,7 +50,7 @@ TEST(ShapeCheckerPlugin, ScoresEachImageAgainstItsOwnFacts) {
   EXPECT_LT(scores[2].item<double>(), 0.9);
 }
 
-TEST(ShapeCheckerPlugin, ScoresAImageWithNanAsNan) {
+TEST(ShapeCheckerPlugin, ScoresAnImageWithNanAsNan) {
   Scored scored = images();
   scored.sample.tensors["image"][1][0][3][3] = std::numeric_limits<float>::quiet_NaN();
   const at::Tensor scores = scored.scores();
@@ -68,7 +68,7 @@ TEST(ShapeCheckerPlugin, LikenessIsOfImagesThatShowEverything) {
   EXPECT_TRUE(std::isnan(scores[1].item<double>()));
 }
 
-TEST(ShapeCheckerPlugin, SaysWhatItNeeds) {
+TEST(ShapeCheckerPlugin, ReportsWhatItNeeds) {
   Scored scored = images();
   scored.metadata[0] = Value::Map{{"label", 3}};
   EXPECT_THAT([&] { scored.scores(); }, ThrowsMessage<StageError>(HasSubstr("judges prompts of the shapes world")));

@@ -48,7 +48,7 @@ TEST_F(SyntheticAccessibilityReward, TakesItsDataFromAFileThatIsNamed) {
   EXPECT_EQ(named->identity(), conformance::make<Reward>(entry)->identity());  // the content counts, not the path
 }
 
-TEST(SyntheticAccessibilityData, SaysWhatIsMissing) {
+TEST(SyntheticAccessibilityData, ReportsWhatIsMissing) {
   const auto reward = conformance::make<Reward>(conformance::plugin(kReward), {{"data", "no/such.pkl.gz"}});
   EXPECT_THAT([&] { reward->identity(); }, ThrowsMessage<DataError>(HasSubstr("Debian: rdkit-data")));
   const auto domain = conformance::toy_domain();

@@ -70,7 +70,7 @@ TEST(Ddim, IsTheProcessesStepsUnderGuidance) {
   }
 }
 
-TEST(Ddim, StepsToTheNextTimestepUnlessDiffusersNumbersAreAskedFor) {
+TEST(Ddim, StepsToTheNextTimestepUnlessDiffusersNumbersAreRequested) {
   auto info = toy_model().info;
   info.process["timestep_spacing"] = "linspace";
   const diffusion::VariancePreserving process(diffusion::read_scheduler_config(info.process, "toy"));
@@ -83,7 +83,7 @@ TEST(Ddim, StepsToTheNextTimestepUnlessDiffusersNumbersAreAskedFor) {
   EXPECT_DOUBLE_EQ(std::pow(theirs.at(4).level.alpha, 2), alpha_bar(799));
 }
 
-TEST(Ddim, KeysDiffusersNumbersWhereTheyAreAskedFor) {
+TEST(Ddim, KeysDiffusersNumbersWhereTheyAreRequested) {
   const auto sampler = ddim();
   Schema schema;
   sampler->options(schema);

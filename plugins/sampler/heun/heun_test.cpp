@@ -92,7 +92,7 @@ TEST(Heun, IsOfSecondOrder) {
   EXPECT_NEAR(coarse.offset, 0.5, 1e-6);
 }
 
-TEST(Heun, AsksTwiceAStepAndOnceInTheLast) {
+TEST(Heun, EvaluatesTwiceAStepAndOnceInTheLast) {
   auto tuned = flow(2);
   tuned.last_step = Step(0.5);
   for (const auto& [guidance, passes] : {std::pair(1.0, 1), std::pair(2.0, 2)}) {

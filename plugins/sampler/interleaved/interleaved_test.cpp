@@ -156,7 +156,7 @@ std::vector<std::int64_t> falling(std::int64_t last) {
   return steps;
 }
 
-TEST(Interleaved, SaysItsOptions) { check_options(plugin("sampler.interleaved")); }
+TEST(Interleaved, DeclaresItsOptions) { check_options(plugin("sampler.interleaved")); }
 
 TEST(Interleaved, RecordsEveryStepOnceInFallingOrder) {
   for (const char* order : {"round_robin", "joint"}) {

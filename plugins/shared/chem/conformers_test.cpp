@@ -25,7 +25,7 @@ TEST(Conformers, AreFunctionsOfTheMoleculeAndTheSeed) {
   EXPECT_NE(make_conformer("CCO", 6).position, one.position);
 }
 
-TEST(Conformers, ThatCannotBeMadeSayWhy) {
+TEST(Conformers, ThatCannotBeMadeHaveAReason) {
   const std::vector<std::pair<std::string, std::string>> reasons = {{"CCCl", "'CCCl': element 'Cl'"},
                                                                     {"C(", "no SMILES"},
                                                                     {"O.O", "in 2 pieces"},

@@ -71,7 +71,7 @@ TEST(Enumerate, MoleculesAreCanonicalNeutralAndClosedShell) {
   for (std::size_t i = 0; i < molecules.size(); ++i) EXPECT_EQ(python[i], molecules[i] + " 0");
 }
 
-TEST(Enumerate, KnowsTheSmallestByHeart) {
+TEST(Enumerate, FindsTheSmallestMolecules) {
   EXPECT_EQ(enumerate_molecules(0), std::vector<std::string>{});
   EXPECT_EQ(enumerate_molecules(1), (std::vector<std::string>{"C", "N", "O"}));
   EXPECT_EQ(enumerate_molecules(2), (std::vector<std::string>{"C", "N", "O", "C#C", "C#N", "C=C", "C=N", "C=O", "CC", "CF", "CN", "CO",

@@ -53,7 +53,7 @@ TEST(Xyz, GivesEveryRecord) {
   }
 }
 
-TEST(Xyz, KnowsQm9sOwnFiles) {
+TEST(Xyz, ReadsQm9sOwnFiles) {
   const std::string file =
       "3\ngdb 3\t799.58812\nO\t-0.0343604951\t 0.9775395708\t 7.6015923*^-3\t-0.589706\nH\t 0.0647664923\t 0.0205721989\t "
       "0.0015346341\t0.29\n"
@@ -64,7 +64,7 @@ TEST(Xyz, KnowsQm9sOwnFiles) {
 }
 
 // QM9 with its closing lines taken off, as people do, or some of them.
-TEST(Xyz, KnowsQm9sFilesWithoutTheirTail) {
+TEST(Xyz, ReadsQm9sFilesWithoutTheirTail) {
   const std::string record = "3\ngdb 3\t799.58812\nO 0 0 0.1173\nH 0 0.7572 -0.4692\nH 0 -0.7572 -0.4692\n";
   const std::string tail = "1671.4\t3803.6\t3907.6\nO\tO\nInChI=1S/H2O/h1H2\tInChI=1S/H2O/h1H2\n";
   EXPECT_THAT(read_text(read_xyz, "a.xyz", record + record + record, kFail).record, ElementsAre(1, 2, 3));
@@ -80,7 +80,7 @@ TEST(Xyz, ReadsFortransExponents) {
   EXPECT_THAT(xyz_reason("1\n\nC 0 0 D1\n"), HasSubstr("'C 0 0 D1'"));
 }
 
-TEST(Xyz, SaysWhereARecordIsWrong) {
+TEST(Xyz, ReportsWhereARecordIsWrong) {
   EXPECT_THAT([] { read_text(read_xyz, "a.xyz", kWater + "1\n\nCl 0 0 0\n", kFail); },
               ThrowsMessage<DataError>(AllOf(HasSubstr("a.xyz:8: record 2:"), HasSubstr("'Cl'"))));
   EXPECT_THAT(xyz_reason("three\n"), HasSubstr("'three'"));
@@ -127,7 +127,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return text.find(from) == std::string::npos ? "nothing to replace" : text.replace(text.find(from), from.size(), to);
 }
 
-TEST(Sdf, SaysWhatIsWrongWithARecord) {
+TEST(Sdf, ReportsWhatIsWrongWithARecord) {
   const std::string methane = to_sdf(testing::methane()), water = to_sdf(testing::water());
   EXPECT_THAT([&] { read_text(read_sdf, "a.sdf", water + replaced(methane, " C  ", " Cl "), kFail); },
               ThrowsMessage<DataError>(AllOf(HasSubstr("a.sdf:12: record 2:"), HasSubstr("atomic number 17"))));
@@ -186,7 +186,7 @@ TEST(SmilesFile, IsAListOrACsvFile) {
   EXPECT_TRUE(smiles_of("a.smi", "").records.empty());
 }
 
-TEST(SmilesFile, KnowsAHeaderByCommasTabsOrBlanks) {
+TEST(SmilesFile, DetectsAHeaderByCommasTabsOrBlanks) {
   EXPECT_THAT(strings(smiles_of("a.smi", "smiles\tname\nCO\tx\nC\ty\n")), ElementsAre("CO", "C"));
   EXPECT_THAT(strings(smiles_of("a.tsv", "long name\tSMILES\nthe first\tCO\nthe second\tC\n")), ElementsAre("CO", "C"));
   EXPECT_THAT(strings(smiles_of("a.smi", "SMILES ID\nCO 1\nC 2\n")), ElementsAre("CO", "C"));
@@ -210,7 +210,7 @@ TEST(SkippedRecords, AreCountedByReasonWithTheFirstExamples) {
   EXPECT_THAT(summary, AllOf(HasSubstr("; ...; 2 like "), HasSubstr("record 10: 'CCl'"), HasSubstr("record 12: 'CBr'")));
 }
 
-TEST(SmilesFile, SaysWhatIsWrongWithALine) {
+TEST(SmilesFile, ReportsWhatIsWrongWithALine) {
   EXPECT_THAT([] { smiles_of("a.smi", "C\n\nC(\n"); },
               ThrowsMessage<DataError>(AllOf(HasSubstr("a.smi:3: record 2: 'C('"), HasSubstr("no SMILES"))));
   EXPECT_THAT([] { smiles_of("a.csv", "id,name\n1,x\n"); }, ThrowsMessage<DataError>(HasSubstr("no column `smiles`")));

@@ -30,14 +30,14 @@ at::Tensor features(const Sample& sample) {
   return page_features(kConfig, initialize_features(kConfig, 3), sample.tensors.at("class"), sample.tensors.at("box"));
 }
 
-TEST(LayoutNetwork, DoesNotMindTheOrderOfBoxes) {
+TEST(LayoutNetwork, DoesNotDependOnTheOrderOfBoxes) {
   Sample sample = four_pages();
   const auto before = features(sample);
   for (auto& [name, tensor] : sample.tensors) tensor = tensor.flip({1});
   EXPECT_TRUE(at::allclose(before, features(sample), 1e-4, 1e-5));
 }
 
-TEST(LayoutNetwork, DoesNotSeePadding) {
+TEST(LayoutNetwork, DoesNotDependOnPadding) {
   Sample sample = four_pages();
   const auto before = features(sample);
   sample.tensors["class"] = at::cat({sample.tensors["class"], at::full({4, 3}, -1, at::kLong)}, 1);
@@ -45,7 +45,7 @@ TEST(LayoutNetwork, DoesNotSeePadding) {
   EXPECT_TRUE(at::allclose(before, features(sample), 1e-4, 1e-5));
 }
 
-TEST(LayoutNetwork, SeesClassesAndPlaces) {
+TEST(LayoutNetwork, DependsOnClassesAndPlaces) {
   const auto before = features(four_pages());
   Sample sample = four_pages();
   sample.tensors["class"][0][0] = 3 - sample.tensors["class"][0][0];
@@ -56,7 +56,7 @@ TEST(LayoutNetwork, SeesClassesAndPlaces) {
   EXPECT_LT(moved[2].item<double>(), 1e-5);
 }
 
-TEST(LayoutNetwork, HasAnAnswerForAnEmptyPage) {
+TEST(LayoutNetwork, GivesFiniteFeaturesForAnEmptyPage) {
   const auto found = page_features(kConfig, initialize_features(kConfig, 3), at::full({2, 4}, -1, at::kLong), at::zeros({2, 4, 4}));
   EXPECT_TRUE(found.isfinite().all().item<bool>());
 }

@@ -71,7 +71,7 @@ TEST(ShapesRenderer, PaintsObjectsOnTheBackground) {
   }
 }
 
-TEST(ShapesRenderer, RefusesImagesTooSmallToTell) {
+TEST(ShapesRenderer, RefusesImagesThatAreTooSmall) {
   EXPECT_THAT([] { render(Scene{}, 8); }, ::testing::ThrowsMessage<ConfigError>(::testing::HasSubstr("at least 12")));
 }
 

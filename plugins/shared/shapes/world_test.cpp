@@ -58,11 +58,11 @@ TEST(ShapesWorld, EveryColouredShapeAndRelationIsTrainedOn) {
   EXPECT_EQ(seen.size(), 2U * 5U * 3U * 4U);
 }
 
-TEST(ShapesWorld, FactsGiveThePromptBack) {
+TEST(ShapesWorld, MetadataGiveThePromptBack) {
   for (const Prompt& prompt : train_prompts()) EXPECT_EQ(prompt_of(metadata(prompt)), prompt);
 }
 
-TEST(ShapesWorld, RefusesFactsOfAnotherWorld) {
+TEST(ShapesWorld, RefusesMetadataOfAnotherWorld) {
   Value value = metadata(train_prompts().front());
   value["relation"] = "abov";
   EXPECT_THAT([&] { prompt_of(value); }, ThrowsMessage<DataError>(HasSubstr("did you mean 'above'?")));

@@ -72,7 +72,7 @@ TEST_F(ClassifierTraining, ConformsWhenItGoesOnFromAClassifier) {
   conformance::check_trainer(conformance::plugin("trainer.classifier"), kFew, conformance::TrainsOn::examples, *domain_, start);
 }
 
-TEST_F(ClassifierTraining, LearnsTheToyWorldAndTellsItsAccuracy) {
+TEST_F(ClassifierTraining, LearnsTheToyWorldAndReportsItsAccuracy) {
   const auto model =
       train({{"max_train_steps", 60}, {"train_batch_size", 16}, {"width", 8}, {"learning_rate", 1e-2}, {"validation", "held_out"}});
   EXPECT_GT(curves_.points.at("validation_accuracy").at(60), 0.99);
@@ -122,7 +122,7 @@ class Copied final : public Examples {
   }
 };
 
-TEST_F(ClassifierTraining, HalvesShareNoCopyOfAImage) {
+TEST_F(ClassifierTraining, HalvesShareNoCopyOfAnImage) {
   class CopiedDomain final : public Relabelled {
    public:
     CopiedDomain() : Relabelled(std::vector<Value>()) {}

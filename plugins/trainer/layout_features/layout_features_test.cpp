@@ -89,7 +89,7 @@ TEST_F(LayoutFeatures, EverySecondPageIsPerturbed) {
   EXPECT_FALSE(at::equal(batch.box, stream.at(5, 6).box));
 }
 
-TEST_F(LayoutFeatures, SaysWhatItNeeds) {
+TEST_F(LayoutFeatures, ReportsWhatItNeeds) {
   const auto toy = conformance::toy_domain();
   EXPECT_THAT([&] { train(kFew, *toy); }, ThrowsMessage<ConfigError>(HasSubstr("the domain's are of kind 'image'")));
   auto odd = kFew;

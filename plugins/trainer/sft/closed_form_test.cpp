@@ -91,7 +91,7 @@ TEST(SftOnGaussians, PretrainingReachesTheOptimalDenoiserAndItsLoss) {
   EXPECT_EQ(network_of(training.start).timesteps, from(0));
 }
 
-TEST(SftOnGaussians, EmptyConditionsLearnTheMixture) {
+TEST(SftOnGaussians, NullConditionsLearnTheMixture) {
   Training training;
   const auto model = run(training, with({{"conditioning_dropout_prob", 1.0}}));
   for (std::int64_t t = 0; t < kTimesteps; ++t) {  // labels mixed: mean 0, variance 1 + spread^2

@@ -162,7 +162,7 @@ TEST(Sft, TrainsTheNamedComponentsOnly) {
   }
 }
 
-TEST(Sft, SaysWhichStepsTheModelIsFor) {
+TEST(Sft, RecordsWhichStepsTheModelIsFor) {
   const Accepted accepted(8, 0.3, std::vector<double>(8, 1.0));
   const auto info = [&](Options options, const Accepted* selection) {
     Training training;
@@ -180,7 +180,7 @@ TEST(Sft, SaysWhichStepsTheModelIsFor) {
   EXPECT_EQ(info({}, nullptr).last_step, Step());
 }
 
-TEST(Sft, AnnouncesTheStateThatItsLossReads) {
+TEST(Sft, DeclaresTheStateThatItsLossReads) {
   const auto steps = [](const Options& options) { return conformance::inputs_of(entry(), options).at("selection").records; };
   EXPECT_EQ(steps({{"intermediate_step", 0.25}, {"loss", "clean"}}), std::vector<Step>{Step()});
   EXPECT_EQ(steps({{"intermediate_step", 0.25}, {"loss", "forward"}}), std::vector<Step>{Step(0.25)});
@@ -193,7 +193,7 @@ TEST(Sft, IsIdentifiedByItsExamplesContent) {
   EXPECT_NE(identity("train"), identity("held_out"));
 }
 
-TEST(Sft, RefusesWhatItCannotTrainAndSaysWhatWouldBeRight) {
+TEST(Sft, RefusesWhatItCannotTrainAndNamesWhatWouldBeRight) {
   const Accepted accepted(8, 0.3, std::vector<double>(8, 1.0)), none(0, 0.3, {});
   const auto message = [](const Options& options, const Accepted* selection) {
     Training training;

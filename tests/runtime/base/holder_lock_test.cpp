@@ -90,7 +90,7 @@ TEST(HolderLock, OneFromBeforeThisMachineWasStartedIsReplaced) {
   EXPECT_TRUE(can_take(path));
 }
 
-TEST(HolderLock, OneThatCannotBeSeenIsNamedWithTheCommandThatRemovesIt) {
+TEST(HolderLock, OneWhoseHolderCannotBeCheckedIsNamedWithTheCommandThatRemovesIt) {
   const TemporaryFolder folder;
   const auto path = folder.path() / "lock.holder";
   const std::vector<std::map<std::string, Value>> elsewhere = {

@@ -54,7 +54,7 @@ TEST(SourceSpan, ReadsAsEditorsExpect) {
   EXPECT_EQ((SourceSpan{"--set", 0, 0}.to_string()), "--set");
 }
 
-TEST(Progress, TellsCountRateAndTimeLeft) {
+TEST(Progress, ShowsCountRateAndTimeLeft) {
   const ProgressState state{"samples", 90, 200, "samples", "block 3", 12.0};
   EXPECT_EQ(progress_line(state), "samples: 90/200 samples, 7.5 samples/s, 00:15 left; block 3");
   const auto bar = progress_bar(state, 100, false);
@@ -71,7 +71,7 @@ TEST(Progress, ResumedWorkIsCountedButNoPartOfTheRate) {
   EXPECT_EQ(progress_line(state), "training: 134/300 step, 8.50 s/step, 23:31 left; resumed");
 }
 
-TEST(Progress, KnowsNoEndWithoutATotal) {
+TEST(Progress, ShowsNoEndWithoutATotal) {
   const ProgressState state{"reading", 3, 0, "files", "", 6.0};
   EXPECT_EQ(progress_line(state), "reading: 3 files, 2.00 s/files");
   EXPECT_EQ(progress_bar(state, 80, false), "reading 3 files [00:06<?, 2.00 s/files]");
@@ -88,7 +88,7 @@ TEST(Progress, OffATerminalEndsWithOneLine) {
   EXPECT_THAT(text, testing::MatchesRegex("one was skipped\nscores: 4/4 samples, [^\n]*\n"));
 }
 
-TEST(Stop, TheFirstSignalAsksAndASecondThatAsksToEndIsHeededAtOnce) {
+TEST(Stop, TheFirstSignalRequestsAStopAndASecondRequestToEndTakesEffectAtOnce) {
   for (const int first : {SIGINT, SIGTERM}) {
     for (const int second : {SIGINT, SIGTERM}) {
       EXPECT_EXIT(
@@ -108,7 +108,7 @@ TEST(Stop, TheFirstSignalAsksAndASecondThatAsksToEndIsHeededAtOnce) {
   }
 }
 
-TEST(Stop, EachSignalAsks) {
+TEST(Stop, EachSignalRequestsAStop) {
   for (const int signal : {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP, SIGXCPU}) {
     EXPECT_EXIT(
         {

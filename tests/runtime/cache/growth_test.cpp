@@ -38,7 +38,7 @@ TEST(Growth, ComputesTheBlocksThatAreNewAndNoOther) {
   }
 }
 
-TEST(Growth, ABlockReadsBackEqualAndSaysWhatItCost) {
+TEST(Growth, ABlockReadsBackEqualAndRecordsItsCost) {
   const TempFolder folder;
   auto store = Store::open(folder.path());
   const auto id = store->ensure_set(testing::recipe());

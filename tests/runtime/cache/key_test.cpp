@@ -75,7 +75,7 @@ TEST(SetId, IsTheOneThatAnIndependentEncoderFinds) {
   EXPECT_EQ(digest(testing::recipe()), "6921e494327ad97eff00e729f0ecba9c548fea458478c1d33a3139c5448e1e9c");
 }
 
-TEST(Recipe, IsRefusedWhenItsFileSaysSomethingElse) {
+TEST(Recipe, IsRefusedWhenItsFileHoldsAnotherRecipe) {
   const TempFolder folder;
   const auto store = Store::open(folder / "cache");
   const auto id = store->ensure_set(testing::recipe());

@@ -137,7 +137,7 @@ TEST_F(Layers, ADamagedOneIsQuarantinedAndTheOtherStillServes) {
 }
 
 // A damaged file must not be taken for the one that is being published, even where its commit record is already gone.
-TEST_F(Layers, PublishingOverADamagedFileDoesNotTrustIt) {
+TEST_F(Layers, PublishingOverADamagedFileDoesNotReuseIt) {
   publish(block(0, {50, 0}));
   const auto data = testing::files_in(set / "data").front();
   for (const bool keep_commit : {false, true}) {
@@ -152,7 +152,7 @@ TEST_F(Layers, PublishingOverADamagedFileDoesNotTrustIt) {
   }
 }
 
-TEST_F(Layers, APowerlessRecordInTheWayIsReplaced) {
+TEST_F(Layers, ADamagedCommitRecordIsReplaced) {
   publish(block(0, {50, 0}));
   testing::overwrite(testing::files_in(set / "commit").front(), "{}");
   EXPECT_TRUE(store->blocks(id).empty());

@@ -22,7 +22,7 @@ std::string refusal(const fs::path& path, bool read_only = false) {
   return "";
 }
 
-TEST(Open, MakesAFolderThatSaysItsFormat) {
+TEST(Open, MakesAFolderThatNamesItsFormat) {
   const TempFolder folder;
   Store::open(folder / "new/cache");
   EXPECT_EQ(testing::slurp(folder / "new/cache/FORMAT"), "espalier-cache 1\n");

@@ -79,7 +79,7 @@ TEST_F(Probes, ADamagedOneCountsAsAbsentAndIsMadeAgain) {
 }
 
 // Copied in by hand, from another set or under the name of another pair.
-TEST_F(Probes, AForeignOneIsNotBelieved) {
+TEST_F(Probes, AForeignOneIsIgnored) {
   store->record_probe(id, "", probe);
   const auto path = testing::files_in(set / "probes").front();
   const auto other = store->ensure_set(testing::recipe(8));

@@ -82,7 +82,7 @@ TEST_F(Results, ADamagedOneIsQuarantinedAndMadeAgain) {
 }
 
 // A disk that rots changes bytes and no time: what is used is hashed, whatever is remembered of the file.
-TEST_F(Results, ADigestThatIsRememberedStandsForNoBytes) {
+TEST_F(Results, ARememberedDigestDoesNotHideDamage) {
   for (const auto* victim : {"unet/weights.safetensors", "model_index.json"}) {
     publish("weights");
     const auto path = target / victim;
@@ -118,7 +118,7 @@ TEST_F(Results, AFileIsReadAsItWasCompared) {
   EXPECT_FALSE(fs::exists(target));
 }
 
-TEST_F(Results, AJudgeWhoComesLateMovesNoNewOne) {
+TEST_F(Results, AnOldVerdictDoesNotQuarantineANewResult) {
   publish("weights");
   const auto judged = store->verified_result("model", key);
   ASSERT_TRUE(judged);

@@ -30,7 +30,7 @@ std::string repeated(const std::string& text, int times) {
   return all;
 }
 
-TEST(Document, TellsWhereTheSyntaxIsBroken) {
+TEST(Document, NamesThePlaceOfASyntaxError) {
   EXPECT_THAT(parse_refusal("name = \"x\"\nseed = = 3\n"), ::testing::StartsWith("p.toml:2:8: is not TOML: "));
   EXPECT_THAT(parse_refusal("a = 1\na = 2\n"), ::testing::StartsWith("p.toml:2:"));
   EXPECT_THAT(parse_refusal("a = \"\xff\xfe\"\n"), ::testing::HasSubstr("is not TOML"));

@@ -24,7 +24,7 @@ void PrintTo(const Faulty& faulty, std::ostream* out) { *out << faulty.name; }
 
 class FaultyPipeline : public ::testing::TestWithParam<Faulty> {};
 
-TEST_P(FaultyPipeline, IsToldWhereWhatAndWhatIsAllowed) {
+TEST_P(FaultyPipeline, ReportsThePlaceTheFindingAndWhatIsAllowed) {
   std::string found;
   try {
     resolve(Document::parse(GetParam().text, "p.toml", GetParam().overrides), fake_catalog());
@@ -251,7 +251,7 @@ const std::vector<Faulty> kOverrides = {
 };
 FAULTY_TABLE(Overrides);
 
-TEST(FaultyPipelines, TellAllProblemsInTheFilesOrder) {
+TEST(FaultyPipelines, ReportAllProblemsInTheFilesOrder) {
   const std::string text =
       "name = 'x'\nsede = 3\n[domain]\ntype = 'domain.toy'\noptions = { size = -1 }\n[[stage]]\ntag = 's'\ntype = 'sampler.fake'\n"
       "inputs = { model = 'tuned' }\n[stage.options]\neta = 2\n[device]\ntype = 'tpu'\n";

@@ -140,7 +140,7 @@ TEST(Resolve, AppliesOverrides) {
   EXPECT_EQ(spec.overrides.size(), 8u);
 }
 
-TEST(Resolve, DoesNotOpenTheDomainWhenTold) {
+TEST(Resolve, LeavesTheDomainClosedOnRequest) {
   const int before = domain_openings();
   EXPECT_NE(resolve(Document::parse(kPipeline, "p.toml", {}), fake_catalog(), false).domain, nullptr);
   EXPECT_EQ(domain_openings(), before);
@@ -152,7 +152,7 @@ TEST(Resolve, DoesNotOpenTheDomainOfAFaultyPipeline) {
   EXPECT_EQ(domain_openings(), before);
 }
 
-TEST(Resolve, BlamesThePluginThatTakesAnEngineOption) {
+TEST(Resolve, NamesThePluginThatTakesAnEngineOption) {
   const std::string text = "name='x'\n[domain]\ntype='domain.toy'\n[[stage]]\ntag='s'\ntype='sampler.greedy'\ninputs={model='domain'}\n";
   try {
     read(text);

@@ -251,7 +251,7 @@ TEST_F(InterleavedTokens, StitchedModelsSampleTheSmoothedTilt) {
   }
 }
 
-TEST_F(InterleavedTokens, TheNetworkIsShownEverythingButTheVisitedToken) {
+TEST_F(InterleavedTokens, TheNetworkReceivesAllButTheVisitedToken) {
   const auto options = config(2, 3, 3);
   const Interleaved process(options);
   const auto x = Chain(options, correlated_law(options)).all_states();

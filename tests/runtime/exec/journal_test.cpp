@@ -116,7 +116,7 @@ TEST_F(Journal, PassesOverAnAttemptThatWasKilled) {
   EXPECT_EQ(newest_step(), 20);
 }
 
-TEST_F(Journal, FallsBackPastADamagedCheckpointAndSaysSo) {
+TEST_F(Journal, FallsBackPastADamagedCheckpointAndReportsIt) {
   for (const char* file : {"model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"}) {
     SCOPED_TRACE(file);
     save(10);

@@ -43,7 +43,7 @@ class Models : public testing::Test {
   Context context_{spec_, *store_, *progress_, stop_, options_, at::kCPU};
 };
 
-TEST_F(Models, OfEqualWeightsAreToldApartByTheirProcess) {
+TEST_F(Models, OfEqualWeightsAreDistinguishedByTheirProcess) {
   spec_.models = {{"diffusion", "variance_preserving"}, {"flow", "rectified_flow"}};
   for (const auto& [tag, path] : spec_.models) plan(tag, spec_.domain->model_info(path));
   ASSERT_EQ(context_.results.at("diffusion").digest, context_.results.at("flow").digest);

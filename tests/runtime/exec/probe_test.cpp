@@ -23,7 +23,7 @@ TEST(RelativeDifference, IsTheLargestOneOverTheLargestValue) {
   EXPECT_EQ(distance(std::vector<double>(), {}), 0.0);
 }
 
-TEST(RelativeDifference, SeesOneBit) {
+TEST(RelativeDifference, DetectsOneBit) {
   const double one = 1.0, next = std::nextafter(one, 2.0);
   EXPECT_GT(distance({one}, {next}), 0.0);
   EXPECT_GT(distance(at::tensor({1.0F}), at::tensor({std::nextafterf(1.0F, 2.0F)})), 0.0);

@@ -163,7 +163,7 @@ TEST(StageContext, NamesAMetricWhateverItThrows) {
   expect_named<IllMetric>("metric", {"samples", "scores", "summary"}, {"check_inputs", "identity", "measure"}, "summary");
 }
 
-TEST(StageContext, NamesTheStageThatAsksTheDomain) {
+TEST(StageContext, NamesTheStageThatCallsTheDomain) {
   expect_named<IllDomain>("domain", {"samples"}, {"conditions", "draw", "load_model"}, "samples");
   expect_named<IllDomain>("domain", {"samples", "scores"}, {"decode"}, "scores");
 }

@@ -25,7 +25,7 @@ TEST(DigestWeights, DependsOnContentAlone) {
   EXPECT_EQ(digest_weights({}), sha256(""));
 }
 
-TEST(DigestWeights, EveryChangeIsSeen) {
+TEST(DigestWeights, ChangesWithEveryChange) {
   std::set<Hex> seen{digest_weights(weights())};
   const auto differs = [&seen](auto change) {
     auto changed = weights();

@@ -32,7 +32,7 @@ class WeightFiles : public testing::Test {
   fs::path wanted_ = folder_ / "diffusion_pytorch_model.safetensors";
 };
 
-TEST_F(WeightFiles, SaysWhatAFileIsThatIsNone) {
+TEST_F(WeightFiles, NamesTheKindOfAFileThatHoldsNoWeights) {
   const std::pair<std::string, std::pair<const char*, const char*>> cases[] = {
       {"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 66000\n", {"Git LFS pointer", "git lfs pull"}},
       {"\n<!DOCTYPE html>\n<html><body>no weights</body></html>", {"web page", "resolve"}},

@@ -29,7 +29,7 @@ TEST(Chain, KeyOfAnUnchainedSelectionIsAsItWas) {
   EXPECT_EQ(plans_of(chained()).at("first").key, plans_of(pipeline_text()).at("best").key);
 }
 
-TEST(Chain, KeyOfASelectionKnowsWhatItChoosesFrom) {
+TEST(Chain, KeyOfASelectionDependsOnWhatItChoosesFrom) {
   const auto usual = plans_of(chained());
   EXPECT_NE(usual.at("best").key, plans_of(pipeline_text()).at("best").key);
   EXPECT_EQ(usual.at("best").request.at("selection").at("key").as_string(), usual.at("first").key);
@@ -46,7 +46,7 @@ TEST(Chain, WaitsForTheSelectionItChoosesFrom) {
   EXPECT_EQ(plans_of(chained()).at("best").samples, 40);
 }
 
-TEST(Chain, KeyOfAFilterThatReadsCanonicalKeysKnowsTheDomain) {
+TEST(Chain, KeyOfAFilterThatReadsCanonicalKeysDependsOnTheDomain) {
   const auto text = chained("filter.keyed");
   const auto usual = plans_of(text);
   EXPECT_TRUE(usual.at("first").request.contains("canonical_keys"));

@@ -40,7 +40,7 @@ TEST(Growth, ComputesExactlyTheBlocksThatAreNew) {
   }
 }
 
-TEST(Growth, SaysHowManyBlocksAreToCompute) {
+TEST(Growth, ReportsHowManyBlocksAreToCompute) {
   FakeIndex index;
   index.carry_out(plan_all(view(64, 16), index).at("samples"));
   EXPECT_EQ(plan_all(view(100, 16), index).at("samples").because, "3 blocks of 7 to compute");
@@ -61,7 +61,7 @@ TEST(RecordedSteps, AreTheSpacedOnesAndWhatLaterStagesRead) {
   EXPECT_THAT(plan.missing_steps.at(0), ElementsAre(0, 2, 3, 5, 7, 10, 12, 15, 17, 18));  // every eighth of 20, rounded down
 }
 
-TEST(RecordedSteps, HoldTheNoiseWhereItIsAskedFor) {
+TEST(RecordedSteps, HoldTheNoiseWhereItIsRequested) {
   EXPECT_FALSE(plan_all(pipeline(), FakeIndex()).at("samples").missing_steps.at(0).contains(20));
   for (const char* noise : {"samples.record_steps=[20]", "samples.record_steps=[1.0]"}) {
     const auto plan = plan_all(pipeline({noise, "samples.num_inference_steps=20"}), FakeIndex()).at("samples");
@@ -75,7 +75,7 @@ TEST(RecordedSteps, AreAllOfThemWhereStepsAreFew) {
   EXPECT_THAT(plan.missing_steps.at(0), ElementsAre(0, 1, 2, 3));
 }
 
-TEST(RecordedSteps, ThatABlockLacksAreAskedForWithTheSample) {
+TEST(RecordedSteps, ThatABlockLacksAreRequestedWithTheSample) {
   FakeIndex index;
   const auto first = plan_all(pipeline({"tuned.clean=true"}), index).at("samples");
   EXPECT_THAT(first.steps, ElementsAre(0));
@@ -93,7 +93,7 @@ TEST(RecordedSteps, ThatABlockLacksAreAskedForWithTheSample) {
   EXPECT_EQ(plan_all(wants, index).at("alignment").request, plan_all(pipeline(), index).at("alignment").request) << "scores know no steps";
 }
 
-TEST(RecordedSteps, AndNewBlocksAreAskedForTogether) {
+TEST(RecordedSteps, AndNewBlocksAreRequestedTogether) {
   FakeIndex index;
   index.carry_out(plan_all(pipeline({"tuned.clean=true"}), index).at("samples"));
   const auto plan = plan_all(pipeline({"tuned.intermediate_step=6", "samples.samples_per_condition=6"}), index).at("samples");

@@ -69,7 +69,7 @@ TEST(Inversion, GrowsByTheExamplesThatAreNew) {
   EXPECT_EQ(plan_all(corrected({"inversions.max_examples=1000"}), index).at("inversions").samples, 100) << "there are no more";
 }
 
-TEST(Inversion, IsKnownByItsExamplesModelAndOptions) {
+TEST(Inversion, IsIdentifiedByItsExamplesModelAndOptions) {
   const auto key = [](const std::vector<std::string>& overrides) {
     return plan_all(corrected(overrides), FakeIndex()).at("inversions").key;
   };
@@ -121,7 +121,7 @@ TEST(Prior, OfABaseThatIsNotYetTrained) {
               ThrowsMessage<Error>(testing::AllOf(HasSubstr("stage 'corrected'"), HasSubstr("another model"))));
 }
 
-TEST(Predicted, TrainingThatWouldBeRefusedIsToldFirst) {
+TEST(Predicted, TrainingThatWouldBeRefusedIsReportedFirst) {
   EXPECT_THAT([] { plan_all(pipeline({"tuned.intermediate_step=13"}), FakeIndex()); },
               ThrowsMessage<Error>(testing::AllOf(HasSubstr("stage 'tuned'"), HasSubstr("13 is not trained"))));
 }

@@ -75,7 +75,7 @@ TEST(Key, OfAnotherStageKeepsWhatOperationalOptionsDoNotReach) {
   }
 }
 
-TEST(Key, OfASelectionKnowsTheSizeOfTheView) {
+TEST(Key, OfASelectionDependsOnTheSizeOfTheView) {
   EXPECT_THAT(changed(pipeline({"samples.samples_per_condition=5"})),
               UnorderedElementsAre("best", "tuned", "tuned_samples", "tuned_alignment", "summary"));
 }

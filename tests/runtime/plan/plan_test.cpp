@@ -20,7 +20,7 @@ std::set<std::string> tags_to_run(const Plans& plans) {
   return tags;
 }
 
-TEST(Plan, RunsAllThatAnEmptyCacheLacksAndSaysWhy) {
+TEST(Plan, RunsAllThatAnEmptyCacheLacksAndGivesTheReason) {
   const Fake& fake = pipeline();
   const auto plans = plan_all(fake, FakeIndex());
   EXPECT_EQ(tags_to_run(plans).size(), 8u);
@@ -48,7 +48,7 @@ TEST(Plan, ReusesStagesWhoseKeysAreCached) {
   EXPECT_EQ(plans.at("samples").because, "all 3 blocks in the cache");
 }
 
-TEST(Plan, KnowsTheComponentsOfACachedModel) {
+TEST(Plan, HasTheComponentsOfACachedModel) {
   FakeIndex index;
   EXPECT_EQ(run_all(pipeline(), index).at("tuned").result->model.components, (std::vector<std::string>{"text_encoder", "unet"}));
 }
@@ -83,7 +83,7 @@ TEST(Plan, PlansAStageOnceAlsoWhenItWaits) {
   EXPECT_EQ(reward_identities(), 2) << "of 'alignment' and of 'tuned_alignment'";
 }
 
-TEST(Plan, AsksOnlyTheIndexAgainAboutAStageThatIsPlanned) {
+TEST(Plan, ReadsOnlyTheIndexAgainForAStageThatIsPlanned) {
   const auto& fake = pipeline();
   FakeIndex index;
   const auto before = plan_all(fake, index);
@@ -141,7 +141,7 @@ TEST(Plan, UsesATunedModelForItsStepsAlone) {
   EXPECT_EQ(segments[1].model.digest, sha256("base"));
 }
 
-TEST(Plan, TellsTheWorkAhead) {
+TEST(Plan, ReportsTheWorkAhead) {
   FakeIndex index;
   const Fake& fake = pipeline();
   const auto first = plan_all(fake, index).at("samples");

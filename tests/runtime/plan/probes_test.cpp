@@ -41,14 +41,14 @@ struct Probes : testing::Test {
   }
 };
 
-TEST_F(Probes, AreNotAskedForByWhoMadeTheBlocks) {
+TEST_F(Probes, AreNotRequiredOfTheMakerOfTheBlocks) {
   for (const auto& [tag, plan] : plans) {
     EXPECT_THAT(plan.probes, IsEmpty()) << tag;
     EXPECT_EQ(action_text(plan), "reuse") << tag;
   }
 }
 
-TEST_F(Probes, AreAskedForOnAnotherMachineAndTheReasonIsGiven) {
+TEST_F(Probes, AreRequiredOnAnotherMachineAndTheReasonIsGiven) {
   const auto there = on("Y");
   const auto again = plan_all(there, index);
   for (const char* tag : {"samples", "alignment", "tuned_samples", "tuned_alignment"}) {
@@ -59,7 +59,7 @@ TEST_F(Probes, AreAskedForOnAnotherMachineAndTheReasonIsGiven) {
   for (const char* tag : {"best", "tuned", "summary"}) EXPECT_EQ(action_text(again.at(tag)), "reuse") << "published whole: " << tag;
 }
 
-TEST_F(Probes, AreAskedForAfterARebuildOfWhatComputedTheBlocksAlone) {
+TEST_F(Probes, AreRequiredOnlyAfterARebuildOfWhatComputedTheBlocks) {
   const auto other = rebuilt("reward.fake");
   const auto again = plan_all(other, index);
   EXPECT_EQ(action_text(again.at("samples")), "reuse") << "a sampler does not run the reward's code";
@@ -77,7 +77,7 @@ TEST_F(Probes, ComeBeforeASetIsAddedTo) {
   EXPECT_THAT(plan.because, AllOf(HasSubstr("1 block of 4 to compute"), HasSubstr("block 0 is of another")));
 }
 
-TEST_F(Probes, ArePaidOnce) {
+TEST_F(Probes, AreRequiredOnce) {
   const auto there = on("Y");
   record(plan_all(there, index).at("samples"), there);
   EXPECT_EQ(action_text(plan_all(there, index).at("samples")), "reuse");
@@ -96,7 +96,7 @@ TEST_F(Probes, HoldForBothSidesAndForWhatIsLinkedByOthers) {
   EXPECT_EQ(action_text(plan_all(third, index).at("samples")), "reuse") << "Z is X, and X is Y";
 }
 
-TEST_F(Probes, AreAskedForOfBlocksBeyondTheViewToo) {
+TEST_F(Probes, AreRequiredOfBlocksBeyondTheViewToo) {
   const auto key = plans.at("samples").key;
   index.sets.at(key).at(2).total.makers = {{Value::Map{{"sampler.fake", "other bytes"}}, cpu("X")}};
   const auto small = on("X", {"samples.samples_per_condition=1"});
@@ -105,7 +105,7 @@ TEST_F(Probes, AreAskedForOfBlocksBeyondTheViewToo) {
   EXPECT_EQ(plan.probes.front().block, 2u);
 }
 
-TEST_F(Probes, AreAskedForOfRecordsThatNameNoBuild) {
+TEST_F(Probes, AreRequiredOfRecordsThatNameNoBuild) {
   const auto key = plans.at("samples").key;
   for (auto& [block, status] : index.sets.at(key)) status.total.makers = {{Value(), cpu("X")}};
   const auto plan = plan_all(here, index).at("samples");
@@ -131,7 +131,7 @@ TEST_F(Probes, OfScoresNeedTheirSamples) {
   EXPECT_THAT(plan_all(small, fresh).at("alignment").probes, IsEmpty()) << "nothing is there to be scored again, nor used";
 }
 
-TEST(Blocks, AreComputedWholeAndWhatLiesBeyondTheViewIsSaid) {
+TEST(Blocks, AreComputedWholeAndWhatLiesBeyondTheViewIsReported) {
   const auto samples = [](const char* count) { return plan_all(pipeline({count}), FakeIndex()).at("samples"); };
   EXPECT_EQ(samples("samples.max_conditions=2").samples_beyond_view, 8);  // 2 x 4 of a block of 16
   EXPECT_EQ(samples("samples.max_conditions=4").samples_beyond_view, 0);

@@ -77,7 +77,7 @@ TEST(Browser, ShowsAConstantAtItsValueAndALonePoint) {
 }
 
 // What the tests above rely on: a script error, and a script the policy does not name, show as console messages.
-TEST(Browser, WouldSeeAScriptErrorAndAForeignScript) {
+TEST(Browser, DetectsAScriptErrorAndAForeignScript) {
   const TempFolder temp;
   auto html = read_file(write(fixture(), temp.path() / "run"));
   html.insert(html.find("</main>"), "<script>document.title = 'owned'</script>");

@@ -27,7 +27,7 @@ TEST(Html, LeavesNothingInJsonThatEndsAScript) {
   EXPECT_EQ(script_safe("\"\xE2\x80\xA8\xE2\x80\xA9\xE2\x80\xA6\""), "\"\\u2028\\u2029\xE2\x80\xA6\"");
 }
 
-TEST(Html, Base64KnowsTheVectorsOfRfc4648) {
+TEST(Html, Base64GivesTheVectorsOfRfc4648) {
   EXPECT_EQ(base64(""), "");
   EXPECT_EQ(base64("f"), "Zg==");
   EXPECT_EQ(base64("fo"), "Zm8=");

@@ -226,7 +226,7 @@ TEST(Page, ShowsTablesAndImagesOfMetrics) {
   EXPECT_THAT(html, HasSubstr("<b>worst</b> The sample with the least &lt;reward&gt;."));
 }
 
-TEST(Page, SaysWhetherAGainsIntervalExcludesZero) {
+TEST(Page, ShowsWhetherAGainsIntervalExcludesZero) {
   const auto html = page(fixture());
   EXPECT_THAT(html, HasSubstr("0.037 to 0.075 <span class=\"badge good\">above 0</span>"));
   EXPECT_THAT(html, HasSubstr("−0.001 to 0.056 <span class=\"badge\">includes 0</span>"));

@@ -11,7 +11,7 @@ struct Talkative final : Silent, Noted {
   std::vector<std::string> notes() const override { return {"2 skipped"}; }
 };
 
-TEST(Notes, AreThoseOfWhoHasSome) {
+TEST(Notes, AreThoseOfAPluginThatHasSome) {
   EXPECT_THAT(notes_of(Talkative()), ::testing::ElementsAre("2 skipped"));
   EXPECT_THAT(notes_of(Silent()), ::testing::IsEmpty());
 }

@@ -121,14 +121,14 @@ TEST(Schema, AnInfinityThatIsDeclaredKeepsItsBoundsAndItsKey) {
   EXPECT_EQ(keyed.at("norm").as_number(), inf);
 }
 
-TEST(Schema, ARequiredOptionIsAskedFor) {
+TEST(Schema, AMissingRequiredOptionIsReported) {
   Options o;
   const auto problems = o.schema.read(Value());
   ASSERT_EQ(problems.size(), 1u);
   EXPECT_EQ(problems[0].message, "needs the option 'weights' (path): A safetensors file.");
 }
 
-TEST(Schema, SaysWhatItDeclares) {
+TEST(Schema, DescribesWhatItDeclares) {
   Options o;
   o.k = 7;
   const auto infos = o.schema.infos();

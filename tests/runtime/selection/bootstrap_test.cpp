@@ -58,7 +58,7 @@ TEST(Bootstrap, AgreesWithTheNormalIntervalOverPromptsNotOverSamples) {
   EXPECT_GT(expected, 1.5 * normal_half_width(view.score));  // what an interval over samples would claim
 }
 
-TEST(Bootstrap, IntervalsHoldTheTrueMeanAsOftenAsTheySay) {
+TEST(Bootstrap, IntervalsHoldTheTrueMeanAsOftenAsStated) {
   constexpr int kStudies = 600;
   int held = 0;
   for (int i = 0; i < kStudies; ++i) {

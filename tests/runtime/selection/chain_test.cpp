@@ -169,7 +169,7 @@ TEST(ChainLaw, OfOneFilterThatMattersIsItsClosedForm) {
 }
 
 // Accepted with probability a, then the best of those: a sample at u is accepted with probability a (1 - a (1-u))^(M-1).
-TEST(ChainLaw, KnowsTheOrderOfFilters) {
+TEST(ChainLaw, DependsOnTheOrderOfFilters) {
   constexpr double kA = 0.4;
   const Chance chance(kA);
   const Best best;
@@ -254,7 +254,7 @@ TEST(ChainLaw, LeavesOutWhatIsNotInTheBase) {
   EXPECT_NEAR(law.acceptance_rate, 39.0 / 79.0, 0.005);
 }
 
-TEST(ChainLaw, SaysWhereAFilterGivesUp) {
+TEST(ChainLaw, ReportsRedrawsOnWhichAFilterThrows) {
   const Chance rare(0.3);
   const Best best;
   const auto whole = groups(4, 4);

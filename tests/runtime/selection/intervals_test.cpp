@@ -58,7 +58,7 @@ TEST(Intervals, OfClustersOfOneAreWilsonsWithTheSampleVariance) {
 }
 
 // Molecules differ in how stable their atoms are: an interval over atoms would be too narrow.
-TEST(Intervals, OfClustersHoldTheTrueShareAsOftenAsTheySay) {
+TEST(Intervals, OfClustersHoldTheTrueShareAsOftenAsStated) {
   std::mt19937 engine(7);
   std::uniform_real_distribution<double> uniform(0.0, 1.0);
   constexpr int kStudies = 1000;

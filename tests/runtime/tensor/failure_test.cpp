@@ -47,7 +47,7 @@ TEST(Failure, OfLibTorchIsOneLine) {
               testing::AllOf(HasSubstr("LibTorch: The size of tensor a (2)"), Not(HasSubstr("\n")), Not(HasSubstr("frame #"))));
 }
 
-TEST(Failure, KnowsWantOfMemoryAndTheLargestOptions) {
+TEST(Failure, DetectsLackOfMemoryAndNamesTheLargestOptions) {
   EXPECT_TRUE(is_out_of_memory(std::make_exception_ptr(std::bad_alloc())));
   const auto too_large = caught([] { at::zeros({1LL << 50}); });
   EXPECT_TRUE(is_out_of_memory(too_large));

@@ -17,7 +17,7 @@ enum class ExitCode : int {
   interrupted = 130,    // a second Ctrl-C
 };
 
-// Every error says where, what was found, and what would be right. The type says who must act.
+// Every message names the place, what was found, and what would be right. The type names who must act.
 class Error : public std::runtime_error {
  public:
   Error(ExitCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
@@ -27,7 +27,7 @@ class Error : public std::runtime_error {
   ExitCode code_;
 };
 
-struct ConfigError : Error {  // the pipeline's author, or who typed the command
+struct ConfigError : Error {  // the author of the pipeline or of the command
   explicit ConfigError(const std::string& message) : Error(ExitCode::usage, message) {}
 };
 struct PluginError : Error {  // the plugin's builder

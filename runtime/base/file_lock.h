@@ -13,7 +13,7 @@ namespace espalier {
 class FileLock {
  public:
   explicit FileLock(const std::filesystem::path& path);  // makes the file, waits; throws CacheError
-  // Null while another holds it; `holder` then says who does, "" where that is not known.
+  // Null while another holds it; `holder` then names the holder, "" where it is not known.
   static std::unique_ptr<FileLock> try_lock(const std::filesystem::path& path, std::string& holder);
   ~FileLock();
   FileLock(const FileLock&) = delete;

@@ -4,15 +4,15 @@
 
 namespace espalier {
 
-// What a file system can do of what publishing and locking use: of each, 0 or the errno with which it failed.
+// Which calls of publishing and locking a file system supports: for each, 0 or the errno with which it failed.
 struct FileSystemAbilities {
-  int make_files = 0;  // where no file can be made the rest is unknown, and 0
+  int make_files = 0;  // where no file can be made the others are unknown, and 0
   int link = 0;        // from one folder into another
   int rename_no_replace = 0;
   int lock = 0;
   int folder_fsync = 0;
 
-  // False where the file system is known to lack both ways of putting a whole file where none was.
+  // False where the file system is known to lack both ways of publishing a whole file under an absent name.
   bool can_publish() const;
 };
 

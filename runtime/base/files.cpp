@@ -60,7 +60,7 @@ class Descriptor {
     }
   }
   void sync() const { check(system_calls::fsync(value_), path_, "make durable (fsync)"); }
-  // A file system that keeps names in no other way than its own (CIFS, some FUSE) calls the request invalid: there is nothing to do.
+  // A file system without fsync of folders (CIFS, some FUSE) calls the request invalid: it keeps names in its own way.
   void sync_entries() const {
     const int result = system_calls::fsync(value_);
     if (!system_calls::lacks_folder_fsync(result)) check(result, path_, "make durable (fsync)");
@@ -87,8 +87,8 @@ void sync_folders(const fs::path& path) {
   sync_folder(path);
 }
 
-// Of a folder that is not empty, or onto a name that no other process uses: where RENAME_NOREPLACE is lacking, rename() itself refuses to
-// replace a folder that is not empty, and published folders never are.
+// `from` is a folder that is not empty, or no other process uses the name `to`. Where RENAME_NOREPLACE is lacking, rename() itself refuses
+// to replace a folder that is not empty, and no published folder is empty.
 int rename_to_absent(const fs::path& from, const fs::path& to) {
   const int result = system_calls::rename_no_replace(from, to);
   if (!system_calls::lacks_rename_no_replace(result)) return result;
@@ -113,7 +113,7 @@ std::string read_file(const fs::path& path, std::uint64_t limit) {
   };
   check_size(file.size());
   std::string bytes;
-  // Beyond the size too: a file may grow, and those that the kernel makes up have none.
+  // Read beyond the size too: a file may grow, and files that the kernel generates report a size of 0.
   for (auto part = static_cast<std::size_t>(file.size()) + 1;; part = kChunk) {
     const auto before = bytes.size();
     bytes.resize(before + part);
@@ -140,7 +140,7 @@ void write_durable(const fs::path& path, std::string_view bytes, unsigned mode) 
     file.sync();
     file.close();
   } catch (...) {
-    system_calls::unlink(path);  // a part of a file is of no use to anybody
+    system_calls::unlink(path);  // a part of a file is useless
     throw;
   }
 }
@@ -164,7 +164,7 @@ bool publish_file(const fs::path& from, const fs::path& to) {
   if (published != -EEXIST) {
     check(published, to, moved ? "publish (rename, for want of links)" : "publish (link)");
     sync_folder(folder_of(to));
-    if (moved) return true;  // the source went with it
+    if (moved) return true;  // the rename removed the source
   }
   check(system_calls::unlink(from), from, "remove");
   return published == 0;
@@ -216,7 +216,8 @@ std::uint64_t free_bytes(const fs::path& path) {
   fs::path existing = fs::absolute(path);
   while (!fs::exists(existing) && existing.has_relative_path()) existing = existing.parent_path();
   struct statvfs info{};
-  if (::statvfs(existing.c_str(), &info) != 0) throw CacheError(existing.string() + ": cannot ask for free space: " + std::strerror(errno));
+  if (::statvfs(existing.c_str(), &info) != 0)
+    throw CacheError(existing.string() + ": its free space cannot be read: " + std::strerror(errno));
   return std::uint64_t{info.f_bavail} * info.f_frsize;
 }
 

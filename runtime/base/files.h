@@ -13,7 +13,7 @@ namespace espalier {
 inline constexpr std::uint64_t kAnySize = UINT64_MAX;
 
 // A regular file's bytes. Throws DataError for anything else (a pipe, a directory), and for a file of more than `limit` bytes before it is
-// read: a file that nobody vouches for is given one.
+// read: pass a limit for a file from an unknown source.
 std::string read_file(const std::filesystem::path& path, std::uint64_t limit = kAnySize);
 void make_folders(const std::filesystem::path& path);  // mkdir -p, each new level made durable
 

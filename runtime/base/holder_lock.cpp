@@ -105,7 +105,7 @@ std::optional<std::string> read_if_there(const fs::path& path) {
     } catch (const DataError& error) {
       std::error_code unknown;
       if (!fs::exists(path, unknown) && !unknown) return std::nullopt;
-      if (attempt == kAttempts) throw CacheError(error.what());  // not one that appeared meanwhile
+      if (attempt == kAttempts) throw CacheError(error.what());  // this is no file that appeared meanwhile
     }
   }
 }
@@ -113,7 +113,7 @@ std::optional<std::string> read_if_there(const fs::path& path) {
 bool publish(const fs::path& path, const std::string& own) {
   const fs::path aside = path.string() + "." + unique_name();
   write_durable(aside, own);
-  // NFS may do what was asked, lose its answer, and answer the repeated request with "exists".
+  // NFS may make the link, lose its answer, and answer the repeated request with "exists".
   return publish_file(aside, path) || read_if_there(path) == own;
 }
 

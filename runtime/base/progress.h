@@ -6,7 +6,7 @@
 
 namespace espalier {
 
-// Where long work tells how far it is; tqdm-like on a terminal (bar, count, rate, ETA), a line every 30 s elsewhere. Always on stderr.
+// Shows how far long work is; tqdm-like on a terminal (bar, count, rate, ETA), a line every 30 s elsewhere. Always on stderr.
 class Progress {
  public:
   virtual ~Progress() = default;

@@ -6,8 +6,8 @@
 
 namespace espalier {
 
-// A regular file, opened for reading. What is a pipe, a device or a directory is refused before a byte of it is asked for: nobody waits for
-// its writer. Throws DataError naming the path.
+// A regular file, opened for reading. A pipe, a device or a directory is refused before any byte is read, so that nothing waits for a
+// pipe's writer. Throws DataError naming the path.
 class RegularFile {
  public:
   explicit RegularFile(const std::filesystem::path& path);

@@ -26,8 +26,8 @@ static_assert(std::atomic<const std::string*>::is_always_lock_free);
 
 void write_line(std::string_view line) { [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size()); }
 
-// Who asks to end twice is in a hurry. The others come by themselves, and often: from a scheduler before its time is up, from a terminal
-// that is closed, from the kernel each second beyond a limit of CPU time.
+// The second of these ends the process at once. The other signals may be repeated without a user: by a scheduler before its time is up, by
+// a terminal that is closed, by the kernel each second beyond a limit of CPU time.
 bool asks_to_end(int signal) { return signal == SIGINT || signal == SIGTERM; }
 
 void handle(int signal) {
@@ -66,7 +66,7 @@ SignalStop::SignalStop() {
 }
 
 void stop_waits_for(const std::string& what) {
-  // Kept to the end: a handler may be reading the one before.
+  // Kept until the process ends: a handler may be reading an earlier line.
   static auto* const lines = new std::deque<std::string>;
   static std::mutex mutex;
   const std::lock_guard lock(mutex);

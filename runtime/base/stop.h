@@ -2,8 +2,9 @@
 
 namespace espalier {
 
-// A wish to stop. Long work asks at every safe point (a micro-batch, an optimizer step) and throws Stopped after saving.
-// Signal handlers set it: the first SIGINT, SIGTERM or SIGUSR1 asks, a second SIGINT ends the process at once with code 130.
+// A request to stop. Long work checks it at every safe point (a micro-batch, an optimizer step) and throws Stopped after saving.
+// Signal handlers set it: the first SIGINT, SIGTERM or SIGUSR1 requests a stop; a second SIGINT or SIGTERM ends the process at once with
+// code 130.
 class StopToken {
  public:
   virtual ~StopToken() = default;

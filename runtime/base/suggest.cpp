@@ -25,7 +25,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates) {
   std::string best;
-  std::size_t best_distance = std::max<std::size_t>(1, name.size() / 3) + 1;  // a third of the letters wrong is no slip
+  std::size_t best_distance = std::max<std::size_t>(1, name.size() / 3) + 1;  // more wrong letters than a third are no typing error
   for (const auto& candidate : candidates) {
     const auto distance = edit_distance(name, candidate);
     if (distance < best_distance && distance < std::max(name.size(), candidate.size())) {

@@ -16,7 +16,7 @@ struct Bounds {
   std::optional<double> above = {}, at_least = {}, below = {}, at_most = {};  // >, >=, <, <=
   bool infinite = false;                                                      // whether it may be infinite
 
-  bool hold(const Value& value) const;    // of a list, of every element; true of what is no number: its type is another problem
+  bool hold(const Value& value) const;    // of a list, of every element; true of what is no number (its type is reported elsewhere)
   bool finite(const Value& value) const;  // likewise: whether it is finite where it must be
   std::string text() const;               // as a person reads it: "> 0", "0 to 1"; "" for none
 };

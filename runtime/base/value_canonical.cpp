@@ -1,6 +1,6 @@
 // Canonical bytes: value = tag payload; tags 'b' bool (1 byte), 'i' integer, 'f' float (8 bytes little-endian), 's' string (length,
 // bytes), 'l' list (count, values), 'm' table (count, then for each name in byte order: length, bytes, value), 'n' null (nothing). Lengths
-// and counts are 8 bytes little-endian. Every payload says its own length, so no two values share bytes.
+// and counts are 8 bytes little-endian. Every payload gives its own length, so no two values share bytes.
 #include <algorithm>
 #include <bit>
 #include <cmath>

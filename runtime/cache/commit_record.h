@@ -34,7 +34,7 @@ CommitRecord read_commit(std::string_view text, const BlockFolder& folder, const
 // The block that a file in first/ is of. Throws DataError where `name` is no such file's.
 std::uint64_t first_number(const BlockFolder& folder, const std::string& name);
 
-// The same of a block whose layer only the text tells.
+// The same for a block whose layer is read from the text alone.
 CommitRecord read_first(std::string_view text, const BlockFolder& folder, std::uint64_t number, const std::string& origin);
 
 }  // namespace espalier::cache

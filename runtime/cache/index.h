@@ -12,8 +12,8 @@
 
 namespace espalier::cache {
 
-// What computed a block, beside all that its key says. A maker would make its own blocks again bit for bit; what another one made is probed
-// before it is used (docs/decisions/0012).
+// What computed a block, beside all that its key states. A maker would make its own blocks again bit for bit; what another one made is
+// probed before it is used (docs/decisions/0012).
 struct Maker {
   Value libraries;       // name -> SHA-256 of each library whose numbers enter; empty where an old record does not name them
   Value numerics_class;  // CPU, LibTorch, device
@@ -50,11 +50,11 @@ struct BlockStatus {
 struct ResultInfo {
   Hex digest;            // of the result's files: what a stage below depends on
   Value request;         // what the key is the digest of
-  Value info;            // what the stage said of it (ModelInfo, accounting, findings)
+  Value info;            // what the stage reported of it (ModelInfo, accounting, findings)
   double seconds = 0.0;  // info's "seconds", if it has one
 };
 
-// What the planner asks of a cache. Tests give it a fake.
+// What the planner reads of a cache. Tests pass a fake.
 class Index {
  public:
   virtual ~Index() = default;

@@ -98,7 +98,7 @@ BadLayer condemn(const Layer& layer, const std::string& what) { return {layer.pa
 
 bool quarantined(const BlockFolder& folder, const BadLayer& bad) {
   const FolderLock lock(folder.quarantine());
-  // Under the lock nobody else moves this record, and nobody replaces one that is there: what is judged here is what is moved.
+  // Under the lock no other process moves this record, and none replaces one that is there: what is judged here is what is moved.
   if (read_if_present(bad.path) != bad.found) return false;
   const auto suffix = "." + unique_name();
   if (!move_aside(bad.path, folder.quarantine() / (bad.path.filename().string() + suffix))) return false;

@@ -13,7 +13,7 @@
 
 namespace espalier::cache {
 
-// The layers of one block, as their commit records tell.
+// The layers of one block, by their commit records.
 struct Layer {
   CommitRecord record;
   std::filesystem::path path;  // of the commit record
@@ -33,7 +33,7 @@ struct LayerScan {
   std::vector<BadLayer> bad;
 };
 
-// Paths of a block's commit records, of every block's, and of what else lies there under names that are none.
+// Paths of a block's commit records; of every block's; and of files there whose names are no commit record's.
 std::vector<std::filesystem::path> commit_paths(const BlockFolder& folder, std::uint64_t number);
 std::map<std::uint64_t, std::vector<std::filesystem::path>> all_commit_paths(const BlockFolder& folder);
 std::vector<std::filesystem::path> stray_paths(const BlockFolder& folder);
@@ -53,7 +53,7 @@ bool quarantined(const BlockFolder& folder, const BadLayer& bad);
 // The same of a block's first record.
 bool quarantined_first(const BlockFolder& folder, const std::filesystem::path& path, const Found& judged);
 
-// Says what is wrong with a file in first/ and moves it to quarantine; the record is made anew of the block's layers. nullopt: nothing is.
+// Returns what is wrong with a file in first/ and quarantines it; the record is made anew from the block's layers. nullopt: nothing is.
 std::optional<std::string> mend_first(const BlockFolder& folder, const std::string& name, Workspace& workspace);
 
 // Publishes a layer (record.data_name and committed_ns are set here). False when a sound one of the same name was there already; a damaged

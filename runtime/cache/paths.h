@@ -75,11 +75,11 @@ std::vector<std::string> names_in(const std::filesystem::path& folder);
 // Throws CacheError when the path cannot be examined.
 bool is_present(const std::filesystem::path& path);
 
-// Bytes of the largest record (a commit record, a manifest, a request, a recipe): nothing notes their size.
+// Bytes of the largest record (a commit record, a manifest, a request, a recipe): their sizes are recorded nowhere.
 inline constexpr std::uint64_t kMostRecordBytes = std::uint64_t{256} << 20;
 
 // What stands under a name: a file's bytes or, where no such file belongs there (a pipe, a directory, more bytes than may be), the reason.
-// Two that are equal are the same thing, as far as who judges and moves damage can see.
+// Damage is moved only while what stands there equals what was judged.
 struct Found {
   std::string bytes;
   std::string fault;                 // with the path; "": none

@@ -22,7 +22,7 @@ std::string publish_data(const BlockFolder& folder, const CommitRecord& record, 
     const auto path = folder.data() / name;
     if (const auto present = read_if_present(path, bytes.size())) {
       if (*present != Found{bytes, ""}) continue;
-      sync_folder(folder.data());  // whoever linked it may not have come to that yet
+      sync_folder(folder.data());  // the process that linked it may not have done that yet
       return name;
     }
     const auto aside = workspace.fresh();
@@ -105,7 +105,7 @@ class First {
     publish_file(copy, path_);
   }
 
-  // A publisher that was killed between its two links left a whole layer that nobody sees.
+  // A publisher that was killed between its two links left a whole layer without a commit record.
   void complete(const Layer& first) const {
     const auto path = folder_.commit() / first.record.name.file_name();
     if (is_present(path) || judge_layer(folder_, first)) return;

@@ -31,8 +31,8 @@ void refuse_foreign(const Paths& paths) {
   }
 }
 
-// Before any work: a result that cannot be published is a day lost. Where no file can be made at all, reading may still be all that is
-// asked.
+// Called before any work, whose results could not be published. Where no file can be made at all, the cache may still be meant for reading
+// only.
 void refuse_unfit(const Paths& paths) {
   const auto found = examine_file_system(paths.trial());
   if (found.can_publish()) return;
@@ -172,7 +172,7 @@ std::vector<Value> Store::requests(const std::string& kind) const {
       if (!found) return;
       const auto& text = found->sound();
       requests.push_back(sealed ? unseal(text, path.string()).at("request") : parse_json(text, path.string()));
-    } catch (const DataError&) {  // NOLINT(bugprone-empty-catch): a damaged entry is no request; verify tells of it
+    } catch (const DataError&) {  // NOLINT(bugprone-empty-catch): a damaged entry is no request; verify reports it
     }
   };
   if (kind == "trajectories") {

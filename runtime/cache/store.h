@@ -92,7 +92,7 @@ class Store final : public Index {
   // One file of a result: the very bytes that were compared.
   std::optional<std::string> read_result(const std::string& kind, const Hex& key, const std::string& file,
                                          std::vector<Damage>* damage = nullptr);
-  // Of a result that was read as something else than was published; not if it was replaced after it was judged.
+  // For a result that reads as something else than was published; not if it was replaced after it was judged.
   void quarantine_result(const std::string& kind, const Hex& key, const Entry& judged, const std::string& what,
                          std::vector<Damage>* damage);
 

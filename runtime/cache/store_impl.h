@@ -24,7 +24,7 @@ struct Store::Impl {
   void drop_layer(const BlockFolder& folder, const BadLayer& bad, std::set<std::filesystem::path>& passed_over,
                   std::vector<Damage>* damage);
 
-  // What a quick verify() finds wrong with the layers of one block (or a name that is none's), or of all blocks, is dropped.
+  // What a quick verify() finds wrong with the layers of one block (or a name that is no block's), or of all blocks, is dropped.
   void mend_layers(const BlockFolder& folder, const std::vector<std::filesystem::path>& commits, std::vector<Damage>* damage);
   void mend_blocks(const BlockFolder& folder, std::vector<Damage>* damage);
 };

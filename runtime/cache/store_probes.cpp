@@ -1,4 +1,4 @@
-// Records of probes: whose numbers were found to be the same as whose. Small, and only ever added.
+// Records of probes: which makers' numbers were found to be equal. Small, and only ever added.
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/cache/sealed.h"

@@ -17,7 +17,7 @@ std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-// Against slips of the hand only, so a file system that keeps no modes (some FUSE, some NFS) goes without.
+// Protects against mistakes by hand only, so it is left out on a file system that keeps no modes (some FUSE, some NFS).
 void make_read_only(const fs::path& file) {
   std::error_code error;
   fs::permissions(file, fs::perms::owner_read | fs::perms::group_read | fs::perms::others_read, error);
@@ -44,14 +44,14 @@ void expect_digest(const fs::path& path, const Hex& found, const Manifest::File&
   if (found != file.sha256) throw DataError(path.string() + ": its SHA-256 is " + found + ", not " + file.sha256);
 }
 
-// Throws DataError when a file is missing or is not what the manifest says.
+// Throws DataError when a file is missing or differs from the manifest.
 void check_file(const fs::path& folder, const Manifest::File& file) {
   const auto path = folder / file.path;
   check_size(path, file.bytes);
   Hex found;
   try {
     found = digest_file(path);
-  } catch (const DataError& failure) {  // it is there and cannot be read: no damage, but no use either
+  } catch (const DataError& failure) {  // it is there and cannot be read: this is no damage
     throw CacheError(failure.what());
   }
   expect_digest(path, found, file);
@@ -141,7 +141,7 @@ std::optional<ResultInfo> Store::result(const std::string& kind, const Hex& key)
     const auto* seconds = manifest.info.is_map() ? manifest.info.find("seconds") : nullptr;
     return ResultInfo{manifest.digest(), manifest.request, manifest.info, seconds && seconds->is_number() ? seconds->as_number() : 0.0};
   } catch (const DataError&) {
-    return std::nullopt;  // as good as absent: verified_result sets it aside, verify reports it
+    return std::nullopt;  // counts as absent: verified_result quarantines it, verify reports it
   }
 }
 

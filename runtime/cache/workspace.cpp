@@ -7,7 +7,7 @@
 namespace espalier::cache {
 
 Workspace::~Workspace() {
-  std::error_code ignored;  // what stays behind in tmp/ harms nobody
+  std::error_code ignored;  // leftovers in tmp/ are harmless
   if (!own_.empty()) std::filesystem::remove_all(own_, ignored);
 }
 

@@ -9,7 +9,7 @@
 
 namespace espalier::cache {
 
-// A process's own folder under tmp/, made when first needed and removed at the end. What a killed process leaves is nobody's.
+// A process's own folder under tmp/, made when first needed and removed at the end. What a killed process leaves belongs to no process.
 class Workspace {
  public:
   explicit Workspace(std::filesystem::path tmp) : tmp_(std::move(tmp)) {}
@@ -29,7 +29,7 @@ class Workspace {
 class FolderLock {
  public:
   explicit FolderLock(const std::filesystem::path& folder);  // makes the folder, waits; throws CacheError
-  // Null while another holds it; `holder` then says who does, "" where that is not known.
+  // Null while another holds it; `holder` then names the holder, "" where it is not known.
   static std::unique_ptr<FolderLock> try_lock(const std::filesystem::path& folder, std::string& holder);
 
  private:

@@ -19,7 +19,7 @@ namespace po = boost::program_options;
 namespace espalier::cli {
 namespace {
 
-// Where print() writes. Below 0: stdout was closed by whoever started the program.
+// Where print() writes. Below 0: the program was started with a closed stdout.
 int& results() {
   static int descriptor = STDOUT_FILENO;
   return descriptor;

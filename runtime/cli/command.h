@@ -48,7 +48,7 @@ class Arguments {
   Arguments& texts(const std::string& name, std::vector<std::string>& target, const std::string& help);  // repeatable
   Arguments& positional(const std::string& name, std::string& target, bool required = true);             // in the order declared
 
-  // False when --help was asked for and printed. Throws ConfigError: an unknown option (with the nearest name), a missing value or
+  // False when --help was given and printed. Throws ConfigError: an unknown option (with the nearest name), a missing value or
   // positional, one too many.
   bool parse(const Args& args);
 

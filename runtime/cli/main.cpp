@@ -57,8 +57,8 @@ int main(int argc, char** argv) {
   cli::keep_stdout();
   const cli::LastWords last_words;
   espalier::set_default_floating_point();
-  std::signal(SIGPIPE, SIG_IGN);  // a closed stdout is print()'s to notice; a run whose reader left still finishes its work
-  std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is a failed write, with its message and exit code, not a death
+  std::signal(SIGPIPE, SIG_IGN);  // print() handles a closed stdout; the run finishes its work without a reader
+  std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is a failed write with a message and an exit code
   try {
     return dispatch({argv + 1, argv + argc});
   } catch (const espalier::Stopped& stopped) {

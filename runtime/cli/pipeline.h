@@ -11,8 +11,8 @@
 
 namespace espalier::cli {
 
-// A pipeline read and checked, with the catalog its plugins came from. What was learned of its data's digests goes into its cache at the
-// end, if there is one by then.
+// A pipeline read and checked, with the catalog its plugins came from. At the end the digests of its data are written to its cache,
+// if there is one by then.
 struct Pipeline {
   std::unique_ptr<cache::DigestMemo> digests;  // outlives the domain
   plugin::Catalog catalog;

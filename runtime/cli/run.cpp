@@ -26,7 +26,7 @@ std::filesystem::path new_run_folder(const config::PipelineSpec& spec) {
   return folder;
 }
 
-// Before the work: a report that cannot be written is no end of a day of sampling.
+// Checked before the work, so that a day of sampling does not end in a report that cannot be written.
 void make_runs_folder(const config::PipelineSpec& spec) {
   std::error_code error;
   std::filesystem::create_directories(spec.runs_path / spec.name, error);

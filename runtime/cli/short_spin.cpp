@@ -1,7 +1,7 @@
 // Runs before the constructor of any library: libgomp reads GOMP_SPINCOUNT when it is loaded. By its default an idle thread spins for
 // milliseconds, so that two trainings on the same cores take ten times as long as one after the other (docs/results.md). So the program
-// starts itself again, once, with a short spin, unless who started it says how threads wait. libc's environment is not set up yet, hence
-// system calls alone; where they fail, the run is right all the same, and slow beside another.
+// starts itself again, once, with a short spin, unless the environment states how threads wait. libc's environment is not set up yet, hence
+// system calls alone; where they fail, results are the same, but a run beside another is slow.
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>

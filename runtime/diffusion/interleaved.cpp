@@ -185,7 +185,7 @@ State Interleaved::reverse_step(const State& x, const State& prediction, const G
     const auto law = token_law(prediction.at("token").narrow(1, first, count), x.at("token").narrow(1, first, count), m);
     const auto drawn = draw_class(law, draws.uniforms({count}).to(law.device()));
     next["token"] = replaced(x.at("token"), first, active.select(-1, 0), drawn);
-    // A token cannot show that its law was not finite, so the sample's vectors do.
+    // A token cannot be NaN: where its law is not finite, the sample's vectors become NaN instead.
     const auto lost = law.isfinite().all(-1).logical_not().logical_and(active.select(-1, 0)).any(1);
     next["vector"] = next.at("vector").masked_fill(lost.view({-1, 1, 1}), std::numeric_limits<double>::quiet_NaN());
   }

@@ -23,7 +23,7 @@ namespace espalier::diffusion {
 // sqrt(1 - b_m) vector + sqrt(b_m) eps.
 //
 // A grid point with n steps remaining is the state s^(n) after n forward steps; it has the level {1 - n/T, n/T}, the share of the steps
-// taken, for no one alpha fits all elements. Network input and answer are described at query() and reverse_step().
+// taken, because no single alpha fits all elements. Network input and answer are described at query() and reverse_step().
 class Interleaved final : public NoiseProcess {
  public:
   explicit Interleaved(const InterleavedConfig& config);
@@ -45,7 +45,7 @@ class Interleaved final : public NoiseProcess {
   // (-1: all, in joint order). A visited token is hidden: its class is K. Nothing where the visit changes no sample.
   std::optional<Query> query(const State& x, const GridPoint& point) const override;
 
-  // Of what the prediction says of every element: the likeliest class and the vector without its noise; eps of the vectors alone.
+  // By the prediction for every element: the likeliest class and the vector without its noise; eps of the vectors alone.
   Estimate estimate(const State& x, const State& prediction, const GridPoint& point) const override;
 
   // As renoise(), between the steps that the levels stand for.

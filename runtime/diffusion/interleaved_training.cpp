@@ -158,7 +158,8 @@ at::Tensor Interleaved::vector_weight(const at::Tensor& before, const at::Tensor
   return at::where(after.select(-1, 1) > 0, (1.0 - rho) / (1.0 - alpha_after), 0.0).sqrt();
 }
 
-// num_rounds KL(q || prediction's law) of the token before the visit, given the one after it: q knows the token where noising started.
+// num_rounds KL(q || prediction's law) of the token before the visit, given the one after it: q is conditioned on the token where noising
+// started.
 at::Tensor Interleaved::joint_token_loss(const at::Tensor& logits, const at::Tensor& start, const at::Tensor& token,
                                          const at::Tensor& before, const at::Tensor& after) const {
   const auto column = [&](const at::Tensor& visits) {

@@ -14,8 +14,8 @@
 
 namespace espalier::diffusion {
 
-// How noisy a state is: x_t = alpha x_0 + sigma eps. Where no one alpha fits a whole state (interleaved), the process says what stands
-// here; sigma rises with the noise always, and {1, 0} is clean.
+// How noisy a state is: x_t = alpha x_0 + sigma eps. Where no single alpha fits a whole state (interleaved), the process defines
+// both numbers; sigma always rises with the noise, and {1, 0} is clean.
 struct Level {
   double alpha = 1.0;  // variance preserving: sqrt(alpha_bar)
   double sigma = 0.0;
@@ -51,14 +51,14 @@ struct Query {
   double timestep = 0.0;
 };
 
-// What a prediction says about a state x = alpha x_0 + sigma eps.
+// What a prediction estimates of a state x = alpha x_0 + sigma eps.
 struct Estimate {
   State clean;  // x_0
   State noise;  // eps
 };
 
-// A noise process: how a state is noised, and what the network predicts. How a step goes back is a solver's (sdk/sampler.h). Knows no
-// domain. Immutable, shared by threads.
+// A noise process: how a state is noised, and what the network predicts. How a step goes back is a solver's (sdk/sampler.h).
+// Independent of the domain. Immutable, shared by threads.
 class NoiseProcess {
  public:
   explicit NoiseProcess(std::string name) : name_(std::move(name)) {}
@@ -78,15 +78,15 @@ class NoiseProcess {
   // The forward kernel: a state that has reached one level, noised to a noisier one. Takes elements of the current ordinal.
   virtual State noised(const State& x, const Level& reached, const Level& to, random::Draws& draws) const = 0;
 
-  // What the network is asked for the step that leaves x at `point`; nothing where that step changes no sample.
+  // What the network is given for the step that leaves x at `point`; nothing where that step changes no sample.
   virtual std::optional<Query> query(const State& x, const GridPoint& point) const { return Query{x, point.timestep}; }
 
   // The prediction for x at `point`, which the network took for a state of level(point.timestep). Differentiable in `prediction`.
   virtual Estimate estimate(const State& x, const State& prediction, const GridPoint& point) const = 0;
 
   // The training loss of each sample, [B], differentiable through `predict`. Chooses a timestep a sample, noises `start` to it by the
-  // process's own forward kernel, and compares in the prediction's units, weighted as the process says. Throws StageError when no training
-  // timestep is noisier than asked.
+  // process's own forward kernel, and compares in the prediction's units, weighted as the process defines. Throws StageError when no
+  // training timestep is noisier than `batch.noisier_than`.
   virtual at::Tensor loss(const Predict& predict, const TrainingBatch& batch, random::Draws& draws) const = 0;
 
  private:

@@ -11,7 +11,7 @@ enum class BetaSchedule { linear, scaled_linear, squaredcos_cap_v2 };
 enum class Prediction { epsilon, v_prediction, sample };
 enum class TimestepSpacing { leading, trailing, linspace };
 
-// What a diffusers scheduler_config.json says of a variance preserving process. A key that a file leaves out has the default that
+// What a diffusers scheduler_config.json states of a variance preserving process. A key that a file leaves out has the default that
 // diffusers' DDIMScheduler gives it, which stands here.
 struct SchedulerConfig {
   std::int64_t num_train_timesteps = 1000;
@@ -34,7 +34,7 @@ SchedulerConfig read_scheduler_config(const Value& table, const std::string& ori
 // The same as diffusers writes it, every key that matters present: equal processes give equal tables.
 Value to_value(const SchedulerConfig& config);
 
-// What a diffusers scheduler_config.json says of a rectified flow, as FlowMatchEulerDiscreteScheduler.
+// What a diffusers scheduler_config.json states of a rectified flow, as FlowMatchEulerDiscreteScheduler.
 struct FlowConfig {
   std::int64_t num_train_timesteps = 1000;  // the timestep that the network receives for pure noise
 };
@@ -49,7 +49,7 @@ Value to_value(const FlowConfig& config);
 enum class VisitOrder { round_robin, joint };
 enum class TokenReversal { posterior, gibbs };
 
-// What a scheduler_config.json says of the process `interleaved` (interleaved.h), as InterleavedScheduler: a class of this project's own.
+// What a scheduler_config.json states of the process `interleaved` (interleaved.h), as InterleavedScheduler: a class of this project's own.
 struct InterleavedConfig {
   std::int64_t num_elements = 1;  // M, the most that a state holds
   std::int64_t num_classes = 2;   // K

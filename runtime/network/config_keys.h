@@ -14,7 +14,7 @@ namespace espalier::network {
 // One key of a diffusers or transformers config.json.
 struct ConfigKey {
   enum class Use {
-    read,    // any value, judged by whoever reads it
+    read,    // any value, checked where it is read
     fixed,   // only the default is supported
     ignored  // known, without meaning for the function: not kept
   };

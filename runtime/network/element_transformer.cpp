@@ -31,7 +31,7 @@ namespace espalier::network {
 namespace {
 
 constexpr double kLayerNormEps = 1e-6;
-constexpr double kAbsent = -1e30;          // added to a score: no weight, and still a number where every key is absent
+constexpr double kAbsent = -1e30;          // added to a score: gives weight 0, and stays finite where every key is absent
 constexpr double kSmallestExponent = -40;  // below float's precision, above the denormal numbers, which are twenty times as slow
 constexpr double kWorthPacking = 0.9;      // gathering the present elements costs as much as a tenth of the padding
 
@@ -90,7 +90,7 @@ class Evaluation {
   // [B, M, C] as the features are kept.
   at::Tensor kept(const at::Tensor& x) const { return packed_.defined() ? x.flatten(0, 1).index_select(0, packed_) : x; }
 
-  // Features as [B, M, C]; an absent element holds another's, a number that nobody reads.
+  // Features as [B, M, C]; an absent element holds another's, which is never read.
   at::Tensor padded(const at::Tensor& x) const {
     return packed_.defined() ? x.index_select(0, place_).view({batch_, elements_, x.size(-1)}) : x;
   }

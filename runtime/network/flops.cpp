@@ -15,7 +15,7 @@ thread_local double counted = 0;
 double elements(const c10::IValue& value) { return static_cast<double>(value.toTensor().numel()); }
 double extent(const c10::IValue& value, std::int64_t dimension) { return static_cast<double>(value.toTensor().size(dimension)); }
 
-// A call under way: what it costs for each element of its result. Its inputs can be seen at its start alone, its result at its end.
+// A call under way: what it costs for each element of its result. Its inputs can be read only at its start, its result only at its end.
 struct Call : at::ObserverContext {
   explicit Call(double flops) : per_element(flops) {}
   double per_element;

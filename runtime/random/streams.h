@@ -11,7 +11,7 @@ namespace espalier::random::streams {
 
 // Draws: the noise that samples start from and that a stochastic solver adds.
 constexpr StreamKey sampling_noise(std::uint64_t seed) { return {seed, Purpose::sampling, 0, 0}; }
-// Draws: the same for `noise = "held_out"`, which no sample that is trained on has seen.
+// Draws: the same for `noise = "held_out"`, which no sample that is trained on has used.
 constexpr StreamKey held_out_noise(std::uint64_t seed) { return {seed, Purpose::evaluation, 1, 0}; }
 // Draws: what perturbs the examples of an inversion, and the noises that it is tried on.
 constexpr StreamKey inversion(std::uint64_t seed) { return {seed, Purpose::sampling, 0, 1}; }

@@ -7,7 +7,7 @@
 #include "runtime/sdk/plugin.h"
 
 // What plugins return, checked: one function for each method of a kind. The engine calls it wherever it calls the method, and the
-// conformance suites call the same ones. `who` is the plugin's type ("filter.top_k") and begins the message, which says what was found and
+// conformance suites call the same ones. `who` is the plugin's type ("filter.top_k") and begins the message, which names what was found and
 // what would be right. All throw PluginError.
 namespace espalier {
 
@@ -33,7 +33,7 @@ void check_phases(const std::string& who, Direction direction, const std::vector
 // Network evaluations, as both kinds count them.
 void check_evaluations(const std::string& who, std::int64_t evaluations);
 
-// A state's fields: those of the spec and no others, [batch, ...]. `what` says which state it is.
+// A state's fields: those of the spec and no others, [batch, ...]. `what` names the state.
 void check_state(const std::string& who, const std::string& what, const State& state, const StateSpec& spec, std::int64_t batch);
 
 // Follows what a sampler records of a micro-batch, or a noise corrector of a block: the points given, each once and in this order.

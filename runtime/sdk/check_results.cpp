@@ -27,7 +27,7 @@ void check_same_tensors(const std::string& who, const Weights& trained, const We
   }
 }
 
-// All that trained_info() promises: not the digest, nor the architecture of what no sampler takes.
+// All that trained_info() promises: without the digest, and without the architecture of a model that no sampler takes.
 void check_planned(const std::string& who, const ModelInfo& made, const ModelInfo& planned) {
   const auto same = [&](const char* what, const Value& found, const Value& expected) {
     require(found == expected, who, "train() returned a model with {} {}; trained_info() had promised {}", what, to_json(found),

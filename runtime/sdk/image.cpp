@@ -54,7 +54,7 @@ void take_bytes(png_structp png, png_bytep out, std::size_t size) {
   rest.remove_prefix(size);
 }
 
-// In these two no local has a destructor, so that libpng may longjmp out of them. False when it did: reading.message says why.
+// In these two no local has a destructor, so that libpng may longjmp out of them. False when it did: reading.message has the reason.
 bool begin(PngReading& reading) {
   reading.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reading, fail, ignore);
   if (reading.png == nullptr) return false;
@@ -97,7 +97,7 @@ std::string encode_png(const Image& image) {
       throw InternalError(std::string("libpng cannot write an image: ") + writing.state.message);
     }
   };
-  write(nullptr);  // asks for the size
+  write(nullptr);  // gives the size
   std::string bytes(size, '\0');
   write(bytes.data());
   bytes.resize(size);

@@ -32,7 +32,7 @@ struct MetricInput {
 // What is known of a metric's inputs before they are made.
 struct PlannedInputs {
   std::map<std::string, std::vector<PlannedView>> views;  // by input, in the order named
-  const ModelInfo* model;                                 // the input `model`, as far as its trainer knows it; null: none, or not known
+  const ModelInfo* model;                                 // the input `model`, as far as its trainer gives it; null: none, or not known
   const Domain& domain;
 };
 

@@ -7,8 +7,8 @@
 
 namespace espalier {
 
-// A plugin that also derives from this has something to tell of its data, such as what it left out. `validate --json` and the report show a
-// domain's notes. No part of the kinds' interfaces: a plugin that was built without it still fits.
+// A plugin that also derives from this has notes on its data, such as what it left out. `validate --json` and the report show a domain's
+// notes. No part of the kinds' interfaces: a plugin that was built without it still fits.
 class Noted {
  public:
   virtual ~Noted();

@@ -22,7 +22,7 @@ struct RewardContext {
 
 class Reward : public Plugin {
  public:
-  // Whether it can judge with this input `model`, as far as its trainer knows it; null: the stage names none. Called before anything is
+  // Whether it can judge with this input `model`, as far as its trainer gives it; null: the stage names none. Called before anything is
   // sampled. Throws ConfigError.
   virtual void check_model(const ModelInfo* model) const { (void)model; }
   // Once, before score(): loads what is needed. Throws ConfigError or DataError.

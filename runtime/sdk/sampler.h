@@ -10,7 +10,7 @@
 
 namespace espalier {
 
-// Where a step begins and ends, and the process of the model that is asked.
+// Where a step begins and ends, and the process of the model that is evaluated.
 struct StepEnds {
   const diffusion::NoiseProcess& process;
   const diffusion::GridPoint& from;
@@ -30,7 +30,7 @@ class Solver {
  public:
   virtual ~Solver() = default;
   // The state at `step.to`. `prediction`: the network's for x at `step.from`, as step.predict() gives it. Called only where the process has
-  // something to ask there (NoiseProcess::query); elsewhere x stays as it is.
+  // a query (NoiseProcess::query); elsewhere x stays as it is.
   virtual State step(const State& x, const State& prediction, const SolverStep& step) = 0;
   // log p(next | x), a mean over the state's dimensions, [B], differentiable in `prediction`; nothing where the step is deterministic.
   virtual std::optional<at::Tensor> log_prob(const State& x, const State& prediction, const State& next, const StepEnds& ends) const {
@@ -51,7 +51,7 @@ class Sampler : public Plugin {
   // A fresh solver for a phase of phases(). Called by several threads.
   virtual std::unique_ptr<Solver> solver(const Phase& phase) const = 0;
 
-  // Predictions that the solver asks for in one segment of a phase, at most; guidance is not counted.
+  // Predictions that the solver requests in one segment of a phase, at most; guidance is not counted.
   virtual std::int64_t predictions(const Phase& phase, const Segment& segment) const {
     (void)phase;
     return segment.first - segment.last;

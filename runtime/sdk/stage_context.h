@@ -13,7 +13,7 @@ namespace espalier {
 struct StageContext {
   at::Device device = at::kCPU;          // where tensors belong
   const StopToken* stop = nullptr;       // null: nothing stops the work
-  Progress* progress = nullptr;          // null: nobody watches
+  Progress* progress = nullptr;          // null: progress is not shown
   RememberedDigests* digests = nullptr;  // of files that options name; null: nothing is remembered
 
   bool stop_requested() const { return stop != nullptr && stop->stop_requested(); }

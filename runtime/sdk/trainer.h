@@ -22,7 +22,7 @@ struct SamplingInfo {
   double number(const std::string& who, const std::string& option) const;
 };
 
-// A selection as a trainer sees it.
+// A selection as a trainer receives it.
 struct SelectedTrajectories {
   View view;                   // of the accepted trajectories, ascending, K of them
   std::vector<double> weight;  // [K]
@@ -40,7 +40,7 @@ struct Checkpoint {
 class Checkpoints {
  public:
   virtual ~Checkpoints() = default;
-  virtual std::optional<Checkpoint> newest() = 0;       // a damaged newest one falls back to the one before, and says so
+  virtual std::optional<Checkpoint> newest() = 0;       // where the newest is damaged, reports that and gives the one before
   virtual void save(const Checkpoint& checkpoint) = 0;  // durable when it returns; older ones are removed afterwards
 };
 
@@ -62,7 +62,7 @@ struct TrainerInput {
   const Model& model;                     // where training starts; weights on the context's device
   const SelectedTrajectories* selection;  // null: train on examples
   std::uint64_t seed;
-  StageContext context;  // when a stop is asked for: save a checkpoint, throw Stopped
+  StageContext context;  // when a stop is requested: save a checkpoint, throw Stopped
   Checkpoints& checkpoints;
   CurveLog& curves;
   std::shared_ptr<const Examples> examples = nullptr;        // recorded noises (the input `examples`); null: the domain's own

@@ -15,7 +15,7 @@ struct Segment {
   ModelInfo model;
   std::int64_t first = 0;
   std::int64_t last = 0;
-  double guidance_scale = 1.0;  // classifier-free guidance: uncond + scale (cond - uncond); 1 asks the network once
+  double guidance_scale = 1.0;  // classifier-free guidance: uncond + scale (cond - uncond); 1 evaluates the network once
 };
 
 // Where a trajectory starts, its grid, and the segments that cover it.
@@ -54,7 +54,7 @@ struct TrajectoryJob {
   std::int64_t micro_batch;         // rows of every forward pass: a network's last bits depend on it
   random::Draws& draws;             // of the B trajectories
   at::Device device;
-  const StopToken& stop;  // what computes more than a micro-batch asks it between forward passes, and throws Stopped
+  const StopToken& stop;  // work of more than a micro-batch checks it between forward passes and throws Stopped
 };
 
 // What computes trajectories: a sampler, driven by the engine's loop, or a noise corrector.

@@ -41,8 +41,8 @@ struct ViewInfo {
   std::vector<std::int64_t> condition;  // [N], which of the split's conditions (of an inversion: of the examples)
 };
 
-// The trajectories that a stage uses, as rewards, filters, trainers, metrics and the report see them: a row each, without the excluded ones
-// (so that row i need not be trajectory i). The one way to read them. A value that is cheap to copy; thread-safe.
+// The trajectories that a stage uses, as rewards, filters, trainers, metrics and the report read them: a row each, without the excluded
+// ones (so that row i need not be trajectory i). The one way to read them. A value that is cheap to copy; thread-safe.
 class View {
  public:
   using Rows = std::vector<std::int64_t>;  // in any order, each in 0 .. size() - 1

@@ -17,7 +17,7 @@ using Statistics = std::function<std::vector<double>(std::span<const std::int64_
 
 // The 95 % percentile intervals of numbers computed from `rows` independent rows (Efron and Tibshirani 1993): as many rows are drawn with
 // replacement, `resamples` times, and the numbers computed of them. `values`, those of all rows once each, are always inside. A function of
-// (statistics, key) alone. NaN bounds below two rows, of which nothing can be said.
+// (statistics, key) alone. NaN bounds below two rows.
 std::vector<Interval> bootstrap(std::int64_t rows, const std::vector<double>& values, const Statistics& statistics,
                                 const random::StreamKey& key, std::int64_t resamples = kResamples);
 

@@ -23,10 +23,10 @@ FilterInput offered(const FilterInput& whole, const Selection& before);
 Selection accept(const Link& link, const Selection& before);
 
 // The law of a chain of two filters or more, all over one view, estimated: each condition's group is drawn again and again, as large as it
-// is, from its own cached samples, and the chain applied. A score that several samples of a group share stands for itself, one that
-// differs from all others for the stretch around it (its copies differ); likewise a canonical key that several samples of a condition
-// (of all, where a filter compares across conditions) share stands for itself, one that a single sample has for things not yet seen twice
-// (its copies are other things). u is the quantile of the last filter's scores within its group; samples without a finite such score are no
+// is, from its own cached samples, and the chain applied. Copies of a score that several samples of a group share are equal; copies of a
+// score that differs from all others are spread over the stretch around it. Likewise copies of a canonical key that several samples of a
+// condition (of all, where a filter compares across conditions) share are equal; copies of a key that a single sample has are distinct
+// objects. u is the quantile of the last filter's scores within its group; samples without a finite such score are no
 // part of the base law. The KL is relative to drawing each sample of such a group alike, averaged over groups by what each accepts (with
 // Miller's and Madow's correction). Redraws on which a filter throws are left out and counted in `formula`. Throws StageError where that
 // leaves none.

@@ -59,7 +59,7 @@ std::size_t rank_class(const Redraw::Row& row) {
   return row.rank < kEnd ? kEnd + 1 + row.rank : kEnd;
 }
 
-// What the chain accepts of one redrawn view, whose inputs are used up; false where a filter gives up on it.
+// What the chain accepts of one redrawn view, whose inputs are used up; false where a filter throws StageError.
 bool apply(const std::vector<Link>& chain, Redraw::View& view, Selection& selection) {
   selection = {view.inputs.front().index, std::vector<double>(view.row.size(), 1.0)};
   try {

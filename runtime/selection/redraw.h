@@ -14,7 +14,7 @@ class Redraw {
  public:
   explicit Redraw(const std::vector<Link>& chain);
 
-  // A row that is drawn from, as the last link sees it.
+  // A row that is drawn from, as the last link receives it.
   struct Row {
     std::int64_t group = 0;       // in which quantiles are taken
     std::size_t group_size = 0;   // rows

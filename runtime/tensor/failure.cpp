@@ -15,13 +15,13 @@
 namespace espalier {
 namespace {
 
-// Not of an object: the handlers that ask are the process's.
+// Not of an object: the handlers that call now() are the process's.
 struct Activities {
   std::mutex mutex;
   std::vector<const std::string*> list;
 };
 Activities& activities() {
-  static auto* const all = new Activities;  // never destroyed: exit() may be asked about late
+  static auto* const all = new Activities;  // never destroyed: now() may be called during exit()
   return *all;
 }
 

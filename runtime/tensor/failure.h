@@ -9,15 +9,15 @@
 
 namespace espalier {
 
-// An exception in one line: the message of ours; of others the type and what it says, without LibTorch's frames; the value of a number or
+// An exception in one line: the message of ours; of others the type and its text, without LibTorch's frames; the value of a number or
 // text that was thrown.
 std::string failure_text(const std::exception_ptr& failure);
 
-// For want of memory: which of the options may have asked for it. "; its largest options are train_batch_size = 65536, k = 4", or "".
+// For a lack of memory: which of the options may have requested it. "; its largest options are train_batch_size = 65536, k = 4", or "".
 bool is_out_of_memory(const std::exception_ptr& failure);
 std::string largest_of(const Value& options);
 
-// What the process is at, for a plugin's exit() and for std::terminate, where nothing can be caught any more.
+// What the process is doing, for a plugin's exit() and for std::terminate, where nothing can be caught any more.
 class Doing {
  public:
   explicit Doing(std::string what);  // "stage 'score' (reward.qed)"

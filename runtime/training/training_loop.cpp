@@ -41,7 +41,7 @@ class Loop {
     while (step_ < options_.max_train_steps) {
       take_step();
       if (step_ == options_.max_train_steps) break;
-      const bool stopping = input_.context.stop_requested();  // asked once: what is thrown below was saved
+      const bool stopping = input_.context.stop_requested();  // read once, so that Stopped is thrown only after save()
       if (stopping || step_ % options_.checkpointing_steps == 0) save();
       if (stopping) throw Stopped(at_step() + " saved");
     }

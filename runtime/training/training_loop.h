@@ -43,7 +43,7 @@ struct Trained {
 
 // Trains the parameters (leaves that require gradients) in place by AdamW, from the newest checkpoint or from where they are, up to
 // max_train_steps. Optimizer step s has the batches s * gradient_accumulation_steps on, of every rank its own. `who` (the trainer's type)
-// begins messages. Throws Stopped after saving where a stop was asked for before the last step, StageError where a mean loss or a weight
+// begins messages. Throws Stopped after saving where a stop was requested before the last step, StageError where a mean loss or a weight
 // at the end is not finite, DataError where a state that was handed on is of other parameters.
 Trained train(const TrainerInput& input, const std::string& who, const NamedParameters& parameters, const LoopOptions& options,
               Objective& objective, const Communicator& communicator = OneRank());

@@ -1,4 +1,4 @@
-"""Bad pipelines and options: the exit code is 2, and the message says where, what was found and what would be right."""
+"""Bad pipelines and options: the exit code is 2, and the message names the place, what was found and what would be right."""
 import json
 import os
 import pathlib

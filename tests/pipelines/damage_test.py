@@ -71,7 +71,7 @@ class Damage(driver.PipelineTest):
 
     @unittest.skipUnless(os.path.isdir("/dev/shm"), "no memory file system")
     def test_bytes_that_rot_unseen_are_not_used(self):
-        # A mapped file of a memory file system changes without a trace in its times, as one does on a disk that rots.
+        # A mapped file of a memory file system changes while its times stay, as a file does on a disk that decays.
         self.cache = pathlib.Path(tempfile.mkdtemp(dir="/dev/shm"))
         self.addCleanup(shutil.rmtree, self.cache)
         rates = [("--set", f"graft.learning_rate={rate}") for rate in (0.001, 0.002)]

@@ -1,4 +1,4 @@
-"""Data are keyed by what they show, and what was decoded for a key is remembered."""
+"""Data are keyed by their decoded content, and the digest of decoded content is remembered."""
 import gzip
 import json
 import struct

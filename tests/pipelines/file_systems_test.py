@@ -1,4 +1,4 @@
-"""File systems that lack calls: what a run makes there is what it makes anywhere, or it is refused before any work."""
+"""File systems that lack calls: a run gives the results that it gives elsewhere, or is refused before any work."""
 import errno
 import json
 import os

@@ -130,7 +130,7 @@ initialize_weights = true
         sampled = [("base", "euler", '"base"'), ("graft", "euler", '"graft"'), ("forward", "euler", '["forward", "base"]'),
                    ("clean", "euler", '["clean", "base"]'), ("heun", "heun", '["forward", "base"]')]
         first = self.run_flow(*sampled)
-        # Guidance asks twice; Heun's rule asks twice a step, but once in the last.
+        # Guidance doubles the evaluations; Heun's rule takes two a step, but one in the last.
         self.assertEqual(first["samples"]["network_evaluations"], 64 * 4 * 2)
         self.assertEqual(first["forward_samples"]["network_evaluations"], 64 * 4 * 2)
         self.assertEqual(first["heun_samples"]["network_evaluations"], 64 * 7 * 2)

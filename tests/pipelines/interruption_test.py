@@ -1,4 +1,4 @@
-"""Kills and stops: nothing published is lost, and what goes on ends as if nothing had happened."""
+"""Kills and stops: nothing published is lost, and a resumed run gives the results of an uninterrupted one."""
 import random
 import signal
 import time

@@ -1,4 +1,4 @@
-"""What the file and the folders show to be wrong is refused before anything is sampled: `validate` where one stage shows it, else `plan`."""
+"""Errors of the file and the folders are refused before anything is sampled: by `validate` where one stage shows them, else by `plan`."""
 import driver
 
 CARDS = """name = "x"

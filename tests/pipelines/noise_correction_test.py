@@ -27,7 +27,7 @@ class NoiseCorrection(driver.PipelineTest):
         self.assertLess(self.scalars["round_trip_error_99"]["value"], 1e-3)
         # The base's last bits depend on the threads it was trained with, and with them whether one flat image's last step meets 1e-5.
         self.assertGreaterEqual(self.scalars["converged_share"]["value"], 0.95)
-        # The found noise is what wins: a corrector of the base's own fresh noise, as large and as long trained, does not.
+        # The gain comes from the inverted noise: a corrector of fresh noise, as large and as long trained, stays farther away.
         distance = {f["name"].split(".")[-1]: f["value"] for f in self.report["scalars"] if f["name"].startswith("frechet_distance.")}
         self.assertLess(distance["corrected"], 0.5 * distance["base_samples"])
         self.assertGreater(distance["fresh_corrected"], 2 * distance["corrected"])

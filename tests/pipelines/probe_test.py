@@ -144,7 +144,7 @@ class Probe(driver.PipelineTest):
         self.assertEqual(set(self.actions().values()), {"reuse"})
 
     def test_a_block_that_is_another_is_refused_on_another_machine(self):
-        # What another build made, under the first one's name, stands in for what a CPU makes that rounds otherwise.
+        # Numbers of another build, recorded as the first one's, stand in for those of a CPU that rounds differently.
         self.call("run", "--quiet", build="sampler")
         for path in self.commits():
             edit(path, lambda table: table["libraries"].update({"sampler.halving": self.loaded("first", "sampler.halving")})

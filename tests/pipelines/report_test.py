@@ -1,4 +1,4 @@
-"""What the report of a run shows is what the run did: baselines, and the times at which numbers were computed."""
+"""The report shows a run's baselines and the times at which its numbers were computed."""
 import html
 import json
 import re

@@ -27,7 +27,7 @@ class Threads(driver.PipelineTest):
         return {name: value for name, value in os.environ.items() if name not in WAITING} | given
 
     def spin_count(self, **given):
-        """As libgomp says it when it is loaded."""
+        """As libgomp prints it when it is loaded."""
         done = subprocess.run([driver.PROGRAM, "--version"], check=True, capture_output=True, text=True,
                               env=self.environment(OMP_DISPLAY_ENV="verbose", **given))
         line, = (line for line in done.stderr.splitlines() if "GOMP_SPINCOUNT" in line)

@@ -1,4 +1,4 @@
-# The program's own manners: help, version, exit codes, messages on stderr, results on stdout, a reader that went away.
+# The program's conventions: help, version, exit codes, messages on stderr, results on stdout, a reader that closes stdout.
 # cmake -DPROGRAM=<espalier> -DWORK=<folder> -P program.cmake
 set(ENV{ESPALIER_PLUGIN_PATH} "")
 file(REMOVE_RECURSE "${WORK}")
@@ -35,7 +35,7 @@ file(WRITE "${WORK}/bad.toml" "name = \"x\"\nsede = 3\n[domain]\ntype = \"domain
 expect(2 "^$" "^espalier: error:\nbad.toml:2:1: [^\n]*'seed'\\?\nbad.toml:4:1: [^\n]*'domain.text_to_image'\\?\nbad.toml:5:1: [^\n]*\nbad.toml:7:1: [^\n]*'sampler.ddim'\\?\n$"
   "${PROGRAM}" validate bad.toml)
 
-# A library that is no plugin fails who asks for a plugin that it may have, with exit code 3; others are as they were.
+# A library that is no plugin fails the pipelines that name a plugin it may have, with exit code 3; others run as before.
 file(WRITE "${WORK}/folder/odd.so" "text")
 expect(0 "filter.top_k.*\nrefused +[^\n]*/odd.so: is not an ELF library\n$" "^$" "${PROGRAM}" plugins list --plugin-dir folder)
 expect(3 "^$" "filter.odd' is loaded; it may be one of these, which were refused:\n[^\n]*/odd.so: is not an ELF library\n$"

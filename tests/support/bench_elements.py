@@ -111,7 +111,7 @@ class Loop:
 
     @torch.inference_mode()
     def check(self, state, n, following):
-        """The program's step from n against this loop's: its tokens' counts and its vectors' noise must be as this loop's laws say (5
+        """The program's step from n against this loop's: its tokens' counts and its vectors' noise must follow this loop's laws (5
         standard deviations); where no noise is added, the eps that it implies the same but for the vectors' rounding. Returns the largest
         difference of eps as a share of the largest eps, or None."""
         numbers = self.coefficients(n)

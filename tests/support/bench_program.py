@@ -36,7 +36,7 @@ def run(pipeline, folder, environment=None):
 
 
 def stages(folder):
-    """By tag, what report.json of the only run in `folder` says of its stages."""
+    """By tag, what report.json of the only run in `folder` holds of its stages."""
     report, = pathlib.Path(folder).glob("runs/*/*/report.json")
     return {stage["tag"]: stage for stage in json.loads(report.read_text())["stages"]}
 

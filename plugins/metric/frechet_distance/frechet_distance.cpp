@@ -133,7 +133,7 @@ class FrechetDistance final : public Metric {
         "the option inception = \"<file>\"");
   }
 
-  // Features of the network; 0 where its trainer knows them only when it is trained.
+  // Features of the network; 0 where they are known only once it is trained.
   std::int64_t planned_dimensions(const ModelInfo* model) const {
     if (!inception_.empty()) return frechet_distance::inception::kFeatures;
     const auto architecture = model ? model->architecture : classifier::read_folder(model_).info.architecture;
@@ -163,7 +163,7 @@ class FrechetDistance final : public Metric {
     return real_examples().positions(examples, key);
   }
 
-  // A covariance of fewer vectors than this is singular, and its distance says nothing.
+  // A covariance of fewer vectors than this is singular, and its distance is meaningless.
   template <class Problem>
   static void require(const std::string& what, std::int64_t count, std::int64_t dimensions) {
     const auto least = std::max(dimensions + 1, frechet_distance::kLeastRows);

@@ -61,7 +61,7 @@ class FrechetDistance : public ::testing::Test {
   Findings measure(const MetricInput& input, const conformance::Options& options = {{"count", 80}}) const {
     return conformance::make<Metric>(conformance::plugin("metric.frechet_distance"), options)->measure(input);
   }
-  // As the header of image_features.h says, by hand.
+  // By hand, as the header of image_features.h defines it.
   at::Tensor features(const at::Tensor& sample) const {
     const auto image = ((sample + 1.0) * 0.5 * 255.0).round().clamp(0.0, 255.0) / 255.0;
     return classifier::features(kConfig, fresh_classifier()->weights, image).to(at::kDouble);

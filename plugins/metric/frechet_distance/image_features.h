@@ -11,7 +11,7 @@
 
 namespace espalier::frechet_distance {
 
-// What is done to an image before a network sees it.
+// What is done to an image before it enters a network.
 inline constexpr const char* kNoResize = "none";               // it enters at the domain's own size
 inline constexpr const char* kBilinear299 = "bilinear_299";    // to 299 x 299, bilinear, neither corners aligned nor smoothed
 inline constexpr const char* kResizeOfNetwork = "as_network";  // none for a classifier, bilinear_299 for Inception

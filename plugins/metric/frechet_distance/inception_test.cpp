@@ -86,7 +86,7 @@ class Inception : public testing::Test {
   static void write(const std::filesystem::path& path, const TensorMap& tensors) {
     std::ofstream(path, std::ios::binary) << modelfile::format_safetensors(tensors);
   }
-  // What reading the weights less `missing` and with `others` says.
+  // The message of reading the weights less `missing` and with `others`.
   static std::string refusal(const std::string& missing, const TensorMap& others = {}) {
     auto weights = modelfile::read_safetensors(whole());
     weights.erase(missing);

@@ -72,7 +72,7 @@ class LayoutQuality final : public Metric {
  private:
   RealExamples real_examples() const { return {"metric.layout_quality", split_, count_, "pages"}; }
 
-  // A covariance of fewer vectors than this is singular, and its distance says nothing.
+  // A covariance of fewer vectors than this is singular, and its distance is meaningless.
   static at::Tensor features(const FeatureNetwork& network, const Pages& pages, const std::string& what) {
     const auto count = static_cast<std::int64_t>(pages.usable.size());
     if (count <= network.dimensions()) {

@@ -175,7 +175,7 @@ TEST_F(LayoutQualityMetric, LeavesOutPagesWithoutBoxes) {
   EXPECT_EQ(unlike.at("max_iou_share.odd"), 0.0);
 }
 
-// As in layouts.jsonl of a little trained run.
+// As in layouts.jsonl of a run with little training.
 TEST_F(LayoutQualityMetric, PagesWhoseBoxesHaveNoAreaAreNotUsable) {
   const Page lines{{0, 1}, {{0.5, 0.5, 0.4, 0.0}, {0.5, 0.7, 0.0, 0.4}}};
   Page partly{{0, 1, 2}, {{0.3, 0.3, 0.2, 0.2}, {0.7, 0.7, 0.2, 0.2}, {0.5, 0.5, 0.0, 0.2}}}, whole = partly;

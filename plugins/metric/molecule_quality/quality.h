@@ -7,7 +7,7 @@
 
 namespace espalier::molecule_quality {
 
-// What is known of one molecule, once its atoms were looked at.
+// What is computed of one molecule from its atoms.
 struct Molecule {
   std::string smiles;  // canonical, of the largest fragment; "" when the molecule is invalid
   int atoms = 0;

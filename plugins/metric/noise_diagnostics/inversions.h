@@ -16,8 +16,8 @@ struct Inversions {
 // Throws StageError when `samples` is no inversion or none of them converged.
 Inversions read_inversions(const View& samples, const StateSpec& spec);
 
-// The noises of the examples that are not another one over again (a mirror image), in a drawn order: any run of them is a fair sample,
-// though a data set is sorted. Noises of two images of one image are not independent.
+// The noises of the examples that are no mirror image of another one, in a drawn order: any run of them is a fair sample, even of a sorted
+// data set. The noises of an image and of its mirror image are not independent.
 struct FairSample {
   at::Tensor noise;               // [k, D]
   std::vector<std::int64_t> row;  // [k], as Inversions::row

@@ -1,4 +1,4 @@
-// What inversions are worth, and how far the noises they found are from N(0, I): certificates, moments, the radial law, a two-sample
+// How exact inversions are, and how far the noises they found are from N(0, I): certificates, moments, the radial law, a two-sample
 // classifier, and what a corrector's flow makes of them against the best Gaussian.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>

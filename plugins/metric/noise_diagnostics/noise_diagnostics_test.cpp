@@ -67,7 +67,7 @@ class MadeUp {
     for (std::int64_t i = 0; i < kCount; i += 8) {
       noise_[inversion::kConverged][i] = 0.0;
       noise_[inversion::kResidual][i][0] = 0.5;
-      noise_["sample"][i].fill_(100.0);  // quarantined: must count in nothing but the shares
+      noise_["sample"][i].fill_(100.0);  // not converged: must count in nothing but the shares
     }
     for (std::int64_t i = 0; i < 4; ++i) noise_[inversion::kKnownNoiseError][i] = 1e-4 * static_cast<double>(i + 1);
     noise_[inversion::kKnownNoiseError][4] = std::numeric_limits<double>::infinity();
@@ -122,7 +122,7 @@ TEST(NoiseDiagnostics, CountsAndCertifies) {
 
 TEST(NoiseDiagnostics, SeparatesNormalNoisesFromOthers) {
   const auto normal = Study(std::make_shared<MadeUp>()).scalars(), narrow = Study(std::make_shared<MadeUp>(0.8)).scalars();
-  EXPECT_NEAR(normal.at("noise_variance").value, 1.0, 0.03) << "the quarantined are left out";
+  EXPECT_NEAR(normal.at("noise_variance").value, 1.0, 0.03) << "those that did not converge are left out";
   EXPECT_LT(normal.at("classifier_accuracy").low, 0.5);
   EXPECT_LT(normal.at("radial_distance").value, normal.at("radial_distance_expected").value);
   EXPECT_NEAR(narrow.at("noise_variance").value, 0.64, 0.02);
@@ -131,7 +131,7 @@ TEST(NoiseDiagnostics, SeparatesNormalNoisesFromOthers) {
   EXPECT_LT(narrow.at("gaussian_loss").value, normal.at("gaussian_loss").value - 0.2);
 }
 
-// A classifier that has seen the other half's noises knows them again, though they are normal.
+// A classifier trained on the other half's noises recognises copies of them, though they are normal.
 TEST(NoiseDiagnostics, TheTwoSampleTestUsesNoExampleTwice) {
   const auto repeated = std::make_shared<MadeUp>();
   repeated->repeat();

@@ -165,7 +165,7 @@ TEST(FlowLoss, TheBestGaussianUsesCorrelations) {
   const double by_eigenvalues = std::numbers::pi / 2 * (39 * 0.3 + std::sqrt(0.09 + 40.0)) / 40;
   EXPECT_NEAR(gaussian_loss(fitted, judged).value, by_eigenvalues, 0.04 * by_eigenvalues);
   EXPECT_LT(gaussian_loss(fitted.narrow(0, 0, 30), judged).value, 1.2 * by_eigenvalues) << "also of fewer rows than dimensions";
-  EXPECT_GT(gaussian_loss(normals(30, 40), judged).value, 1.3 * by_eigenvalues) << "which the others do not know";
+  EXPECT_GT(gaussian_loss(normals(30, 40), judged).value, 1.3 * by_eigenvalues) << "which the other models lack";
   const auto few = gaussian_loss(normals(2, 40), normals(50, 40, 3));
   EXPECT_LT(few.value, 1.1 * std::numbers::pi / 2) << "N(0, I) is among the models";
 }

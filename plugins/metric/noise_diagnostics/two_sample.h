@@ -10,8 +10,8 @@ struct ClassifierOptions {
 };
 
 // A classifier two-sample test (Lopez-Paz and Oquab, ICLR 2017): a network of one hidden layer (64 units, ReLU) on (z, z^2 - 1) is trained
-// on half of the noises [n, D] and as many fresh draws of N(0, I), and judged on the other half: "classifier_accuracy", 0.5 where it tells
-// nothing apart, with Wilson's 95 % interval. At least 4 noises, else StageError.
+// on half of the noises [n, D] and as many fresh draws of N(0, I), and judged on the other half: "classifier_accuracy", 0.5 where it cannot
+// separate them, with Wilson's 95 % interval. At least 4 noises, else StageError.
 Scalar two_sample_accuracy(const at::Tensor& noise, const ClassifierOptions& options, const random::StreamKey& key);
 
 }  // namespace espalier::noise_diagnostics

@@ -96,7 +96,7 @@ class Flow {
   TensorMap embedded_;
 };
 
-// What certifies the inversions, as far as steps 0..n tell: columns of steps are filled as they are passed, the rest once at the noise.
+// What certifies the inversions after steps 0..n: columns of steps are filled as they are passed, the rest once at the noise.
 State certificates(const std::vector<RoundTrip>& trips, std::int64_t examples, std::int64_t n, std::int64_t num_steps) {
   const auto rows = static_cast<std::size_t>(examples);
   const auto known = trips.size() - rows;

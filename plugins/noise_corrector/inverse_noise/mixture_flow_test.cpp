@@ -117,7 +117,7 @@ TEST(MixtureFlow, NoisesOfExactDataAreGaussianUpToTheStep) {
   EXPECT_GT(distance[0], 4 * sampling) << "five steps are far off";
   EXPECT_LT(distance[2], distance[0] / 4);
   RecordProperty("energy_distances", testing::PrintToString(distance) + ", sampling " + std::to_string(sampling));
-  EXPECT_LT(distance[2], 3 * sampling) << "fifty are not told from Gaussian by 800 samples";
+  EXPECT_LT(distance[2], 3 * sampling) << "800 samples do not distinguish fifty steps from Gaussian";
   EXPECT_LT(variance_error[1], variance_error[0] / 2);
   EXPECT_LT(variance_error[2], 4 * std::sqrt(1.0 / kCount) + 0.02);
 }

@@ -152,7 +152,7 @@ class Plane final : public Domain {
   MixtureLaw law_;
 };
 
-// A run that is neither stopped nor resumed nor looked at.
+// Keeps neither checkpoints nor curves.
 class Unwatched final : public Checkpoints, public CurveLog {
  public:
   std::optional<Checkpoint> newest() override { return std::nullopt; }

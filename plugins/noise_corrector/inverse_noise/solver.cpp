@@ -19,7 +19,7 @@ double root_mean_square(const at::Tensor& row) { return std::sqrt(row.to(at::kDo
 struct Slot {
   RoundTrip* trip = nullptr;  // null: idle
   bool inverting = false;
-  std::int64_t steps_remaining = 1;  // where the velocity is asked
+  std::int64_t steps_remaining = 1;  // where the velocity is evaluated
   std::int64_t condition = 0;
   // Of the step being inverted:
   InverseStep step;

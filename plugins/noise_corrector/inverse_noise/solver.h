@@ -9,7 +9,7 @@
 
 namespace espalier::inverse_noise {
 
-// Euler's map from noise to sample, over flat rows: x_next = x + h v(x), the velocity told the grid point that the step leaves from.
+// Euler's map from noise to sample, over flat rows: x_next = x + h v(x), the velocity taken at the grid point that the step leaves from.
 // Column k of what follows is the step between k + 1 and k steps remaining.
 struct EulerMap {
   // [B, D] at rows y [B, D]; row i stands at steps_remaining[i] (N..1) and has the condition numbered condition[i]. Each row of the answer

@@ -49,12 +49,12 @@ TEST(InverseSolver, PicardOnALinearFlowConvergesAtTheTheoreticalRate) {
       for (std::int64_t k = 0; k < kSteps; ++k) {
         const auto x = trip.start * std::pow(1.0 + hl, -k);  // exact
         const auto& step = trip.steps[static_cast<std::size_t>(k)];
-        // The residual of iterate j is |hl|^(j+1) rms(x), and j + 1 evaluations know it.
+        // The residual of iterate j is |hl|^(j+1) rms(x), which takes j + 1 evaluations.
         EXPECT_NEAR(static_cast<double>(step.iterations), std::log(1e-8 / rms(x)) / std::log(std::abs(hl)), 1.5) << hl;
         EXPECT_NEAR(step.contraction_ratio, std::abs(hl), 1e-7);  // moves of 1e-8 in double
         EXPECT_LE(step.residual, 1e-8);
       }
-      // Each step adds at most tolerance / (1 - |hl|), and what it hands on is magnified by the next: at most 1/(1-|hl|) a step.
+      // Each step adds at most tolerance / (1 - |hl|), and the next magnifies the error so far by at most 1/(1-|hl|).
       const double bound = 1e-8 * kSteps * std::pow(1.0 - std::abs(hl), -kSteps - 1);
       EXPECT_LE(rms(trip.path[kSteps] - trip.start * std::pow(1.0 + hl, -kSteps)), bound);
       EXPECT_LE(trip.error, 1e-8 * kSteps * std::pow(1.0 + std::abs(hl), kSteps));

@@ -32,7 +32,7 @@ class FreshData {
     return sum / kFreshSets;
   }
 
-  // Root mean square of the distances between two of them: what chance alone makes of a distance.
+  // Root mean square of the distances between two of them: a distance by chance alone.
   double sampling_error() const {
     double squares = 0.0;
     for (std::size_t i = 0; i < kFreshSets; ++i) {
@@ -82,7 +82,7 @@ class TrainedCorrector : public testing::Test {
   }
 };
 
-// Within the sampling error of 800 points; more would tell the corrector's own error (0.003 where the base's is 0.07 to 0.09).
+// Within the sampling error of 800 points; more points would show the corrector's own error (0.003 where the base's is 0.07 to 0.09).
 TEST_F(TrainedCorrector, RestoresTheDataThatABiasedFlowMisses) {
   const auto noises = invert(*domain_, base_, 6000);
   const auto corrector = train_corrector(*domain_, perceptron_flow(64, 3, 2), noises.noise, noises.corrects, training(3000));
@@ -98,7 +98,7 @@ TEST_F(TrainedCorrector, RestoresTheDataThatABiasedFlowMisses) {
   EXPECT_LT(corrected(many, 50), base(100) / 10);
   const double sampling_error = note("sampling_error_of_800", few.sampling_error());
   EXPECT_LT(corrected(few, 50), sampling_error);
-  EXPECT_GT(few.distance(sample_flow(*domain_, base_, 100, few.count())), 8 * sampling_error) << "so few could not tell the base";
+  EXPECT_GT(few.distance(sample_flow(*domain_, base_, 100, few.count())), 8 * sampling_error) << "so few could not distinguish the base";
 }
 
 TEST_F(TrainedCorrector, OfFreshNoiseRestoresNothing) {

@@ -48,7 +48,7 @@ class LayoutQuality final : public Reward {
   }
 
  private:
-  // share: of the page's boxes, those that have an area. A box is not made good by shrinking it to nothing.
+  // share: of the page's boxes, those that have an area. A box of no size must not raise the score.
   double score(const layout::Page& page, double share) const {
     if (term_ == "alignment") return -layout::alignment(page);
     if (term_ == "overlap") return -layout::overlap(page);

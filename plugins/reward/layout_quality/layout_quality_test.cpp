@@ -73,7 +73,7 @@ TEST(LayoutQuality, APageThatIsNoneScoresNan) {
   EXPECT_TRUE(std::isnan(scores[2]));
 }
 
-// layouts.jsonl of a little trained run holds such pages: they had overlap 0, alignment 0 and a readability of up to 2/3 and more.
+// layouts.jsonl of a run with little training holds such pages: they had overlap 0, alignment 0 and a readability of up to 2/3 and more.
 TEST(LayoutQuality, APageWithoutAnAreaHasTheWorstScoreThatThereIs) {
   const Page lines{{0, 1}, {{0.5, 0.5, 0.4, 0.0}, {0.5, 0.7, 0.0, 0.4}}}, corners{{0, 0}, {{1.0, 1.0, 0.0, 0.0}, {1.0, 0.0, 0.0, 0.0}}};
   const Scored scored({lines, corners});

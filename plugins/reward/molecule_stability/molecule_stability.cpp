@@ -1,4 +1,4 @@
-// Do a molecule's bonds, read off its distances, fill every atom's valence? EDM's stability, of the molecule or of its atoms.
+// EDM's stability, of a molecule or of its atoms: whether the bonds, read off the distances, fill each atom's valence.
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/full.h>
 

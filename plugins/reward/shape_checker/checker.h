@@ -24,7 +24,7 @@ inline constexpr double kRelationWeight = 0.30;  // the five add up to 1
 // planes: [3, height, width] in [0, 1], all finite.
 Findings inspect(const float* planes, std::int64_t height, std::int64_t width, const shapes::Prompt& prompt);
 
-// (sum of the weights of true metadata) (1 - extra_object_penalty)^extra_objects, in [0, 1].
+// (sum of the weights of the statements that hold) (1 - extra_object_penalty)^extra_objects, in [0, 1].
 double score(const Findings& findings, double extra_object_penalty);
 
 // The blob of this palette colour with the most pixels; null: there is none.

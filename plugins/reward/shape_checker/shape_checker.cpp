@@ -1,5 +1,4 @@
-// Does an image of the shapes world show what its prompt says? The weighted share of the prompt's statements that hold, in [0, 1]; or how
-// like the renderer's images it is.
+// The weighted share of the statements of a shapes prompt that its image shows, in [0, 1]; or how like the renderer's images it is.
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 

@@ -48,7 +48,7 @@ class Ddim final : public espalier::Sampler {
     schema.number("eta", eta_, "Fresh noise of each step: 0 is deterministic DDIM, 1 ancestral (DDPM) sampling.")
         .at_least(0.0)
         .at_most(1.0);
-    // Unkeyed at its default: that default changed the grid where the two differ, and the grid stands in every recipe.
+    // Unkeyed at its default, because the grid, in which the two differ, is in every recipe.
     schema
         .flag("diffusers_previous_timestep", diffusers_previous_timestep_,
               "Step to the level of t - T//N, as diffusers' DDIMScheduler does, for its very numbers. With linspace spacing, and with "

@@ -54,7 +54,7 @@ class Euler final : public espalier::flow::FlowSampler {
   }
 
  private:
-  // Noise found by inverting one sampling is right for that sampling alone.
+  // Noise found by inverting one sampling fits that sampling alone.
   void check_prior(const std::vector<Segment>& used, const ModelInfo& prior) const {
     const auto who = fmt::format("{}: the prior {}", name(), prior.digest.substr(0, 12));
     if (!espalier::flow::is_corrector(prior)) {

@@ -32,7 +32,7 @@ constexpr std::int64_t kElements = 3, kClasses = 4, kSize = 2, kRounds = 2, kSte
 std::unique_ptr<Sampler> interleaved(const Options& options = {}) { return make<Sampler>(plugin("sampler.interleaved"), options); }
 
 // Logits and eps from an element, its neighbour, the visit and the time, all elementwise: no sample's bits depend on its batch. Counts the
-// rows it is asked for, and refuses what the process must not show.
+// rows it evaluates.
 class ElementwiseNetwork final : public Network {
  public:
   Value architecture() const override { return Value(Value::Map{{"type", "elementwise"}}); }

@@ -31,7 +31,7 @@ struct Stability {
   int stable_atoms = 0;
   int atoms = 0;
   int fragments = 0;             // pieces that the bonds leave of the atoms
-  bool molecule_stable = false;  // all atoms are. No atoms: not stable (EDM's code says stable, and never asks)
+  bool molecule_stable = false;  // all atoms are. No atoms: not stable (EDM's code would give stable, and is never called so)
 };
 
 // Throws DataError for an element that is not H C N O F. An atom with a NaN position has no bonds.

@@ -48,13 +48,13 @@ void count_atoms(const RDKit::ROMol& mol, Graph& graph) {
   }
 }
 
-// What a sanitised molecule says; its hydrogens may be explicit.
+// What is read of a sanitised molecule; its hydrogens may be explicit.
 void describe(RDKit::RWMol& mol, Graph& graph) {
   count_atoms(mol, graph);
   auto largest = largest_fragment(mol, graph.fragments);
   RDKit::RWMol bare(largest->mol);
   RDKit::MolOps::removeHs(bare);
-  // A SMILES may have told of stereochemistry that distances do not: one molecule, one string.
+  // A SMILES may give stereochemistry, distances do not. It is removed, so that a molecule has one string.
   RDKit::MolOps::removeStereochemistry(bare);
   graph.smiles = RDKit::MolToSmiles(bare);
   graph.molecule = std::make_shared<RdkitMolecule>(RdkitMolecule{RDKit::ROMol(bare)});
@@ -75,7 +75,7 @@ std::unique_ptr<RDKit::RWMol> parse_molecule(std::string_view smiles, std::strin
   std::unique_ptr<RDKit::RWMol> mol;
   try {
     RDKit::SmilesParserParams parameters;
-    parameters.sanitize = false;  // apart: only then RDKit tells why
+    parameters.sanitize = false;  // called separately, because only then RDKit gives the reason
     parameters.removeHs = false;
     parameters.allowCXSMILES = false;
     parameters.parseName = false;

@@ -8,8 +8,8 @@
 
 #include "plugins/shared/chem/atoms.h"
 
-// What RDKit says of a molecule. The only door to RDKit: its types stay in the .cpp files of plugins/shared/chem* (rdkit_molecule.h), its
-// exceptions are caught here and become `reason`, its log is silent. Functions are thread-safe; a RdkitMolecule must not be used by two
+// What RDKit computes of a molecule. The only access to RDKit: its types stay in the .cpp files of plugins/shared/chem* (rdkit_molecule.h),
+// its exceptions are caught here and become `reason`, its log is silent. Functions are thread-safe; a RdkitMolecule must not be used by two
 // threads at once (RDKit caches in it).
 namespace espalier::chem {
 
@@ -24,10 +24,10 @@ struct Graph {
   // hydrogens and without stereochemistry; "" when invalid.
   std::string smiles;
   int fragments = 0;  // connected pieces, of an invalid graph too
-  // Of the whole molecule, implicit hydrogens of a SMILES counted; 0 when RDKit could not tell.
+  // Of the whole molecule, implicit hydrogens of a SMILES counted; 0 when RDKit could not count them.
   int atoms = 0, heavy_atoms = 0;
   int charge = 0;               // of the whole molecule, the sum of its formal charges
-  std::string foreign_element;  // symbol of the first element that is not H C N O F; "" when there is none, or when RDKit could not tell
+  std::string foreign_element;  // symbol of the first element that is not H C N O F; "" when there is none, or when RDKit failed
   std::shared_ptr<const RdkitMolecule> molecule;  // the largest fragment, hydrogens implicit, sanitised; null when invalid
 };
 
@@ -39,7 +39,7 @@ Graph read_graph(const Atoms& atoms);
 // A row of a "molecule" sample: atomic numbers [M] (0: no atom), positions [3 M] in angstrom.
 Graph read_graph(std::span<const std::int64_t> atomic_numbers, std::span<const float> positions);
 
-// Parses any SMILES RDKit knows (elements are not limited here). A text that is none has a `reason` and no fragments.
+// Parses any SMILES that RDKit supports (elements are not limited here). A text that is none has a `reason` and no fragments.
 Graph parse_smiles(std::string_view smiles);
 
 }  // namespace espalier::chem

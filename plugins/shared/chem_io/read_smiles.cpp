@@ -17,7 +17,7 @@ struct Line {
   std::int64_t number = 0;
   std::string smiles;
   std::string reason;    // why there is none
-  std::string excluded;  // why a sound one is none for us
+  std::string excluded;  // why a sound one is excluded
   bool left_out = false;
 };
 

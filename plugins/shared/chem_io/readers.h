@@ -10,7 +10,7 @@
 
 // Files of molecules, plain or gzip'ed. A file that cannot be read at all throws DataError naming it. A record that is malformed, or
 // that breaks the options (an element that is not H C N O F, too many atoms, none, a position that is NaN or infinite, several pieces),
-// throws DataError with file, line and record, or is skipped and counted. An ion (its formal charges do not add up to 0; XYZ knows none) is
+// throws DataError with file, line and record, or is skipped and counted. An ion (its formal charges do not add up to 0; XYZ has none) is
 // always skipped and counted: atoms here have no charge.
 namespace espalier::chem {
 
@@ -48,7 +48,7 @@ struct SmilesList {
 
 // One SMILES a line (what follows a blank is ignored, as are empty lines and lines that start with "# "), or a table: its first line has a
 // column `smiles`, separated by commas, tabs or blanks. A file whose name ends in .csv or .csv.gz must be one. Parsed on `threads` threads
-// (0: as many as ATen uses), but for most of what max_heavy_atoms leaves out: there smiles_size.h knows enough.
+// (0: as many as ATen uses), but for most of what max_heavy_atoms leaves out: there smiles_size.h suffices.
 SmilesList read_smiles(const std::filesystem::path& path, const ReadOptions& options, int threads = 0);
 
 }  // namespace espalier::chem

@@ -17,7 +17,7 @@ struct ReadOptions {
   OnError on_error = OnError::fail;
   int max_atoms = 29;     // hydrogens counted; QM9's largest molecules have 29
   bool connected = true;  // one piece only
-  // Of the records that are right, those with more atoms other than hydrogen are left out without a word; 0: none are.
+  // Of the records that are right, those with more atoms other than hydrogen are left out and not counted; 0: none are.
   int max_heavy_atoms = 0;
 
   bool leaves_out(int heavy_atoms) const { return max_heavy_atoms > 0 && heavy_atoms > max_heavy_atoms; }
@@ -47,7 +47,7 @@ class Defects {
   Defects(std::filesystem::path path, OnError on_error) : path_(std::move(path)), on_error_(on_error) {}
   // `record` counts from 1, `line` (of the file) too. The message is "<file>:<line>: record <record>: <reason>".
   void add(std::int64_t record, std::int64_t line, const std::string& reason);
-  // A sound record that is none for this program: counted whatever OnError says.
+  // A sound record that this program cannot use (an ion): counted whatever OnError is.
   void exclude(std::int64_t record, std::int64_t line, const std::string& reason);
   const Skipped& skipped() const { return skipped_; }
 

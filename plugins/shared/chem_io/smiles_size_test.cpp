@@ -12,7 +12,7 @@
 namespace espalier::chem {
 namespace {
 
-// What is said of a text must be what RDKit says. True where something is said.
+// What smiles_size() gives of a text must be what RDKit gives. True where it gives something.
 bool agrees(const std::string& smiles) {
   const auto size = read_size(smiles);
   if (!size) return false;
@@ -53,7 +53,7 @@ TEST(SmilesSize, IsUnknownOfWhatIsWrong) {
   }
 }
 
-// Texts cut, joined and changed at random: whatever is said of one, RDKit says too.
+// Texts cut, joined and changed at random: whatever smiles_size() gives of one, RDKit gives too.
 TEST(SmilesSize, IsRdkitsOfAnyText) {
   const std::vector<std::string> parts = {"C", "C", "C", "N", "O", "F",  "[H]", "(", ")", "1",
                                           "2", "1", "=", "#", "-", "C(", "C1",  "c", ".", "%"};

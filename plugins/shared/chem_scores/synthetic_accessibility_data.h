@@ -29,7 +29,7 @@ class FragmentScores {
 
 // $RDBASE/Contrib/SA_Score/fpscores.pkl.gz as RDKit itself looks for its data, or where Debian's rdkit-data has it.
 std::filesystem::path default_fragment_scores();
-// Throws DataError that says where the file comes from, when it is not there.
+// Throws DataError naming where the file comes from, when it is not there.
 void require_fragment_scores(const std::filesystem::path& file);
 
 }  // namespace espalier::chem

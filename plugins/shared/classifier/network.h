@@ -32,7 +32,7 @@ Weights initialize(const Config& config, std::uint64_t seed);
 // Throws DataError naming origin and the first weight that is missing, misshapen or unknown.
 void check(const Config& config, const Weights& weights, const std::string& origin);
 
-// image [B, in_channels, H, W] float in [0, 1], on the weights' device. Gives [B, last channels], what the linear layer sees (the mean over
+// image [B, in_channels, H, W] float in [0, 1], on the weights' device. Gives [B, last channels], the linear layer's input (the mean over
 // the image), of images of any size; and [B, classes]. Differentiable in weights and image.
 at::Tensor features(const Config& config, const Weights& weights, const at::Tensor& image);
 at::Tensor logits(const Config& config, const Weights& weights, const at::Tensor& image);

@@ -13,7 +13,7 @@ namespace espalier::flow {
 // trained there. Throws InternalError for another name.
 std::unique_ptr<Solver> make_solver(const std::string& rule);
 
-// Predictions that the rule asks for in a segment, guidance not counted.
+// Predictions that the rule takes in a segment, guidance not counted.
 std::int64_t predictions(const std::string& rule, const Segment& segment);
 
 }  // namespace espalier::flow

@@ -95,7 +95,7 @@ void Collector::page(const std::string& name, const std::vector<NamedBox>& all) 
   for (const NamedBox& box : all) {
     if (!exclude(name, box)) boxes.push_back(box);
   }
-  if (boxes.empty() && !all.empty()) {  // nothing is wrong with it, and nothing is left of it
+  if (boxes.empty() && !all.empty()) {  // no box of it is wrong, and none is left
     ++set_.records;
     ++set_.skipped_pages["only excluded boxes"];
     return;

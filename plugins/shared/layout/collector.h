@@ -13,10 +13,10 @@ struct NamedBox {
   std::string class_name;
   Edges edges;              // as shares of the page
   std::int64_t number = 0;  // in the file's own count, from 1
-  bool crowd = false;       // round a crowd, not round one thing
+  bool crowd = false;       // around a crowd, not around one object
 };
 
-// Puts a reader's pages together: excludes boxes, checks the others, fails or counts as ReadOptions says.
+// Puts a reader's pages together: excludes boxes, checks the others, fails or counts by ReadOptions.
 class Collector {
  public:
   // Boxes are called "<file>: <page's name>, <box_noun> <number>" in messages.

@@ -13,7 +13,7 @@ namespace espalier::layout {
 
 using Rgb = std::array<std::uint8_t, 3>;
 
-// The colour of a class, fixed by its index: twelve well-told-apart ones, then the same ones darker.
+// The colour of a class, fixed by its index: twelve distinct ones, then the same ones darker.
 Rgb class_colour(int class_index);
 
 struct DrawOptions {

@@ -49,7 +49,7 @@ network::WeightSpecs specs(const FeatureConfig& config) {
   return specs;
 }
 
-// sin and cos at doubling frequencies, so that small differences of place are seen.
+// sin and cos at doubling frequencies, so that small differences of place change the input.
 at::Tensor waves(const at::Tensor& box) {
   std::vector<at::Tensor> parts{box * 2.0 - 1.0};
   double frequency = std::numbers::pi;
@@ -72,7 +72,7 @@ void require_known(const FeatureConfig& config, const at::Tensor& class_index) {
   if (class_index.numel() == 0) return;
   const auto largest = class_index.max().item<std::int64_t>();
   if (largest >= config.classes) {
-    throw StageError(fmt::format("the layout network knows the classes 0 to {}, but a page has class {}", config.classes - 1, largest));
+    throw StageError(fmt::format("the layout network has the classes 0 to {}, but a page has class {}", config.classes - 1, largest));
   }
 }
 

@@ -7,9 +7,9 @@
 
 #include "runtime/modelfile/model.h"
 
-// A small network that looks at a page, for a Frechet distance of layouts. A transformer without positions, so that the order of boxes does
+// A small network over a page, for a Frechet distance of layouts. A transformer without positions, so that the order of boxes does
 // not matter, over the boxes and one token of the page; as the layout FID networks of the literature (Kikuchi et al. 2021, arXiv
-// 2108.00871) it learns to tell real pages from perturbed ones and to describe the page, here as a map of what each class covers.
+// 2108.00871) it learns to classify pages as real or perturbed and to describe the page, here as a map of what each class covers.
 //   x_i = class[c_i] + box(waves(box_i)), x_0 = token;  layers times: x += attention(norm(x)), x += mlp(norm(x));  features = norm(x_0)
 namespace espalier::layout {
 

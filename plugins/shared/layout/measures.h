@@ -4,7 +4,7 @@
 
 namespace espalier::layout {
 
-// Measures of one page. Pages have at least one box, and all boxes an area (usable()); what is said for fewer boxes is the literature's.
+// Measures of one page. Pages have at least one box, and all boxes an area (usable()); the values for fewer boxes are the literature's.
 
 // At least one box, each with an area, and all numbers finite.
 bool usable(const Page& page);

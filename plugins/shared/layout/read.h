@@ -14,9 +14,9 @@ enum class OnError { fail, skip };
 // What is wrong with a page or box: `fail` throws DataError naming the file and the record; `skip` leaves it out and counts it by reason.
 //   a page   malformed JSON | malformed record | no boxes (left) | too many boxes
 //   a box    unknown class | outside the page | negative size | not finite | unknown image
-// A box that is out by less than kSlack of the page is out by rounding: it is cut, not refused.
-// What is no box of a page is excluded and counted, whatever on_error says: a box without area (width or height 0, as a network may draw
-// one), COCO's boxes round a crowd (iscrowd = 1), and a page that has nothing else.
+// A box that is outside by less than kSlack of the page is so by rounding: it is cut, not refused.
+// What is no box of a page is excluded and counted, whatever on_error is: a box without area (width or height 0, as a network may draw
+// one), COCO's boxes around a crowd (iscrowd = 1), and a page that has nothing else.
 struct ReadOptions {
   std::vector<std::string> class_names = {};  // in the order of their indices; empty: all that the file has
   OnError on_error = OnError::fail;
@@ -25,7 +25,7 @@ struct ReadOptions {
 };
 inline constexpr double kSlack = 1e-3;
 
-// Each reads plain and gzip'ed files, and throws DataError, whatever on_error says, for a file that cannot be opened, is of another
+// Each reads plain and gzip'ed files, and throws DataError, whatever on_error is, for a file that cannot be opened, is of another
 // format, or holds no page that is kept.
 
 // COCO, as PubLayNet has it: {"images": [{"id", "width", "height"}], "annotations": [{"image_id", "category_id", "bbox": [left, top, width,

@@ -44,7 +44,7 @@ bool is_crowd(const json& record) {
   return found != record.end() && (*found == true || (found->is_number() && found->get<double>() != 0.0));
 }
 
-// Takes the records of the three lists one at a time; the parser forgets each when it has been taken.
+// Takes the records of the three lists one at a time; the parser drops each when it has been taken.
 class Coco {
  public:
   Coco(const std::filesystem::path& path, const ReadOptions& options)

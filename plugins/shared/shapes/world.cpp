@@ -63,7 +63,7 @@ Relation opposite(Relation relation) {
   throw InternalError("a relation without an opposite");
 }
 
-// The digest that decides a scene's split: of the one of its two prompts that says "above" or "left of".
+// The digest that decides a scene's split: of the one of its two prompts that has "above" or "left of".
 Hex scene_digest(const Prompt& prompt) {
   const bool leads = prompt.relation == Relation::above || prompt.relation == Relation::left_of;
   return sha256(text(leads ? prompt : twin(prompt)));

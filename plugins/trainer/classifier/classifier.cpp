@@ -1,4 +1,4 @@
-// Trains the small image classifier that reward.classifier asks, on the labels of a domain's examples.
+// Trains the small image classifier that reward.classifier uses, on the labels of a domain's examples.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
@@ -110,7 +110,8 @@ class ClassifierTrainer final : public Trainer {
     }
   };
 
-  // Two classifiers of different parts differ in their first weights and their order too: a judge must not share the reward's accidents.
+  // Two classifiers of different parts differ in their first weights and their order too: so that a judge does not share the reward's
+  // random errors.
   random::StreamKey order(std::uint64_t seed) const { return random::streams::training_order(seed, part_ == "odd" ? 1U : 0U); }
 
   // A classifier goes on from its weights; any other model leaves fresh ones to be drawn.

@@ -8,9 +8,9 @@
 
 namespace espalier::classifier {
 
-// The names of label 0, 1, ..., from the metadata {"label", "class"} of a domain's conditions, all splits together; or from the fact
-// {"class_names": [...]} of a domain whose only condition is none, and whose examples tell their own label. Throws ConfigError when a
-// condition lacks a label or a name, when a label has two names, or when a label below the largest has none.
+// The names of label 0, 1, ..., from the metadata {"label", "class"} of a domain's conditions, all splits together; or from the metadata
+// {"class_names": [...]} of a domain whose only condition is the null one, and whose examples carry their own label. Throws ConfigError
+// when a condition lacks a label or a name, when a label has two names, or when a label below the largest has none.
 std::vector<std::string> class_names(const Domain& domain);
 
 // A part of a split's examples as images with labels: "all", or those at even or at odd positions, two disjoint halves. An image's

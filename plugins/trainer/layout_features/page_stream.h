@@ -11,7 +11,7 @@
 
 namespace espalier::layout {
 
-// Real pages of a split and perturbed copies of others, for a network to tell apart.
+// Real pages of a split and perturbed copies of others, for a network to separate.
 class PageStream {
  public:
   // Throws ConfigError when the domain's samples are no layouts, and DataError when the split has no boxes.

@@ -96,7 +96,7 @@ TEST(SftOnGaussians, NullConditionsLearnTheMixture) {
   const auto model = run(training, with({{"conditioning_dropout_prob", 1.0}}));
   for (std::int64_t t = 0; t < kTimesteps; ++t) {  // labels mixed: mean 0, variance 1 + spread^2
     expect_line(trained(model, kEmpty, t), best(alpha_bars()[static_cast<std::size_t>(t)], 0.0, 1.0 + kSpread * kSpread));
-    EXPECT_EQ(trained(model, 0, t).offset, 0.0) << "a label that was never shown";
+    EXPECT_EQ(trained(model, 0, t).offset, 0.0) << "a label that was never trained on";
   }
 }
 

@@ -29,7 +29,7 @@ class LineNetwork final : public Network {
     return {{"x", noisy.at("x") * weights.at("unet.gain") + weights.at("unet.offset")}};
   }
   Weights initialize(std::uint64_t) const override { return {{"unet.gain", at::zeros({1})}, {"unet.offset", at::zeros({1})}}; }
-  mutable double latest = 0.0;  // the largest time asked for
+  mutable double latest = 0.0;  // the largest time evaluated
 };
 
 Model line_model() {
@@ -99,7 +99,8 @@ TEST(SftOnFlows, ForwardGoesOnNoisingTheRecordedState) {
   EXPECT_LT(trained.latest, 0.5);
   EXPECT_TRUE(std::isfinite(trained.loss));
   const auto other = flow_oracle::best_prediction(law_of(accepted.clean), 1.0, 0.5);
-  EXPECT_GT(std::abs(wanted.offset - other.offset) + std::abs(wanted.gain - other.gain), 0.2) << "the test could not tell the losses apart";
+  EXPECT_GT(std::abs(wanted.offset - other.offset) + std::abs(wanted.gain - other.gain), 0.2)
+      << "the test could not distinguish the losses";
 }
 
 TEST(SftOnFlows, GraftTrainsOnTheSampleAtAllTimes) {

@@ -26,7 +26,7 @@ class LinearNetwork final : public Network {
   TensorMap embed(const Weights& weights, const TensorMap& condition) const override;
   State predict(const Weights& weights, const State& noisy, const at::Tensor& timestep, const TensorMap& embedded) const override;
   Weights initialize(std::uint64_t seed) const override;
-  // What it has been asked for so far.
+  // What it has evaluated so far.
   mutable std::set<std::int64_t> timesteps;
   mutable std::map<std::int64_t, std::int64_t> labels;  // label -> rows
 };
@@ -49,13 +49,13 @@ struct Accepted {
   diffusion::Grid trajectory;
 };
 
-// One training run as in a process of its own: stops or dies where told, keeps its checkpoints as bytes.
+// One training run as in a process of its own: stops or dies at a given step, keeps its checkpoints as bytes.
 struct Training {
   Model start = linear_model();
   std::unique_ptr<Domain> domain = gaussian_domain();
   const Accepted* selection = nullptr;
-  std::int64_t stop_after = -1;  // optimizer steps; then stop is asked for
-  std::int64_t die_after = -1;   // optimizer steps; then an exception that no trainer knows
+  std::int64_t stop_after = -1;  // optimizer steps; then a stop is requested
+  std::int64_t die_after = -1;   // optimizer steps; then an exception that no trainer catches
   std::string checkpoint;        // in and out: of the newest one, "" for none
   std::int64_t saved = 0;
   std::map<std::string, std::map<std::int64_t, double>> curves;  // name -> step -> value

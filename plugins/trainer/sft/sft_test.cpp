@@ -20,7 +20,7 @@ PluginEntry entry() { return conformance::plugin("trainer.sft"); }
 
 Model run(Training& training, const Options& options) { return training.run(*conformance::make<Trainer>(entry(), options)); }
 
-// What a run with these options says when it fails; "" if it does not.
+// The message with which a run with these options fails; "" if it does not.
 std::string failure(Training& training, const Options& options) {
   try {
     run(training, options);

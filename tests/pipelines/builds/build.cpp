@@ -8,7 +8,7 @@ using espalier::ModelInfo;
 using espalier::Phase;
 using espalier::State;
 
-// Halves its noise at each step, and adds SAMPLE_SHIFT, whatever the network says.
+// Halves its noise at each step, and adds SAMPLE_SHIFT, whatever the network predicts.
 class HalvingSolver final : public espalier::Solver {
  public:
   State step(const State& x, const State&, const espalier::SolverStep&) override {

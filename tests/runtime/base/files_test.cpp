@@ -70,13 +70,13 @@ TEST(Files, ReadingTakesRegularFilesOfALimitedSizeOnly) {
   EXPECT_EQ(read_file(path, 5), "12345");
   EXPECT_THAT([&] { read_file(path, 4); }, ThrowsMessage<DataError>(AllOf(HasSubstr(path.string()), HasSubstr("5 bytes"))));
   std::ofstream(folder.path() / "hole") << "x";
-  fs::resize_file(folder.path() / "hole", std::uintmax_t{1} << 40);  // no byte of it may be asked for
+  fs::resize_file(folder.path() / "hole", std::uintmax_t{1} << 40);  // no byte of it may be read
   EXPECT_THAT([&] { read_file(folder.path() / "hole", 1 << 20); }, ThrowsMessage<DataError>(HasSubstr("1099511627776 bytes")));
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);  // without a writer: opening it in the usual way would wait for one
   EXPECT_THAT([&] { read_file(pipe); }, ThrowsMessage<DataError>(HasSubstr("is a pipe, not a regular file")));
   EXPECT_THAT([&] { digest_file(pipe); }, ThrowsMessage<DataError>(HasSubstr("is a pipe, not a regular file")));
   EXPECT_THAT([&] { read_file("/dev/zero"); }, ThrowsMessage<DataError>(HasSubstr("is a device")));
-  EXPECT_THAT([] { read_file("/proc/self/status", 10); }, ThrowsMessage<DataError>(HasSubstr("at most 10"))) << "its size is said to be 0";
+  EXPECT_THAT([] { read_file("/proc/self/status", 10); }, ThrowsMessage<DataError>(HasSubstr("at most 10"))) << "its reported size is 0";
 }
 
 TEST(Files, MakesEveryLevelOfAFolder) {

@@ -108,7 +108,7 @@ TEST(HolderLock, OneWhoseHolderCannotBeCheckedIsNamedWithTheCommandThatRemovesIt
               ThrowsMessage<CacheError>(AllOf(HasSubstr("names no holder"), HasSubstr("rm '"))));
 }
 
-// Those who find a dead holder must not remove the lock of the one among them that was faster.
+// Of processes that find a dead holder, the slower must not remove the lock of the faster.
 TEST(HolderLock, ManyWhoFindADeadHolderExcludeEachOther) {
   const TemporaryFolder folder;
   const auto path = folder.path() / "lock.holder";

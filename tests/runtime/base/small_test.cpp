@@ -39,7 +39,7 @@ TEST(Step, OutsideTheScheduleIsRefused) {
 
 TEST(Suggest, FindsTheNearestName) {
   EXPECT_EQ(nearest_name("palete", {"tolerance", "palette"}), "palette");
-  EXPECT_EQ(nearest_name("gruop_by", {"k", "group_by"}), "group_by");  // a swap is one slip
+  EXPECT_EQ(nearest_name("gruop_by", {"k", "group_by"}), "group_by");  // a swap is one edit
   EXPECT_EQ(nearest_name("kx", {"k", "group_by"}), "k");
   EXPECT_EQ(nearest_name("banana", {"palette", "k"}), "");
   EXPECT_EQ(nearest_name("x", {"k"}), "");

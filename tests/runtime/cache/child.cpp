@@ -41,7 +41,7 @@ int race(const std::string& root, std::uint64_t count, std::uint64_t variant) {
   const auto id = store->ensure_set(recipe());
   for (std::uint64_t number = 0; number < count; ++number) {
     try {
-      // Each variant has steps of its own, so that only the look at x_0 can refuse it.
+      // Each variant has steps of its own, so that only the comparison of x_0 can refuse it.
       const auto step = 25 + static_cast<std::int64_t>(variant);
       const bool won = store->publish_block(id, block(number, {step, 0}, variant), provenance());
       say(std::to_string(number) + (won ? " won" : " lost"));

@@ -121,7 +121,7 @@ class Vandal {
     }
   }
 
-  // Damages one place and says how.
+  // Damages one place and returns a description of the damage.
   std::string strike() {
     static constexpr int kWays = 9;
     const auto path = victims_[pick(victims_.size())];
@@ -149,7 +149,7 @@ class Vandal {
  private:
   std::size_t pick(std::size_t count) { return std::uniform_int_distribution<std::size_t>(0, count - 1)(random_); }
 
-  // A missing commit record or recipe is no damage but a block or set that nobody published.
+  // A missing commit record or recipe is no damage: the block or set counts as not published.
   std::string remove(const std::string& name, const fs::path& path) {
     if (path.extension() == ".json" && name.starts_with("sets"))
       return "flip in " + name + edit(path, [&](std::string& bytes) { flip(bytes); });

@@ -8,8 +8,8 @@
 
 namespace espalier::cache::testing {
 
-// An empty folder, removed at the end. In memory where there is /dev/shm and it is asked for: a test of many rounds would only wait for
-// fsync.
+// An empty folder, removed at the end. In memory where there is /dev/shm and the test requests it: a test of many rounds would only wait
+// for fsync.
 class TempFolder {
  public:
   explicit TempFolder(bool in_memory = false);

@@ -12,7 +12,7 @@ using testing::block;
 using testing::provenance;
 using testing::TempFolder;
 
-// What a run does: asks what is there, computes what is not.
+// As a run does: lists what is there, computes what is not.
 int grow(Store& store, const Hex& id, std::uint64_t samples, std::uint64_t block_size) {
   int computed = 0;
   const auto there = store.blocks(id);

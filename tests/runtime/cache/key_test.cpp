@@ -85,7 +85,7 @@ TEST(Recipe, IsRefusedWhenItsFileHoldsAnotherRecipe) {
   testing::overwrite(path, text);
   EXPECT_THROW(store->recipe(id), CacheError);
   EXPECT_EQ(store->verify(VerifyLevel::quick).size(), 1u);
-  EXPECT_EQ(store->ensure_set(testing::recipe()), id);  // who knows the recipe mends it
+  EXPECT_EQ(store->ensure_set(testing::recipe()), id);  // a process that has the recipe mends it
   EXPECT_EQ(*store->recipe(id), testing::recipe());
 }
 

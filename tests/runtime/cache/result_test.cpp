@@ -81,7 +81,7 @@ TEST_F(Results, ADamagedOneIsQuarantinedAndMadeAgain) {
   EXPECT_TRUE(store->verified_result("model", key));
 }
 
-// A disk that rots changes bytes and no time: what is used is hashed, whatever is remembered of the file.
+// A disk that decays changes bytes and no time: what is used is hashed, even where a digest of the file is remembered.
 TEST_F(Results, ARememberedDigestDoesNotHideDamage) {
   for (const auto* victim : {"unet/weights.safetensors", "model_index.json"}) {
     publish("weights");
@@ -100,7 +100,7 @@ TEST_F(Results, ARememberedDigestDoesNotHideDamage) {
     std::vector<Damage> damage;
     EXPECT_FALSE(store->verified_result("model", key, &damage)) << victim;
     EXPECT_EQ(damage.size(), 1u) << victim;
-    EXPECT_TRUE(publish("weights")) << "what is remembered does not stand in the way of a sound one";
+    EXPECT_TRUE(publish("weights")) << "a remembered digest does not prevent publishing a sound one";
     EXPECT_TRUE(store->verified_result("model", key)) << victim;
     fs::remove_all(target);
   }

@@ -6,7 +6,7 @@
 
 #include "runtime/cache/store.h"
 
-// Trajectories and scores that are functions of their arguments alone, so that any process can say what must be read back.
+// Trajectories and scores that are functions of their arguments alone, so that any process can compute what must be read back.
 namespace espalier::cache::testing {
 
 inline constexpr std::int64_t kSamples = 4;  // a block's

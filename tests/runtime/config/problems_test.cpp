@@ -1,4 +1,4 @@
-// Faulty pipelines, each with what must be said of it, in full.
+// Faulty pipelines, each with its full message.
 #include <gtest/gtest.h>
 
 #include "fake_catalog.h"

@@ -44,7 +44,7 @@ double largest_difference(const at::Tensor& found, const Value& expected) {
   return (found - column(numbers(expected)).reshape({2, 4})).abs().max().item<double>();
 }
 
-// As rounding() of make_golden.py, which says why.
+// As rounding() of make_golden.py, which gives the reason.
 double rounding(std::int64_t steps, std::initializer_list<const Value*> states, at::ScalarType dtype = at::kFloat) {
   if (dtype == at::kDouble) return 1e-10;
   double largest = 1.0;

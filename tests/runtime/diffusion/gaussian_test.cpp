@@ -31,7 +31,7 @@ double alpha_bar_at(const VariancePreserving& process, const GridPoint& point) {
   return process.alpha_bars()[static_cast<std::size_t>(point.timestep)];
 }
 
-// The law of the samples: every step is affine in x, so two states say all of it.
+// The law of the samples: every step is affine in x, so two states determine it.
 Gaussian sampled_law(const VariancePreserving& process, Prediction kind, std::int64_t steps, double eta) {
   const auto grid = process.grid(steps);
   Gaussian law;  // the prior

@@ -239,7 +239,7 @@ Asked asked(const Interleaved& process, const State& noisy, const at::Tensor& ti
   for (std::int64_t b = 0; b < timestep.size(0); ++b) {
     const auto time = times[b];
     const auto n = std::lround(static_cast<double>(time) * static_cast<double>(process.num_steps()) / 1000.0);
-    EXPECT_EQ(time, static_cast<float>(grid.at(n).timestep)) << "sampling tells the network another time";
+    EXPECT_EQ(time, static_cast<float>(grid.at(n).timestep)) << "sampling passes another time to the network";
     result.steps.push_back(n);
   }
   return result;

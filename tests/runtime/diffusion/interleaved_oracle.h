@@ -72,7 +72,7 @@ double total_variation(const Law& a, const Law& b);
 
 Level level(const Interleaved& process, std::int64_t n);  // of a state at n steps
 
-// What a network was asked for in training. Fails the test where a timestep is not the one that sampling tells the network.
+// What a network was evaluated on in training. Fails the test where a timestep is not the one that sampling passes to the network.
 struct Asked {
   State noisy;
   std::vector<std::int64_t> steps;  // n, from the timestep

@@ -102,7 +102,7 @@ TEST_F(InterleavedTokens, SamplesFollowTheDatasLaw) {
   for (const auto& reversal : {options, gibbs(options)}) {
     const auto found = chain.numbers(sampled(Interleaved(reversal), chain, kMany, 3));
     EXPECT_LT(chi_square_excess(found, chain.law(0)), kChance);
-    EXPECT_GT(chi_square_excess(found, chain.law(1)), 100.0) << "the test could not tell a step's noise";
+    EXPECT_GT(chi_square_excess(found, chain.law(1)), 100.0) << "the test could not detect a step's noise";
   }
 }
 
@@ -227,7 +227,7 @@ TEST_F(InterleavedTokens, StitchedModelsSampleTheSmoothedTilt) {
     for (std::int64_t x = 0; x < base.num_states(); ++x) weight.push_back(x % 3 == 0 ? 2.0 : 0.1 + 0.2 * static_cast<double>(x % 4));
     const Chain tilted(options, product(data, weight));
     for (const std::int64_t border : {0, 3, 5, 8}) {
-      // tilted.law(n)/base.law(n) is w_n up to a constant: the forward kernel does not know the weight.
+      // tilted.law(n)/base.law(n) is w_n up to a constant: the forward kernel does not depend on the weight.
       const auto& accepted = tilted.law(border);
       const Chain tuned(options, accepted, border);
       Law law = tuned.law(process.num_steps());
@@ -258,7 +258,7 @@ TEST_F(InterleavedTokens, TheNetworkReceivesAllButTheVisitedToken) {
   const auto grid = process.grid(12);
   for (std::int64_t n = 1; n <= 12; ++n) {
     const auto query = process.query(x, grid.at(n));
-    ASSERT_EQ(query.has_value(), (n - 1) % 2 == 0) << "the vectors are given: there is nothing to ask of them";
+    ASSERT_EQ(query.has_value(), (n - 1) % 2 == 0) << "the vectors are given: the network is not evaluated for them";
     if (!query) continue;
     const auto& input = query->input;
     EXPECT_TRUE(input.at("visit").eq((n - 1) % 4).all().item<bool>());
@@ -311,7 +311,7 @@ TEST_F(InterleavedTokens, ASampleWhoseLogitsAreNotFiniteIsNotFinite) {
     for (const std::int64_t row : {0, 2}) {
       for (const auto& [name, tensor] : expected) EXPECT_TRUE(at::equal(tensor[row], found.at(name)[row])) << name;
     }
-    x.at("frozen").select(-1, 0).fill_(true);  // tokens that are given: what the network says of them is not used
+    x.at("frozen").select(-1, 0).fill_(true);  // tokens that are given: what the network predicts of them is not used
     EXPECT_TRUE(step(broken).at("vector").isfinite().all().item<bool>());
   }
 }

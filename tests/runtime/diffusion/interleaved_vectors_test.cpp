@@ -302,7 +302,7 @@ TEST_F(InterleavedVectors, TokensAndVectorsTogetherSampleTheirJointLaw) {
   }
 }
 
-// Three elements: 0 has its token given, 1 its vector, 2 is absent (whatever the condition says of it).
+// Three elements: 0 has its token given, 1 its vector, 2 is absent (whatever the condition holds for it).
 TensorMap given(std::int64_t batch) {
   TensorMap condition = {{"token", at::full({batch, 3}, 2, at::kLong)},
                          {"vector", at::full({batch, 3, 2}, 7.0)},

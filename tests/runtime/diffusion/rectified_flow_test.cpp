@@ -205,7 +205,7 @@ Line minimiser(const TrainingBatch& batch) {
   return {(-g.first * c + g.second * b) / determinant, (-g.second * a + g.first * b) / determinant};
 }
 
-// A time is drawn a state, so that many states of few elements say more than few of many.
+// One time is drawn for each state, so that many states of few elements give a smaller error than few of many.
 at::Tensor normal_sample(Gaussian law) { return draws_of(100000, 77).normals({4}, at::kDouble) * std::sqrt(law.variance) + law.mean; }
 
 class FlowMinimiser : public OneThread {};

@@ -39,7 +39,7 @@ inline SchedulerConfig plain(Prediction prediction = Prediction::epsilon, std::i
 
 inline at::Tensor column(const std::vector<double>& values) { return at::tensor(values, at::TensorOptions().dtype(at::kDouble)); }
 
-// What a network of `prediction` answers where it knows the clean state: all from x = sqrt(abar) clean + sqrt(1 - abar) eps.
+// What a network of `prediction` answers for a known clean state: all from x = sqrt(abar) clean + sqrt(1 - abar) eps.
 inline at::Tensor answer(Prediction prediction, const at::Tensor& x, const at::Tensor& clean, const at::Tensor& alpha_bar) {
   const auto eps = (x - alpha_bar.sqrt() * clean) / (1 - alpha_bar).sqrt();
   switch (prediction) {

@@ -151,7 +151,7 @@ TEST_F(Journal, RefusesToSaveWhatIsNoStepOfTheTraining) {
   for (const std::int64_t step : {0, 101}) EXPECT_THROW(save(step), PluginError) << step;
 }
 
-// With its seal made anew: whoever copies a folder in part may copy that too.
+// With its seal made anew: a folder copied in part may have a sound seal.
 TEST_F(Journal, FallsBackPastAManifestThatLacksAFileOrNamesAnother) {
   const auto without = [](Value::Map& files, const std::string& name) { files.erase(name); };
   const std::vector<std::pair<std::string, std::function<void(Value::Map&)>>> changes = {

@@ -27,7 +27,7 @@ struct Seen {
   TensorMap state;  // handed on to it
 };
 
-// Adds 1 to the scale, and hands on a moment that its option says.
+// Adds 1 to the scale, and hands on a moment that its option gives.
 class Keeper final : public Trainer {
  public:
   explicit Keeper(std::vector<Seen>& seen) : seen_(seen) {}

@@ -1,4 +1,4 @@
-// What stages see of trajectories in the cache.
+// What stages read of trajectories in the cache.
 #include <ATen/ops/equal.h>
 #include <gmock/gmock.h>
 
@@ -8,7 +8,7 @@
 namespace espalier::exec {
 namespace {
 
-// Compares the transitions, the noise and the conditions of a view with each other; its findings say how many rows are right.
+// Compares the transitions, the noise and the conditions of a view with each other; its findings count the rows that are right.
 class Looker final : public Metric {
  public:
   void inputs(Inputs& in) override {

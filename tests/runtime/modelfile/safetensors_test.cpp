@@ -79,7 +79,7 @@ TEST(Safetensors, ReadsFilesAndRefusesShortOnes) {
 
 TEST(Safetensors, AcceptsTheFileThatTheDamagedOnesComeFrom) { EXPECT_EQ(message_of(file_of(kOne, 8)), "no error"); }
 
-// Three halves before two float32: the format asks for no alignment, and the reference library reads it.
+// Three halves before two float32: the format requires no alignment, and the reference library reads it.
 TEST(Safetensors, ReadsTensorsAtAnyAlignment) {
   const auto header = two(entry("a", "F16", "3", "0,6"), entry("b", "F32", "2", "6,14"));
   std::string bytes = file_of(header, 14);

@@ -202,7 +202,7 @@ def compare(tool, expect_close):
         inputs["present"].fill_(True)  # what is absent costs this file's network as much, Espalier's next to nothing
         files[2] = tool.tensors("inputs", inputs)
         counter = FlopCounterMode(display=False)
-        with torch.no_grad(), counter, sdpa_kernel(SDPBackend.MATH):  # its counter does not know the CPU's fused attention
+        with torch.no_grad(), counter, sdpa_kernel(SDPBackend.MATH):  # its counter does not count the CPU's fused attention
             model(**inputs)
         theirs, ours = counter.get_total_flops(), float(tool("elements_flops", *files[:3]))
         print(f"{name}: {ours:.0f} FLOPs, {theirs} by PyTorch's counter, {100 * (ours / theirs - 1):+.3f} %")

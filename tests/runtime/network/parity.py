@@ -136,7 +136,7 @@ def flops(tool):
         model.save_pretrained(folder)
         inputs = unet_inputs(config)
         counter = FlopCounterMode(display=False)
-        with torch.no_grad(), counter, sdpa_kernel(SDPBackend.MATH):  # its counter does not know the CPU's fused attention
+        with torch.no_grad(), counter, sdpa_kernel(SDPBackend.MATH):  # its counter does not count the CPU's fused attention
             run_diffusers(model, inputs)
         theirs = counter.get_total_flops()
         ours = float(tool("unet_flops", folder / "config.json", folder / "diffusion_pytorch_model.safetensors", tool.tensors("inputs", inputs)))

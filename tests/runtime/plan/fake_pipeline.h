@@ -9,14 +9,14 @@
 #include "runtime/plan/plan.h"
 #include "runtime/plugin/catalog.h"
 
-// A pipeline of plugins that compute nothing, and a cache that exists in memory: all that a planner asks of either.
+// A pipeline of plugins that compute nothing, and a cache in memory, as far as a planner uses either.
 namespace espalier::plan {
 
 // Plugins named "fake", one of each kind, with the numerics versions given ("sampler" -> 2), 1 otherwise. The domain's options are texts
 // that stand for content: prompts (conditions), weights (of its model), decoder, examples; `count`, how many conditions it has;
 // `example_count`. Its state is 3 floats. The sampler costs 2 evaluations a step; the noise corrector inverts 4 steps. Besides
 // "filter.fake" there is "filter.keyed", which needs canonical keys.
-int& reward_identities();  // how often the fake rewards were asked for their identity, by all pipelines
+int& reward_identities();  // how often identity() of the fake rewards was called, by all pipelines
 plugin::Catalog fake_catalog(const std::map<std::string, std::int64_t>& versions = {});
 
 // samples -> alignment -> best -> tuned -> tuned_samples -> tuned_alignment -> summary (baseline: alignment), and pretrained on examples.

@@ -90,7 +90,7 @@ TEST(RecordedSteps, ThatABlockLacksAreRequestedWithTheSample) {
   EXPECT_EQ(lacking.because, "3 blocks without a step asked for");
   index.carry_out(lacking);
   EXPECT_EQ(plan_all(wants, index).at("samples").action, Action::reuse);
-  EXPECT_EQ(plan_all(wants, index).at("alignment").request, plan_all(pipeline(), index).at("alignment").request) << "scores know no steps";
+  EXPECT_EQ(plan_all(wants, index).at("alignment").request, plan_all(pipeline(), index).at("alignment").request) << "scores have no steps";
 }
 
 TEST(RecordedSteps, AndNewBlocksAreRequestedTogether) {

@@ -103,7 +103,7 @@ TEST(Prior, IsCheckedBeforeItIsMade) {
               ThrowsMessage<Error>(testing::AllOf(HasSubstr("stage 'corrected'"), HasSubstr("for 4 steps"))));
 }
 
-// A base that is itself still to be trained: its key stands for its weights, the same for all who ask.
+// A base that is itself still to be trained: its key stands for its weights, the same in every call.
 TEST(Prior, OfABaseThatIsNotYetTrained) {
   const auto text = [](const std::string& sampled) {
     auto stages = corrected_text();

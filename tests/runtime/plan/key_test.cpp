@@ -56,7 +56,7 @@ TEST(Key, ChangesWithEveryKeyedOptionAndWithNoOther) {
   for (const auto& tag : kStages) {
     const auto& stage = *usual.spec.find(tag);
     for (const auto& option : config::describe_options(*usual.catalog.find(stage.kind->kind, "fake"))) {
-      if (tag == "alignment" && option.name == "weights") continue;  // identity() tells its content: see below
+      if (tag == "alignment" && option.name == "weights") continue;  // identity() gives its content: see below
       if (tag == "tuned_alignment" && option.name == "weights") continue;
       const auto override_text = tag + "." + option.name + "=" + another(option, present(stage, option.name));
       EXPECT_EQ(changed(pipeline({override_text})).contains(tag), option.role == OptionRole::keyed) << override_text;

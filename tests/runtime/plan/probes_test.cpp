@@ -1,4 +1,4 @@
-// Blocks of another build or machine are probed before they are used; the planner asks only the index.
+// Blocks of another build or machine are probed before they are used; the planner reads only the index.
 #include "runtime/plan/probes.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// A plugin whose constructor writes a file, so that a test sees whether any of its code ran.
+// A plugin whose constructor writes a file, so that a test detects whether any of its code ran.
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>

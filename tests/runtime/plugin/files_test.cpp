@@ -54,7 +54,7 @@ std::size_t section_header(const std::string& bytes, const std::string& name) {
 
 struct Spoilt {
   const char* name;
-  const char* message;  // part of what must be said
+  const char* message;  // part of the message
   std::function<std::string(const std::string&)> spoil;
 };
 void PrintTo(const Spoilt& spoilt, std::ostream* out) { *out << spoilt.name; }

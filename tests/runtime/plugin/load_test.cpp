@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 
 class Load : public PluginFolder {};
 
-// What expect_not_refused() says of a plugin that is not there.
+// The message of expect_not_refused() for a plugin that is not there.
 std::string why_not(const Catalog& catalog, const std::string& type) {
   try {
     catalog.expect_not_refused(type);

@@ -15,7 +15,7 @@
 
 namespace espalier::plugin {
 
-// A fresh folder with a canary that sings when a library's constructor runs.
+// A fresh folder with a file (the canary) that a library's constructor writes when it runs.
 class PluginFolder : public ::testing::Test {
  protected:
   PluginFolder() {

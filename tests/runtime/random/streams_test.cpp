@@ -1,4 +1,4 @@
-// No two streams meet: neither their keys nor their first draws are equal.
+// No two streams have equal keys or equal first draws.
 #include "runtime/random/streams.h"
 
 #include <fmt/format.h>

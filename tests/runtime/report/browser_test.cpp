@@ -14,7 +14,7 @@
 namespace espalier::report {
 namespace {
 
-constexpr int kSkipped = 77;  // as tests/runtime/report/CMakeLists.txt tells ctest
+constexpr int kSkipped = 77;  // as set for ctest in tests/runtime/report/CMakeLists.txt
 
 struct Opened {
   std::string dom;

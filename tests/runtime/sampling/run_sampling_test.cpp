@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::int64_t kBatch = 3;
 
-// Adds the prediction and fresh noise, and what the steps of its own before it were: of every solver a test can tell what it was given.
+// Adds the prediction, fresh noise and the number of its own earlier steps, so that a test can compute what each solver was given.
 class Counting final : public Solver {
  public:
   State step(const State& x, const State& prediction, const SolverStep& step) override {
@@ -131,7 +131,7 @@ TEST(RunSampling, RefusesAStartThatIsNone) {
   EXPECT_THAT([&] { run({phase}); }, testing::ThrowsMessage<InternalError>(testing::HasSubstr("'examples'")));
 }
 
-// A solver may ask beyond the first prediction; all are guided alike.
+// A solver may request more than the first prediction; all are guided alike.
 class Midpoint final : public Sampler {
  public:
   std::vector<Phase> phases(const std::vector<ModelInfo>&, const ModelInfo*) const override { return {whole(2, 3.0)}; }

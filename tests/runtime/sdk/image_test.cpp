@@ -57,7 +57,7 @@ TEST(Png, EveryColourTypeBecomesRgb) {
   for (std::size_t i = 0; i < 24; ++i) EXPECT_EQ(pixels[i], ((0b10110001 >> (7 - i / 3)) & 1) * 255) << i;
 }
 
-// 36, 0, 100 in a file that says gamma 1.0: Pillow, and what reads images through it, keeps the numbers (libpng's simplified API makes 105,
+// 36, 0, 100 in a file with gamma 1.0: Pillow, and what reads images through it, keeps the numbers (libpng's simplified API makes 105,
 // 0, 167 of them).
 TEST(Png, AGammaChangesNoPixel) {
   const std::string whole = bytes_of(kRgb), gamma = bytes_of("0000000467414d41000186a031e8965f");
@@ -86,7 +86,7 @@ TEST(Png, WritesWhatReadsBackEqual) {
 TEST(Png, DamagedFilesAreRefusedByName) {
   const auto reading = [](std::string bytes) { return [bytes] { decode_png(bytes, "photos/3.png"); }; };
   const auto whole = bytes_of(kRgb);
-  for (std::size_t size = 0; size < whole.size() - 12; ++size) {  // the last 12 bytes say only that the file ends
+  for (std::size_t size = 0; size < whole.size() - 12; ++size) {  // the last 12 bytes only mark the file's end
     EXPECT_THAT(reading(whole.substr(0, size)), ThrowsMessage<DataError>(HasSubstr("photos/3.png"))) << size;
   }
   auto flipped = whole;

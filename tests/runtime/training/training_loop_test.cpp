@@ -37,7 +37,7 @@ class Slope final : public Objective {
   }
 };
 
-// The engine's side. A stop is asked for at the given question, which follows a step.
+// The engine's side. Requests a stop at the given call of stop_requested(), which follows a step.
 struct Engine final : Checkpoints, CurveLog, StopToken {
   std::optional<Checkpoint> newest() override { return kept; }
   void save(const Checkpoint& checkpoint) override {

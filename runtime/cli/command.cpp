@@ -137,7 +137,9 @@ std::unique_ptr<Progress> CommonOptions::progress() const { return quiet ? make_
 
 void add_pipeline_options(Arguments& arguments, CommonOptions& options) {
   arguments.positional("pipeline.toml", options.pipeline);
-  arguments.texts("set", options.overrides, "PATH=VALUE: override seed, name, cache.path, device.type, domain.<option> or <tag>.<option>");
+  arguments.texts(
+      "set", options.overrides,
+      "PATH=VALUE: override seed, name, cache.path, device.type, domain.<option>, models.<name>, models.<name>.<key> or <tag>.<option>");
   arguments.text(
       "threads", options.threads,
       "N: threads of training and metrics, and of sampling unless --workers says otherwise (default: the cores this process may use)");

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -33,10 +34,22 @@ void at_exit() {
       "; nothing can catch it: an exception left a destructor, a static initialiser, a noexcept function or a thread of its own");
 }
 
+// Weights lie in mapped files (modelfile/mapped_file.h): the kernel has no page for what was cut off one. Only write() and _exit() may be
+// called here.
+void at_bus_error(int) {
+  static constexpr char kMessage[] =
+      "espalier: error: a file that is in use, weights of a model most likely, was cut short or its disk failed; nothing that was made "
+      "with it "
+      "since is kept: mend the file, and run the pipeline again\n";
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
+  ::_exit(static_cast<int>(ExitCode::stage_failed));
+}
+
 }  // namespace
 
 LastWords::LastWords() {
   main_runs = ::getpid();
+  std::signal(SIGBUS, at_bus_error);
   std::set_terminate(at_terminate);
   if (std::atexit(at_exit) != 0 || std::at_quick_exit(at_exit) != 0) throw InternalError("no exit handler can be installed");
 }

@@ -23,7 +23,7 @@ int validate(const Args& args) {
   Value::List stages;
   for (const auto& stage : spec.stages) stages.push_back(Value::Map{{"tag", stage.tag}, {"type", stage.type}});
   Value::List notes;
-  for (auto& note : notes_of(*spec.domain)) notes.emplace_back(std::move(note));
+  for (const auto& note : spec.notes) notes.emplace_back(note);
   const Value result(Value::Map{{"name", spec.name},
                                 {"seed", spec.seed},
                                 {"domain", spec.domain_type},

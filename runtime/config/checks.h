@@ -55,12 +55,22 @@ struct Draft {
   std::string subject;  // "stage 'x'", or "stage number 2" without a tag
 };
 
+// [models]: name = "folder" or { folder = "...", ... }, into spec.models.
+void read_models(const Node& root, PipelineSpec& spec, Problems& problems);
+
+// Of the model folders that inputs name: that they are there, and what their tokenizers make of the prompts of every split of the opened
+// domain; what prompts lose becomes a note of `spec`.
+void read_prompts(PipelineSpec& spec, Problems& problems);
+
+// How the model that an earlier version's option `model` of [domain] named is written now: "[models]\nbase = ...".
+std::string new_form_of_model(const Node& domain_options);
+
 // All [[stage]] tables, with plugins made and options read, in the file's order; inputs are not read yet.
 std::vector<Draft> read_stages(const Node& root, const plugin::Catalog& catalog, const std::map<std::string, const Node*>& defaults,
                                Problems& problems);
 
 // Reads every stage's inputs and checks them against those that its plugin declares.
-void read_inputs(std::vector<Draft>& drafts, const std::map<std::string, std::filesystem::path>& models, Problems& problems);
+void read_inputs(std::vector<Draft>& drafts, const std::map<std::string, ModelEntry>& models, Problems& problems);
 
 // A stage that takes a selection and scores takes both of the same samples.
 void check_chains(const std::vector<Draft>& drafts, Problems& problems);

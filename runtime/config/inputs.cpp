@@ -12,7 +12,7 @@
 namespace espalier::config {
 namespace {
 
-using Folders = std::map<std::string, std::filesystem::path>;
+using Folders = std::map<std::string, ModelEntry>;
 
 const Draft* find_draft(const std::vector<Draft>& drafts, const std::string& tag) {
   const auto found = std::find_if(drafts.begin(), drafts.end(), [&](const Draft& draft) { return !tag.empty() && draft.spec.tag == tag; });
@@ -23,7 +23,6 @@ const Draft* find_draft(const std::vector<Draft>& drafts, const std::string& tag
 std::vector<std::string> tags_giving(const std::vector<Draft>& drafts, const Folders& folders, const Draft& self, ResultKind result) {
   std::vector<std::string> tags;
   if (result == ResultKind::model) {
-    tags.push_back("domain");
     for (const auto& [name, folder] : folders) tags.push_back(name);
   }
   for (const Draft& draft : drafts) {
@@ -56,11 +55,16 @@ void check_tag(const std::vector<Draft>& drafts, const Folders& folders, const D
   const std::vector<std::string> allowed = tags_giving(drafts, folders, self, info.takes);
   const std::string givers =
       allowed.empty() ? fmt::format("; no stage gives {}", wanted) : fmt::format("; allowed: {}", fmt::join(allowed, ", "));
-  if (tag == "domain" || folders.contains(tag)) {
+  if (folders.contains(tag)) {
     if (info.takes != ResultKind::model) {
-      const std::string what = tag == "domain" ? "the domain" : "'" + tag + "' of [models]";
-      problems.add(where, fmt::format("{} takes {}, but {} gives a model{}", place, wanted, what, givers));
+      problems.add(where, fmt::format("{} takes {}, but '{}' of [models] gives a model{}", place, wanted, tag, givers));
     }
+    return;
+  }
+  if (tag == "domain" && find_draft(drafts, tag) == nullptr && info.takes == ResultKind::model) {
+    problems.add(where, fmt::format("{} names 'domain', which was the model of the domain's options; models have names now: write\n"
+                                    "  [models]\n  base = \"<the folder>\"\nand inputs = {{ {} = \"base\" }}",
+                                    place, info.name));
     return;
   }
   const Draft* other = find_draft(drafts, tag);
@@ -269,12 +273,12 @@ void check_samples(const Draft& draft, const std::vector<Draft>& drafts, const D
 }  // namespace
 
 void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain, const std::string& domain_type, Problems& problems) {
-  const std::vector<std::string> splits = domain.splits();
+  const std::vector<std::string> splits = domain.data().splits();
   for (const Draft& draft : drafts) {
     const StageSpec& spec = draft.spec;
     check_samples(draft, drafts, domain, domain_type, problems);
     const auto* filter = spec.plugin.get_if<Filter>();
-    if (filter != nullptr && filter->needs_keys() && !domain.has_canonical_keys()) {
+    if (filter != nullptr && filter->needs_keys() && !domain.codec(nullptr)->has_canonical_keys()) {
       problems.add(draft.node->find("type")->where, fmt::format("{}: {} compares samples by their canonical keys, but {} gives none",
                                                                 draft.subject, spec.type, domain_type));
     }

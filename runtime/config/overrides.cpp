@@ -9,7 +9,8 @@
 namespace espalier::config {
 namespace {
 
-const char* const kAllowed = "allowed: seed, name, cache.path, device.type, domain.<option>, <tag>.<option>";
+const char* const kAllowed =
+    "allowed: seed, name, cache.path, device.type, domain.<option>, models.<name>, models.<name>.<key>, <tag>.<option>";
 
 struct Override {
   SourceSpan where;  // the override itself, no place
@@ -64,6 +65,27 @@ void apply_override(const std::string& override_text, Node& root, Problems& prob
   }
   if (first == "domain" && !given.second.empty()) {
     root.table("domain", given.where).table("options", given.where).set(given.second, std::move(given.value));
+    return;
+  }
+  if (first == "models" && !given.second.empty()) {
+    const auto dot = given.second.find('.');
+    auto& models = root.table("models", given.where);
+    if (dot == std::string::npos) {
+      models.set(given.second, std::move(given.value));
+      return;
+    }
+    // `models.base.initialize_weights` of an entry that is a folder alone: it becomes a table with this folder.
+    const auto name = given.second.substr(0, dot);
+    const auto* entry = models.find(name);
+    if (entry != nullptr && entry->value.is_string()) {
+      Node folder = entry->value;
+      Node table;
+      table.shape = Node::Shape::table;
+      table.where = folder.where;
+      table.set("folder", std::move(folder));
+      models.set(name, std::move(table));
+    }
+    models.table(name, given.where).set(given.second.substr(dot + 1), std::move(given.value));
     return;
   }
   std::vector<std::string> tags;

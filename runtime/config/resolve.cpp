@@ -9,6 +9,7 @@
 #include "runtime/config/checks.h"
 #include "runtime/config/document.h"
 #include "runtime/sdk/check.h"
+#include "runtime/sdk/notes.h"
 #include "runtime/tensor/failure.h"
 
 namespace espalier::config {
@@ -62,6 +63,21 @@ void read_cache_and_device(const Node& root, PipelineSpec& spec, Problems& probl
   }
 }
 
+// The options by which domains of earlier versions named a model.
+bool refuse_old_form(const Node& options, const Schema& schema, Problems& problems) {
+  const auto infos = schema.infos();
+  for (const char* name : {"model", "initialize_weights", "on_prompt_overflow"}) {
+    const Field* given = options.find(name);
+    if (given == nullptr || std::ranges::any_of(infos, [&](const OptionInfo& info) { return info.name == name; })) continue;
+    problems.add(given->where,
+                 fmt::format("[domain]: the option '{}' is gone: pipelines name models in [models], and stages take them by name; "
+                             "write\n{}",
+                             name, new_form_of_model(options)));
+    return true;
+  }
+  return false;
+}
+
 void read_domain(const Node& root, const plugin::Catalog& catalog, PipelineSpec& spec, Problems& problems) {
   if (root.find("domain") == nullptr) {
     problems.add(root.where, "the pipeline: [domain] is missing: it names what a sample is, type = \"domain.<name>\"");
@@ -91,24 +107,11 @@ void read_domain(const Node& root, const plugin::Catalog& catalog, PipelineSpec&
   if (spec.domain == nullptr) throw PluginError(fmt::format("{}: {} is registered as a domain but is none", entry->library, *type));
   Schema schema;
   declare_own_options(*spec.domain, *type, schema);
+  if (options != nullptr && refuse_old_form(*options, schema, problems)) return;
   const auto before = problems.count();
   read_options(schema, nullptr, options, domain->where, fmt::format("[domain]: {}", *type), problems);
   if (problems.count() == before) check_plugin(*spec.domain, domain->where, "[domain]: ", problems);
   spec.domain_options = schema.values(OptionRole::keyed);
-}
-
-// [models]: name = "folder"; the folders are of the domain's own layout.
-void read_models(const Node& root, PipelineSpec& spec, Problems& problems) {
-  const Node* models = read_table(root, "models", problems);
-  if (models == nullptr) return;
-  for (const Field& field : models->fields) {
-    if (!check_word(field.key, field.where, "[models]: a name", problems)) continue;
-    if (field.key == "domain") {
-      problems.add(field.where, "[models]: 'domain' is the model of [domain]'s own options; choose another name");
-    } else if (const auto folder = read_string(*models, field.key, true, "[models]", problems)) {
-      spec.models.emplace(field.key, *folder);
-    }
-  }
 }
 
 void open_domain_of(const Node& root, PipelineSpec& spec, RememberedDigests* digests, Problems& problems) {
@@ -130,7 +133,19 @@ void open_domain_of(const Node& root, PipelineSpec& spec, RememberedDigests* dig
     throw PluginError(fmt::format("[domain]: {} cannot be opened: {}", spec.domain_type, failure_text(failure)));
   }
   set_default_floating_point();
+  spec.notes = notes_of(*spec.domain);
   check_domain(spec.domain_type, *spec.domain);
+}
+
+// Whether a folder of [models] holds a network of this class. A folder that cannot be read is another check's.
+bool names_network(const PipelineSpec& spec, const std::string& class_name) {
+  return std::ranges::any_of(spec.models, [&](const auto& model) {
+    try {
+      return modelfile::network_of(model.second.folder, spec.networks).class_name == class_name;
+    } catch (const Error&) {
+      return false;
+    }
+  });
 }
 
 // By content: a library that was built again with other bytes is another one. Bits also depend on the engine's and on the domain's, which
@@ -148,6 +163,9 @@ void read_libraries(const plugin::Catalog& catalog, PipelineSpec& spec) {
       const TypeName name(type);
       stage.libraries[type] = digest_of(catalog.find(name.kind, name.name)->library);
     }
+    for (const auto& [name, entry] : catalog.networks().entries()) {
+      if (!entry.library.empty() && names_network(spec, name)) stage.libraries["network " + name] = digest_of(entry.library);
+    }
   }
 }
 
@@ -161,6 +179,7 @@ PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, b
   spec.origin = impl.origin;
   spec.text = impl.text;
   spec.overrides = impl.overrides;
+  spec.networks = catalog.networks();
   read_scalars(root, spec, problems);
   read_cache_and_device(root, spec, problems);
   read_domain(root, catalog, spec, problems);
@@ -178,6 +197,7 @@ PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, b
   if (open_domain) {
     open_domain_of(root, spec, digests_of ? digests_of(spec.cache_path) : nullptr, problems);
     named<PluginError>(spec.domain_type, [&] { check_against_domain(drafts, *spec.domain, spec.domain_type, problems); });
+    read_prompts(spec, problems);
     problems.raise();
   }
   return spec;

@@ -9,6 +9,7 @@
 
 #include "runtime/base/source_span.h"
 #include "runtime/config/stage_plugin.h"
+#include "runtime/modelfile/folder.h"
 #include "runtime/sdk/kinds.h"
 #include "runtime/sdk/plugin.h"
 
@@ -38,7 +39,7 @@ struct RewardView {
 
 struct StageInput {
   InputInfo info;
-  std::vector<std::string> tags;  // stages before this one, "domain" or a name of [models]
+  std::vector<std::string> tags;  // stages before this one, or names of [models]
 };
 
 struct StageSpec {
@@ -60,6 +61,14 @@ struct StageSpec {
   const StageInput* input(const std::string& name) const;  // null: the pipeline does not name it
 };
 
+// An entry of [models].
+struct ModelEntry {
+  std::filesystem::path folder;
+  bool initialize_weights = false;    // weights that the folder lacks are drawn from the run's seed
+  bool refuses_long_prompts = false;  // on_prompt_overflow = "error"
+  SourceSpan where;
+};
+
 struct PipelineSpec {
   std::string name;
   std::uint64_t seed = 0;
@@ -74,13 +83,18 @@ struct PipelineSpec {
   std::string domain_type;
   std::int64_t domain_numerics_version = 1;
   Value domain_options;
-  std::shared_ptr<Domain> domain;                       // opened
-  RememberedDigests* digests = nullptr;                 // DomainContext::digests
-  std::map<std::string, std::filesystem::path> models;  // [models]: further model folders, by the name that inputs use
-  std::vector<StageSpec> stages;                        // in an order in which inputs come first
+  std::shared_ptr<Domain> domain;            // opened
+  RememberedDigests* digests = nullptr;      // DomainContext::digests
+  network::Registry networks;                // that model folders may hold
+  std::map<std::string, ModelEntry> models;  // [models], by the name that inputs use
+  std::vector<std::string> notes;            // of the domain's data, and of prompts that a model's tokenizer cuts, for a person
+  std::vector<StageSpec> stages;             // in an order in which inputs come first
 
-  bool is_folder(const std::string& tag) const { return tag == "domain" || models.contains(tag); }
-  std::filesystem::path folder(const std::string& tag) const;  // of a tag that is one
+  bool is_folder(const std::string& tag) const { return models.contains(tag); }
+  modelfile::LoadOptions load_options(const std::string& tag) const;  // of a model folder, or of a stage's
+  // The codec of the model that the tag names, checked. Throws DataError, naming the tag and its folder, where the model does not fit the
+  // domain's samples.
+  std::shared_ptr<const Codec> codec(const ModelInfo& model, const std::string& tag) const;
   const StageSpec* find(const std::string& tag) const;
   Conditions conditions(const StageSpec& sampler) const;  // what a sampler stage samples, in order
 };

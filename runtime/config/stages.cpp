@@ -33,7 +33,7 @@ void read_tag(Draft& draft, std::size_t number, const std::vector<Draft>& before
   const SourceSpan where = draft.node->find("tag")->where;
   if (!check_word(*tag, where, draft.subject + ": a tag", problems)) return;
   draft.subject = fmt::format("stage '{}'", *tag);
-  for (const char* reserved : {"domain", "cache", "device", "seed", "name"}) {
+  for (const char* reserved : {"domain", "models", "cache", "device", "seed", "name"}) {
     if (*tag != reserved) continue;
     problems.add(where, fmt::format("{}: the tag '{}' means something else; choose another", draft.subject, *tag));
     return;

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "runtime/base/errors.h"
 #include "runtime/config/spec.h"
 #include "runtime/sdk/check.h"
 
@@ -61,8 +62,23 @@ void inversion_options(SamplerView& view, double& max_unconverged_fraction, Sche
       .operational();
 }
 
-std::filesystem::path PipelineSpec::folder(const std::string& tag) const {
-  return tag == "domain" ? domain->model_folder() : models.at(tag);
+modelfile::LoadOptions PipelineSpec::load_options(const std::string& tag) const {
+  const auto entry = models.find(tag);
+  if (entry == models.end() || !entry->second.initialize_weights) return {};
+  return {.initialize_weights = seed};
+}
+
+std::shared_ptr<const Codec> PipelineSpec::codec(const ModelInfo& model, const std::string& tag) const {
+  std::shared_ptr<const Codec> codec;
+  try {
+    codec = domain->codec(&model);
+  } catch (const Error& error) {
+    const auto entry = models.find(tag);
+    throw Error(error.code(), "the model '" + tag + "'" + (entry == models.end() ? "" : " (" + entry->second.folder.string() + ")") + ": " +
+                                  error.what());
+  }
+  check_codec(domain_type, codec.get());
+  return codec;
 }
 
 const StageInput* StageSpec::input(const std::string& name) const {
@@ -76,7 +92,7 @@ const StageSpec* PipelineSpec::find(const std::string& tag) const {
 }
 
 Conditions PipelineSpec::conditions(const StageSpec& sampler) const {
-  auto all = domain->conditions(sampler.sampler.split);
+  auto all = domain->data().conditions(sampler.sampler.split);
   check_conditions(domain_type, sampler.sampler.split, all);
   return sampler.sampler.max_conditions == 0 ? all : all.first(sampler.sampler.max_conditions);
 }

@@ -23,7 +23,7 @@ namespace espalier::diffusion {
 // sqrt(1 - b_m) vector + sqrt(b_m) eps.
 //
 // A grid point with n steps remaining is the state s^(n) after n forward steps; it has the level {1 - n/T, n/T}, the share of the steps
-// taken, because no single alpha fits all elements. Network input and answer are described at query() and reverse_step().
+// taken, because no single alpha fits all elements. Network input and answer are described at query() and estimate().
 class Interleaved final : public NoiseProcess {
  public:
   explicit Interleaved(const InterleavedConfig& config);

@@ -21,7 +21,7 @@ class BlockCache {
  public:
   explicit BlockCache(std::int64_t most_bytes) : most_bytes_(most_bytes) {}
 
-  // "states" of a step, or the "decoded" samples.
+  // "states" of a step, or the samples "decoded by <digest of what decodes them>".
   struct Key {
     std::string what;
     Hex set_id;

@@ -90,6 +90,7 @@ Work compute_blocks(Context& context, const plan::StagePlan& plan, const std::st
       context.check_stop();
       const auto start = std::chrono::steady_clock::now();
       const auto computed = compute(blocks[i]);
+      require_unchanged_models(context, *plan.stage);
       computed.publish({maker, seconds_since(start), computed.network_evaluations});
       evaluations += computed.network_evaluations;
     });

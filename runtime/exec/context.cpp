@@ -9,8 +9,6 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/floating_point.h"
 #include "runtime/exec/cores.h"
-#include "runtime/sdk/check.h"
-#include "runtime/tensor/finite.h"
 
 namespace espalier::exec {
 
@@ -26,10 +24,10 @@ int Context::workers() const {
 namespace {
 
 // What differs from `planned`, or why there is no model; "" when it is the one that was planned.
-std::string load_planned(const Domain& domain, const std::filesystem::path& folder, const ModelInfo& planned,
-                         std::shared_ptr<Model>& model) {
+std::string load_planned(const config::PipelineSpec& spec, const std::string& tag, const std::filesystem::path& folder,
+                         const ModelInfo& planned, std::shared_ptr<Model>& model) {
   try {
-    model = std::make_shared<Model>(domain.load_model(folder));
+    model = std::make_shared<Model>(modelfile::load(folder, spec.networks, spec.load_options(tag)));
   } catch (const DataError& error) {
     return error.what();
   }
@@ -37,9 +35,9 @@ std::string load_planned(const Domain& domain, const std::filesystem::path& fold
 }
 
 std::shared_ptr<Model> load_folder(const config::PipelineSpec& spec, const std::string& tag, const ModelInfo& planned) {
-  const std::filesystem::path folder = spec.folder(tag);
+  const auto& folder = spec.models.at(tag).folder;
   std::shared_ptr<Model> model;
-  const auto what = load_planned(*spec.domain, folder, planned, model);
+  const auto what = load_planned(spec, tag, folder, planned, model);
   if (what.empty()) return model;
   throw StageError(folder.string() + ": the model '" + tag + "' is not the one that was planned (" + what +
                    "): its files changed while the pipeline ran; leave them as they are, and run it again");
@@ -51,14 +49,13 @@ std::shared_ptr<Model> load_cached(Context& context, const std::string& tag, con
   const auto entry = context.store.verified_result("model", key, &damage);
   if (!entry) throw_quarantined(damage, "the model of stage '" + tag + "'");
   std::shared_ptr<Model> model;
-  const auto what = load_planned(*context.spec.domain, entry->folder, planned, model);
+  const auto what = load_planned(context.spec, tag, entry->folder, planned, model);
   if (what.empty()) return model;
   // Bytes that changed since are damage. Whole ones are days of training that another version of the program wrote, or that could not be
   // read.
   if (!context.store.verified_result("model", key, &damage)) throw_quarantined(damage, "the model of stage '" + tag + "'");
   throw StageError(entry->folder.string() + ": the model of stage '" + tag + "' is whole, but reads as another one than was published (" +
-                   what +
-                   "): was it made by another version of the program or of the domain's plugin? Use that one, or another cache folder");
+                   what + "): was it made by another version of the program? Use that one, or another cache folder");
 }
 
 }  // namespace
@@ -81,8 +78,6 @@ std::shared_ptr<const Model> Context::model(const std::string& tag) {
   const std::lock_guard lock(loading);
   if (const auto found = loaded.find(identity); found != loaded.end()) return found->second;
   auto model = spec.is_folder(tag) ? load_folder(spec, tag, planned) : load_cached(*this, tag, planned);
-  check_loaded(spec.domain_type, *model);
-  tensor::require_finite_weights(model->weights, spec.is_folder(tag) ? spec.folder(tag).string() : "the model of stage '" + tag + "'");
   for (auto& [name, tensor] : model->weights) tensor = tensor.to(device);
   return loaded.emplace(identity, std::move(model)).first->second;
 }
@@ -94,6 +89,29 @@ void check_unchanged(const Context& context, const plan::StagePlan& plan) {
   for (const auto& one : differences(plan.request, now)) what += (what.empty() ? "" : ", ") + one.path;
   throw StageError("what its key is made of changed while it ran (" + what +
                    "): leave the files that its options name as they are, and run it again");
+}
+
+void require_unchanged_models(Context& context, const config::StageSpec& stage) {
+  std::set<Hex> used;
+  const auto add = [&](const config::StageSpec& user) {
+    for (const auto& input : user.inputs) {
+      if (input.info.takes != ResultKind::model) continue;
+      for (const auto& tag : input.tags) used.insert(model_identity(context.results.at(tag).model));
+    }
+  };
+  add(stage);
+  for (const auto& input : stage.inputs) {  // the models whose codecs decode what the stage looks at
+    for (const auto& tag : input.tags) {
+      const auto& result = context.results.at(tag);
+      if (result.codec != nullptr && result.codec->needs_model()) add(*context.spec.find(result.samples));
+    }
+  }
+  const std::lock_guard lock(context.loading);
+  for (const auto& identity : used) {
+    const auto found = context.loaded.find(identity);
+    if (found == context.loaded.end()) continue;
+    for (const auto& file : found->second->mapped) file->require_unchanged();
+  }
 }
 
 Value info_of(const Context& context, const config::StageSpec& stage) {

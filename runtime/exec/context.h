@@ -12,6 +12,7 @@
 #include "runtime/exec/block_cache.h"
 #include "runtime/exec/run.h"
 #include "runtime/plan/plan.h"
+#include "runtime/sdk/encoding.h"
 
 namespace espalier::exec {
 
@@ -58,6 +59,9 @@ std::string difference(const ModelInfo& expected, const ModelInfo& found);
 // Throws StageError where the stage's key is another than it was planned to be: a file that its options name, and that it has read since,
 // was changed.
 void check_unchanged(const Context& context, const plan::StagePlan& plan);
+
+// Throws StageError where a file in which the weights of a model lie that the stage uses is no longer the one that was opened.
+void require_unchanged_models(Context& context, const config::StageSpec& stage);
 
 // The published info of a stage's result. Throws Quarantined where it is gone.
 Value info_of(const Context& context, const config::StageSpec& stage);
@@ -118,8 +122,9 @@ std::int64_t check_inversion(Context& context, const config::StageSpec& stage);
 // What a sampler's randomness comes from, by its option `noise`.
 random::StreamKey noise_key(std::uint64_t seed, const std::string& noise);
 
-// The noises of a stage's trajectories as examples to train on, in memory: the converged ones of an inversion, the fresh ones of a sampler.
-std::shared_ptr<const Examples> recorded_noises(Context& context, const std::string& tag);
+// The noises of a stage's trajectories as examples to train this model on, in memory: the converged ones of an inversion, the fresh ones of
+// a sampler.
+std::shared_ptr<const EncodedExamples> recorded_noises(Context& context, const std::string& tag, const Model& model);
 
 // What a metric's stage found. Throws Quarantined on damage.
 Findings read_findings(Context& context, const config::StageSpec& stage);

@@ -43,6 +43,7 @@ void publish_findings(Context& context, const plan::StagePlan& plan, const Findi
   const auto folder = context.store.new_folder();
   write_durable(folder / kFindingsFile, to_json(to_value(findings), 1) + "\n");
   for (std::size_t i = 0; i < findings.images.size(); ++i) write_durable(folder / image_file(i), encode_png(findings.images[i].image));
+  require_unchanged_models(context, *plan.stage);
   context.store.publish_result(result_name(ResultKind::findings), plan.key, plan.request, info, folder);
 }
 

@@ -5,6 +5,7 @@
 
 #include "runtime/network/flops.h"
 #include "runtime/plan/trajectory_source.h"
+#include "runtime/sdk/encoding.h"
 
 namespace espalier::exec {
 namespace {
@@ -15,16 +16,16 @@ struct PassFlops {
   double embed = 0;
 };
 
-PassFlops pass_flops(const Context& context, const Model& model, const TensorMap& condition) {
+PassFlops pass_flops(const Context& context, const StateSpec& spec, const Model& model, const Conditions& condition) {
   const at::NoGradGuard no_grad;
   State state;
-  for (const auto& [name, field] : context.spec.domain->state_spec()) {
+  for (const auto& [name, field] : spec) {
     std::vector<std::int64_t> shape{1};
     shape.insert(shape.end(), field.shape.begin(), field.shape.end());
     state.emplace(name, at::zeros(shape, at::TensorOptions().dtype(field.dtype).device(context.device)));
   }
   TensorMap raw;
-  for (const auto& [name, tensor] : condition) raw.emplace(name, tensor.to(context.device));
+  for (const auto& [name, tensor] : encode_conditions(condition, model).tensors) raw.emplace(name, tensor.to(context.device));
   const auto timestep = at::zeros({1}, at::TensorOptions().dtype(at::kFloat).device(context.device));
   PassFlops flops;
   TensorMap embedded;
@@ -43,10 +44,11 @@ double flops_per_sample(Context& context, const config::StageSpec& stage) {
     for (const auto& tag : input.tags) tags.emplace(model_identity(context.results.at(tag).model), tag);
   }
   const auto condition = context.spec.conditions(stage).rows({0});
+  const auto spec = context.results.at(stage.tag).codec->spec();
   double flops = 0.0;
   for (const auto& phase : context.plans.at(stage.tag).phases) {
     for (const auto& segment : phase.segments) {
-      const auto pass = pass_flops(context, *context.model(tags.at(model_identity(segment.model))), condition);
+      const auto pass = pass_flops(context, spec, *context.model(tags.at(model_identity(segment.model))), condition);
       flops += pass.embed + pass.predict * static_cast<double>(source->network_evaluations(phase, segment));
     }
   }

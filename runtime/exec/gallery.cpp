@@ -53,7 +53,7 @@ const config::StageSpec* judge_of(const config::PipelineSpec& spec, const std::s
 
 // A reward with its options and its model, whatever it scores.
 Hex reward_identity(const Context& context, const config::StageSpec& stage) {
-  auto request = plan::scores_request(context.spec, stage, context.results).as_map();
+  auto request = plan::scores_request(stage, context.results).as_map();
   request.erase("set");
   return digest(Value(std::move(request)));
 }
@@ -84,7 +84,7 @@ Shown show(Context& context, const config::StageSpec& stage) {
   Shown shown{&stage, std::vector<Image>(count), {}, {}};
   const auto [rows, sample] = first_rows(*decoded_block(context, result, 0), static_cast<std::int64_t>(count));
   if (!rows.empty()) {
-    auto images = context.spec.domain->draw(sample);
+    auto images = result.codec->draw(sample);
     check_images(context.spec.domain_type, images, static_cast<std::int64_t>(rows.size()));
     for (std::size_t i = 0; i < rows.size(); ++i) shown.images[static_cast<std::size_t>(rows[i])] = std::move(images[i]);
   }
@@ -162,7 +162,7 @@ void add_samples(Context& context, const Shown& shown, Record& record) {
   }
 }
 
-// What the domain writes of a stage's whole view, without the excluded samples.
+// What the codec writes of a stage's whole view, without the excluded samples.
 void add_files(Context& context, const config::StageSpec& stage, Record& record) {
   const auto& result = context.results.at(stage.tag);
   std::map<std::string, std::string> files;
@@ -170,7 +170,7 @@ void add_files(Context& context, const config::StageSpec& stage, Record& record)
     const auto block = decoded_block(context, result, static_cast<std::uint64_t>(first / stage.sampler.block_size));
     const auto [rows, sample] = first_rows(*block, result.count - first);
     if (rows.empty()) continue;
-    const auto texts = context.spec.domain->records(sample);
+    const auto texts = result.codec->records(sample);
     if (texts.empty()) return;
     for (const auto& [name, text] : texts) files[name] += text;
   }

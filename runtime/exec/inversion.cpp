@@ -1,7 +1,6 @@
 // Inverted noises: which converged, and the noises of a set as examples to train on.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/tensor.h>
 
 #include <numeric>
 
@@ -9,6 +8,8 @@
 #include "runtime/exec/blocks.h"
 #include "runtime/exec/views.h"
 #include "runtime/random/streams.h"
+#include "runtime/sdk/encoding.h"
+#include "runtime/tensor/tensor_map.h"
 
 namespace espalier::exec {
 namespace {
@@ -32,17 +33,16 @@ std::vector<std::int64_t> converged_rows(const BlockStates& block, std::int64_t 
   return rows;
 }
 
-class RecordedNoises final : public Examples {
+class RecordedNoises final : public EncodedExamples {
  public:
   explicit RecordedNoises(Hex digest) : digest_(std::move(digest)) {}
   std::int64_t size() const override { return static_cast<std::int64_t>(metadata.size()); }
   Hex digest() const override { return digest_; }
   Batch at(const std::vector<std::uint64_t>& positions) const override {
     const std::vector<std::int64_t> rows(positions.begin(), positions.end());
-    const auto index = at::tensor(rows, at::kLong);
     Batch batch;
-    for (const auto& [name, tensor] : state) batch.state.emplace(name, tensor.index_select(0, index));
-    for (const auto& [name, tensor] : condition) batch.condition.emplace(name, tensor.index_select(0, index));
+    batch.state = tensor::rows(state, rows);
+    batch.condition = tensor::rows(condition, rows);
     for (const auto row : rows) batch.metadata.push_back(metadata.at(static_cast<std::size_t>(row)));
     return batch;
   }
@@ -77,7 +77,7 @@ std::int64_t check_inversion(Context& context, const config::StageSpec& stage) {
   return failed;
 }
 
-std::shared_ptr<const Examples> recorded_noises(Context& context, const std::string& tag) {
+std::shared_ptr<const EncodedExamples> recorded_noises(Context& context, const std::string& tag, const Model& model) {
   const auto view = view_of(context, tag);
   auto rows = view.all();
   auto noise = view.noise(rows);
@@ -88,9 +88,9 @@ std::shared_ptr<const Examples> recorded_noises(Context& context, const std::str
     for (auto& [name, tensor] : noise) tensor = tensor.index_select(0, index);
   }
   auto noises = std::make_shared<RecordedNoises>(context.results.at(tag).set_id);
-  for (const auto& [name, field] : context.spec.domain->state_spec()) noises->state.emplace(name, noise.at(name));
+  for (const auto& [name, field] : view.codec().spec()) noises->state.emplace(name, noise.at(name));
   auto conditions = view.conditions(rows);
-  noises->condition = std::move(conditions.tensors);
+  noises->condition = encode_conditions(conditions, model).tensors;
   noises->metadata = std::move(conditions.metadata);
   return noises;
 }

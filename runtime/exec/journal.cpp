@@ -135,6 +135,7 @@ void TrainingJournal::save(const Checkpoint& checkpoint) {
     throw PluginError("a trainer of " + std::to_string(training_.last_step) + " steps saved a checkpoint of step " +
                       std::to_string(checkpoint.step));
   }
+  check_();
   const auto folder = folder_ / (kPrefix + std::to_string(checkpoint.step));
   std::filesystem::remove_all(folder);  // a killed or damaged attempt at this very step
   make_folders(folder);

@@ -22,8 +22,10 @@ struct Training {
 // hole and no twin, and its time is that of all attempts.
 class TrainingJournal final : public Checkpoints, public CurveLog {
  public:
-  TrainingJournal(std::filesystem::path folder, Training training, Progress& progress)
-      : folder_(std::move(folder)), training_(std::move(training)), progress_(progress) {}
+  // `check`: called before a checkpoint is saved; what it throws is thrown on, and nothing is saved.
+  TrainingJournal(
+      std::filesystem::path folder, Training training, Progress& progress, std::function<void()> check = [] {})
+      : folder_(std::move(folder)), training_(std::move(training)), progress_(progress), check_(std::move(check)) {}
 
   std::optional<Checkpoint> newest() override;
   void save(const Checkpoint& checkpoint) override;
@@ -35,6 +37,7 @@ class TrainingJournal final : public Checkpoints, public CurveLog {
   std::filesystem::path folder_;
   Training training_;
   Progress& progress_;
+  std::function<void()> check_;
   std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   double earlier_seconds_ = 0.0;
   std::vector<CurveRecord> curves_;

@@ -42,7 +42,9 @@ std::string probe_block(Context& context, const plan::StagePlan& plan, const pla
   cache::Probe probe{plan::maker_of(context.spec, stage), pending.against, pending.block, 0, 0.0, stage.plugin->probe_tolerance()};
   context.progress.say(fmt::format("stage '{}': block {} is of {}; a part of it is computed again", stage.tag, probe.block,
                                    plan::maker_difference(probe.maker, probe.against)));
-  for (const auto& part : recompute(context, plan, probe.block)) {
+  const auto parts = recompute(context, plan, probe.block);
+  require_unchanged_models(context, stage);
+  for (const auto& part : parts) {
     const auto difference = relative_difference(part);
     probe.samples = part.stored.size(0);
     probe.difference = std::max(probe.difference, difference);

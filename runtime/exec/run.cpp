@@ -15,7 +15,6 @@
 #include "runtime/exec/excluded.h"
 #include "runtime/exec/gallery.h"
 #include "runtime/exec/stage_context.h"
-#include "runtime/sdk/notes.h"
 #include "runtime/tensor/failure.h"
 
 namespace espalier::exec {
@@ -209,7 +208,7 @@ Value libraries_of(const Context& context, const plugin::Catalog& catalog) {
 
 Value provenance(const Context& context, Value libraries) {
   Value::List notes;
-  for (auto& note : notes_of(*context.spec.domain)) notes.emplace_back(std::move(note));
+  for (const auto& note : context.spec.notes) notes.emplace_back(note);
   char host[256] = {};
   gethostname(host, sizeof host - 1);
   return Value::Map{{"version", ESPALIER_VERSION},
@@ -257,6 +256,7 @@ void until_undamaged(Context& context, const std::function<void()>& pass) {
       context.results = context.folders;
       context.excluded.clear();
       context.blocks.clear();
+      context.loaded.clear();  // a damaged model's files are others when it is made again
     }
   }
 }

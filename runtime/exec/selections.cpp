@@ -30,7 +30,6 @@ Value law_value(const Law& law) {
 
 // Of each sample of a view, "" of an excluded one; decoded block by block.
 std::vector<std::string> read_keys(Context& context, const plan::Result& scores) {
-  const auto& domain = *context.spec.domain;
   const auto& samples = context.results.at(scores.samples);
   const auto block_size = context.spec.find(scores.samples)->sampler.block_size;
   std::vector<std::vector<std::string>> blocks(static_cast<std::size_t>((scores.count + block_size - 1) / block_size));
@@ -41,7 +40,7 @@ std::vector<std::string> read_keys(Context& context, const plan::Result& scores)
     const auto decoded = decoded_block(context, samples, i);
     const auto& [rows, sample] = *decoded;
     if (rows.empty()) return;
-    auto keys = domain.canonical_keys(sample);
+    auto keys = samples.codec->canonical_keys(sample);
     check_canonical_keys(context.spec.domain_type, keys, static_cast<std::int64_t>(rows.size()));
     for (std::size_t row = 0; row < rows.size(); ++row) blocks[i][static_cast<std::size_t>(rows[row])] = std::move(keys[row]);
   });
@@ -104,6 +103,7 @@ void publish(Context& context, const plan::StagePlan& plan, Value info, const st
   info["made_by"] = plan::maker_of(context.spec, *plan.stage).to_value();
   const auto folder = context.store.new_folder();
   write_durable(folder / file, to_json(content, 1) + "\n");
+  require_unchanged_models(context, *plan.stage);
   context.store.publish_result(result_name(plan.stage->kind->gives), plan.key, plan.request, info, folder);
 }
 

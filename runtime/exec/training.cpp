@@ -52,13 +52,11 @@ std::unique_ptr<cache::FolderLock> lock_training(Context& context, const plan::S
 
 // A folder of the model that reads back as what keys will be made of.
 std::filesystem::path save_trained(Context& context, const Model& trained, const std::string& trainer) {
-  const auto& domain = *context.spec.domain;
   auto folder = context.store.new_folder();
-  domain.save_model(trained, folder);
-  write_durable(folder / "espalier.json", to_json(trained.info.to_value(), 1) + "\n");
-  const auto what = difference(trained.info, domain.load_model(folder).info);
+  modelfile::save(trained, folder);
+  const auto what = difference(trained.info, modelfile::info(folder, context.spec.networks));
   if (what.empty()) return folder;
-  throw PluginError(trainer + " gave a model that " + context.spec.domain_type + " reads back as another: " + what +
+  throw PluginError(trainer + " gave a model whose folder reads back as another: " + what +
                     "; Model::info must describe the weights, the network and the process that are saved");
 }
 
@@ -83,24 +81,33 @@ Work compute_model(Context& context, const plan::StagePlan& plan) {
   const auto lock = lock_training(context, plan);
   if (context.store.result("model", plan.key)) return {};  // made while this process waited
   const auto& trainer = plan.stage->plugin.get<Trainer>();
-  const auto model = context.model(plan.stage->input("model")->tags.front());
+  const auto* start = plan.stage->input("model");
+  const auto model = start ? context.model(start->tags.front()) : std::make_shared<const Model>();
   const auto selection = selected_trajectories(context, *plan.stage);
   at::set_num_threads(context.threads());
-  TrainingJournal journal(context.store.checkpoint_folder(plan.key), {plan.key, trainer.max_train_steps()}, context.progress);
+  TrainingJournal journal(context.store.checkpoint_folder(plan.key), {plan.key, trainer.max_train_steps()}, context.progress,
+                          [&] { require_unchanged_models(context, *plan.stage); });
   context.progress.say("stage '" + plan.stage->tag + "': training");
-  const auto state = trainer_state(context, plan.stage->input("model")->tags.front());
+  const auto state = start ? trainer_state(context, start->tags.front()) : std::nullopt;
   TrainerInput input{
       *context.spec.domain, *model, selection ? &*selection : nullptr, context.spec.seed, context.stage_context(), journal, journal};
   input.state = state ? &*state : nullptr;
+  if (model->network != nullptr) input.codec = context.spec.codec(model->info, start->tags.front());
   if (const auto* examples = plan.stage->input("examples")) {
     const auto& noises = context.results.at(examples->tags.front());
-    input.examples = recorded_noises(context, examples->tags.front());
+    input.examples = recorded_noises(context, examples->tags.front(), *model);
     input.corrects = plan::corrects(context.spec, noises, context.results);
   }
   auto [trained, left] = trainer.train(input);
   for (auto* tensors : {&trained.weights, &left}) {
     for (auto& [name, tensor] : *tensors) tensor = tensor.detach().to(at::kCPU).contiguous();
   }
+  trained.info.base = model->info.digest;
+  if (trained.info.role == kDenoiser) {  // what no training changes
+    trained.text = model->text;
+    trained.info.text_front = model->info.text_front;
+  }
+  require_unchanged_models(context, *plan.stage);
   const auto* chosen = selection ? &selection->view.grid() : nullptr;
   check_trained(plan.stage->type, trained, *model, trainer.trained_info(model->info, chosen, input.corrects));
   const auto folder = save_trained(context, trained, plan.stage->type);

@@ -8,6 +8,8 @@
 #include "runtime/exec/blocks.h"
 #include "runtime/plan/trajectory_source.h"
 #include "runtime/random/streams.h"
+#include "runtime/sdk/encoding.h"
+#include "runtime/tensor/tensor_map.h"
 
 namespace espalier::exec {
 
@@ -17,15 +19,16 @@ random::StreamKey noise_key(std::uint64_t seed, const std::string& noise) {
 
 namespace {
 
-using SegmentModels = std::vector<std::vector<std::shared_ptr<const Model>>>;
+using Models = std::vector<std::vector<std::shared_ptr<const Model>>>;  // [phase][segment]
+using SegmentModels = std::vector<std::vector<SegmentModel>>;
 using Recorded = std::map<std::int64_t, cache::Block::Recorded>;  // by steps remaining
 
-SegmentModels load_models(Context& context, const plan::StagePlan& plan) {
+Models load_models(Context& context, const plan::StagePlan& plan) {
   std::map<Hex, std::string> tags;
   for (const auto& input : plan.stage->inputs) {
     for (const auto& tag : input.tags) tags.emplace(model_identity(context.results.at(tag).model), tag);
   }
-  SegmentModels models;
+  Models models;
   for (const auto& phase : plan.phases) {
     auto& row = models.emplace_back();
     for (const auto& segment : phase.segments) row.push_back(context.model(tags.at(model_identity(segment.model))));
@@ -33,50 +36,63 @@ SegmentModels load_models(Context& context, const plan::StagePlan& plan) {
   return models;
 }
 
-void move_to(TensorMap& tensors, at::Device device) {
-  for (auto& [name, tensor] : tensors) tensor = tensor.to(device);
-}
-
 // What a batch of trajectories starts from and is conditioned on, in the order of their indices, which go round the conditions (a
 // sampler's) or the examples (a noise corrector's): of the last block, what lies beyond the last example is in no view.
 class Conditioning {
  public:
   Conditioning(Context& context, const plan::StagePlan& plan, Direction direction)
-      : split_(plan.stage->sampler.split), domain_type_(context.spec.domain_type), spec_(context.spec.domain->state_spec()) {
+      : split_(plan.stage->sampler.split),
+        domain_type_(context.spec.domain_type),
+        spec_(plan.result->codec->spec()),
+        device_(context.device),
+        models_(load_models(context, plan)) {
+    const auto& data = context.spec.domain->data();
     if (direction == Direction::to_noise) {
-      examples_ = context.spec.domain->examples(split_);
-    } else {
-      conditions_ = context.spec.conditions(*plan.stage);
+      examples_ = encode_examples(data.examples(split_), plan.result->codec, *models_.front().front(), device_);
+      count_ = examples_->size();
+      return;
+    }
+    const auto conditions = context.spec.conditions(*plan.stage);
+    count_ = conditions.size();
+    for (const auto& phase : models_) {
+      auto& row = encoded_.emplace_back();
+      for (const auto& model : phase) row.push_back(encode_conditions(conditions, *model));
     }
   }
 
-  std::uint64_t number_of(std::uint64_t index) const {
-    return index % static_cast<std::uint64_t>(examples_ ? examples_->size() : conditions_.size());
-  }
+  std::uint64_t number_of(std::uint64_t index) const { return index % static_cast<std::uint64_t>(count_); }
 
   struct Batch {
     State examples = {};
-    TensorMap condition, null_condition = {};
+    SegmentModels models = {};
   };
-  Batch batch(const std::vector<std::uint64_t>& indices, at::Device device) const {
+  Batch batch(const std::vector<std::uint64_t>& indices) const {
     std::vector<std::uint64_t> numbers;
     for (const auto index : indices) numbers.push_back(number_of(index));
     Batch batch;
+    EncodedExamples::Batch examples;
     if (examples_) {
-      auto examples = examples_->at(numbers);
+      examples = examples_->at(numbers);
       check(examples, numbers);
-      batch.examples = std::move(examples.state);
-      batch.condition = std::move(examples.condition);
-    } else {
-      batch.condition = conditions_.rows({numbers.begin(), numbers.end()});
-      batch.null_condition = conditions_.null_tensors;
+      batch.examples = tensor::on(device_, std::move(examples.state));
     }
-    for (auto* tensors : {&batch.examples, &batch.condition, &batch.null_condition}) move_to(*tensors, device);
+    for (std::size_t i = 0; i < models_.size(); ++i) {
+      auto& row = batch.models.emplace_back();
+      for (std::size_t k = 0; k < models_[i].size(); ++k) {
+        if (examples_) {
+          row.push_back({models_[i][k], tensor::on(device_, examples.condition)});
+          continue;
+        }
+        const auto& encoded = encoded_[i][k];
+        row.push_back({models_[i][k], tensor::on(device_, tensor::rows(encoded.tensors, {numbers.begin(), numbers.end()})),
+                       tensor::on(device_, encoded.null_tensors)});
+      }
+    }
     return batch;
   }
 
  private:
-  void check(const Examples::Batch& batch, const std::vector<std::uint64_t>& numbers) const {
+  void check(const EncodedExamples::Batch& batch, const std::vector<std::uint64_t>& numbers) const {
     check_examples(domain_type_, batch, spec_, static_cast<std::int64_t>(numbers.size()));
     const auto finite = finite_rows(batch.state);
     for (std::size_t i = 0; i < numbers.size(); ++i) {
@@ -88,8 +104,11 @@ class Conditioning {
 
   std::string split_, domain_type_;
   StateSpec spec_;
-  Conditions conditions_;
-  std::unique_ptr<Examples> examples_;
+  at::Device device_;
+  Models models_;
+  std::int64_t count_ = 1;                               // of conditions or examples
+  std::vector<std::vector<EncodedConditions>> encoded_;  // a sampler's, as models_
+  std::shared_ptr<const EncodedExamples> examples_;      // a noise corrector's
 };
 
 // Everything about a stage of trajectories that its blocks share.
@@ -100,9 +119,8 @@ class TrajectoryWork {
         type_(plan.stage->type),
         view_(plan.stage->sampler),
         phases_(plan.phases),
-        models_(load_models(context, plan)),
         conditioning_(context, plan, source_->direction()),
-        spec_(context.spec.domain->state_spec()),
+        spec_(plan.result->codec->spec()),
         key_(source_->direction() == Direction::to_sample ? noise_key(context.spec.seed, view_.noise)
                                                           : random::streams::inversion(context.spec.seed)),
         device_(context.device),
@@ -117,15 +135,13 @@ class TrajectoryWork {
   Recorded rows(std::uint64_t first, const std::set<std::int64_t>& steps, std::int64_t& evaluations) const {
     std::vector<std::uint64_t> indices(static_cast<std::size_t>(rows_at_once()));
     std::iota(indices.begin(), indices.end(), first);
-    const auto batch = conditioning_.batch(indices, device_);
+    const auto batch = conditioning_.batch(indices);
     random::Draws draws(key_, indices);
     const bool sampled = source_->direction() == Direction::to_sample;
     KeepSteps recorder(steps, recorded(type_, source_->direction(), phases_.back(), spec_, rows_at_once()),
                        sampled ? std::optional(FiniteWatch(first, view_.max_nonfinite_fraction > 0.0)) : std::nullopt);
     const at::NoGradGuard no_grad;
-    const auto spent = source_->compute(
-        {phases_, models_, spec_, batch.examples, batch.condition, batch.null_condition, view_.micro_batch, draws, device_, stop_},
-        recorder);
+    const auto spent = source_->compute({phases_, batch.models, spec_, batch.examples, view_.micro_batch, draws, device_, stop_}, recorder);
     check_evaluations(type_, spent);
     evaluations += spent;
     auto kept = recorder.kept();
@@ -167,7 +183,6 @@ class TrajectoryWork {
   const std::string& type_;
   const config::SamplerView& view_;
   const std::vector<Phase>& phases_;
-  SegmentModels models_;
   Conditioning conditioning_;
   StateSpec spec_;
   random::StreamKey key_;

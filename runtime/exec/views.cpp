@@ -29,7 +29,12 @@ std::int64_t bytes_of(const Sample& sample) {
   return bytes;
 }
 
-DecodedBlock decode(const Context& context, State state) {
+// The model whose codec these trajectories have: the first that their stage names.
+std::shared_ptr<const Model> decoding_model(Context& context, const plan::Result& trajectories) {
+  return context.model(context.spec.find(trajectories.samples)->input("model")->tags.front());
+}
+
+DecodedBlock decode(Context& context, const plan::Result& trajectories, State state) {
   const at::NoGradGuard no_grad;
   DecodedBlock decoded;
   const auto size = state.begin()->second.size(0);
@@ -39,9 +44,11 @@ DecodedBlock decode(const Context& context, State state) {
   }
   const auto kept = static_cast<std::int64_t>(decoded.rows.size());
   if (kept == 0) return decoded;
-  // The domain's own: what it does to its tensors is not done to those that are kept.
+  // The codec's own: what it does to its tensors is not done to those that are kept.
   for (auto& [name, tensor] : state) tensor = tensor.index_select(0, at::tensor(decoded.rows, at::kLong));
-  decoded.sample = context.spec.domain->decode(state);
+  const auto model = trajectories.codec->needs_model() ? decoding_model(context, trajectories) : nullptr;
+  decoded.sample = trajectories.codec->decode(state, {model.get(), context.device});
+  for (auto& [name, tensor] : decoded.sample.tensors) tensor = tensor.to(at::kCPU);
   check_decoded(context.spec.domain_type, decoded.sample, context.spec.domain->sample_kind(), kept);
   return decoded;
 }
@@ -67,7 +74,7 @@ class CachedView final : public ViewSource {
   CachedView(Context& context, const std::string& tag)
       : context_(context), result_(context.results.at(tag)), stage_(*context.spec.find(tag)), block_size_(stage_.sampler.block_size) {
     if (stage_.kind->from_examples) {
-      examples_ = context.spec.domain->examples(stage_.sampler.split);
+      examples_ = context.spec.domain->data().examples(stage_.sampler.split);
       condition_count_ = examples_->size();
     } else {
       conditions_ = context.spec.conditions(stage_);
@@ -76,7 +83,7 @@ class CachedView final : public ViewSource {
   }
 
   ViewInfo info() const {
-    ViewInfo info{result_.samples, result_.grid, {}, {}};
+    ViewInfo info{result_.samples, result_.grid, result_.codec, {}, {}};
     const auto& excluded = excluded_samples(context_, result_.samples);
     for (std::int64_t i = 0; i < result_.count; ++i) {
       if (std::binary_search(excluded.begin(), excluded.end(), i)) continue;
@@ -106,7 +113,7 @@ class CachedView final : public ViewSource {
     std::vector<std::int64_t> rows;
     for (const auto trajectory : index) rows.push_back(trajectory % condition_count_);
     return diffusion::make_process(phase.process, "stage '" + result_.samples + "'")
-        ->prior(context_.spec.domain->state_spec(), conditions_.rows(rows), draws);
+        ->prior(result_.codec->spec(), conditions_.rows(rows).tensors, draws);
   }
 
   Sample decoded(const std::vector<std::int64_t>& index) const override {
@@ -121,23 +128,9 @@ class CachedView final : public ViewSource {
   }
 
   Conditions conditions(const std::vector<std::int64_t>& index) const override {
-    Conditions rows;
     std::vector<std::int64_t> which;
     for (const auto trajectory : index) which.push_back(trajectory % condition_count_);
-    if (examples_) {
-      auto batch = examples_->at({which.begin(), which.end()});
-      rows.tensors = std::move(batch.condition);
-      rows.metadata = std::move(batch.metadata);
-      rows.text.resize(which.size());
-      return rows;
-    }
-    rows.tensors = conditions_.rows(which);
-    rows.null_tensors = conditions_.null_tensors;
-    for (const auto condition : which) {
-      rows.text.push_back(conditions_.text.at(static_cast<std::size_t>(condition)));
-      rows.metadata.push_back(conditions_.metadata.at(static_cast<std::size_t>(condition)));
-    }
-    return rows;
+    return examples_ ? examples_->at({which.begin(), which.end()}).condition : conditions_.rows(which);
   }
 
   std::vector<double> scores(const std::string& tag, const std::vector<std::int64_t>& index) const override {
@@ -172,8 +165,8 @@ std::shared_ptr<const BlockStates> block_states(Context& context, const plan::Re
 }
 
 std::shared_ptr<const DecodedBlock> decoded_block(Context& context, const plan::Result& trajectories, std::uint64_t block) {
-  return context.blocks.get<DecodedBlock>({"decoded", trajectories.set_id, block, 0}, [&] {
-    auto decoded = decode(context, block_states(context, trajectories, block, 0)->recorded.state);
+  return context.blocks.get<DecodedBlock>({"decoded by " + digest(trajectories.decoder), trajectories.set_id, block, 0}, [&] {
+    auto decoded = decode(context, trajectories, block_states(context, trajectories, block, 0)->recorded.state);
     const auto bytes = bytes_of(decoded.sample);
     return std::pair(std::move(decoded), bytes);
   });

@@ -2,6 +2,8 @@
 
 #include <c10/core/ScalarType.h>
 
+#include <set>
+
 #include "runtime/base/errors.h"
 
 namespace espalier {
@@ -12,28 +14,50 @@ CorrectedSampling CorrectedSampling::from_value(const Value& value) {
   return {value.at("weights").as_string(), value.at("num_inference_steps").as_integer()};
 }
 
-Value ModelInfo::to_value() const {
-  Value value;
-  value["digest"] = digest;
-  value["architecture"] = architecture;
-  value["process"] = process;
-  value["role"] = role;
-  value["last_step"] = last_step.to_value();
-  value["trained_num_steps"] = trained_num_steps;
+Value ModelInfo::annotations() const {
+  Value value = Value::Map{{"role", role}, {"last_step", last_step.to_value()}, {"trained_num_steps", trained_num_steps}};
   if (corrects) value["corrects"] = corrects->to_value();
+  if (!base.empty()) value["base"] = base;
+  return value;
+}
+
+void ModelInfo::read_annotations(const Value& value) {
+  role = value.at("role").as_string();
+  if (const auto* step = value.find("last_step")) last_step = Step::from_value(*step);
+  if (const auto* steps = value.find("trained_num_steps")) trained_num_steps = steps->as_integer();
+  if (const auto* flow = value.find("corrects")) corrects = CorrectedSampling::from_value(*flow);
+  if (const auto* digest_of_base = value.find("base")) base = digest_of_base->as_string();
+}
+
+Value ModelInfo::function() const {
+  Value value = Value::Map{{"digest", digest}, {"architecture", architecture}, {"process", process}};
+  if (!text_front.empty()) value["text_front"] = text_front;
+  if (network_version != 1) value["network_version"] = network_version;
+  return value;
+}
+
+Value ModelInfo::to_value() const {
+  auto value = function();
+  const auto added = annotations();
+  for (const auto& [name, field] : added.as_map()) value[name] = field;
   return value;
 }
 
 ModelInfo ModelInfo::from_value(const Value& value) {
   ModelInfo info;
+  info.read_annotations(value);
   info.digest = value.at("digest").as_string();
   info.architecture = value.at("architecture");
   info.process = value.at("process");
-  info.role = value.at("role").as_string();
-  info.last_step = Step::from_value(value.at("last_step"));
-  info.trained_num_steps = value.at("trained_num_steps").as_integer();
-  if (const auto* corrects = value.find("corrects")) info.corrects = CorrectedSampling::from_value(*corrects);
+  if (const auto* front = value.find("text_front")) info.text_front = front->as_string();
+  if (const auto* version = value.find("network_version")) info.network_version = version->as_integer();
   return info;
+}
+
+std::vector<std::string> components_of(const Weights& weights) {
+  std::set<std::string> components;
+  for (const auto& [name, tensor] : weights) components.insert(name.substr(0, name.find('.')));
+  return {components.begin(), components.end()};
 }
 
 Hex digest_weights(const Weights& weights) {

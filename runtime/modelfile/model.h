@@ -9,10 +9,14 @@
 #include "runtime/base/digest.h"
 #include "runtime/diffusion/process.h"
 #include "runtime/diffusion/step.h"
+#include "runtime/modelfile/mapped_file.h"
+#include "runtime/modelfile/text_front.h"
 #include "runtime/network/network.h"
 #include "runtime/tensor/state.h"
 
 namespace espalier {
+
+inline constexpr const char* kDenoiser = "denoiser";  // the role of models that samplers take
 
 // The sampling whose noise a noise corrector's flow makes.
 struct CorrectedSampling {
@@ -25,17 +29,27 @@ struct CorrectedSampling {
 
 // Known without reading weights into memory: what plans and keys are made of.
 struct ModelInfo {
-  Hex digest;  // of the weights: sorted names, dtypes, shapes, bytes
+  Hex digest;  // digest_weights() of the files' tensors, which memory may hold in another dtype
   Value architecture;
   Value process;                                             // NoiseProcess::config()
-  std::string role = "denoiser";                             // "denoiser" (usable by samplers), "classifier", ...
-  Step last_step;                                            // this model is for steps N -> last_step; the sample (0) means all
+  std::string role = kDenoiser;                              // "denoiser" (usable by samplers), "classifier", ...
+  Step last_step = {};                                       // this model is for steps N -> last_step; the sample (0) means all
   std::int64_t trained_num_steps = 0;                        // the N that last_step was an index of; 0 when it is a fraction or the sample
   std::optional<CorrectedSampling> corrects = std::nullopt;  // of a noise corrector's flow alone
+  Hex text_front = {};                                       // TextFront::digest(); "": the model takes no texts
+  std::int64_t network_version = 1;                          // NetworkEntry::numerics_version
+  Hex base = {};                                             // digest of the model that training began with; "" none, or not known
   // The components that its weights are of ("text_encoder", "unet"), sorted; in no key. Empty: not known.
   std::vector<std::string> components = {};
   Value to_value() const;
   static ModelInfo from_value(const Value& value);
+
+  // All that the model's predictions depend on: weights, architecture, process, text front, the network's version. Enters keys.
+  Value function() const;
+
+  // What the engine adds to a model's folder (espalier.json): role, steps, what is corrected, base. The rest is what the folder holds.
+  Value annotations() const;
+  void read_annotations(const Value& value);
 };
 
 struct Model {
@@ -43,9 +57,14 @@ struct Model {
   std::shared_ptr<const Network> network;  // null for roles other than denoiser
   std::shared_ptr<const diffusion::NoiseProcess> process;
   Weights weights;
+  std::shared_ptr<const modelfile::TextFront> text = nullptr;             // null: the model takes no texts
+  std::vector<std::shared_ptr<const modelfile::MappedFile>> mapped = {};  // the files in which weights lie
 };
 
 // SHA-256 over sorted tensor names, dtypes, shapes and bytes (contiguous, on the CPU).
 Hex digest_weights(const Weights& weights);
+
+// What stands before the first dot of the weights' names, sorted.
+std::vector<std::string> components_of(const Weights& weights);
 
 }  // namespace espalier

@@ -1,6 +1,7 @@
 #include "runtime/modelfile/safetensors.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -222,6 +223,25 @@ TensorMap parse_safetensors(std::string_view bytes, const std::string& origin) {
   for (const auto& entry : parse_entries(bytes.substr(8, size), data.size(), origin)) {
     auto tensor = at::empty(entry.shape, entry.dtype->type);
     if (entry.end > entry.begin) std::memcpy(tensor.mutable_data_ptr(), data.data() + entry.begin, entry.end - entry.begin);
+    tensors.emplace(entry.name, std::move(tensor));
+  }
+  return tensors;
+}
+
+TensorMap map_safetensors(const std::shared_ptr<const MappedFile>& file) {
+  const auto origin = file->path().string();
+  const auto bytes = file->bytes();
+  const auto size = header_size(bytes.substr(0, kStart), bytes.size(), origin);
+  auto* const data = file->data() + kSize + size;
+  TensorMap tensors;
+  for (const auto& entry : parse_entries(bytes.substr(kSize, size), bytes.size() - kSize - size, origin)) {
+    auto* const begin = data + entry.begin;
+    if (reinterpret_cast<std::uintptr_t>(begin) % entry.dtype->size == 0 && entry.end > entry.begin) {
+      tensors.emplace(entry.name, at::from_blob(begin, entry.shape, [file](void*) {}, at::TensorOptions(entry.dtype->type)));
+      continue;
+    }
+    auto tensor = at::empty(entry.shape, entry.dtype->type);
+    if (entry.end > entry.begin) std::memcpy(tensor.mutable_data_ptr(), begin, entry.end - entry.begin);
     tensors.emplace(entry.name, std::move(tensor));
   }
   return tensors;

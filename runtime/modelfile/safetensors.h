@@ -2,9 +2,11 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "runtime/modelfile/mapped_file.h"
 #include "runtime/tensor/state.h"
 
 namespace espalier::modelfile {
@@ -14,6 +16,10 @@ namespace espalier::modelfile {
 // (weight_files.h). Tensors are on the CPU, contiguous.
 TensorMap read_safetensors(const std::filesystem::path& path);
 TensorMap parse_safetensors(std::string_view bytes, const std::string& origin);
+
+// The same without reading the tensors' bytes: each tensor lies in the mapped file, which it keeps open. One that begins at an address that
+// its dtype does not allow is copied.
+TensorMap map_safetensors(const std::shared_ptr<const MappedFile>& file);
 
 // The file's bytes: names sorted by dtype alignment then name, as the safetensors package writes them ("format": "pt" in the metadata).
 std::string format_safetensors(const TensorMap& tensors, const std::map<std::string, std::string>& metadata = {{"format", "pt"}});

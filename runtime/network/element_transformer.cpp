@@ -26,6 +26,7 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/network/element_transformer_structure.h"
+#include "runtime/network/in_place.h"
 
 namespace espalier::network {
 namespace {
@@ -105,7 +106,7 @@ class Evaluation {
   at::Tensor embed_time(const at::Tensor& timestep) const {
     const auto scope = weights_.at("time_embedding");
     const auto sinusoids = timestep_sinusoids(timestep.to(zero_.device()), config_.hidden_size, /*flip_sin_to_cos=*/true, /*freq_shift=*/0);
-    return silu(linear(scope.at("linear_2"), silu(linear(scope.at("linear_1"), sinusoids.to(zero_.scalar_type())))));
+    return silu_(linear(scope.at("linear_2"), silu_(linear(scope.at("linear_1"), sinusoids.to(zero_.scalar_type())))));
   }
 
   // All that is not the token goes through one product. [B, M, C]
@@ -193,7 +194,8 @@ class Evaluation {
     const auto heads = config_.num_pair_heads;
     const auto qk = split_heads(padded(linear(scope.at("to_qk"), x)), 2, heads);
     const auto scale = 1.0 / std::sqrt(static_cast<double>(qk[0].size(-1)));
-    const auto scores = silu(at::baddbmm(pair_bias_, qk[0], qk[1].transpose(1, 2), 1.0, scale)).view({heads, batch_, elements_, elements_});
+    const auto scores =
+        silu_(at::baddbmm(pair_bias_, qk[0], qk[1].transpose(1, 2), 1.0, scale)).view({heads, batch_, elements_, elements_});
     const auto count = present_.sum(1, /*keepdim=*/true).clamp_min(1);  // [B, 1, 1]
     auto open = linear(scope.at("gate"), time);                         // [B or 1, P]
     if (gain.defined()) open = open * gain;

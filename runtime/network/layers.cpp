@@ -21,6 +21,7 @@
 #include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
+#include "runtime/network/in_place.h"
 #include "runtime/random/draws.h"
 #include "runtime/random/streams.h"
 
@@ -48,7 +49,9 @@ at::Tensor layer_norm(const Scope& scope, const at::Tensor& x, double eps) {
   return at::layer_norm(x, {x.size(-1)}, scope["weight"], scope["bias"], eps);
 }
 
-at::Tensor silu(at::Tensor x) { return at::GradMode::is_enabled() ? at::silu(x) : at::silu_(x); }
+at::Tensor silu(const at::Tensor& x) { return at::silu(x); }
+
+at::Tensor silu_(at::Tensor&& x) { return at::GradMode::is_enabled() ? at::silu(x) : at::silu_(x); }
 
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, std::int64_t heads, bool causal) {
   const auto split = [heads](const at::Tensor& x) { return x.view({x.size(0), x.size(1), heads, -1}).transpose(1, 2); };  // [B, h, N, d]

@@ -28,7 +28,7 @@ at::Tensor projection(const Scope& scope, const at::Tensor& x);  // weight [out,
 at::Tensor conv2d(const Scope& scope, const at::Tensor& x, std::int64_t stride, std::int64_t padding);
 at::Tensor group_norm(const Scope& scope, const at::Tensor& x, std::int64_t groups, double eps);
 at::Tensor layer_norm(const Scope& scope, const at::Tensor& x, double eps);
-at::Tensor silu(at::Tensor x);  // in place where no gradient is recorded
+at::Tensor silu(const at::Tensor& x);  // x / (1 + exp(-x))
 
 // Multi-head attention, softmax(q k^T / sqrt(d)) v. query [B, N, C], key and value [B, M, C]; C = heads * d. Gives [B, N, C].
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, std::int64_t heads, bool causal = false);

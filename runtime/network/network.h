@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "runtime/base/value.h"
 #include "runtime/tensor/state.h"
@@ -14,16 +15,24 @@ using Weights = TensorMap;
 class Network {
  public:
   virtual ~Network() = default;
-  virtual Value architecture() const = 0;  // all that the function depends on besides the weights; enters keys
+  // All that the function depends on besides the weights: by component its complete config.json ({"unet": {...}}). Enters keys.
+  virtual Value architecture() const = 0;
 
-  // What predict() needs of raw conditions (Conditions::tensors rows, [B, ...]); differentiable in the weights of a text encoder.
-  virtual TensorMap embed(const Weights& weights, const TensorMap& condition) const = 0;
+  // What predict() needs of conditions (sdk/encoding.h: rows, [B, ...]); differentiable in the weights of a text encoder.
+  virtual TensorMap embed(const Weights& weights, const TensorMap& condition) const {
+    (void)weights, (void)condition;
+    return {};
+  }
 
-  // noisy: the domain's state, [B, ...]; timestep [B] float; embedded: from embed(), [B, ...]. Gives a State of the same shapes.
+  // noisy: the state, [B, ...]; timestep [B] float; embedded: from embed(), [B, ...]. Gives a State of the same shapes.
   virtual State predict(const Weights& weights, const State& noisy, const at::Tensor& timestep, const TensorMap& embedded) const = 0;
 
   // Fresh weights by the library's usual initialisation, a function of the seed alone.
   virtual Weights initialize(std::uint64_t seed) const = 0;
+
+  // Throws DataError naming origin and the first weight that is missing, misshapen or unknown. As it is, compares with initialize(0), which
+  // is cheap for a small network alone.
+  virtual void check(const Weights& weights, const std::string& origin) const;
 };
 
 }  // namespace espalier

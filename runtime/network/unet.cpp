@@ -9,6 +9,7 @@
 #include <ATen/ops/upsample_nearest2d.h>
 
 #include "runtime/base/errors.h"
+#include "runtime/network/in_place.h"
 #include "runtime/network/unet_structure.h"
 
 namespace espalier::network {
@@ -30,13 +31,13 @@ class Evaluation {
     for (std::size_t i = 0; i < unet_.down.size(); ++i) x = down(weights_.at("down_blocks", i), unet_.down[i], std::move(x), skips);
     if (unet_.middle) x = middle(weights_.at("mid_block"), *unet_.middle, std::move(x));
     for (std::size_t i = 0; i < unet_.up.size(); ++i) x = up(weights_.at("up_blocks", i), unet_.up[i], std::move(x), skips);
-    x = silu(group_norm(weights_.at("conv_norm_out"), x, unet_.norm_num_groups, unet_.norm_eps));
+    x = silu_(group_norm(weights_.at("conv_norm_out"), x, unet_.norm_num_groups, unet_.norm_eps));
     return conv2d(weights_.at("conv_out"), x, 1, (unet_.conv_out_kernel - 1) / 2);
   }
 
  private:
   static at::Tensor two_layers(const Scope& scope, const at::Tensor& x) {
-    return linear(scope.at("linear_2"), silu(linear(scope.at("linear_1"), x)));
+    return linear(scope.at("linear_2"), silu_(linear(scope.at("linear_1"), x)));
   }
 
   at::Tensor sinusoids(const at::Tensor& timestep) const {
@@ -47,7 +48,7 @@ class Evaluation {
     auto embedding = two_layers(weights_.at("time_embedding"), sinusoids(timestep).to(dtype));
     if (unet_.class_embed_dim > 0) embedding = embedding + two_layers(weights_.at("class_embedding"), class_labels.to(dtype));
     if (unet_.text_embed_dim > 0) embedding = embedding + pooled_text(weights_.at("add_embedding"));
-    activated_embedding_ = silu(embedding);  // every residual network starts from it
+    activated_embedding_ = silu_(std::move(embedding));  // every residual network starts from it
   }
 
   // diffusers' TextTimeEmbedding: the mean attends to all tokens. [B, time_embed_dim]
@@ -62,10 +63,10 @@ class Evaluation {
   }
 
   at::Tensor resnet(const Scope& scope, const ResnetStructure& resnet, const at::Tensor& x, double scale = 1.0) {
-    auto h = silu(group_norm(scope.at("norm1"), x, unet_.norm_num_groups, unet_.norm_eps));
+    auto h = silu_(group_norm(scope.at("norm1"), x, unet_.norm_num_groups, unet_.norm_eps));
     h = conv2d(scope.at("conv1"), h, 1, 1);
     h += linear(scope.at("time_emb_proj"), activated_embedding_).unsqueeze(-1).unsqueeze(-1);
-    h = silu(group_norm(scope.at("norm2"), h, unet_.norm_num_groups, unet_.norm_eps));
+    h = silu_(group_norm(scope.at("norm2"), h, unet_.norm_num_groups, unet_.norm_eps));
     h = conv2d(scope.at("conv2"), h, 1, 1);
     h += resnet.in_channels == resnet.out_channels ? x : channel_map(scope.at("conv_shortcut"), x);
     return scale == 1.0 ? h : h / scale;

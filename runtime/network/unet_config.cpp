@@ -155,9 +155,12 @@ void read_embeddings(const ConfigReader& reader, const BlockKeys& keys, UNetStru
 }
 
 void check_sample_size(const ConfigReader& reader, const Value& size) {
-  if (size.is_null() || size.is_integer()) return;
-  const bool pair = size.is_list() && size.as_list().size() == 2 && std::ranges::all_of(size.as_list(), &Value::is_integer);
-  if (!pair) reader.refuse("sample_size", "null, an integer, or [height, width]");
+  const auto is_extent = [](const Value& value) {
+    return value.is_integer() && value.as_integer() >= 1 && value.as_integer() <= kMostExtent;
+  };
+  if (size.is_null() || is_extent(size)) return;
+  const bool pair = size.is_list() && size.as_list().size() == 2 && std::ranges::all_of(size.as_list(), is_extent);
+  if (!pair) reader.refuse("sample_size", "null, an integer from 1, or [height, width] of such");
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ PlannedView view_of(const config::PipelineSpec& spec, const std::string& tag, co
   PlannedView view;
   view.tag = tag;
   view.size = result.count;
+  view.codec = result.codec;
   const auto& source = *spec.find(result.samples);
   if (source.kind->from_examples) return view;
   view.samples_per_condition = source.sampler.samples_per_condition;

@@ -32,10 +32,10 @@ std::optional<double> seconds_per_evaluation(const Value& recipe, const cache::I
 
 }  // namespace
 
-void estimate_trajectories(const config::PipelineSpec& spec, std::int64_t evaluations, const cache::Index& index, StagePlan& plan) {
+void estimate_trajectories(std::int64_t evaluations, const cache::Index& index, StagePlan& plan) {
   const auto block_size = plan.stage->sampler.block_size;
   std::int64_t state_bytes = 0;
-  for (const auto& [name, field] : spec.domain->state_spec()) {
+  for (const auto& [name, field] : plan.result->codec->spec()) {
     std::int64_t elements = 1;
     for (const auto extent : field.shape) elements *= extent;
     state_bytes += elements * static_cast<std::int64_t>(c10::elementSize(field.dtype));

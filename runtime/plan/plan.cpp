@@ -97,7 +97,7 @@ void look_up_blocks(const config::PipelineSpec& spec, const cache::Index& index,
   std::map<std::uint64_t, cache::CommitInfo> commits;
   for (const auto& [block, status] : have) commits.emplace(block, status.total);
   plan_probes(commits, spec, index, plan.key, "", plan);
-  estimate_trajectories(spec, plan.evaluations_per_sample, index, plan);
+  estimate_trajectories(plan.evaluations_per_sample, index, plan);
 }
 
 Result trajectories_result(const StagePlan& plan, std::int64_t count) {
@@ -122,7 +122,7 @@ std::int64_t sample_count(const config::PipelineSpec& spec, const config::StageS
 
 // A noise corrector's: the examples, or the first of them.
 std::int64_t example_count(const config::PipelineSpec& spec, const config::StageSpec& stage) {
-  const auto available = spec.domain->examples(stage.sampler.split)->size();
+  const auto available = spec.domain->data().examples(stage.sampler.split)->size();
   if (available == 0) {
     throw ConfigError("the examples of split '" + stage.sampler.split +
                       "' are generated without end and cannot be inverted as a set; name " + "a data set in [domain]");
@@ -141,9 +141,13 @@ void request_trajectories(const config::PipelineSpec& spec, const Results& resul
   if (prior) models.push_back(results.at(prior->tags.front()).model);
   check_phases(stage.type, source->direction(), plan.phases, models);
   const auto count = sampled ? sample_count(spec, stage) : example_count(spec, stage);
-  plan.request = recipe(spec, stage, source->direction(), plan.phases);
+  auto codec = codec_of(spec, stage, results);
+  plan.request = recipe(spec, stage, source->direction(), plan.phases, *codec);
   plan.key = digest(plan.request);
   plan.result = trajectories_result(plan, count);
+  plan.result->decoder = codec->key();
+  if (codec->needs_model()) plan.result->decoder = Value::Map{{"codec", codec->key()}, {"weights", models.front().digest}};
+  plan.result->codec = std::move(codec);
   plan.samples = count;
 
   const auto num_steps = plan.result->grid.num_steps();
@@ -155,8 +159,8 @@ void request_trajectories(const config::PipelineSpec& spec, const Results& resul
   check_evaluations(stage.type, plan.evaluations_per_sample);
 }
 
-void request_scores(const config::PipelineSpec& spec, const Results& results, StagePlan& plan) {
-  plan.request = scores_request(spec, *plan.stage, results);
+void request_scores(const Results& results, StagePlan& plan) {
+  plan.request = scores_request(*plan.stage, results);
   plan.key = digest(plan.request);
   plan.result = results.at(plan.stage->input("samples")->tags.front());
   plan.result->kind = ResultKind::scores;
@@ -236,7 +240,7 @@ void request(const config::PipelineSpec& spec, const Results& results, StagePlan
       request_trajectories(spec, results, plan);
       break;
     case ResultKind::scores:
-      request_scores(spec, results, plan);
+      request_scores(results, plan);
       break;
     default:
       request_entry(spec, results, plan);

@@ -1,5 +1,7 @@
 #include "runtime/plan/requests.h"
 
+#include <algorithm>
+
 #include "runtime/tensor/failure.h"
 
 namespace espalier::plan {
@@ -22,20 +24,16 @@ Value spec_value(const StateSpec& spec) {
 
 const std::string& first_tag(const config::StageSpec& stage, const std::string& port) { return stage.input(port)->tags.front(); }
 
-Value models_value(const ModelInfo& model) {
-  return Value::Map{{"weights", model.digest}, {"architecture", model.architecture}, {"process", model.process}};
+Value domain_value(const config::PipelineSpec& spec, const Codec& codec) {
+  return Value::Map{{"type", spec.domain_type}, {"numerics_version", spec.domain_numerics_version}, {"codec", codec.key()}};
 }
 
 Result folder_result(const config::PipelineSpec& spec, const std::string& tag) {
-  const auto folder = spec.folder(tag);
-  if (folder.empty()) {
-    throw ConfigError(spec.origin +
-                      ": [domain]: a stage takes the model \"domain\", but the domain's options name no model; set domain.options.model");
-  }
+  const auto& folder = spec.models.at(tag).folder;
   Result result;
   result.kind = ResultKind::model;
-  result.model = named<PluginError>(spec.domain_type + ": the model folder '" + folder.string() + "'",
-                                    [&] { return spec.domain->model_info(folder); });
+  result.model = named<PluginError>("[models]: " + tag + ": the folder '" + folder.string() + "'",
+                                    [&] { return modelfile::info(folder, spec.networks, spec.load_options(tag), spec.digests); });
   result.digest = result.model.digest;
   return result;
 }
@@ -62,7 +60,31 @@ std::vector<ModelInfo> models_of(const config::StageSpec& stage, const Results& 
   return models;
 }
 
-Value recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, Direction direction, const std::vector<Phase>& phases) {
+std::shared_ptr<const Codec> codec_of(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {
+  std::shared_ptr<const Codec> codec;
+  std::string first;
+  for (const char* input : {"model", "prior"}) {
+    if (stage.input(input) == nullptr) continue;
+    for (const auto& tag : stage.input(input)->tags) {
+      auto other = spec.codec(results.at(tag).model, tag);
+      if (codec == nullptr) {
+        codec = std::move(other);
+        first = tag;
+      } else if (other->key() != codec->key()) {
+        throw ConfigError("the models '" + first + "' and '" + tag + "' decode their states otherwise, " + to_json(codec->key()) + " and " +
+                          to_json(other->key()) + "; models of one trajectory decode alike");
+      } else if (spec_value(other->spec()) != spec_value(codec->spec())) {
+        throw ConfigError("the models '" + first + "' and '" + tag + "' have states of other shapes, " +
+                          to_json(spec_value(codec->spec())) + " and " + to_json(spec_value(other->spec())) +
+                          "; models of one trajectory have the same");
+      }
+    }
+  }
+  return codec;
+}
+
+Value recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, Direction direction, const std::vector<Phase>& phases,
+             const Codec& codec) {
   auto options = stage.keyed.as_map();
   for (const char* name : {"split", "max_conditions"}) options.erase(name);  // the content of the conditions or examples says it
   Value value = Value::Map{
@@ -71,10 +93,11 @@ Value recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, D
       {"seed", spec.seed},
       {"sampler", Value::Map{{"type", stage.type}, {"numerics_version", stage.numerics_version}, {"options", std::move(options)}}},
       {"phases", phases_value(phases)},
-      {"state", spec_value(spec.domain->state_spec())},
+      {"state", spec_value(codec.spec())},
   };
   if (direction == Direction::to_noise) {
-    const auto examples = spec.domain->examples(stage.sampler.split);
+    const auto examples = spec.domain->data().examples(stage.sampler.split);
+    value["domain"] = domain_value(spec, codec);  // which encodes the examples
     value["conditions"] = examples->digest();
     value["condition_count"] = examples->size();
   } else {
@@ -85,15 +108,15 @@ Value recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, D
   return value;
 }
 
-Value scores_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {
+Value scores_request(const config::StageSpec& stage, const Results& results) {
   const auto& reward = stage.plugin.get<Reward>();
   Value request = Value::Map{
       {"set", results.at(first_tag(stage, "samples")).set_id},
-      {"decoder", spec.domain->decoder()},
+      {"decoder", results.at(first_tag(stage, "samples")).decoder},
       {"reward", plugin_value(stage)},
       {"identity", reward.identity()},
   };
-  if (stage.input("model")) request["model"] = results.at(first_tag(stage, "model")).digest;
+  if (stage.input("model")) request["model"] = results.at(first_tag(stage, "model")).model.function();
   return request;
 }
 
@@ -108,19 +131,22 @@ Value selection_request(const config::PipelineSpec& spec, const config::StageSpe
   }
   if (stage.plugin.get<Filter>().needs_keys()) {
     request["canonical_keys"] =
-        Value::Map{{"domain", spec.domain_type}, {"numerics_version", spec.domain_numerics_version}, {"decoder", spec.domain->decoder()}};
+        Value::Map{{"domain", spec.domain_type}, {"numerics_version", spec.domain_numerics_version}, {"decoder", scores.decoder}};
   }
   return request;
 }
 
 Value model_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {
   const auto& trainer = stage.plugin.get<Trainer>();
-  Value request = Value::Map{
-      {"model", models_value(results.at(first_tag(stage, "model")).model)},
-      {"trainer", plugin_value(stage)},
-      {"seed", spec.seed},
-  };
-  if (const auto& state = results.at(first_tag(stage, "model")).trainer_state; !state.empty()) request["state"] = state;
+  Value request = Value::Map{{"trainer", plugin_value(stage)}, {"seed", spec.seed}};
+  if (stage.input("model")) {
+    const auto& start = results.at(first_tag(stage, "model"));
+    request["model"] = start.model.function();
+    if (start.model.role == kDenoiser) {  // whose codec encodes what it is trained on
+      request["domain"] = domain_value(spec, *spec.codec(start.model, first_tag(stage, "model")));
+    }
+    if (!start.trainer_state.empty()) request["state"] = start.trainer_state;
+  }
   if (stage.input("selection")) {
     const auto& selection = results.at(first_tag(stage, "selection"));
     request["selection"] = Value::Map{{"digest", selection.digest}, {"set", selection.set_id}};
@@ -136,22 +162,25 @@ Value model_request(const config::PipelineSpec& spec, const config::StageSpec& s
 Value findings_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {
   const auto& metric = stage.plugin.get<Metric>();
   Value inputs;
-  bool samples = false;
+  Value::List decoders;  // of all samples, in the order named
   for (const auto& input : stage.inputs) {
     Value::List values;
     for (const auto& tag : input.tags) {
       const auto& result = results.at(tag);
       if (result.kind == ResultKind::model) {
-        values.push_back(models_value(result.model));
+        values.push_back(result.model.function());
         continue;
       }
-      samples = samples || result.kind == ResultKind::trajectories;
+      if (result.kind == ResultKind::trajectories) {
+        const auto& decoder = result.decoder;
+        if (std::ranges::find(decoders, decoder) == decoders.end()) decoders.push_back(decoder);
+      }
       values.push_back(Value::Map{{"tag", tag}, {"digest", result.digest}, {"count", result.count}});  // scalars are named after tags
     }
     inputs[input.info.name] = std::move(values);
   }
   Value request = Value::Map{{"metric", plugin_value(stage)}, {"inputs", inputs}, {"seed", spec.seed}};
-  if (samples) request["decoder"] = spec.domain->decoder();
+  if (!decoders.empty()) request["decoders"] = std::move(decoders);
   if (auto identity = metric.identity(*spec.domain); identity != Value()) request["identity"] = std::move(identity);
   return request;
 }
@@ -159,7 +188,7 @@ Value findings_request(const config::PipelineSpec& spec, const config::StageSpec
 Value request_of(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {
   switch (stage.kind->gives) {
     case ResultKind::scores:
-      return scores_request(spec, stage, results);
+      return scores_request(stage, results);
     case ResultKind::selection:
       return selection_request(spec, stage, results);
     case ResultKind::model:

@@ -36,8 +36,11 @@ void check(const PluginEntry& entry) {
 
 }  // namespace
 
-void Catalog::add(const std::vector<PluginEntry>& entries) {
+void Catalog::add(const std::vector<PluginEntry>& entries, const std::vector<network::NetworkEntry>& networks) {
   for (const PluginEntry& entry : entries) check(entry);
+  auto with_these = networks_;
+  for (const auto& entry : networks) with_these.add(entry);
+  networks_ = std::move(with_these);
   for (const PluginEntry& entry : entries) {
     const std::string type = type_of(entry);
     const auto other = std::find_if(entries_.begin(), entries_.end(), [&](const PluginEntry& known) { return type_of(known) == type; });

@@ -19,15 +19,16 @@ struct Refusal {
 // What the loaded libraries offer, and what was refused: a value. Libraries are never unloaded.
 class Catalog {
  public:
-  // Adds a library's plugins. Throws PluginError, and adds none, where one of them is of an unknown kind or has an odd name. Two plugins of
-  // one kind and name are both refused.
-  void add(const std::vector<PluginEntry>& entries);
+  // Adds a library's plugins and networks. Throws PluginError, and adds none, where a plugin is of an unknown kind or has an odd name, or a
+  // network's name is taken. Two plugins of one kind and name are both refused.
+  void add(const std::vector<PluginEntry>& entries, const std::vector<network::NetworkEntry>& networks = {});
   void refuse(Refusal refusal) { refusals_.push_back(std::move(refusal)); }
 
   const PluginEntry* find(const std::string& kind, const std::string& name) const;
   std::vector<std::string> types() const;  // "kind.name", sorted
   const std::vector<PluginEntry>& entries() const { return entries_; }
   const std::vector<Refusal>& refusals() const { return refusals_; }
+  const network::Registry& networks() const { return networks_; }  // the engine's and the libraries'
 
   // Throws PluginError where the plugin `type`, which find() did not find, is or may be one of a refused library: it was refused by its
   // name, the library's file is called so, or no plugin that is there has a similar name.
@@ -36,6 +37,7 @@ class Catalog {
  private:
   std::vector<PluginEntry> entries_;
   std::vector<Refusal> refusals_;
+  network::Registry networks_ = network::engine_networks();
 };
 
 // A new plugin. Throws PluginError, naming type and library, where its constructor throws.

@@ -110,15 +110,17 @@ boost::dll::shared_library& open_library(const fs::path& library) {
   return keep(std::move(opened));
 }
 
-std::vector<PluginEntry> register_all(const fs::path& library) {
+void register_all(const fs::path& library, Catalog& catalog) {
   Registrar registrar;
   auto& opened = open_library(library);
   named<PluginError>(fmt::format("{}: its registration failed", library.string()),
                      [&] { opened.get<void(Registrar&)>("espalier_register")(registrar); });
   std::vector<PluginEntry> entries = registrar.entries();
-  if (entries.empty()) throw PluginError(fmt::format("{}: registers no plugin", library.string()));
+  std::vector<network::NetworkEntry> networks = registrar.networks();
+  if (entries.empty() && networks.empty()) throw PluginError(fmt::format("{}: registers no plugin", library.string()));
   for (PluginEntry& entry : entries) entry.library = library.string();
-  return entries;
+  for (network::NetworkEntry& entry : networks) entry.library = library.string();
+  catalog.add(entries, networks);
 }
 
 std::vector<fs::path> search_path(const std::vector<fs::path>& folders) {
@@ -158,7 +160,7 @@ Catalog load_catalog(const std::vector<fs::path>& folders) {
     }
   }
   for (const fs::path& library : libraries) {
-    unless_refused(library, [&] { catalog.add(register_all(library)); });
+    unless_refused(library, [&] { register_all(library, catalog); });
     set_default_floating_point();
   }
   return catalog;

@@ -31,17 +31,18 @@ class Run {
   void phase(std::size_t i) {
     const auto& phase = job_.phases[i];
     const auto above = recorded_above(job_.phases, i), first = phase.segments.front().first;
-    start(phase, *job_.models[i].front()->process);
+    start(phase, job_.models[i].front());
     if (first > above) recorder_.record(phase.grid.at(first), x_);
     const auto solver = sampler_.solver(phase);
-    for (std::size_t k = 0; k < phase.segments.size(); ++k) segment(phase, phase.segments[k], *job_.models[i][k], above, *solver);
+    for (std::size_t k = 0; k < phase.segments.size(); ++k) segment(phase, phase.segments[k], job_.models[i][k], above, *solver);
   }
 
  private:
-  void start(const Phase& phase, const diffusion::NoiseProcess& process) {
+  void start(const Phase& phase, const SegmentModel& first) {
+    const auto& process = *first.model->process;
     if (phase.start == "noise") {
       job_.draws.begin(ordinal_);
-      x_ = process.prior(job_.spec, job_.condition, job_.draws);
+      x_ = process.prior(job_.spec, first.condition, job_.draws);
       for (auto& [name, tensor] : x_) tensor = tensor.to(job_.device);
     } else if (const auto steps = renoised_to(phase)) {
       job_.draws.begin(++ordinal_);
@@ -51,9 +52,9 @@ class Run {
     }
   }
 
-  void segment(const Phase& phase, const Segment& segment, const Model& model, std::int64_t above, Solver& solver) {
-    const GuidedModel network(model, job_.condition, job_.null_condition, segment.guidance_scale);
-    const auto& process = *model.process;
+  void segment(const Phase& phase, const Segment& segment, const SegmentModel& with, std::int64_t above, Solver& solver) {
+    const GuidedModel network(*with.model, with.condition, with.null_condition, segment.guidance_scale);
+    const auto& process = *with.model->process;
     const auto predict = [&](const State& x, const GridPoint& point) {
       const auto query = process.query(x, point);
       if (!query) throw InternalError("a solver asks for a prediction where its process has nothing to ask");

@@ -67,7 +67,7 @@ Phase stitched_phase(const std::vector<ModelInfo>& models, const Schedule& sched
 }
 
 std::vector<Segment> stitch(const std::vector<ModelInfo>& models, std::int64_t num_steps) {
-  if (models.empty()) throw ConfigError("a sampler needs at least one model; name it by inputs = { model = \"domain\" }");
+  if (models.empty()) throw ConfigError("a sampler needs at least one model; name it by inputs = { model = \"<base>\" }");
   std::vector<std::int64_t> ends;
   for (const auto& model : models) ends.push_back(range_end(model, num_steps));
   std::vector<Segment> segments;
@@ -79,7 +79,7 @@ std::vector<Segment> stitch(const std::vector<ModelInfo>& models, std::int64_t n
     if (first == models.size()) {
       throw ConfigError(
           fmt::format("no model is for step {} of {} (steps remaining); name one that goes on to the sample, "
-                      "as in inputs = {{ model = [\"<tuned>\", \"domain\"] }}",
+                      "as in inputs = {{ model = [\"<tuned>\", \"<base>\"] }}",
                       step, num_steps));
     }
     if (first != user) segments.push_back({models[first], step, step});
@@ -91,7 +91,7 @@ std::vector<Segment> stitch(const std::vector<ModelInfo>& models, std::int64_t n
     if (used[i] || ends[i] == 0 || ends[i] == num_steps) continue;  // for all steps, or for none
     throw ConfigError(
         fmt::format("the model {} is for the steps above {} of {}, but one named before it takes them all; name it first, as in "
-                    "inputs = {{ model = [\"<tuned>\", \"domain\"] }}",
+                    "inputs = {{ model = [\"<tuned>\", \"<base>\"] }}",
                     models[i].digest.substr(0, 12), ends[i], num_steps));
   }
   return segments;

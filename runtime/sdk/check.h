@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/sdk/encoding.h"
 #include "runtime/sdk/plugin.h"
 
 // What plugins return, checked: one function for each method of a kind. The engine calls it wherever it calls the method, and the
@@ -60,12 +61,12 @@ void check_certificates(const std::string& who, const State& noise, const StateS
 at::Tensor finite_rows(const State& state);
 
 // Domains.
-void check_domain(const std::string& who, const Domain& domain);  // what is known once it is open: kind, splits, state
+void check_domain(const std::string& who, const Domain& domain);  // what is known once it is open: kind, splits, codec without model
+void check_codec(const std::string& who, const Codec* codec);     // codec(): there is one, and its states have fields
 void check_conditions(const std::string& who, const std::string& split, const Conditions& conditions);
-void check_examples(const std::string& who, const Examples::Batch& batch, const StateSpec& spec, std::int64_t count);
+void check_examples(const std::string& who, const EncodedExamples::Batch& batch, const StateSpec& spec, std::int64_t count);
 void check_decoded(const std::string& who, const Sample& sample, const std::string& kind, std::int64_t count);
 void check_images(const std::string& who, const std::vector<Image>& images, std::int64_t count);
 void check_canonical_keys(const std::string& who, const std::vector<std::string>& keys, std::int64_t count);
-void check_loaded(const std::string& who, const Model& model);  // load_model()
 
 }  // namespace espalier

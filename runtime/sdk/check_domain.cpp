@@ -13,10 +13,10 @@ namespace {
 using check::require;
 
 void check_state_spec(const std::string& who, const StateSpec& spec) {
-  require(!spec.empty(), who, "state_spec() has no field; a state has at least one");
+  require(!spec.empty(), who, "codec() has states without a field; a state has at least one");
   for (const auto& [name, field] : spec) {
     require(std::all_of(field.shape.begin(), field.shape.end(), [](std::int64_t size) { return size > 0; }), who,
-            "state_spec() gives the field '{}' a size that is not above 0", name);
+            "codec() gives the state's field '{}' a size that is not above 0", name);
   }
 }
 
@@ -27,11 +27,16 @@ std::int64_t length(std::size_t size) { return static_cast<std::int64_t>(size); 
 void check_domain(const std::string& who, const Domain& domain) {
   require(!domain.sample_kind().empty(), who, "sample_kind() is empty; it names what samples are ('image')");
   std::set<std::string> names;
-  for (const auto& split : domain.splits()) {
+  for (const auto& split : domain.data().splits()) {
     require(!split.empty() && names.insert(split).second, who, "splits() gives the name '{}' that is empty or there twice", split);
   }
   require(!names.empty(), who, "splits() gives none; a domain has at least one");
-  check_state_spec(who, domain.state_spec());
+  check_codec(who, domain.codec(nullptr).get());
+}
+
+void check_codec(const std::string& who, const Codec* codec) {
+  require(codec != nullptr, who, "codec() gave none; a model that does not fit is a DataError that says why");
+  check_state_spec(who, codec->spec());
 }
 
 void check_conditions(const std::string& who, const std::string& split, const Conditions& conditions) {
@@ -55,7 +60,7 @@ void check_conditions(const std::string& who, const std::string& split, const Co
           conditions.tensors.size());
 }
 
-void check_examples(const std::string& who, const Examples::Batch& batch, const StateSpec& spec, std::int64_t count) {
+void check_examples(const std::string& who, const EncodedExamples::Batch& batch, const StateSpec& spec, std::int64_t count) {
   check_state(who, fmt::format("a batch of {} examples", count), batch.state, spec, count);
   for (const auto& [name, tensor] : batch.condition) {
     require(tensor.defined() && tensor.dim() > 0 && tensor.size(0) == count, who,
@@ -88,14 +93,6 @@ void check_images(const std::string& who, const std::vector<Image>& images, std:
 
 void check_canonical_keys(const std::string& who, const std::vector<std::string>& keys, std::int64_t count) {
   require(length(keys.size()) == count, who, "canonical_keys() gave {} keys for {} samples; there is one for each", keys.size(), count);
-}
-
-void check_loaded(const std::string& who, const Model& model) {
-  if (model.info.role != "denoiser") return;
-  require(model.network != nullptr && model.process != nullptr, who, "a model of the role 'denoiser' has no {}; samplers need it",
-          model.network == nullptr ? "network" : "process");
-  require(model.info.process == model.process->config(), who, "a model's info has the process {}; its process is {}",
-          to_json(model.info.process), to_json(model.process->config()));
 }
 
 }  // namespace espalier

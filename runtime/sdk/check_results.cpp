@@ -39,7 +39,15 @@ void check_planned(const std::string& who, const ModelInfo& made, const ModelInf
   same("trained_num_steps", made.trained_num_steps, planned.trained_num_steps);
   const auto value_of = [](const auto& corrects) { return corrects ? corrects->to_value() : Value(); };
   same("`corrects`", value_of(made.corrects), value_of(planned.corrects));
-  if (made.role == "denoiser") same("the architecture", made.architecture, planned.architecture);
+  if (made.role == kDenoiser) same("the architecture", made.architecture, planned.architecture);
+}
+
+void check_parts(const std::string& who, const Model& model) {
+  if (model.info.role != kDenoiser) return;
+  require(model.network != nullptr && model.process != nullptr, who, "a model of the role 'denoiser' has no {}; samplers need it",
+          model.network == nullptr ? "network" : "process");
+  require(model.info.process == model.process->config(), who, "a model's info has the process {}; its process is {}",
+          to_json(model.info.process), to_json(model.process->config()));
 }
 
 }  // namespace
@@ -93,7 +101,7 @@ void check_trained(const std::string& who, const Model& trained, const Model& st
   if (trained.info.architecture == start.info.architecture) check_same_tensors(who, trained.weights, start.weights);
   const auto nonfinite = tensor::nonfinite_tensor(trained.weights);
   require(nonfinite.empty(), who, "train() returned a model whose tensor {}; a training that diverges throws StageError", nonfinite);
-  check_loaded(who, trained);
+  check_parts(who, trained);
   if (planned) check_planned(who, trained.info, *planned);
   const auto digest = digest_weights(trained.weights);
   require(trained.info.digest == digest, who, "train() returned a model whose info has the digest '{}'; that of its weights is {}",

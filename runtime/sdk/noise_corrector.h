@@ -6,7 +6,7 @@
 
 namespace espalier {
 
-// The recorded state of an inversion has the domain's fields, and beside them what certifies it (float, from step 0, where all are 0, to
+// The recorded state of an inversion has the codec's fields, and beside them what certifies it (float, from step 0, where all are 0, to
 // the noise at step N, where all are known):
 namespace inversion {
 inline constexpr const char* kConverged = "converged";  // [B] 1 when every step met the tolerance and nothing became infinite, else 0

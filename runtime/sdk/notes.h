@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/sdk/domain.h"
+#include "runtime/sdk/plugin_base.h"
 
 namespace espalier {
 

@@ -1,10 +1,16 @@
 #pragma once
 
+// What a plugin includes. It brings at::Tensor with its methods and its operators (x + y). Of LibTorch a plugin includes itself what else
+// it uses: <ATen/ops/softmax.h> for at::softmax() and so on for each function, <ATen/core/grad_mode.h> for at::NoGradGuard,
+// <ATen/TensorIndexing.h> for Slice.
+#include <ATen/TensorOperators.h>
+
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "runtime/network/registry.h"
 #include "runtime/sdk/domain.h"
 #include "runtime/sdk/filter.h"
 #include "runtime/sdk/metric.h"
@@ -58,7 +64,22 @@ class Registrar {
     add({"metric", std::move(name), numerics_version, std::move(doc), make<T, Metric>(), ""});
   }
 
+  // A denoising network: models with this `_class_name` in <component>/config.json are opened by it. `make` throws DataError naming the
+  // origin and the key where the config is wrong. `numerics_version` is raised whenever the network's numbers change.
+  void network(std::string class_name, std::string component,
+               std::function<std::shared_ptr<const Network>(const Value& config, const std::string& origin)> make,
+               std::int64_t numerics_version = 1) {
+    auto make_of_configs = [component, make = std::move(make)](const network::ComponentConfigs& configs) {
+      const auto& own = configs.at(component);
+      return make(own.config, own.origin);
+    };
+    network({std::move(class_name), component, {}, std::move(make_of_configs), "", numerics_version});
+  }
+  // One that is made of other components too, such as a text encoder.
+  void network(network::NetworkEntry entry) { networks_.push_back(std::move(entry)); }
+
   const std::vector<PluginEntry>& entries() const { return entries_; }
+  const std::vector<network::NetworkEntry>& networks() const { return networks_; }
 
  private:
   template <class T, class Base>
@@ -68,6 +89,7 @@ class Registrar {
   }
   void add(PluginEntry entry) { entries_.push_back(std::move(entry)); }
   std::vector<PluginEntry> entries_;
+  std::vector<network::NetworkEntry> networks_;
 };
 
 }  // namespace espalier

@@ -13,4 +13,9 @@ double SamplingInfo::number(const std::string& who, const std::string& option) c
                                 option, sampler, to_json(options)));
 }
 
+std::shared_ptr<const EncodedExamples> TrainerInput::encoded(const std::string& split) const {
+  if (codec == nullptr) throw InternalError("examples are encoded for a model that samplers take; this stage has none");
+  return encode_examples(domain.data().examples(split), codec, model, context.device);
+}
+
 }  // namespace espalier

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/sdk/domain.h"
+#include "runtime/sdk/encoding.h"
 #include "runtime/sdk/stage_context.h"
 #include "runtime/sdk/view.h"
 
@@ -59,15 +59,19 @@ struct TrainedModel {
 
 struct TrainerInput {
   const Domain& domain;
-  const Model& model;                     // where training starts; weights on the context's device
+  const Model& model;                     // where training starts, weights on the context's device; empty where the stage names none
   const SelectedTrajectories* selection;  // null: train on examples
   std::uint64_t seed;
   StageContext context;  // when a stop is requested: save a checkpoint, throw Stopped
   Checkpoints& checkpoints;
   CurveLog& curves;
-  std::shared_ptr<const Examples> examples = nullptr;        // recorded noises (the input `examples`); null: the domain's own
-  std::optional<CorrectedSampling> corrects = std::nullopt;  // what a flow trained on them is for (ModelInfo::corrects)
-  const TensorMap* state = nullptr;                          // TrainedModel::state of the model; null: it has none
+  std::shared_ptr<const Codec> codec = nullptr;               // of the model's states; null where it is no denoiser
+  std::shared_ptr<const EncodedExamples> examples = nullptr;  // recorded noises (the input `examples`); null: the domain's own
+  std::optional<CorrectedSampling> corrects = std::nullopt;   // what a flow trained on them is for (ModelInfo::corrects)
+  const TensorMap* state = nullptr;                           // TrainedModel::state of the model; null: it has none
+
+  // The domain's examples of a split as the model's states. Throws ConfigError naming the splits, InternalError without a codec.
+  std::shared_ptr<const EncodedExamples> encoded(const std::string& split) const;
 };
 
 class Trainer : public Plugin {

@@ -21,10 +21,7 @@ Value Phase::to_value() const {
   value["grid"] = Value(std::move(points));
   Value::List parts;
   for (const auto& segment : segments) {
-    Value part;  // a model's role and range change no trajectory beyond the steps it is used for
-    part["digest"] = segment.model.digest;
-    part["architecture"] = segment.model.architecture;
-    part["process"] = segment.model.process;
+    auto part = segment.model.function();  // a model's role and range change no trajectory beyond the steps it is used for
     part["first"] = segment.first;
     part["last"] = segment.last;
     part["guidance_scale"] = segment.guidance_scale;

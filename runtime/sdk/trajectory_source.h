@@ -43,16 +43,21 @@ class Recorder {
   virtual void record(const diffusion::GridPoint& point, const State& state) = 0;
 };
 
+// A segment's model, and the batch's conditions as this model takes them (encoding.h).
+struct SegmentModel {
+  std::shared_ptr<const Model> model;
+  TensorMap condition = {};       // [B, ...]
+  TensorMap null_condition = {};  // [1, ...]
+};
+
 // A batch of trajectories to compute. Tensors are on the device.
 struct TrajectoryJob {
   const std::vector<Phase>& phases;
-  const std::vector<std::vector<std::shared_ptr<const Model>>>& models;  // [phase][segment]
+  const std::vector<std::vector<SegmentModel>>& models;  // [phase][segment]
   const StateSpec& spec;
-  const State& examples;            // clean, [B, ...], of phases that start at "examples"; else empty
-  const TensorMap& condition;       // raw, [B, ...]
-  const TensorMap& null_condition;  // raw, [1, ...]
-  std::int64_t micro_batch;         // rows of every forward pass: a network's last bits depend on it
-  random::Draws& draws;             // of the B trajectories
+  const State& examples;     // clean, [B, ...], of phases that start at "examples"; else empty
+  std::int64_t micro_batch;  // rows of every forward pass: a network's last bits depend on it
+  random::Draws& draws;      // of the B trajectories
   at::Device device;
   const StopToken& stop;  // work of more than a micro-batch checks it between forward passes and throws Stopped
 };

@@ -41,7 +41,7 @@ Transition View::transition(std::int64_t steps_remaining, const Rows& rows) cons
 }
 
 View View::part(const Rows& rows) const {
-  ViewInfo info{info_->tag, info_->grid, trajectories(rows), {}};
+  ViewInfo info{info_->tag, info_->grid, info_->codec, trajectories(rows), {}};
   for (const auto row : rows) info.condition.push_back(info_->condition[static_cast<std::size_t>(row)]);
   return {std::move(info), source_};
 }

@@ -20,7 +20,7 @@ class ViewSource {
   // The state that each trajectory began with, where it is fresh noise (drawn again from the seed) or recorded.
   virtual State noise(const std::vector<std::int64_t>& index) const;
   virtual Sample decoded(const std::vector<std::int64_t>& index) const;
-  // Of each trajectory its condition: raw tensors [B, ...], texts and metadata.
+  // Of each trajectory its condition.
   virtual Conditions conditions(const std::vector<std::int64_t>& index) const;
   // Of the reward stage `tag`, which scored these trajectories; NaN where there is no score.
   virtual std::vector<double> scores(const std::string& tag, const std::vector<std::int64_t>& index) const;
@@ -37,6 +37,7 @@ struct Transition {
 struct ViewInfo {
   std::string tag;                      // of the stage whose trajectories these are
   diffusion::Grid grid;                 // of the trajectories
+  std::shared_ptr<const Codec> codec;   // of their states
   std::vector<std::int64_t> index;      // [N], of each row its trajectory; ascending
   std::vector<std::int64_t> condition;  // [N], which of the split's conditions (of an inversion: of the examples)
 };
@@ -52,6 +53,7 @@ class View {
   const std::string& tag() const { return info_->tag; }
   std::int64_t size() const { return static_cast<std::int64_t>(info_->index.size()); }
   const diffusion::Grid& grid() const { return info_->grid; }
+  const Codec& codec() const { return *info_->codec; }
   const std::vector<std::int64_t>& index() const { return info_->index; }
   const std::vector<std::int64_t>& condition() const { return info_->condition; }
   static Rows range(std::int64_t first, std::int64_t count);

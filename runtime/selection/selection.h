@@ -14,7 +14,7 @@ struct FilterInput {
   std::vector<double> score;               // [N]; NaN and infinities are never selected
   std::vector<std::int64_t> condition;     // [N]
   std::vector<std::int64_t> index;         // [N], trajectory indices, ascending
-  std::vector<std::string> canonical_key;  // [N] where the filter needs them, else empty; Domain::canonical_keys: "" equals no other
+  std::vector<std::string> canonical_key;  // [N] where the filter needs them, else empty; Codec::canonical_keys: "" equals no other
   random::StreamKey key;                   // for ties: a draw belongs to a trajectory index, not to an order
 };
 

@@ -1,4 +1,5 @@
-# cmake --install: the program, its library and plugins, and the SDK that plugins are built with out of this tree.
+# cmake --install: the program, its library and plugins, and the SDK that plugins are built with out of this tree
+# (its conformance suites: tests/conformance).
 include(CMakePackageConfigHelpers)
 
 set_target_properties(espalier_program PROPERTIES INSTALL_RPATH "$ORIGIN/../lib")
@@ -12,7 +13,8 @@ if(plugins)
 endif()
 
 foreach(folder base tensor random kernels diffusion network modelfile selection sdk sampling training)
-  install(DIRECTORY "${PROJECT_SOURCE_DIR}/runtime/${folder}" DESTINATION include/runtime OPTIONAL FILES_MATCHING PATTERN "*.h")
+  install(DIRECTORY "${PROJECT_SOURCE_DIR}/runtime/${folder}" DESTINATION include/espalier/runtime OPTIONAL
+    FILES_MATCHING PATTERN "*.h" PATTERN in_place.h EXCLUDE)
 endforeach()
 
 set(package "${PROJECT_BINARY_DIR}/package")
@@ -20,4 +22,8 @@ configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/espalierConfig.cmake.in
   INSTALL_DESTINATION lib/cmake/espalier)
 write_basic_package_version_file("${package}/espalierConfigVersion.cmake" COMPATIBILITY ExactVersion)
 install(FILES "${package}/espalierConfig.cmake" "${package}/espalierConfigVersion.cmake" "${CMAKE_CURRENT_LIST_DIR}/EspalierTorch.cmake"
-  DESTINATION lib/cmake/espalier)
+  "${CMAKE_CURRENT_LIST_DIR}/EspalierPlugin.cmake" DESTINATION lib/cmake/espalier)
+
+# scripts/new_plugin, and the examples that it copies.
+install(PROGRAMS "${PROJECT_SOURCE_DIR}/scripts/new_plugin" DESTINATION share/espalier)
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/tests/sdk/out_of_tree/" DESTINATION share/espalier/examples)

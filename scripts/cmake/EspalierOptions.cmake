@@ -24,6 +24,7 @@ endif()
 
 # Our own targets only; libraries are SYSTEM.
 add_library(espalier_flags INTERFACE)
+add_library(espalier::flags ALIAS espalier_flags)
 target_compile_options(espalier_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror
   -ffp-contract=off                       # random numbers and keys have the same bits on every machine
@@ -38,5 +39,4 @@ if(ESPALIER_SANITIZE)
   add_link_options(-fsanitize=${ESPALIER_SANITIZE})
 endif()
 target_compile_definitions(espalier_flags INTERFACE ESPALIER_SANITIZE="${ESPALIER_SANITIZE}")
-set(ESPALIER_PLUGIN_FLAGS -fvisibility=hidden -fvisibility-inlines-hidden)
 set(ESPALIER_TEST_FLAGS $<$<CONFIG:Release>:-O1>)  # tests are compiled more often than they compute

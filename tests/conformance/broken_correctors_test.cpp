@@ -70,7 +70,7 @@ class Picard final : public NoiseCorrector {
   }
 
  private:
-  static const Model& model_of(const TrajectoryJob& job) { return *job.models.front().front(); }
+  static const Model& model_of(const TrajectoryJob& job) { return *job.models.front().front().model; }
   static at::Tensor rms(const at::Tensor& difference) { return difference.square().mean({1, 2, 3}).sqrt(); }
 
   // One Euler step of all rows, `micro_batch` at a time; the last goes round to the first rows.
@@ -82,8 +82,8 @@ class Picard final : public NoiseCorrector {
       for (std::int64_t i = 0; i < job.micro_batch; ++i) rows.push_back((first + i) % x.size(0));
       const auto which = at::tensor(rows, at::kLong);
       const State state{{"sample", x.index_select(0, which)}};
-      const auto embedded =
-          model_of(job).network->embed(model_of(job).weights, {{"label", job.condition.at("label").index_select(0, which)}});
+      const auto embedded = model_of(job).network->embed(
+          model_of(job).weights, {{"label", job.models.front().front().condition.at("label").index_select(0, which)}});
       const auto time = at::full({job.micro_batch}, job.phases.front().grid.at(n).timestep);
       const auto prediction = model_of(job).network->predict(model_of(job).weights, state, time, embedded);
       const auto h = 1.0 / static_cast<double>(job.phases.front().grid.num_steps());

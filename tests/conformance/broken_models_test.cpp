@@ -82,7 +82,7 @@ class Sgd final : public Trainer {
     for (auto& [name, tensor] : out.weights) tensor = flaw_ == "in place" ? tensor : tensor.clone();
     auto& scale = out.weights["unet.scale"];
     auto momentum = at::zeros_like(scale);
-    const auto examples = input.domain.examples("train");
+    const auto examples = input.encoded("train");
     std::int64_t step = 0;
     if (const auto checkpoint = input.checkpoints.newest()) {
       step = checkpoint->step;
@@ -127,7 +127,7 @@ class FlawedExamples final : public Examples {
   Hex digest() const override { return flaw_ == "same examples" ? "same" : right_->digest(); }
   Batch at(const std::vector<std::uint64_t>& positions) const override {
     auto batch = right_->at(positions);
-    auto& x = batch.state["sample"];
+    auto& x = batch.sample.tensors["image"];
     if (flaw_ == "examples batch") x = x + 0.01 * static_cast<double>(positions.size());
     if (flaw_ == "shape") x = x.narrow(3, 0, 4);
     return batch;
@@ -135,6 +135,36 @@ class FlawedExamples final : public Examples {
 
  private:
   std::unique_ptr<Examples> right_;
+  std::string flaw_;
+};
+
+class FlawedCodec final : public ForwardingCodec {
+ public:
+  FlawedCodec(std::shared_ptr<const Codec> right, std::string flaw) : ForwardingCodec(std::move(right)), flaw_(std::move(flaw)) {}
+  std::vector<Image> draw(const Sample& sample) const override {
+    auto out = ForwardingCodec::draw(sample);
+    if (flaw_ == "images") out.pop_back();
+    if (flaw_ == "bytes") out.back().rgb.pop_back();
+    return out;
+  }
+  StateSpec spec() const override { return flaw_ == "spec" ? StateSpec() : ForwardingCodec::spec(); }
+  Sample decode(const State& state, const CodecContext& context) const override {
+    auto out = ForwardingCodec::decode(state, context);
+    if (flaw_ == "decode batch") out.tensors["image"] = out.tensors["image"] / out.tensors["image"].max();
+    if (flaw_ == "kind") out.kind = "molecule";
+    if (flaw_ == "fewer") out.tensors["image"] = out.tensors["image"].narrow(0, 1, out.tensors["image"].size(0) - 1);
+    if (flaw_ == "texts") out.strings["name"] = {"one"};
+    if (flaw_ == "range") out.tensors["image"] = out.tensors["image"] * 2.0;
+    return out;
+  }
+
+  State encode(const Sample& sample, const CodecContext& context) const override {
+    auto out = ForwardingCodec::encode(sample, context);
+    if (flaw_ == "round trip") out.at("sample") = out.at("sample") * 0.9;
+    return out;
+  }
+
+ private:
   std::string flaw_;
 };
 
@@ -155,24 +185,12 @@ class FlawedDomain final : public ForwardingDomain {
   std::unique_ptr<Examples> examples(const std::string& split) const override {
     return std::make_unique<FlawedExamples>(ForwardingDomain::examples(split), flaw_);
   }
-  std::vector<Image> draw(const Sample& sample) const override {
-    auto out = ForwardingDomain::draw(sample);
-    if (flaw_ == "images") out.pop_back();
-    if (flaw_ == "bytes") out.back().rgb.pop_back();
-    return out;
-  }
-  StateSpec state_spec() const override { return flaw_ == "spec" ? StateSpec() : ForwardingDomain::state_spec(); }
   std::vector<std::string> splits() const override {
     return flaw_ == "split twice" ? std::vector<std::string>{"train", "train"} : ForwardingDomain::splits();
   }
-  Sample decode(const State& state) const override {
-    auto out = ForwardingDomain::decode(state);
-    if (flaw_ == "decode batch") out.tensors["image"] = out.tensors["image"] / out.tensors["image"].max();
-    if (flaw_ == "kind") out.kind = "molecule";
-    if (flaw_ == "fewer") out.tensors["image"] = out.tensors["image"].narrow(0, 1, out.tensors["image"].size(0) - 1);
-    if (flaw_ == "texts") out.strings["name"] = {"one"};
-    if (flaw_ == "range") out.tensors["image"] = out.tensors["image"] * 2.0;
-    return out;
+  std::shared_ptr<const Codec> codec(const ModelInfo* model) const override {
+    if (flaw_ == "codec") return nullptr;
+    return std::make_shared<FlawedCodec>(ForwardingDomain::codec(model), flaw_);
   }
 
  private:

@@ -91,10 +91,12 @@ void check_noise_corrector(const PluginEntry& entry, const Options& options);
 
 // Splits have names, conditions of one size, and stable digests; no condition's text is in two splits (where `disjoint_splits`); examples
 // fit the state's spec, are the same in any batch and from two threads; decoding gives samples of the declared kind, each independent of
-// its batch, and an image each; with a model folder: written and read again the weights, info and predictions are equal.
+// its batch, and an image each; encoded again, a decoded sample gives the state. With a model: its codec is looked at, and its network
+// predicts from examples encoded for it.
 struct DomainExpectations {
   bool disjoint_splits = true;
   double decode_tolerance = 1e-5;  // between batches
+  const Model* model = nullptr;    // one of the domain's
 };
 void check_domain(const PluginEntry& entry, const Options& options, const DomainExpectations& expectations = {});
 

@@ -40,8 +40,8 @@ FilterInput scores() {
 
 RewardSamples images() {
   const auto domain = toy_domain();
-  const auto batch = domain->examples("train")->at({0, 1, 2, 3, 4, 5});
-  return {domain->decode(batch.state), batch.metadata, {"a", "b", "c", "d", "e", "f"}};
+  const auto batch = domain->data().examples("train")->at({0, 1, 2, 3, 4, 5});
+  return {samples_of(*domain, batch), batch.condition.metadata, {"a", "b", "c", "d", "e", "f"}};
 }
 
 MetricInput metric_input() { return {{{"scores", {{"reward", {0.1, 0.5, 0.9}, {0, 1, 2}}}}}, {.seed = 1}}; }
@@ -146,7 +146,9 @@ TEST(Conformance, OfDomains) {
                                     Case{"metadata", "8 texts and 7 metadata"},
                                     Case{"short", "the tensor 'label'"},
                                     Case{"none", "has none"},
-                                    Case{"spec", "has no field"},
+                                    Case{"spec", "without a field"},
+                                    Case{"codec", "gave none"},
+                                    Case{"round trip", "of an encoded sample"},
                                     Case{"split twice", "there twice"},
                                     Case{"kind", "of the kind 'molecule'"},
                                     Case{"fewer", "of 3 samples for 4"},

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <filesystem>
 #include <set>
 #include <thread>
 
@@ -7,8 +6,8 @@
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/isfinite.h>
 
-#include "runtime/base/files.h"
 #include "runtime/diffusion/interleaved.h"
 #include "runtime/sdk/check.h"
 #include "tests/conformance/conformance.h"
@@ -22,7 +21,7 @@ std::unique_ptr<Domain> opened(const PluginEntry& entry, const Options& options)
   return domain;
 }
 
-void check_splits(const Domain& domain, const Domain& again, bool disjoint) {
+void check_splits(const Dataset& domain, const Dataset& again, bool disjoint) {
   const auto splits = domain.splits();
   std::set<std::string> texts, digests;
   for (const auto& split : splits) {
@@ -51,14 +50,29 @@ void expect_rows(const TensorMap& whole, const TensorMap& part, std::int64_t fir
   }
 }
 
-void check_examples(const Domain& domain, const std::string& split) {
+// A model that takes the conditions as they are, where none is given.
+const Model& model_of(const DomainExpectations& expectations) {
+  static const Model kNone;
+  return expectations.model == nullptr ? kNone : *expectations.model;
+}
+
+std::shared_ptr<const Codec> codec_of(const Domain& domain, const DomainExpectations& expectations) {
+  return domain.codec(expectations.model == nullptr ? nullptr : &expectations.model->info);
+}
+
+std::shared_ptr<const EncodedExamples> encoded_by(const Domain& domain, const std::string& split, const DomainExpectations& expectations) {
+  return encode_examples(domain.data().examples(split), codec_of(domain, expectations), model_of(expectations));
+}
+
+void check_examples(const Domain& domain, const std::string& split, const DomainExpectations& expectations) {
   SCOPED_TRACE("examples of split '" + split + "'");
-  const auto examples = domain.examples(split);
+  const auto codec = codec_of(domain, expectations);
+  const auto examples = encoded_by(domain, split, expectations);
   const std::uint64_t last = examples->size() == 0 ? 1'000'000'000'000 : static_cast<std::uint64_t>(examples->size()) - 1;
   const std::vector<std::uint64_t> positions{0, 1, last};
   const auto whole = examples->at(positions);
-  if (!expect_accepted([&] { espalier::check_examples("the domain", whole, domain.state_spec(), 3); })) return;
-  const auto conditions = domain.conditions(split);
+  if (!expect_accepted([&] { espalier::check_examples("the domain", whole, codec->spec(), 3); })) return;
+  const auto conditions = encode_conditions(domain.data().conditions(split), model_of(expectations));
   ASSERT_EQ(whole.condition.size(), conditions.tensors.size());
   for (const auto& [name, tensor] : whole.condition) EXPECT_TRUE(conditions.tensors.contains(name)) << name;
   for (std::int64_t row = 0; row < 3; ++row) {
@@ -77,16 +91,22 @@ void check_examples(const Domain& domain, const std::string& split) {
 }
 
 void check_decoding(const Domain& domain, const DomainExpectations& expectations) {
-  const auto state = domain.examples(domain.splits().front())->at({0, 1, 2, 3}).state;
-  const auto whole = domain.decode(state);
+  const auto codec = codec_of(domain, expectations);
+  const CodecContext context{expectations.model, at::kCPU};
+  const auto state = encoded_by(domain, domain.data().splits().front(), expectations)->at({0, 1, 2, 3}).state;
+  const auto whole = codec->decode(state, context);
   if (!expect_accepted([&] { check_decoded("the domain", whole, domain.sample_kind(), 4); })) return;
   State second;
   for (const auto& [name, tensor] : state) second[name] = tensor.narrow(0, 1, 1).contiguous();
-  const auto alone = domain.decode(second);
+  const auto alone = codec->decode(second, context);
   for (const auto& [name, tensor] : whole.tensors) {
     ASSERT_TRUE(alone.tensors.contains(name)) << name;
     EXPECT_TRUE(at::allclose(alone.tensors.at(name), tensor.narrow(0, 1, 1), expectations.decode_tolerance, expectations.decode_tolerance))
         << "decoded '" << name << "' depends on its batch";
+  }
+  for (const auto& [name, tensor] : codec->encode(whole, context)) {
+    EXPECT_TRUE(at::allclose(tensor.to(at::kDouble), state.at(name).to(at::kDouble), 1e-5, 1e-5))
+        << "'" << name << "' of an encoded sample is another than that of the state it was decoded from";
   }
   if (whole.kind == "image") {
     const auto& image = whole.tensors.at("image");
@@ -94,8 +114,8 @@ void check_decoding(const Domain& domain, const DomainExpectations& expectations
     EXPECT_TRUE(image.size(1) == 3 || image.size(1) == 1) << "image is [B, 3 or 1, H, W]";
     EXPECT_TRUE(image.min().item<double>() >= 0.0 && image.max().item<double>() <= 1.0) << "image is in [0, 1]";
   }
-  expect_accepted([&] { check_images("the domain", domain.draw(whole), 4); });
-  if (domain.has_canonical_keys()) expect_accepted([&] { check_canonical_keys("the domain", domain.canonical_keys(whole), 4); });
+  expect_accepted([&] { check_images("the domain", codec->draw(whole), 4); });
+  if (codec->has_canonical_keys()) expect_accepted([&] { check_canonical_keys("the domain", codec->canonical_keys(whole), 4); });
 }
 
 constexpr double kTimestep = 100.0;
@@ -111,33 +131,21 @@ State network_input(const Model& model, const State& state) {
   return state;
 }
 
-State predicted(const Domain& domain, const Model& model) {
-  const at::NoGradGuard no_grad;
-  const auto batch = domain.examples(domain.splits().front())->at({0, 1});
-  const auto timestep = at::full({2}, kTimestep, at::kFloat);
-  return model.network->predict(model.weights, network_input(model, batch.state), timestep,
-                                model.network->embed(model.weights, batch.condition));
-}
-
-void check_model_folder(const Domain& domain) {
-  const auto folder = domain.model_folder();
-  if (folder.empty()) return;
-  const auto info = domain.model_info(folder);
-  const auto model = domain.load_model(folder);
-  EXPECT_EQ(info.digest, digest_weights(model.weights)) << "model_info()'s digest is not that of the weights";
-  EXPECT_EQ(info.to_value(), model.info.to_value());
+// The network takes what the domain's examples are encoded to.
+void check_model(const Domain& domain, const DomainExpectations& expectations) {
+  if (expectations.model == nullptr) return;
+  const auto& model = *expectations.model;
   ASSERT_TRUE(model.network && model.process);
-  expect_accepted([&] { check_loaded("the domain", model); });
-  EXPECT_EQ(model.network->architecture(), info.architecture);
-  EXPECT_EQ(model.process->config(), info.process);
-  const auto copy = std::filesystem::temp_directory_path() / ("espalier-" + unique_name());
-  std::filesystem::create_directory(copy);
-  domain.save_model(model, copy);
-  const auto again = domain.load_model(copy);
-  EXPECT_EQ(domain.model_info(copy).to_value(), info.to_value()) << "written and read again, the model has other properties";
-  const auto before = predicted(domain, model), after = predicted(domain, again);
-  for (const auto& [name, tensor] : before) EXPECT_TRUE(at::equal(tensor, after.at(name))) << "predicted '" << name << "' differs";
-  std::filesystem::remove_all(copy);
+  const at::NoGradGuard no_grad;
+  const auto batch = encoded_by(domain, domain.data().splits().front(), expectations)->at({0, 1});
+  const auto timestep = at::full({2}, kTimestep, at::kFloat);
+  const auto embedded = model.network->embed(model.weights, batch.condition);
+  const auto predicted = model.network->predict(model.weights, network_input(model, batch.state), timestep, embedded);
+  for (const auto& [name, tensor] : predicted) {
+    ASSERT_TRUE(batch.state.contains(name)) << "the network predicts '" << name << "', which is no field of the state";
+    EXPECT_EQ(tensor.size(0), 2) << name;
+    EXPECT_TRUE(at::isfinite(tensor).all().item<bool>()) << name;
+  }
 }
 
 }  // namespace
@@ -148,11 +156,11 @@ void check_domain(const PluginEntry& entry, const Options& options, const Domain
   const auto domain = opened(entry, options);
   const auto again = opened(entry, options);
   if (!expect_accepted([&] { espalier::check_domain("the domain", *domain); })) return;
-  EXPECT_EQ(domain->decoder(), again->decoder());
-  check_splits(*domain, *again, expectations.disjoint_splits);
-  for (const auto& split : domain->splits()) check_examples(*domain, split);
+  EXPECT_EQ(codec_of(*domain, expectations)->key(), codec_of(*again, expectations)->key());
+  check_splits(domain->data(), again->data(), expectations.disjoint_splits);
+  for (const auto& split : domain->data().splits()) check_examples(*domain, split, expectations);
   check_decoding(*domain, expectations);
-  check_model_folder(*domain);
+  check_model(*domain, expectations);
 }
 
 }  // namespace espalier::conformance

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <functional>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "runtime/sdk/view.h"
@@ -9,8 +9,8 @@
 namespace espalier::conformance {
 
 // A view of trajectories in memory: row i is trajectory i, of condition 0. `states`: by steps remaining, the sample (0) among them; reading
-// another step fails the test. Without `decode` it has no decoded samples.
-View memory_view(const std::string& tag, std::map<std::int64_t, State> states, std::function<Sample(const State&)> decode = {},
+// another step fails the test. Without a codec it has no decoded samples.
+View memory_view(const std::string& tag, std::map<std::int64_t, State> states, std::shared_ptr<const Codec> codec = nullptr,
                  double flops_per_sample = 0.0, const diffusion::Grid& grid = {});
 
 }  // namespace espalier::conformance

@@ -42,20 +42,19 @@ struct Fixture {
   std::unique_ptr<NoiseCorrector> corrector;
   Model model = toy_model(1, "rectified_flow");
   std::unique_ptr<Domain> domain = toy_domain();
-  StateSpec spec = domain->state_spec();
+  StateSpec spec = domain->codec(nullptr)->spec();
   std::vector<Phase> phases = {};
   const Phase& phase() const { return phases.front(); }
 
   Inverted run(const std::vector<std::uint64_t>& positions, const StopToken& stop = NeverStop()) const {
-    const auto batch = domain->examples("train")->at(positions);
+    const auto batch = encoded(*domain, "train", model)->at(positions);
     State examples;
     for (const auto& [name, tensor] : batch.state) examples.emplace(name, tensor.clone());
     random::Draws draws({.seed = 42, .purpose = random::Purpose::sampling, .round = 0, .branch = 0}, positions);
     Inverted out;
     const at::NoGradGuard no_grad;
-    const std::vector<std::vector<std::shared_ptr<const Model>>> models{{std::make_shared<const Model>(model)}};
-    out.evaluations =
-        corrector->compute({phases, models, spec, examples, batch.condition, {}, kMicroBatch, draws, at::kCPU, stop}, out.kept);
+    const std::vector<std::vector<SegmentModel>> models{{{std::make_shared<const Model>(model), batch.condition}}};
+    out.evaluations = corrector->compute({phases, models, spec, examples, kMicroBatch, draws, at::kCPU, stop}, out.kept);
     for (const auto& [name, tensor] : batch.state) EXPECT_TRUE(at::equal(tensor, examples.at(name))) << "inverting changed the examples";
     return out;
   }
@@ -94,7 +93,7 @@ void check_certificates(const Fixture& fixture, const Inverted& inverted, const 
   EXPECT_GT(converged.sum().item<double>(), 0) << "no inversion of a gentle flow converged";
   const auto worst = std::get<0>(certified.at(inversion::kResidual).max(1));  // [B]
   EXPECT_LT((worst * converged).max().item<double>(), 1e-3) << "an inversion is called converged though a step misses by this";
-  const auto condition = fixture.domain->examples("train")->at(positions).condition;
+  const auto condition = encoded(*fixture.domain, "train", fixture.model)->at(positions).condition;
   const auto embedded = fixture.model.network->embed(fixture.model.weights, condition);
   const auto rms = [](const at::Tensor& difference) { return difference.square().mean({1, 2, 3}).sqrt(); };  // [B]
   auto x = certified.at("sample");

@@ -33,7 +33,7 @@ struct Fixture {
   std::unique_ptr<Sampler> sampler;
   std::string process;  // of the models
   std::unique_ptr<Domain> domain = toy_domain();
-  Conditions conditions = domain->conditions("train");
+  Conditions conditions = domain->data().conditions("train");
 
   std::vector<Phase> phases(const Models& models) const {
     std::vector<ModelInfo> infos;
@@ -50,24 +50,24 @@ struct Fixture {
   // Trajectory i has condition i mod C.
   Kept run(const Models& models, const std::vector<std::uint64_t>& samples) const {
     const auto plan = phases(models);
-    std::vector<Models> used;
+    std::vector<std::int64_t> rows;
+    for (const auto sample : samples) rows.push_back(static_cast<std::int64_t>(sample % static_cast<std::uint64_t>(conditions.size())));
+    const auto condition = conditions.rows(rows);
+    std::vector<std::vector<SegmentModel>> used;
     for (const auto& phase : plan) {
       used.emplace_back();
       for (const auto& segment : phase.segments) {
         for (const auto& model : models) {
-          if (model->info.digest == segment.model.digest) used.back().push_back(model);
+          if (model->info.digest == segment.model.digest) used.back().push_back({model, condition.tensors, condition.null_tensors});
         }
       }
     }
-    std::vector<std::int64_t> rows;
-    for (const auto sample : samples) rows.push_back(static_cast<std::int64_t>(sample % static_cast<std::uint64_t>(conditions.size())));
-    const auto condition = conditions.rows(rows);
     random::Draws draws({.seed = 42, .purpose = random::Purpose::sampling, .round = 0, .branch = 0}, samples);
-    const auto spec = domain->state_spec();
+    const auto spec = domain->codec(nullptr)->spec();
     Kept kept;
     const at::NoGradGuard no_grad;
     const auto batch = draws.batch();
-    sampling::run_sampling(*sampler, {plan, used, spec, {}, condition, conditions.null_tensors, batch, draws, at::kCPU, NeverStop()}, kept);
+    sampling::run_sampling(*sampler, {plan, used, spec, {}, batch, draws, at::kCPU, NeverStop()}, kept);
     return kept;
   }
 };
@@ -80,7 +80,7 @@ bool check_phases(const std::vector<Phase>& phases, const Models& models) {
 
 bool check_record(const Fixture& fixture, const Phase& phase, const Kept& kept, std::int64_t batch) {
   for (const auto& entry : kept.entries) EXPECT_TRUE(at::isfinite(entry.state).all().item<bool>());
-  auto check = recorded("the sampler", Direction::to_sample, phase, fixture.domain->state_spec(), batch);
+  auto check = recorded("the sampler", Direction::to_sample, phase, fixture.domain->codec(nullptr)->spec(), batch);
   return expect_accepted([&] {
     for (const auto& entry : kept.entries) check.record(entry.point, entry.whole);
     check.end();

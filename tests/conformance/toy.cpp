@@ -28,15 +28,15 @@ class ToyExamples final : public Examples {
     const auto noise = draws.normals(kShape);  // [B, 3, 8, 8]
     const auto image = at::full(noise.sizes(), -0.5, noise.options());
     std::vector<std::int64_t> labels;
-    Batch batch;
+    Conditions conditions;
     for (std::size_t row = 0; row < positions.size(); ++row) {
       labels.push_back(static_cast<std::int64_t>(positions[row] % 2));
       image[static_cast<std::int64_t>(row)].narrow(2, labels.back() * kSide / 2, kSide / 2).fill_(0.5);
-      batch.metadata.push_back(metadata_of(labels.back()));
+      conditions.metadata.push_back(metadata_of(labels.back()));
     }
-    batch.state["sample"] = (image + 0.1 * noise).clamp(-1.0, 1.0);
-    batch.condition["label"] = at::tensor(labels, at::kLong);
-    return batch;
+    conditions.text.resize(positions.size());
+    conditions.tensors["label"] = at::tensor(labels, at::kLong);
+    return {{"image", {{"image", ((image + 0.1 * noise).clamp(-1.0, 1.0) + 1.0) * 0.5}}, {}}, std::move(conditions)};
   }
 
  private:
@@ -44,11 +44,33 @@ class ToyExamples final : public Examples {
   Hex digest_;
 };
 
-class ToyDomain final : public Domain {
+class ToyCodec final : public Codec {
+ public:
+  StateSpec spec() const override { return {{"sample", {kShape, at::kFloat}}}; }
+  Value key() const override { return Value("toy 1"); }
+  State encode(const Sample& sample, const CodecContext& context) const override {
+    return {{"sample", (sample.tensors.at("image") * 2.0 - 1.0).to(context.device)}};
+  }
+  Sample decode(const State& state, const CodecContext&) const override {
+    return {"image", {{"image", (state.at("sample") + 1.0) * 0.5}}, {}};
+  }
+  std::vector<Image> draw(const Sample& sample) const override {
+    const auto bytes = (sample.tensors.at("image").clamp(0.0, 1.0) * 255.0).round().to(at::kByte).permute({0, 2, 3, 1}).contiguous();
+    std::vector<Image> images;
+    for (std::int64_t row = 0; row < bytes.size(0); ++row) {
+      const auto* first = bytes.const_data_ptr<std::uint8_t>() + row * 3 * kSide * kSide;
+      images.push_back({kSide, kSide, {first, first + 3 * kSide * kSide}});
+    }
+    return images;
+  }
+};
+
+class ToyDomain final : public Domain, public Dataset {
  public:
   void open(const DomainContext&) override {}
   std::string sample_kind() const override { return "image"; }
-  StateSpec state_spec() const override { return {{"sample", {kShape, at::kFloat}}}; }
+  const Dataset& data() const override { return *this; }
+  std::shared_ptr<const Codec> codec(const ModelInfo*) const override { return std::make_shared<ToyCodec>(); }
   std::vector<std::string> splits() const override { return {"train", "held_out"}; }
 
   Conditions conditions(const std::string& split) const override {
@@ -71,36 +93,25 @@ class ToyDomain final : public Domain {
     return std::make_unique<ToyExamples>(split);
   }
 
-  Value decoder() const override { return Value("toy 1"); }
-  Sample decode(const State& state) const override { return {"image", {{"image", (state.at("sample") + 1.0) * 0.5}}, {}}; }
-
-  std::vector<Image> draw(const Sample& sample) const override {
-    const auto bytes = (sample.tensors.at("image").clamp(0.0, 1.0) * 255.0).round().to(at::kByte).permute({0, 2, 3, 1}).contiguous();
-    std::vector<Image> images;
-    for (std::int64_t row = 0; row < bytes.size(0); ++row) {
-      const auto* first = bytes.const_data_ptr<std::uint8_t>() + row * 3 * kSide * kSide;
-      images.push_back({kSide, kSide, {first, first + 3 * kSide * kSide}});
-    }
-    return images;
-  }
-
-  std::filesystem::path model_folder() const override { return {}; }
-  ModelInfo model_info(const std::filesystem::path&) const override { refuse(); }
-  Model load_model(const std::filesystem::path&) const override { refuse(); }
-  void save_model(const Model&, const std::filesystem::path&) const override { refuse(); }
-
  private:
   static void check(const std::string& split) {
     if (split != "train" && split != "held_out") throw ConfigError("no split '" + split + "'; known: train, held_out");
   }
-  [[noreturn]] static void refuse() { throw ConfigError("the toy domain has no model folder"); }
 };
 
 }  // namespace
 
 std::unique_ptr<Domain> toy_domain() { return std::make_unique<ToyDomain>(); }
 
-Value ToyNetwork::architecture() const { return Value(Value::Map{{"type", "toy"}}); }
+std::shared_ptr<const EncodedExamples> encoded(const Domain& domain, const std::string& split, const Model& model) {
+  return encode_examples(domain.data().examples(split), domain.codec(&model.info), model);
+}
+
+network::NetworkEntry toy_network() {
+  return {"ToyNetwork", "unet", {}, [](const network::ComponentConfigs&) { return std::make_shared<ToyNetwork>(); }, ""};
+}
+
+Value ToyNetwork::architecture() const { return Value::Map{{"unet", Value::Map{{"_class_name", "ToyNetwork"}}}}; }
 
 TensorMap ToyNetwork::embed(const Weights& weights, const TensorMap& condition) const {
   return {{"bias", at::index_select(weights.at("unet.bias"), 0, condition.at("label"))}};  // [B]

@@ -7,37 +7,52 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/sdk/domain.h"
+#include "runtime/network/registry.h"
+#include "runtime/sdk/encoding.h"
 
 // A domain and a network small enough to check by hand, for tests that need "some" domain.
 namespace espalier::conformance {
 
 // Images of 3 x 8 x 8 in [-1, 1] with a bright left (class 0) or right half (class 1) and a little noise. Splits "train" and "held_out";
-// state "sample" [B, 3, 8, 8]; kind "image"; condition "label" [B] int64 (empty: 2); metadata {"label": 0 or 1, "class": "left" or
-// "right"}; text "left 0", "right 1", ... Endless examples. Decoding maps [-1, 1] to [0, 1]. It offers no model folder.
+// state "sample" [B, 3, 8, 8]; kind "image"; condition "label" [B] int64 (null: 2); metadata {"label": 0 or 1, "class": "left" or
+// "right"}; text "left 0", "right 1", ... Endless examples. Decoding maps [-1, 1] to [0, 1].
 std::unique_ptr<Domain> toy_domain();
 
-// Another domain under a changed answer or two: passes everything on, but has no model folder of its own. For tests that derive from it.
-class ForwardingDomain : public Domain {
+// Another codec or domain under a changed answer or two: passes everything on. For tests that derive from it.
+class ForwardingCodec : public Codec {
+ public:
+  explicit ForwardingCodec(std::shared_ptr<const Codec> codec) : codec_(std::move(codec)) {}
+  StateSpec spec() const override { return codec_->spec(); }
+  Value key() const override { return codec_->key(); }
+  bool needs_model() const override { return codec_->needs_model(); }
+  State encode(const Sample& sample, const CodecContext& context) const override { return codec_->encode(sample, context); }
+  Sample decode(const State& state, const CodecContext& context) const override { return codec_->decode(state, context); }
+  std::vector<Image> draw(const Sample& sample) const override { return codec_->draw(sample); }
+  std::map<std::string, std::string> records(const Sample& sample) const override { return codec_->records(sample); }
+  bool has_canonical_keys() const override { return codec_->has_canonical_keys(); }
+  std::vector<std::string> canonical_keys(const Sample& sample) const override { return codec_->canonical_keys(sample); }
+
+ private:
+  std::shared_ptr<const Codec> codec_;
+};
+
+class ForwardingDomain : public Domain, public Dataset {
  public:
   explicit ForwardingDomain(std::shared_ptr<Domain> domain = toy_domain()) : domain_(std::move(domain)) {}
   void open(const DomainContext&) override {}
   std::string sample_kind() const override { return domain_->sample_kind(); }
-  StateSpec state_spec() const override { return domain_->state_spec(); }
-  std::vector<std::string> splits() const override { return domain_->splits(); }
-  Conditions conditions(const std::string& split) const override { return domain_->conditions(split); }
-  std::unique_ptr<Examples> examples(const std::string& split) const override { return domain_->examples(split); }
-  Value decoder() const override { return domain_->decoder(); }
-  Sample decode(const State& state) const override { return domain_->decode(state); }
-  std::vector<Image> draw(const Sample& sample) const override { return domain_->draw(sample); }
-  std::filesystem::path model_folder() const override { return {}; }
-  ModelInfo model_info(const std::filesystem::path& folder) const override { return domain_->model_info(folder); }
-  Model load_model(const std::filesystem::path& folder) const override { return domain_->load_model(folder); }
-  void save_model(const Model& model, const std::filesystem::path& folder) const override { domain_->save_model(model, folder); }
+  const Dataset& data() const override { return *this; }
+  std::shared_ptr<const Codec> codec(const ModelInfo* model) const override { return domain_->codec(model); }
+  std::vector<std::string> splits() const override { return domain_->data().splits(); }
+  Conditions conditions(const std::string& split) const override { return domain_->data().conditions(split); }
+  std::unique_ptr<Examples> examples(const std::string& split) const override { return domain_->data().examples(split); }
 
  private:
   std::shared_ptr<Domain> domain_;
 };
+
+// The domain's examples of a split as states of the model.
+std::shared_ptr<const EncodedExamples> encoded(const Domain& domain, const std::string& split, const Model& model);
 
 // predict: scale x + bias[label] + slope t / 1000, elementwise, so that no sample's bits depend on its batch. Counts the rows it is asked
 // for.
@@ -52,6 +67,9 @@ class ToyNetwork final : public Network {
  private:
   mutable std::atomic<std::int64_t> rows_ = 0;
 };
+
+// ToyNetwork of the component "unet", so that toy models can be written to folders and opened again.
+network::NetworkEntry toy_network();
 
 // With a process of 1000 training timesteps: "variance_preserving", predicting noise, or "rectified_flow".
 Model toy_model(std::uint64_t seed = 1, const std::string& process = "variance_preserving");

@@ -7,6 +7,7 @@
 #include <ATen/ops/tensor.h>
 
 #include "runtime/sdk/check.h"
+#include "runtime/tensor/tensor_map.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
 
@@ -71,9 +72,9 @@ class ToyTrajectories final : public ViewSource {
       : grid_(std::move(grid)), announced_(std::move(announced)) {
     std::vector<std::uint64_t> positions;
     for (std::uint64_t i = 0; i < kTrajectories; ++i) positions.push_back(i);
-    clean_ = domain.examples(domain.splits().front())->at(positions);
+    clean_ = encoded(domain, domain.data().splits().front(), model)->at(positions);
     random::Draws draws({.seed = 9, .purpose = random::Purpose::data, .round = 7, .branch = 0}, positions);
-    noise_ = model.process->prior(domain.state_spec(), clean_.condition, draws);
+    noise_ = model.process->prior(domain.codec(&model.info)->spec(), clean_.condition, draws);
   }
   State states(std::int64_t steps_remaining, const std::vector<std::int64_t>& index) const override {
     EXPECT_TRUE(announced_.contains(steps_remaining))
@@ -87,21 +88,18 @@ class ToyTrajectories final : public ViewSource {
   Conditions conditions(const std::vector<std::int64_t>& index) const override {
     Conditions conditions;
     conditions.tensors = of_rows(clean_.condition, index);
+    conditions.text.resize(index.size());
     for (const auto row : index) conditions.metadata.push_back(clean_.metadata.at(static_cast<std::size_t>(row)));
     return conditions;
   }
   static constexpr std::int64_t kTrajectories = 16;
 
  private:
-  static TensorMap of_rows(const TensorMap& tensors, const std::vector<std::int64_t>& index) {
-    TensorMap rows;
-    for (const auto& [name, tensor] : tensors) rows.emplace(name, tensor.index_select(0, at::tensor(index, at::kLong)));
-    return rows;
-  }
+  static TensorMap of_rows(const TensorMap& tensors, const std::vector<std::int64_t>& index) { return tensor::rows(tensors, index); }
 
   diffusion::Grid grid_;
   std::set<std::int64_t> announced_;
-  Examples::Batch clean_;
+  EncodedExamples::Batch clean_;
   State noise_;
 };
 
@@ -110,7 +108,8 @@ SelectedTrajectories toy_selection(const Domain& domain, const Model& model, std
   const auto all = View::range(0, ToyTrajectories::kTrajectories);
   std::vector<double> score;
   for (const auto i : all) score.push_back(static_cast<double>(i % 5));
-  return {View({"samples", grid, all, all}, std::make_shared<ToyTrajectories>(domain, model, std::move(announced), grid)),
+  return {View({"samples", grid, domain.codec(&model.info), all, all},
+               std::make_shared<ToyTrajectories>(domain, model, std::move(announced), grid)),
           std::vector<double>(all.size(), 1.0),
           score,
           {"sampler.example", Value::Map{{"guidance_scale", 2.0}, {"eta", 1.0}}}};
@@ -128,7 +127,9 @@ struct Course {
   TrainedModel train(MemoryCheckpoints& checkpoints, const StopToken& stop) {
     const auto progress = make_silent_progress();
     const StageContext context{at::kCPU, &stop, progress.get()};
-    return make<Trainer>(entry, options)->train({domain, model, selection, 7, context, checkpoints, curves});
+    TrainerInput input{domain, model, selection, 7, context, checkpoints, curves};
+    if (model.network != nullptr) input.codec = domain.codec(&model.info);
+    return make<Trainer>(entry, options)->train(input);
   }
 };
 

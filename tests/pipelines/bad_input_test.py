@@ -14,11 +14,12 @@ seed = 1
 type = "domain.text_to_image"
 [domain.options]
 prompts = "shapes"
-model = "datasets/models/shapes-base"
+[models]
+base = "datasets/models/shapes-base"
 [[stage]]
 tag = "samples"
 type = "sampler.ddim"
-inputs = { model = "domain" }
+inputs = { model = "base" }
 [stage.options]
 num_inference_steps = 4
 [[stage]]
@@ -31,7 +32,7 @@ HEAD, _ = GOOD.split("[[stage]]", 1)
 TRAINING = HEAD + """[[stage]]
 tag = "tuned"
 type = "trainer.sft"
-inputs = { model = "domain" }
+inputs = { model = "base" }
 [stage.options]
 max_train_steps = 1
 """
@@ -41,23 +42,24 @@ type = "domain.molecule"
 [domain.options]
 source = "enumerated"
 num_conditions = 2
-model = "datasets/models/molecule-blank-small"
+[models]
+base = "datasets/models/molecule-blank-small"
 [[stage]]
 tag = "samples"
 type = "sampler.interleaved"
-inputs = { model = "domain" }
+inputs = { model = "base" }
 """
 
 # what to change, into what, words of the message
 CASES = [
     ("unknown key", "seed = 1", "sede = 1", [":2:1", "sede", "seed"]),
-    ("unknown kind", "reward.shape_checker", "rewards.shape_checker", [":16:", "rewards", "reward"]),
+    ("unknown kind", "reward.shape_checker", "rewards.shape_checker", [":17:", "rewards", "reward"]),
     ("unknown plugin", "reward.shape_checker", "reward.shape_cheker", ["shape_cheker", "reward.shape_checker"]),
-    ("unknown option", "num_inference_steps = 4", "num_inference_step = 4", [":13:", "num_inference_step", "num_inference_steps"]),
-    ("wrong type", "num_inference_steps = 4", 'num_inference_steps = "four"', [":13:", "num_inference_steps", "integer"]),
-    ("out of range", "num_inference_steps = 4", "num_inference_steps = 0", [":13:", "num_inference_steps"]),
-    ("an infinite scale", "num_inference_steps = 4", "guidance_scale = inf", [":13:", "guidance_scale", "finite"]),
-    ("a micro-batch without end", "num_inference_steps = 4", "micro_batch = 10_000_000_000", [":13:", "micro_batch", "1 to 65536"]),
+    ("unknown option", "num_inference_steps = 4", "num_inference_step = 4", [":14:", "num_inference_step", "num_inference_steps"]),
+    ("wrong type", "num_inference_steps = 4", 'num_inference_steps = "four"', [":14:", "num_inference_steps", "integer"]),
+    ("out of range", "num_inference_steps = 4", "num_inference_steps = 0", [":14:", "num_inference_steps"]),
+    ("an infinite scale", "num_inference_steps = 4", "guidance_scale = inf", [":14:", "guidance_scale", "finite"]),
+    ("a micro-batch without end", "num_inference_steps = 4", "micro_batch = 10_000_000_000", [":14:", "micro_batch", "1 to 65536"]),
     ("missing input", "inputs = { samples = \"samples\" }", "", ["alignment", "samples"]),
     ("unknown input tag", '{ samples = "samples" }', '{ samples = "sample" }', ["sample", "samples"]),
     ("wrong kind of input", '{ samples = "samples" }', '{ samples = "alignment" }', ["alignment"]),
@@ -110,9 +112,9 @@ inputs = { scores = "alignment" }
 [[stage]]
 tag = "tuned"
 type = "trainer.sft"
-inputs = { model = "domain", selection = "best" }
+inputs = { model = "base", selection = "best" }
 """
-        self.refuse(cycle.replace('inputs = { model = "domain" }', 'inputs = { model = "tuned" }', 1), ["samples", "tuned"])
+        self.refuse(cycle.replace('inputs = { model = "base" }', 'inputs = { model = "tuned" }', 1), ["samples", "tuned"])
 
     def test_every_problem_at_once(self):
         bad = GOOD.replace("seed = 1", "sede = 1").replace("num_inference_steps = 4", "num_inference_step = 4")
@@ -150,7 +152,7 @@ inputs = { scores = "alignment" }
 [[stage]]
 tag = "tuned"
 type = "trainer.sft"
-inputs = { model = "domain", selection = "best" }
+inputs = { model = "base", selection = "best" }
 [stage.options]
 train_components = ["unett"]
 """)
@@ -192,7 +194,7 @@ train_components = ["unett"]
         plugins = {**os.environb, b"ESPALIER_PLUGIN_PATH": spoilt}
         for words, environment, code in (
             ([b"run", smoke, b"--set", b"cache.path=" + spoilt + b"/cache"], None, 2),
-            ([b"run", smoke, b"--set", cache, b"--set", b"domain.model=" + spoilt], None, 2),
+            ([b"run", smoke, b"--set", cache, b"--set", b"models.base=" + spoilt], None, 2),
             ([b"run", spoilt + b"/x.toml", b"--set", cache], None, 2),
             ([b"run", smoke, b"--set", cache, b"--plugin-dir", spoilt], None, 2),
             ([b"cache", b"ls", b"--set", b"cache.path=" + spoilt + b"/cache"], None, 2),

@@ -13,13 +13,13 @@ seed = 1
 type = "domain.{domain}"
 [domain.options]
 data = "images"
-model = "datasets/models/{model}"
-initialize_weights = true
 {options}
+[models]
+blank = {{ folder = "datasets/models/{model}", initialize_weights = true }}
 [[stage]]
 tag = "base"
 type = "trainer.sft"
-inputs = {{ model = "domain" }}
+inputs = {{ model = "blank" }}
 [stage.options]
 max_train_steps = 1
 train_batch_size = 2

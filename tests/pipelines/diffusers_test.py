@@ -19,11 +19,12 @@ seed = 11
 type = "domain.text_to_image"
 [domain.options]
 prompts = "shapes"
-model = "{ROOT}/datasets/models/shapes-base"
+[models]
+base = "{ROOT}/datasets/models/shapes-base"
 [[stage]]
 tag = "trained"
 type = "trainer.sft"
-inputs = {{ model = "domain" }}
+inputs = {{ model = "base" }}
 [stage.options]
 max_train_steps = 2
 train_batch_size = 8

@@ -9,8 +9,9 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("ESPALIER_PROGRAM", str(ROOT / "build/release/espalier"))
-# Tests run in folders of their own, from where ../shared/data is another place.
-os.environ.setdefault("ESPALIER_DATA", str((ROOT / "../shared/data").resolve()))
+# Tests run in folders of their own, where a relative path would name another place.
+if os.environ.get("ESPALIER_DATA"):
+    os.environ["ESPALIER_DATA"] = str(pathlib.Path(os.environ["ESPALIER_DATA"]).resolve())
 SMOKE = ROOT / "pipelines/smoke/shapes_pgraft.toml"
 
 

@@ -24,7 +24,7 @@ conditioning_dropout_prob = 0.1
 [[stage]]
 tag = "base"
 type = "trainer.sft"
-inputs = { model = "domain" }
+inputs = { model = "blank" }
 
 [[stage]]
 tag = "samples"
@@ -108,8 +108,8 @@ seed = 7
 type = "domain.text_to_image"
 [domain.options]
 prompts = "shapes"
-model = "{model}"
-initialize_weights = true
+[models]
+blank = {{ folder = "{model}", initialize_weights = true }}
 """
         self.pipeline = self.folder / "flow.toml"
 

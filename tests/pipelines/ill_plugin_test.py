@@ -15,11 +15,12 @@ PIPELINE = """name = "x"
 type = "domain.text_to_image"
 [domain.options]
 prompts = "shapes"
-model = "datasets/models/shapes-base"
+[models]
+base = "datasets/models/shapes-base"
 [[stage]]
 tag = "samples"
 type = "sampler.ddim"
-inputs = { model = "domain" }
+inputs = { model = "base" }
 [stage.options]
 num_inference_steps = 2
 max_conditions = 2
@@ -38,7 +39,7 @@ CASES = [
     ("destructor", "validate", 3, ["reward.ill.so): its destructor failed: std::runtime_error: the destructor is ill"]),
     ("declaration", "validate", 3, ["reward.ill: its options cannot be read: std::runtime_error: the declaration is ill"]),
     ("exit", "run", 3, ["stage 'score' (reward.ill)", "ended the program by exit()"]),
-    ("int", "run", 1, ["x.toml:16:1: stage 'score', block 0 (reward.ill): threw the int 7, not a std::exception"]),
+    ("int", "run", 1, ["x.toml:17:1: stage 'score', block 0 (reward.ill): threw the int 7, not a std::exception"]),
     ("look-up", "run", 1, ["stage 'score', block 0 (reward.ill): std::out_of_range: map::at"]),
     ("LibTorch", "run", 1, ["stage 'score', block 0 (reward.ill): LibTorch: The size of tensor a (2)"]),
     ("memory", "run", 1, ["stage 'score', block 0 (reward.ill): there is not enough memory"]),

@@ -83,7 +83,7 @@ class Interruption(driver.PipelineTest):
         # 2,571 molecules: seconds of many cores.
         conformers = self.folder / "conformers"
         process = self.start("run", "--set", "domain.max_heavy_atoms=5", "--set", "domain.max_atoms=29", "--set",
-                             "domain.model=datasets/models/molecule-blank-qm9", "--set", f"domain.conformer_cache={conformers}",
+                             "models.blank.folder=datasets/models/molecule-blank-qm9", "--set", f"domain.conformer_cache={conformers}",
                              pipeline=driver.ROOT / "pipelines/smoke/molecule.toml")
         self.assertTrue(any("making conformers" in line for line in process.stderr))
         process.send_signal(signal.SIGINT)

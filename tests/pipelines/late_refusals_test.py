@@ -8,8 +8,8 @@ type = "domain.text_to_image"
 [domain.options]
 prompts = "folder"
 data = "datasets/colour_cards"
-model = "datasets/models/shapes-blank"
-initialize_weights = true
+[models]
+blank = { folder = "datasets/models/shapes-blank", initialize_weights = true }
 [defaults."sampler.ddim"]
 num_inference_steps = 2
 guidance_scale = 1.0
@@ -21,8 +21,8 @@ type = "domain.molecule"
 [domain.options]
 source = "smiles"
 data = "list.smi"
-model = "datasets/models/molecule-blank-small"
-initialize_weights = true
+[models]
+blank = { folder = "datasets/models/molecule-blank-small", initialize_weights = true }
 """
 LAYOUTS = """name = "x"
 seed = 1
@@ -32,8 +32,8 @@ type = "domain.layout"
 max_boxes = 8
 num_pages = 16
 num_conditions = 4
-model = "datasets/models/layout-blank-small"
-initialize_weights = true
+[models]
+blank = { folder = "datasets/models/layout-blank-small", initialize_weights = true }
 """
 
 
@@ -42,8 +42,8 @@ def stage(tag, kind, inputs, **options):
     return "".join(lines + [f"{name} = {value}\n" for name, value in options.items()])
 
 
-SAMPLES = stage("samples", "sampler.ddim", 'model = "domain"', samples_per_condition=2)
-SCORES = SAMPLES + stage("labels", "trainer.classifier", 'model = "domain"', width=2) + stage(
+SAMPLES = stage("samples", "sampler.ddim", 'model = "blank"', samples_per_condition=2)
+SCORES = SAMPLES + stage("labels", "trainer.classifier", "", width=2) + stage(
     "scores", "reward.classifier", 'samples = "samples", model = "labels"')
 DISTANCE = 'samples = "samples", model = "labels"'
 
@@ -57,41 +57,41 @@ PLAN = [
      ["stage 'distance'", "series names 2 lines, but there are 1 samples"]),
     ("count above the split", CARDS + SCORES + stage("distance", "metric.frechet_distance", DISTANCE, split='"train"', count=900),
      ["count = 900, but the split 'train' has"]),
-    ("fewer samples than features", CARDS + SAMPLES + stage("labels", "trainer.classifier", 'model = "domain"', width=64) +
+    ("fewer samples than features", CARDS + SAMPLES + stage("labels", "trainer.classifier", "", width=64) +
      stage("distance", "metric.frechet_distance", DISTANCE, split='"train"'), ["256 features need at least 257"]),
     ("no network", CARDS + SAMPLES + stage("distance", "metric.frechet_distance", 'samples = "samples"', split='"train"'),
      ["stage 'distance'", "inception"]),
-    ("a denoiser for a classifier", CARDS + SAMPLES + stage("scores", "reward.classifier", 'samples = "samples", model = "domain"'),
+    ("a denoiser for a classifier", CARDS + SAMPLES + stage("scores", "reward.classifier", 'samples = "samples", model = "blank"'),
      ["stage 'scores'", "denoiser, not a classifier"]),
-    ("a reward without its model", CARDS + SAMPLES + stage("scores", "reward.classifier", 'samples = "samples"'),
-     ["stage 'scores'", "needs inputs = { model"]),
-    ("a baseline of other prompts", CARDS + SCORES + stage("few", "sampler.ddim", 'model = "domain"', max_conditions=1) +
+    ("a baseline of other prompts", CARDS + SCORES + stage("few", "sampler.ddim", 'model = "blank"', max_conditions=1) +
      stage("few_scores", "reward.classifier", 'samples = "few", model = "labels"') +
      stage("summary", "metric.reward_summary", 'scores = "scores", baseline = "few_scores"'),
      ["stage 'summary'", "'scores' (4 scores)", "'few_scores' (1 scores)"]),
-    ("an intermediate step of examples", CARDS + stage("base", "trainer.sft", 'model = "domain"', intermediate_step=0.5),
+    ("an intermediate step of examples", CARDS + stage("base", "trainer.sft", 'model = "blank"', intermediate_step=0.5),
      ["stage 'base'", "intermediate_step is 0.5 but the stage has no selection"]),
     ("prompts without labels", CARDS.replace('"folder"\ndata = "datasets/colour_cards"', '"shapes"') + SCORES, ["stage 'labels'", "has no fact 'label'"]),
-    ("pages above the split", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "domain"') +
+    ("pages above the split", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "blank"') +
      stage("quality", "metric.layout_quality", 'samples = "pool"', split='"train"', count=900), ["stage 'quality'", "count = 900, but the split"]),
 ]
 VALIDATE = [
-    ("molecules for images", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "domain"') +
+    ("molecules for images", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "blank"') +
      stage("quality", "metric.molecule_quality", 'samples = "pool"'), ["stage 'quality'", "takes samples of kind 'molecule', but domain.layout gives 'layout'"]),
     ("a missing file of weights", CARDS + SAMPLES + stage("distance", "metric.frechet_distance", 'samples = "samples"', inception='"none.safetensors"'),
      [":19:1: stage 'distance'", "none.safetensors"]),
     ("an unsound file of weights", CARDS + SAMPLES + stage("distance", "metric.frechet_distance", 'samples = "samples"', inception='"list.smi"'),
      ["stage 'distance'", "list.smi"]),
-    ("a missing folder of a classifier", CARDS + SAMPLES + stage("scores", "reward.classifier", 'samples = "samples"', model='"none"'),
-     ["stage 'scores'", "none/"]),
-    ("an unknown descriptor", MOLECULES + stage("pool", "sampler.interleaved", 'model = "domain"') +
+    ("a reward without its model", CARDS + SAMPLES + stage("scores", "reward.classifier", 'samples = "samples"'),
+     ["stage 'scores'", "the input 'model' is missing"]),
+    ("a missing folder of a classifier", CARDS.replace("[models]\n", '[models]\njudge = "none"\n') + SAMPLES +
+     stage("scores", "reward.classifier", 'samples = "samples", model = "judge"'), [":9:1: [models]: judge", "none: no such model folder"]),
+    ("an unknown descriptor", MOLECULES + stage("pool", "sampler.interleaved", 'model = "blank"') +
      stage("scores", "reward.rdkit_descriptor", 'samples = "pool"', name='"MolLogQ"'), ["stage 'scores'", "MolLogQ", "MolLogP"]),
-    ("a missing table of fragments", MOLECULES + stage("pool", "sampler.interleaved", 'model = "domain"') +
+    ("a missing table of fragments", MOLECULES + stage("pool", "sampler.interleaved", 'model = "blank"') +
      stage("scores", "reward.synthetic_accessibility", 'samples = "pool"', data='"none.gz"'), ["stage 'scores'", "none.gz"]),
-    ("weights that are all 0", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "domain"') +
+    ("weights that are all 0", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "blank"') +
      stage("scores", "reward.layout_quality", 'samples = "pool"', alignment_weight=0, overlap_weight=0, margins_weight=0),
      ["stage 'scores'", "are all 0"]),
-    ("a width that the heads do not divide", LAYOUTS + stage("features", "trainer.layout_features", 'model = "domain"', width=6),
+    ("a width that the heads do not divide", LAYOUTS + stage("features", "trainer.layout_features", "", width=6),
      ["stage 'features'", "width = 6; it must be a multiple of 4"]),
 ]
 

@@ -103,7 +103,7 @@ class NoiseCorrection(driver.PipelineTest):
         pipeline = self.folder / "vp.toml"
         pipeline.write_text(text.replace("datasets/models/generated-flow-base-blank", str(vp)).replace(
             'tag = "inversions"\ntype = "noise_corrector.inverse_noise"\ninputs = { model = "base" }',
-            'tag = "inversions"\ntype = "noise_corrector.inverse_noise"\ninputs = { model = "domain" }'))
+            'tag = "inversions"\ntype = "noise_corrector.inverse_noise"\ninputs = { model = "base_blank" }'))
         self.call("plan", pipeline=pipeline, code=2)
         self.assertIn("variance_preserving", self.stderr)
 

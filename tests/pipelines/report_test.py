@@ -14,7 +14,8 @@ seed = 1
 type = "domain.text_to_image"
 [domain.options]
 prompts = "shapes"
-model = "datasets/models/shapes-base"
+[models]
+pretrained = "datasets/models/shapes-base"
 [defaults."sampler.ddim"]
 num_inference_steps = 4
 split = "held_out"
@@ -25,7 +26,7 @@ micro_batch = 8
 [[stage]]
 tag = "samples"
 type = "sampler.ddim"
-inputs = { model = "domain" }
+inputs = { model = "pretrained" }
 [stage.options]
 split = "train"
 noise = "sampling"
@@ -40,7 +41,7 @@ inputs = { scores = "score" }
 [[stage]]
 tag = "graft"
 type = "trainer.sft"
-inputs = { model = "domain", selection = "best" }
+inputs = { model = "pretrained", selection = "best" }
 [stage.options]
 max_train_steps = 3
 logging_steps = 1
@@ -53,7 +54,7 @@ inputs = { model = "graft" }
 [[stage]]
 tag = "z_base_samples"
 type = "sampler.ddim"
-inputs = { model = "domain" }
+inputs = { model = "pretrained" }
 [[stage]]
 tag = "tuned"
 type = "reward.shape_checker"

@@ -11,14 +11,15 @@ from driver import ROOT
 
 
 def data_folder(name):
-    return (pathlib.Path(os.environ["ESPALIER_DATA"]) / name).is_dir()
+    base = os.environ.get("ESPALIER_DATA")
+    return bool(base) and (pathlib.Path(base) / name).is_dir()
 
 
 class Smoke(driver.PipelineTest):
     def test_shapes_pgraft_gives_the_demos_scalars(self):
         self.run_json()
         names = {(f["stage"], f["name"]) for f in self.report["scalars"]}
-        self.assertIn(("base", "held_out_reward"), names)
+        self.assertIn(("base_result", "held_out_reward"), names)
         for model in ("graft", "pgraft_25", "pgraft_50"):
             self.assertIn((model + "_result", "held_out_reward"), names)
             self.assertIn((model + "_result", "held_out_gain"), names)
@@ -56,12 +57,12 @@ data = "{self.folder}/list.smi"
 on_error = "skip"
 max_atoms = 11
 conformer_cache = "{self.folder}/conformers"
-model = "datasets/models/molecule-blank-small"
-initialize_weights = true
+[models]
+blank = {{ folder = "datasets/models/molecule-blank-small", initialize_weights = true }}
 [[stage]]
 tag = "samples"
 type = "sampler.interleaved"
-inputs = {{ model = "domain" }}
+inputs = {{ model = "blank" }}
 [stage.options]
 split = "train"
 max_conditions = 2

@@ -10,11 +10,12 @@ PIPELINE = """name = "x"
 type = "domain.text_to_image"
 [domain.options]
 prompts = "shapes"
-model = "datasets/models/shapes-base"
+[models]
+base = "datasets/models/shapes-base"
 [[stage]]
 tag = "tuned"
 type = "trainer.sft"
-inputs = { model = "domain" }
+inputs = { model = "base" }
 [stage.options]
 max_train_steps = 1
 train_batch_size = 2

@@ -24,12 +24,13 @@ seed = 1
 type = "domain.text_to_image"
 [domain.options]
 prompts = "shapes"
-model = "{MODEL}"
+[models]
+base = "{MODEL}"
 """
 SAMPLER = HEAD + f"""[[stage]]
 tag = "samples"
 type = "sampler.ddim"
-inputs = {{{{ model = "domain" }}}}
+inputs = {{{{ model = "base" }}}}
 [stage.options]
 max_conditions = 64
 samples_per_condition = {{count}}
@@ -40,7 +41,7 @@ eta = 1.0
 TRAINER = HEAD + """[[stage]]
 tag = "trained"
 type = "trainer.sft"
-inputs = {{ model = "domain" }}
+inputs = {{ model = "base" }}
 [stage.options]
 max_train_steps = {count}
 train_batch_size = 64
@@ -57,12 +58,12 @@ seed = 1
 type = "domain.unconditional"
 [domain.options]
 source = "generated"
-model = "{ROOT}/datasets/models/generated-flow-base-blank"
-initialize_weights = true
+[models]
+blank = {{{{ folder = "{ROOT}/datasets/models/generated-flow-base-blank", initialize_weights = true }}}}
 [[stage]]
 tag = "base"
 type = "trainer.sft"
-inputs = {{{{ model = "domain" }}}}
+inputs = {{{{ model = "blank" }}}}
 [stage.options]
 max_train_steps = 300
 train_batch_size = 32

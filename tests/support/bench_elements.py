@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from bench_program import ROOT, alternate, cores, folder_after, run, stages
 
-sys.path.insert(0, str(ROOT / "tests/runtime/model"))
+sys.path.insert(0, str(ROOT / "tests/runtime/network"))
 from element_transformer import DEFAULTS, ElementTransformer  # noqa: E402
 
 BLOCK, BATCHES, TUNING_STEPS = 64, (16, 32, 64), 10
@@ -37,12 +37,12 @@ seed = 1
 type = "{type}"
 [domain.options]
 {options}
-model = "{model}"
-initialize_weights = true
+[models]
+blank = {{ folder = "{model}", initialize_weights = true }}
 [[stage]]
 tag = "base"
 type = "trainer.sft"
-inputs = {{ model = "domain" }}
+inputs = {{ model = "blank" }}
 [stage.options]
 train_components = ["transformer"]
 max_train_steps = {updates}

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "plugins/domain/layout/codec.h"
 #include "runtime/base/errors.h"
+#include "runtime/base/suggest.h"
 
 namespace espalier::layout {
 namespace {
@@ -11,11 +13,13 @@ namespace {
 constexpr std::int64_t kBoxNumbers = 4;
 constexpr std::uint64_t kTaskSeed = 0;  // what is given of a page is the page's own, in every run
 
-Value::List class_list(const std::vector<std::int64_t>& tokens, const std::vector<std::string>& names) {
+Value class_list(const Page& page, const std::vector<std::string>& names) {
   Value::List list;
-  for (const auto token : tokens) list.emplace_back(names.at(static_cast<std::size_t>(token)));
-  return list;
+  for (const auto index : page.class_index) list.emplace_back(names.at(static_cast<std::size_t>(index)));
+  return Value(std::move(list));
 }
+
+Value num_boxes(std::size_t boxes) { return Value(static_cast<std::int64_t>(boxes)); }
 
 class PageExamples final : public Examples {
  public:
@@ -32,18 +36,20 @@ class PageExamples final : public Examples {
   }
 
   Batch at(const std::vector<std::uint64_t>& positions) const override {
-    const auto pages = static_cast<std::uint64_t>(source_.pages.size());
-    std::vector<elements::ElementSet> sets;
+    const auto count = static_cast<std::uint64_t>(source_.pages.size());
+    std::vector<TaskPage> pages;
     Batch batch;
     for (const auto position : positions) {
       if (position >= static_cast<std::uint64_t>(size())) throw InternalError("page " + std::to_string(position) + " was asked for");
-      const auto& page = source_.pages[position % pages];
-      sets.push_back(given_by(page, mix_.tasks[position / pages], mix_.share, kTaskSeed, position % pages));
-      const auto& set = sets.back();
-      batch.metadata.push_back(Value::Map{{"boxes", set.size()}, {"classes", Value(class_list(set.token, source_.class_names))}});
+      const auto& page = source_.pages[position % count];
+      const auto task = mix_.tasks[position / count];
+      pages.push_back(given_by(page, task, mix_.share, kTaskSeed, position % count));
+      batch.condition.text.push_back(describe(pages.back(), task, source_.class_names));
+      batch.condition.metadata.push_back(Value::Map{{"boxes", num_boxes(page.size())}, {"classes", class_list(page, source_.class_names)}});
     }
-    batch.state = elements::pack(sets, source_.max_boxes, kBoxNumbers);
-    batch.condition = batch.state;
+    const bool gives = std::ranges::any_of(mix_.tasks, [](Task task) { return task != Task::unconditional; });
+    batch.sample = sample_of(pages, source_.max_boxes, gives);
+    batch.condition.tensors = encode_pages(batch.sample);
     return batch;
   }
 
@@ -58,29 +64,43 @@ std::unique_ptr<Examples> make_examples(const PageSource& source, const TaskMix&
   return std::make_unique<PageExamples>(source, mix);
 }
 
-Conditions make_conditions(const PageSource& source, Task task, double share, std::int64_t count) {
-  std::vector<elements::ElementSet> sets;
-  if (task == Task::unconditional) {
-    std::vector<std::int64_t> sizes;
-    for (const auto& page : source.pages) sizes.push_back(static_cast<std::int64_t>(page.size()));
-    for (const auto size : elements::spread_sizes(sizes, count, kTaskSeed)) {
-      const auto boxes = static_cast<std::size_t>(size);
-      sets.push_back({std::vector<std::int64_t>(boxes), std::vector<float>(kBoxNumbers * boxes), {}, {}});
-    }
-  } else {
-    for (std::size_t i = 0; i < std::min(source.pages.size(), static_cast<std::size_t>(count)); ++i) {
-      sets.push_back(given_by(source.pages[i], task, share, kTaskSeed, i));
-    }
-  }
+Conditions make_conditions(const PageSource& source, const Asked& asked) {
   std::vector<std::string> text;
   std::vector<Value> metadata;
-  for (const auto& set : sets) {
-    text.push_back(describe(set, task, source.class_names));
-    Value fact = Value::Map{{"boxes", set.size()}};
-    if (task == Task::class_conditioned) fact["classes"] = Value(class_list(set.token, source.class_names));
-    metadata.push_back(std::move(fact));
+  if (asked.task == Task::unconditional) {
+    std::vector<std::int64_t> sizes;
+    for (const auto& page : source.pages) sizes.push_back(static_cast<std::int64_t>(page.size()));
+    sizes = elements::spread_sizes(std::move(sizes), asked.count, kTaskSeed);
+    for (const auto size : sizes) {
+      text.push_back(boxes_in_words(static_cast<std::size_t>(size)));
+      metadata.push_back(Value::Map{{"boxes", size}});
+    }
+    return elements::conditions(elements::pack_sizes(sizes, source.max_boxes, kBoxNumbers), std::move(text), std::move(metadata));
   }
-  return elements::conditions(sets, std::move(text), std::move(metadata), source.max_boxes, kBoxNumbers);
+  std::vector<TaskPage> pages;
+  for (std::size_t i = 0; i < std::min(source.pages.size(), static_cast<std::size_t>(asked.count)); ++i) {
+    pages.push_back(given_by(source.pages[i], asked.task, asked.share, kTaskSeed, i));
+    const auto& page = pages.back();
+    text.push_back(describe(page, asked.task, source.class_names));
+    auto& fact = metadata.emplace_back(Value::Map{{"boxes", num_boxes(page.page.size())}});
+    if (asked.task == Task::class_conditioned) fact["classes"] = class_list(page.page, source.class_names);
+  }
+  return elements::conditions(encode_pages(sample_of(pages, source.max_boxes, true)), std::move(text), std::move(metadata));
+}
+
+LayoutData::LayoutData(std::map<std::string, PageSource> sources, TaskMix mix, const Asked& asked)
+    : sources_(std::move(sources)), mix_(std::move(mix)), asked_(asked) {}
+
+std::vector<std::string> LayoutData::splits() const {
+  std::vector<std::string> names = {"train"};
+  if (sources_.contains("held_out")) names.emplace_back("held_out");
+  return names;
+}
+
+const PageSource& LayoutData::source(const std::string& split) const {
+  const auto found = sources_.find(split);
+  if (found == sources_.end()) throw ConfigError("domain.layout: no split '" + split + "'" + did_you_mean(split, splits()));
+  return found->second;
 }
 
 }  // namespace espalier::layout

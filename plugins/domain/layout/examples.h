@@ -1,12 +1,13 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "plugins/domain/layout/tasks.h"
 #include "plugins/shared/layout/page.h"
-#include "runtime/sdk/domain.h"
+#include "runtime/sdk/dataset.h"
 
 namespace espalier::layout {
 
@@ -23,11 +24,34 @@ struct TaskMix {
   double share = 0.5;
 };
 
-// Training examples: page k of the n with the first task, then all with the second, and so on; metadata {"boxes", "classes"}.
+// What conditions say, and how many there are.
+struct Asked {
+  Task task = Task::unconditional;
+  double share = 0.5;
+  std::int64_t count = 256;
+};
+
+// Training examples: page k of the n with the first task, then all with the second, and so on; samples as sample_of() of tasks.h, with
+// "given" where a task gives something; the conditions are the encoded sets; metadata {"boxes", "classes"}.
 std::unique_ptr<Examples> make_examples(const PageSource& source, const TaskMix& mix);
 
-// `count` conditions of a task: sizes spread like the pages', or what is given of the first `count` pages. Facts {"boxes", "classes"}, the
-// classes where they are given.
-Conditions make_conditions(const PageSource& source, Task task, double share, std::int64_t count);
+// Conditions of a task: sizes spread like the pages', or what is given of the first pages. Metadata {"boxes", "classes"}, the classes
+// where they are given.
+Conditions make_conditions(const PageSource& source, const Asked& asked);
+
+// The splits "train" and, where the sources have it, "held_out".
+class LayoutData final : public Dataset {
+ public:
+  LayoutData(std::map<std::string, PageSource> sources, TaskMix mix, const Asked& asked);
+  std::vector<std::string> splits() const override;
+  Conditions conditions(const std::string& split) const override { return make_conditions(source(split), asked_); }
+  std::unique_ptr<Examples> examples(const std::string& split) const override { return make_examples(source(split), mix_); }
+
+ private:
+  const PageSource& source(const std::string& split) const;
+  std::map<std::string, PageSource> sources_;
+  TaskMix mix_;
+  Asked asked_;
+};
 
 }  // namespace espalier::layout

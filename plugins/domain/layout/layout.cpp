@@ -1,20 +1,16 @@
 // Page layouts: boxes with a class each, generated, from COCO annotations, or from JSON lines.
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/where.h>
 #include <fmt/format.h>
 
 #include <map>
+#include <memory>
 #include <utility>
 
+#include "plugins/domain/layout/codec.h"
 #include "plugins/domain/layout/examples.h"
-#include "plugins/shared/elements/set_domain.h"
 #include "plugins/shared/folder/data.h"
-#include "plugins/shared/layout/draw.h"
 #include "plugins/shared/layout/generator.h"
 #include "plugins/shared/layout/read.h"
 #include "runtime/base/errors.h"
-#include "runtime/base/suggest.h"
 #include "runtime/sdk/plugin.h"
 
 namespace {
@@ -48,81 +44,39 @@ class LayoutDomain final : public elements::SetDomain {
     schema.strings("train_tasks", train_tasks_, "The tasks to train for, each on every page; empty: `task`.");
     schema.number("given_share", given_share_, "Of completion: the share of a page's boxes that is given.").at_least(0).below(1);
     schema.integer("num_conditions", num_conditions_, "Conditions of a split; samples go round them.").at_least(1).at_most(1e6);
-    model_options(schema);
   }
 
-  void open(const DomainContext& context) override {
+  void open(const DomainContext&) override {
     check_options();
-    open_model(context, kPlugin);
     const auto task = task_of(task_);
-    mix_ = {{task}, given_share_};
-    if (!train_tasks_.empty()) mix_.tasks.clear();
-    for (const auto& name : train_tasks_) mix_.tasks.push_back(task_of(name));
+    TaskMix mix{{}, given_share_};
+    for (const auto& name : train_tasks_) mix.tasks.push_back(task_of(name));
+    if (mix.tasks.empty()) mix.tasks = {task};
     const auto all = pages();
     note_skipped(data_, all);
+    std::map<std::string, PageSource> sources;
     if (held_out_data_.empty()) {
-      split(all);
+      sources = split(all);
     } else {
-      sources_["train"] = {all.class_names, all.pages, max_boxes_};
+      sources["train"] = {all.class_names, all.pages, max_boxes_};
       auto options = read_options();
       options.class_names = all.class_names;
       const auto held_out = read(held_out_data_, options);
       note_skipped(held_out_data_, held_out);
-      sources_["held_out"] = {all.class_names, held_out.pages, max_boxes_};
+      sources["held_out"] = {all.class_names, held_out.pages, max_boxes_};
     }
-    for (const auto& [name, source] : sources_) {
+    for (const auto& [name, source] : sources) {
       if (source.pages.empty()) throw DataError(fmt::format("{}: split '{}' has no pages", kPlugin, name));
     }
+    class_names_ = all.class_names;
+    pages_ = std::make_unique<const LayoutData>(std::move(sources), std::move(mix), Asked{task, given_share_, num_conditions_});
   }
 
   std::string sample_kind() const override { return "layout"; }
-  std::vector<std::string> splits() const override {
-    std::vector<std::string> names = {"train"};
-    if (sources_.contains("held_out")) names.emplace_back("held_out");
-    return names;
+  const Dataset& data() const override { return *pages_; }
+  std::shared_ptr<const Codec> codec(const ModelInfo* model) const override {
+    return std::make_shared<const LayoutCodec>(max_boxes_, class_names_, model);
   }
-  Conditions conditions(const std::string& split) const override {
-    return make_conditions(source(split), task_of(task_), given_share_, num_conditions_);
-  }
-  std::unique_ptr<Examples> examples(const std::string& split) const override { return make_examples(source(split), mix_); }
-
-  Value decoder() const override { return Value::Map{{"type", "boxes"}, {"scale", kVectorScale}, {"version", 1}}; }
-
-  // Boxes are cut at the page's edge.
-  Sample decode(const State& state) const override {
-    const auto& present = state.at("present");
-    const auto box = state.at("vector").to(at::kFloat).div(kVectorScale).add(0.5);
-    const auto centre = box.narrow(-1, 0, 2), half = box.narrow(-1, 2, 2).clamp_min(0.0).div(2.0);
-    const auto low = (centre - half).clamp(0.0, 1.0), high = (centre + half).clamp(0.0, 1.0);
-    const auto cut = at::cat({(low + high).div(2.0), high - low}, -1).mul(present.unsqueeze(-1));
-    return {"layout", {{"class", at::where(present, state.at("token"), -1)}, {"box", cut}}, {}};
-  }
-
-  // JSON lines, as source = "lines" reads them.
-  std::map<std::string, std::string> records(const Sample& sample) const override {
-    std::string text;
-    for (const auto& page : pages_of(sample, kPlugin)) {
-      Value::List elements;
-      for (std::size_t i = 0; i < page.size(); ++i) {
-        const auto edges = edges_of(page.box[i]);
-        elements.emplace_back(Value::Map{{"class", source("train").class_names[static_cast<std::size_t>(page.class_index[i])]},
-                                         {"box_ltwh_norm", Value::List{edges.left, edges.top, page.box[i][2], page.box[i][3]}}});
-      }
-      text += to_json(Value::Map{{"elements", Value(std::move(elements))}}) + "\n";
-    }
-    return {{"layouts.jsonl", text}};
-  }
-
-  std::vector<Image> draw(const Sample& sample) const override {
-    std::vector<Image> images;
-    DrawOptions options;
-    options.class_names = source("train").class_names;
-    for (const auto& page : pages_of(sample, kPlugin)) images.push_back(draw_page(page, options));
-    return images;
-  }
-
- protected:
-  Shape shape() const override { return {max_boxes_, static_cast<std::int64_t>(source("train").class_names.size()), 4}; }
 
  private:
   // An option that the chosen source does not read was meant for another one.
@@ -171,23 +125,16 @@ class LayoutDomain final : public elements::SetDomain {
     return set;
   }
 
-  void split(const PageSet& all) {
+  std::map<std::string, PageSource> split(const PageSet& all) const {
     std::vector<std::string> names;
     for (std::size_t i = 0; i < all.pages.size(); ++i) names.push_back(std::to_string(i));
-    for (const std::string name : {"train", "held_out"}) {
-      if (name == "held_out" && held_out_.fraction == 0.0) continue;
-      auto& source = sources_[name];
+    std::map<std::string, PageSource> sources;
+    for (const auto& [name, places] : folder::split_places(names, held_out_, kPlugin)) {
+      auto& source = sources[name];
       source = {all.class_names, {}, max_boxes_};
-      for (const auto place : folder::places_of(name, names, held_out_, kPlugin)) {
-        source.pages.push_back(all.pages[static_cast<std::size_t>(place)]);
-      }
+      for (const auto place : places) source.pages.push_back(all.pages[static_cast<std::size_t>(place)]);
     }
-  }
-
-  const PageSource& source(const std::string& split) const {
-    const auto found = sources_.find(split);
-    if (found == sources_.end()) throw ConfigError(fmt::format("{}: no split '{}'{}", kPlugin, split, did_you_mean(split, splits())));
-    return found->second;
+    return sources;
   }
 
   std::string source_ = "generated";
@@ -202,8 +149,8 @@ class LayoutDomain final : public elements::SetDomain {
   double given_share_ = 0.5;
   std::int64_t num_conditions_ = 256;
 
-  TaskMix mix_;
-  std::map<std::string, PageSource> sources_;
+  std::vector<std::string> class_names_;
+  std::unique_ptr<const LayoutData> pages_;
 };
 
 }  // namespace

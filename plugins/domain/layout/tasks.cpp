@@ -1,5 +1,6 @@
 #include "plugins/domain/layout/tasks.h"
 
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,15 +20,6 @@ const std::map<std::string, Task> kTasks = {
 
 }  // namespace
 
-elements::ElementSet to_set(const Page& page) {
-  elements::ElementSet set;
-  for (std::size_t i = 0; i < page.size(); ++i) {
-    set.token.push_back(page.class_index[i]);
-    for (const double number : page.box[i]) set.vector.push_back(static_cast<float>((number - 0.5) * kVectorScale));
-  }
-  return set;
-}
-
 std::vector<std::string> task_names() {
   std::vector<std::string> names;
   for (const auto& [name, task] : kTasks) names.push_back(name);
@@ -40,30 +32,49 @@ Task task_of(const std::string& name) {
   return found->second;
 }
 
-elements::ElementSet given_by(const Page& page, Task task, double share, std::uint64_t seed, std::uint64_t number) {
-  auto set = to_set(page);
+TaskPage given_by(const Page& page, Task task, double share, std::uint64_t seed, std::uint64_t number) {
   const auto count = page.size();
-  if (task == Task::class_conditioned) set.token_frozen.assign(count, true);
+  TaskPage given{page, std::vector<bool>(count, task == Task::class_conditioned), std::vector<bool>(count)};
   if (task == Task::completion) {
     const auto wanted = static_cast<std::size_t>(std::ceil(share * static_cast<double>(count)));
-    const auto given = std::min(wanted, count - std::min<std::size_t>(count, 1));
-    set.token_frozen.assign(count, false);
+    const auto boxes = std::min(wanted, count - std::min<std::size_t>(count, 1));
     const auto order = random::streams::given_boxes(seed);
-    for (std::uint64_t k = 0; k < given; ++k) set.token_frozen[random::shuffled_index(order, number, count, k)] = true;
-    set.vector_frozen = set.token_frozen;
+    for (std::uint64_t k = 0; k < boxes; ++k) given.box_given[random::shuffled_index(order, number, count, k)] = true;
+    given.class_given = given.box_given;
   }
-  return set;
+  return given;
 }
 
-std::string describe(const elements::ElementSet& set, Task task, const std::vector<std::string>& class_names) {
-  const auto boxes = set.size() == 1 ? std::string("1 box") : fmt::format("{} boxes", set.size());
+Sample sample_of(const std::vector<TaskPage>& pages, std::int64_t slots, bool with_given) {
+  std::vector<Page> plain;
+  for (const auto& page : pages) plain.push_back(page.page);
+  auto sample = sample_of(plain, slots, at::kDouble);
+  if (!with_given) return sample;
+  const auto given = at::zeros({static_cast<std::int64_t>(pages.size()), slots, 2}, at::kBool);
+  auto* row = given.mutable_data_ptr<bool>();
+  for (const auto& page : pages) {
+    for (std::size_t i = 0; i < page.page.size(); ++i) {
+      row[2 * i] = page.class_given[i];
+      row[2 * i + 1] = page.box_given[i];
+    }
+    row += 2 * slots;
+  }
+  sample.tensors["given"] = given;
+  return sample;
+}
+
+std::string boxes_in_words(std::size_t boxes) { return boxes == 1 ? "1 box" : fmt::format("{} boxes", boxes); }
+
+std::string describe(const TaskPage& page, Task task, const std::vector<std::string>& class_names) {
+  const auto boxes = boxes_in_words(page.page.size());
   if (task == Task::unconditional) return boxes;
   if (task == Task::completion) {
-    return fmt::format("{} of {} given", std::count(set.token_frozen.begin(), set.token_frozen.end(), true), boxes);
+    return fmt::format("{} of {} given", std::count(page.box_given.begin(), page.box_given.end(), true), boxes);
   }
+  const auto& found = page.page.class_index;
   std::string classes;
   for (std::size_t k = 0; k < class_names.size(); ++k) {
-    const auto times = std::count(set.token.begin(), set.token.end(), static_cast<std::int64_t>(k));
+    const auto times = std::count(found.begin(), found.end(), static_cast<int>(k));
     if (times > 0) classes += fmt::format("{}{} x{}", classes.empty() ? ": " : ", ", class_names[k], times);
   }
   return boxes + classes;

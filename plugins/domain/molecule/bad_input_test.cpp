@@ -45,7 +45,7 @@ TEST_P(BadRecord, IsSkippedAndCounted) {
   const std::string said = ::testing::internal::GetCapturedStderr();
   EXPECT_THAT(said, AllOf(HasSubstr("1 skipped"), HasSubstr(GetParam().record), HasSubstr(GetParam().reason)));
   EXPECT_THAT(notes_of(*domain), ::testing::ElementsAre(AllOf(HasSubstr("1 skipped"), HasSubstr(GetParam().record))));
-  EXPECT_EQ(domain->examples("train")->distinct(), 2);
+  EXPECT_EQ(domain->data().examples("train")->distinct(), 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -125,7 +125,7 @@ TEST_F(BadFile, ADataSetsName) {
   const std::string kept = before == nullptr ? "" : before;
   setenv("ESPALIER_DATA", folder_.path().c_str(), 1);
   for (const char* data : {"tiny_set", "tiny_set/list.csv"}) {
-    EXPECT_EQ(opened({{"source", "smiles"}, {"data", data}}, folder_.path())->examples("train")->distinct(), 2) << data;
+    EXPECT_EQ(opened({{"source", "smiles"}, {"data", data}}, folder_.path())->data().examples("train")->distinct(), 2) << data;
   }
   if (before == nullptr) unsetenv("ESPALIER_DATA");
   if (before != nullptr) setenv("ESPALIER_DATA", kept.c_str(), 1);

@@ -119,7 +119,7 @@ TEST(ConformerCache, CountsMoleculesWithoutAGeometry) {
   const std::vector<std::string> smiles = {"C", "O=O", "N"};  // MMFF94 has no parameters for dioxygen
   const auto first = said(smiles, folder.path()), again = said(smiles, folder.path());
   EXPECT_THAT(first, AllOf(HasSubstr("of 3 molecules"), HasSubstr("1 skipped: O=O")));
-  EXPECT_EQ(first, again) << "who reads the file is told too";
+  EXPECT_EQ(first, again) << "a read from the file says the same";
   const auto made = conformers(smiles, folder.path());
   EXPECT_TRUE(made[1].atomic_number.empty());
   EXPECT_EQ(made[2].atomic_number.size(), 4U);

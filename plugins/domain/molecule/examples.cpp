@@ -1,13 +1,16 @@
 #include "plugins/domain/molecule/examples.h"
 
+#include <ATen/ops/zeros.h>
+
 #include <array>
 #include <cmath>
 #include <utility>
 
+#include "plugins/domain/molecule/codec.h"
 #include "plugins/domain/molecule/conformer_cache.h"
-#include "plugins/shared/elements/sets.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/process_stop.h"
+#include "runtime/base/suggest.h"
 #include "runtime/random/draws.h"
 #include "runtime/random/streams.h"
 
@@ -17,6 +20,7 @@ namespace {
 using Point = std::array<double, 3>;
 using Matrix = std::array<Point, 3>;
 
+constexpr std::uint64_t kConditionSeed = 0;                                  // how many atoms condition i has is the same in every run
 constexpr auto kTurns = random::streams::examples(/*seed=*/0, /*split=*/0);  // the same in every run
 
 // Of the quaternion (w, x, y, z) / norm. Four normals have a uniform direction, and so a uniform rotation.
@@ -37,18 +41,19 @@ Point mean(const std::vector<Point>& points) {
   return sum;
 }
 
-elements::ElementSet encode(const chem::Atoms& atoms, const Matrix& turn, double scale) {
-  elements::ElementSet set;
+std::string atoms_in_words(std::int64_t count) { return count == 1 ? "1 atom" : std::to_string(count) + " atoms"; }
+
+// Writes a molecule, centred and turned, into its row of a sample: `number` [M], `position` [M, 3].
+void place(const chem::Atoms& atoms, const Matrix& turn, std::int64_t* number, double* position) {
   const Point centre = mean(atoms.position);
   for (std::size_t a = 0; a < atoms.atomic_number.size(); ++a) {
-    set.token.push_back(chem::element_class(atoms.atomic_number[a]));
+    *number++ = atoms.atomic_number[a];
     for (const Point& row : turn) {
       double x = 0.0;
       for (std::size_t k = 0; k < 3; ++k) x += row[k] * (atoms.position[a][k] - centre[k]);
-      set.vector.push_back(static_cast<float>(x / scale));
+      *position++ = x;
     }
   }
-  return set;
 }
 
 class MoleculeExamples final : public Examples {
@@ -72,19 +77,26 @@ class MoleculeExamples final : public Examples {
     const auto end = static_cast<std::uint64_t>(size());
     random::Draws draws(kTurns, positions);
     const at::Tensor quaternion = draws.normals({4}, at::kDouble);  // [B, 4]
+    const auto batch_size = static_cast<std::int64_t>(positions.size());
+    const auto number = at::zeros({batch_size, encoding_.max_atoms}, at::kLong);
+    const auto position = at::zeros({batch_size, encoding_.max_atoms, kDimensions}, at::kDouble);
     Batch batch;
-    std::vector<elements::ElementSet> sets;
     for (std::size_t b = 0; b < positions.size(); ++b) {
       if (positions[b] >= end)
         throw InternalError("molecule " + std::to_string(positions[b]) + " of " + std::to_string(end) + " was asked for");
       const auto row = static_cast<std::size_t>(rows[positions[b] % rows.size()]);
+      const auto& atoms = geometries_->atoms()[row];
+      const auto count = static_cast<std::int64_t>(atoms.atomic_number.size()), first = static_cast<std::int64_t>(b) * encoding_.max_atoms;
+      if (count > encoding_.max_atoms)
+        throw InternalError("a molecule of " + atoms_in_words(count) + " does not fit " + std::to_string(encoding_.max_atoms));
       const bool turned = positions[b] >= rows.size();
-      sets.push_back(encode(geometries_->atoms()[row], turned ? rotation(quaternion.const_data_ptr<double>() + 4 * b) : kNoTurn,
-                            encoding_.position_scale));
-      batch.metadata.push_back(Value::Map{{"num_atoms", sets.back().size()}, {"smiles", geometries_->list().smiles[row]}});
+      place(atoms, turned ? rotation(quaternion.const_data_ptr<double>() + 4 * b) : kNoTurn,
+            number.mutable_data_ptr<std::int64_t>() + first, position.mutable_data_ptr<double>() + kDimensions * first);
+      batch.condition.text.push_back(atoms_in_words(count));
+      batch.condition.metadata.push_back(Value::Map{{"num_atoms", count}, {"smiles", geometries_->list().smiles[row]}});
     }
-    batch.state = elements::pack(sets, encoding_.max_atoms, 3);
-    batch.condition = batch.state;
+    batch.sample = {"molecule", {{"atomic_number", number}, {"position", position}}, {}};
+    batch.condition.tensors = encode_molecules(batch.sample, encoding_.position_scale);
     return batch;
   }
 
@@ -140,6 +152,42 @@ Hex Geometries::digest(const std::vector<std::int64_t>& places) const {
 std::unique_ptr<Examples> make_examples(std::shared_ptr<const Geometries> geometries, std::vector<std::int64_t> places,
                                         const Encoding& encoding) {
   return std::make_unique<MoleculeExamples>(std::move(geometries), std::move(places), encoding);
+}
+
+MoleculeData::MoleculeData(std::shared_ptr<const Geometries> geometries, std::map<std::string, std::vector<std::int64_t>> places,
+                           const Encoding& encoding, std::int64_t num_conditions)
+    : geometries_(std::move(geometries)), places_(std::move(places)), encoding_(encoding), num_conditions_(num_conditions) {}
+
+std::vector<std::string> MoleculeData::splits() const {
+  std::vector<std::string> names = {"train"};
+  if (places_.contains("held_out")) names.emplace_back("held_out");
+  return names;
+}
+
+Conditions MoleculeData::conditions(const std::string& split) const {
+  const std::uint64_t round = places(split) == places("train") ? 0 : 1;
+  std::vector<std::int64_t> sizes;
+  for (const auto place : places("train")) sizes.push_back(geometries_->list().num_atoms[static_cast<std::size_t>(place)]);
+  sizes = elements::spread_sizes(std::move(sizes), num_conditions_, kConditionSeed + round);
+  std::vector<std::string> text;
+  std::vector<Value> metadata;
+  for (const auto size : sizes) {
+    text.push_back(atoms_in_words(size));
+    metadata.push_back(Value::Map{{"num_atoms", size}});
+  }
+  return elements::conditions(elements::pack_sizes(sizes, encoding_.max_atoms, kDimensions), std::move(text), std::move(metadata));
+}
+
+std::unique_ptr<Examples> MoleculeData::examples(const std::string& split) const {
+  Encoding encoding = encoding_;
+  if (split != "train") encoding.rotations = 0;
+  return make_examples(geometries_, places(split), encoding);
+}
+
+const std::vector<std::int64_t>& MoleculeData::places(const std::string& split) const {
+  const auto found = places_.find(split);
+  if (found == places_.end()) throw ConfigError("domain.molecule: no split '" + split + "'" + did_you_mean(split, splits()));
+  return found->second;
 }
 
 }  // namespace espalier::molecule

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -9,7 +10,7 @@
 
 #include "plugins/domain/molecule/molecule_list.h"
 #include "plugins/shared/chem/atoms.h"
-#include "runtime/sdk/domain.h"
+#include "runtime/sdk/dataset.h"
 
 namespace espalier::molecule {
 
@@ -35,10 +36,29 @@ struct Encoding {
   std::int64_t rotations = 0;   // turned copies of each molecule
 };
 
-// Molecules as states of diffusion/interleaved.h: classes H C N O F = 0..4; position / position_scale, the mean of a molecule's atoms at
-// the origin; nothing frozen. Of the n molecules at `places` that have a geometry, position p shows molecule p mod n: as it is where p < n,
-// else turned by a rotation that is uniform on SO(3) and a function of p alone. Facts {"num_atoms", "smiles"}. The condition is the state.
+// Molecules as samples: "atomic_number" [B, M] int64 (0: no atom) and "position" [B, M, 3] float64 in angstrom, the mean of a molecule's
+// atoms at the origin. Of the n molecules at `places` that have a geometry, position p shows molecule p mod n: as it is where p < n, else
+// turned by a rotation that is uniform on SO(3) and a function of p alone. The conditions are the encoded molecules, with metadata
+// {"num_atoms", "smiles"}.
 std::unique_ptr<Examples> make_examples(std::shared_ptr<const Geometries> geometries, std::vector<std::int64_t> places,
                                         const Encoding& encoding);
+
+// The splits "train" and, where it has places, "held_out". Conditions: `num_conditions` numbers of atoms, spread like the training
+// molecules'; nothing is given.
+class MoleculeData final : public Dataset {
+ public:
+  MoleculeData(std::shared_ptr<const Geometries> geometries, std::map<std::string, std::vector<std::int64_t>> places,
+               const Encoding& encoding, std::int64_t num_conditions);
+  std::vector<std::string> splits() const override;
+  Conditions conditions(const std::string& split) const override;
+  std::unique_ptr<Examples> examples(const std::string& split) const override;
+
+ private:
+  const std::vector<std::int64_t>& places(const std::string& split) const;
+  std::shared_ptr<const Geometries> geometries_;
+  std::map<std::string, std::vector<std::int64_t>> places_;
+  Encoding encoding_;
+  std::int64_t num_conditions_;
+};
 
 }  // namespace espalier::molecule

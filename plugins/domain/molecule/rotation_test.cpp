@@ -27,10 +27,10 @@ class Rotations : public ::testing::Test {
     write_file(folder_ / "one.smi", "CC(N)O\n");  // no two of its heavy atoms are alike, and they lie in no plane
     domain_ =
         opened({{"source", "smiles"}, {"data", (folder_ / "one.smi").string()}, {"max_atoms", 11}, {"rotations", kCopies}}, folder_.path());
-    examples_ = domain_->examples("train");
+    examples_ = domain_->data().examples("train");
     std::vector<std::uint64_t> positions(kCopies + 1);
     std::iota(positions.begin(), positions.end(), 0);
-    vectors_ = examples_->at(positions).state.at("vector").to(at::kDouble);  // [1 + copies, 11, 3]
+    vectors_ = states(*domain_, positions).at("vector").to(at::kDouble);  // [1 + copies, 11, 3]
   }
 
   // The right-handed frame of the first three atoms, [B, 3, 3], its axes in columns.
@@ -104,7 +104,7 @@ TEST_F(Rotations, AreUniform) {
 TEST_F(Rotations, AreAFunctionOfThePosition) {
   const auto again =
       opened({{"source", "smiles"}, {"data", (folder_ / "one.smi").string()}, {"max_atoms", 11}, {"rotations", 7}}, folder_.path(), 9);
-  const auto batch = again->examples("train")->at({5, 2, 5}).state.at("vector").to(at::kDouble);
+  const auto batch = states(*again, {5, 2, 5}).at("vector").to(at::kDouble);
   EXPECT_TRUE(batch.equal(at::stack({vectors_[5], vectors_[2], vectors_[5]})));
   EXPECT_FALSE(vectors_[5].equal(vectors_[2]));
 }
@@ -113,8 +113,8 @@ TEST_F(Rotations, AreForTrainingAlone) {
   write_file(folder_ / "two.smi", "CC(N)O\nCCO\n");
   const auto domain = opened(
       {{"source", "smiles"}, {"data", (folder_ / "two.smi").string()}, {"max_atoms", 11}, {"held_out_fraction", 0.5}}, folder_.path());
-  EXPECT_EQ(domain->examples("train")->size(), 1001);
-  EXPECT_EQ(domain->examples("held_out")->size(), 1);
+  EXPECT_EQ(domain->data().examples("train")->size(), 1001);
+  EXPECT_EQ(domain->data().examples("held_out")->size(), 1);
 }
 
 }  // namespace

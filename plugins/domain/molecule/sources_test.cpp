@@ -11,6 +11,7 @@
 #include "plugins/shared/chem/enumerate.h"
 #include "plugins/shared/chem_io/writers.h"
 #include "runtime/base/errors.h"
+#include "runtime/sdk/encoding.h"
 
 namespace espalier::molecule {
 namespace {
@@ -118,11 +119,11 @@ TEST_F(Sources, ReferenceGeometriesThroughXyz) {
   ASSERT_EQ(molecules.size(), 20U);
   write_file(folder_ / "qm9.xyz", xyz_of(molecules));
   const auto domain = opened({{"source", "xyz"}, {"data", (folder_ / "qm9.xyz").string()}}, folder_.path());
-  const auto examples = domain->examples("train");
+  const auto examples = domain->data().examples("train");
   ASSERT_EQ(examples->distinct(), 20);
   std::vector<std::uint64_t> rows;
   for (std::uint64_t i = 0; i < 40; ++i) rows.push_back(i);  // and each turned once
-  const Sample sample = domain->decode(examples->at(rows).state);
+  const Sample sample = samples_of(*domain, examples->at(rows));
   EXPECT_THAT(std::vector(sample.strings.at("smiles").begin(), sample.strings.at("smiles").begin() + 10),
               ElementsAre("C", "N", "O", "C#C", "C#N", "C=O", "CC", "CO", "C#CC", "CC#N"));  // gdb 1 .. 10, as QM9's own files name them
   for (std::size_t i = 0; i < 40; ++i) {
@@ -152,10 +153,10 @@ TEST_F(Sources, TheSameFromSdf) {
 TEST_F(Sources, HeldOutMoleculesAreOthers) {
   const auto domain = opened({{"max_heavy_atoms", 2}, {"held_out_fraction", 0.3}}, folder_.path());
   const auto smiles_of = [&](const std::string& split) {
-    const auto examples = domain->examples(split);
+    const auto examples = domain->data().examples(split);
     std::set<std::string> smiles;
     for (std::int64_t i = 0; i < examples->distinct(); ++i) {
-      smiles.insert(examples->at({static_cast<std::uint64_t>(i)}).metadata[0].at("smiles").as_string());
+      smiles.insert(examples->at({static_cast<std::uint64_t>(i)}).condition.metadata[0].at("smiles").as_string());
     }
     return smiles;
   };

@@ -46,6 +46,11 @@ inline std::unique_ptr<Domain> opened(conformance::Options options, const std::f
   return domain;
 }
 
+// Examples as states of the samples' own size.
+inline State states(const Domain& domain, const std::vector<std::uint64_t>& at, const std::string& split = "train") {
+  return domain.codec(nullptr)->encode(domain.data().examples(split)->at(at).sample, {});
+}
+
 // The 20 reference geometries of qm9_3d_mini, or none where ESPALIER_DATA does not have them.
 inline std::vector<chem::Atoms> reference_geometries() {
   const char* data = std::getenv("ESPALIER_DATA");

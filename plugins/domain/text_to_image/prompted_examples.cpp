@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "plugins/shared/images/pixel_codec.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::text_to_image {
@@ -9,7 +10,8 @@ namespace {
 
 class PromptedExamples final : public Examples {
  public:
-  PromptedExamples(const Conditions& conditions, std::unique_ptr<Images> images) : conditions_(conditions), images_(std::move(images)) {}
+  PromptedExamples(const Conditions& conditions, std::unique_ptr<images::Images> images)
+      : conditions_(conditions), images_(std::move(images)) {}
 
   std::int64_t size() const override { return images_->size(); }
 
@@ -22,22 +24,18 @@ class PromptedExamples final : public Examples {
         throw InternalError("example " + std::to_string(position) + " of " + std::to_string(end) + " was asked for");
       }
     }
-    const Images::Batch images = images_->at(positions);
-    Batch batch;
-    batch.state.emplace("sample", images.image.mul(2.0).sub(1.0));
-    batch.condition = conditions_.rows(images.prompt);
-    for (const std::int64_t prompt : images.prompt) batch.metadata.push_back(conditions_.metadata[static_cast<std::size_t>(prompt)]);
-    return batch;
+    const images::Images::Batch batch = images_->at(positions);
+    return {{"image", {{"image", images::as_decoded(batch.image)}}, {}}, conditions_.rows(batch.caption)};
   }
 
  private:
   Conditions conditions_;
-  std::unique_ptr<Images> images_;
+  std::unique_ptr<images::Images> images_;
 };
 
 }  // namespace
 
-std::unique_ptr<Examples> make_prompted_examples(const Conditions& conditions, std::unique_ptr<Images> images) {
+std::unique_ptr<Examples> make_prompted_examples(const Conditions& conditions, std::unique_ptr<images::Images> images) {
   return std::make_unique<PromptedExamples>(conditions, std::move(images));
 }
 

@@ -2,12 +2,12 @@
 
 #include <memory>
 
-#include "plugins/domain/text_to_image/source.h"
-#include "runtime/sdk/domain.h"
+#include "plugins/shared/image_sources/source.h"
+#include "runtime/sdk/dataset.h"
 
 namespace espalier::text_to_image {
 
-// Images as states "sample" in [-1, 1], each with its prompt's tensors and metadata.
-std::unique_ptr<Examples> make_prompted_examples(const Conditions& conditions, std::unique_ptr<Images> images);
+// Images, each with its prompt.
+std::unique_ptr<Examples> make_prompted_examples(const Conditions& conditions, std::unique_ptr<images::Images> images);
 
 }  // namespace espalier::text_to_image

@@ -1,19 +1,15 @@
 // Images from prompts: the built-in shapes world, a folder of captioned PNG and JPEG files, or IDX files with class names.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <iterator>
-#include <optional>
+#include <map>
 #include <utility>
 
-#include "plugins/domain/text_to_image/folder_source.h"
-#include "plugins/domain/text_to_image/idx_source.h"
-#include "plugins/domain/text_to_image/model_folder.h"
-#include "plugins/domain/text_to_image/prompt_ids.h"
 #include "plugins/domain/text_to_image/prompted_examples.h"
-#include "plugins/domain/text_to_image/shapes_source.h"
 #include "plugins/shared/folder/data.h"
-#include "plugins/shared/images/image.h"
+#include "plugins/shared/image_sources/captioned_folder.h"
+#include "plugins/shared/image_sources/idx_source.h"
+#include "plugins/shared/image_sources/shapes_source.h"
+#include "plugins/shared/images/pixel_codec.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
 #include "runtime/sdk/notes.h"
@@ -21,13 +17,12 @@
 
 namespace {
 
-namespace fs = std::filesystem;
 using namespace espalier;
 using namespace espalier::text_to_image;
 
 constexpr const char* kPlugin = "domain.text_to_image";
 
-class TextToImage final : public Domain, public Noted {
+class TextToImage final : public Domain, public Dataset, public Noted {
  public:
   void options(Schema& schema) override {
     schema.choice("prompts", prompts_, {"shapes", "folder", "idx"},
@@ -38,7 +33,7 @@ class TextToImage final : public Domain, public Noted {
     schema.text("train_labels", files_.train_labels, "Of idx: file in `data`, with or without .gz.").operational();
     schema.text("test_images", files_.test_images, "Of idx: file of the held-out images; empty for none.").operational();
     schema.text("test_labels", files_.test_labels, "Of idx: file of the held-out labels; empty for none.").operational();
-    schema.integer("resolution", resolution_, "Width and height of a state in pixels; 0 keeps the images' own (shapes: 16).")
+    schema.integer("resolution", resolution_, "Width and height of the images in pixels; 0 keeps the images' own (shapes: 16).")
         .at_least(0)
         .at_most(8192);
     schema.number("held_out_fraction", held_out_fraction_, "Of folder: the share of captions kept out of training.").at_least(0).below(1);
@@ -48,66 +43,39 @@ class TextToImage final : public Domain, public Noted {
     schema.number("caption_binding_noise", noise_.binding, "Of shapes: share of training images that swap the two colours.")
         .at_least(0)
         .at_most(1);
-    schema.path("model", model_, "A model folder in the diffusers layout.").operational();
-    schema.flag("initialize_weights", initialize_weights_, "Draw from the run's seed the weights that the model folder lacks.");
-    schema
-        .choice("on_prompt_overflow", on_prompt_overflow_, {"truncate", "error"},
-                "A prompt of more tokens than the model's tokenizer takes: cut, and counted in a note, or refused.")
-        .operational();
   }
 
   void open(const DomainContext& context) override {
     check_options();
-    seed_ = context.seed;
     if (prompts_ == "shapes") {
-      source_ = make_shapes_source(resolution_, noise_, seed_);
+      source_ = images::make_shapes_source(resolution_, noise_, context.seed);
     } else if (prompts_ == "folder") {
-      source_ = make_folder_source(folder::find_data(data_, kPlugin), held_out_fraction_, resolution_, context.digests);
+      source_ = images::make_captioned_folder_source(folder::find_data(data_, kPlugin), held_out_fraction_, resolution_, context.digests);
     } else {
-      IdxFiles files = files_;
+      images::IdxFiles files = files_;
       files.folder = folder::find_data(data_, kPlugin);
-      source_ = make_idx_source(std::move(files), resolution_, context.digests);
+      source_ = images::make_idx_source(kPlugin, files, {}, resolution_, context.digests);
     }
-    notes_ = source_->notes();
-    std::optional<PromptIds> ids;
-    if (!model_.empty()) {
-      if (!fs::is_directory(model_)) throw DataError("domain.text_to_image: model = \"" + model_ + "\": no such folder");
-      ids = prompt_ids(fs::path(model_) / "tokenizer");
-      std::ranges::copy(ids->notes(), std::back_inserter(notes_));
+    for (const std::string& note : source_->notes()) folder::print_note(kPlugin, note);
+    for (const std::string& split : source_->splits()) {
+      images::Captions prompts = source_->captions(split);
+      conditions_.emplace(split, Conditions{{}, {}, std::move(prompts.text), std::move(prompts.metadata)});
     }
-    for (const std::string& note : notes_) folder::print_note(kPlugin, note);
-    for (const std::string& split : source_->splits()) conditions_.emplace(split, make_conditions(split, ids ? &*ids : nullptr));
   }
 
-  std::vector<std::string> notes() const override { return notes_; }
+  std::vector<std::string> notes() const override { return source_->notes(); }
 
   std::string sample_kind() const override { return "image"; }
-  StateSpec state_spec() const override { return {{"sample", {{source_->channels(), source_->height(), source_->width()}, at::kFloat}}}; }
+  const Dataset& data() const override { return *this; }
+  std::shared_ptr<const Codec> codec(const ModelInfo* model) const override {
+    const images::ImageSize size{source_->channels(), source_->height(), source_->width()};
+    return images::make_pixel_codec(size, images::Conditioning::texts, model);
+  }
+
   std::vector<std::string> splits() const override { return source_->splits(); }
   Conditions conditions(const std::string& split) const override { return of(split); }
   std::unique_ptr<Examples> examples(const std::string& split) const override {
     return make_prompted_examples(of(split), source_->images(split));
-  }
-
-  // Pixels need no decoder: [-1, 1] becomes [0, 1].
-  Value decoder() const override { return Value::Map{{"type", "pixels"}, {"range", Value::List{-1.0, 1.0}}}; }
-  Sample decode(const State& state) const override {
-    return {"image", {{"image", state.at("sample").to(at::kFloat).add(1.0).div(2.0).clamp(0.0, 1.0)}}, {}};
-  }
-  std::vector<Image> draw(const Sample& sample) const override { return images::draw_images(sample.tensors.at("image")); }
-  bool has_canonical_keys() const override { return true; }
-  std::vector<std::string> canonical_keys(const Sample& sample) const override { return images::image_keys(sample.tensors.at("image")); }
-
-  fs::path model_folder() const override { return model_; }
-  ModelInfo model_info(const fs::path& folder) const override { return load_model(folder).info; }
-  Model load_model(const fs::path& folder) const override {
-    ModelRules rules{source_->channels(), source_->height(), source_->width(), std::nullopt};
-    if (initialize_weights_) rules.fresh_weights = seed_;
-    return read_model(folder, rules);
-  }
-  void save_model(const Model& model, const fs::path& folder) const override {
-    if (model_.empty() && model.network) throw ConfigError("domain.text_to_image: saving a model needs the tokenizer of option `model`");
-    write_model(model, folder, fs::path(model_) / "tokenizer");
   }
 
  private:
@@ -134,29 +102,12 @@ class TextToImage final : public Domain, public Noted {
     if (prompts_ != "shapes" && data_.empty()) {
       throw ConfigError("domain.text_to_image: prompts = \"" + prompts_ + "\" needs the option 'data', a folder");
     }
-    if (initialize_weights_ && model_.empty()) {
-      throw ConfigError("domain.text_to_image: initialize_weights needs the option 'model', a folder that says what the weights are of");
+    if (prompts_ == "idx" && files_.test_images.empty() != files_.test_labels.empty()) {
+      throw ConfigError("domain.text_to_image: test_images and test_labels go together; leave both empty for no held-out images");
     }
-  }
-
-  // All splits at once: a held-out prompt may have become one of training.
-  PromptIds prompt_ids(const fs::path& tokenizer) const {
-    std::vector<std::string> prompts;
-    for (const std::string& split : source_->splits()) std::ranges::copy(source_->prompts(split).text, std::back_inserter(prompts));
-    return {modelfile::ClipTokenizer(tokenizer), prompts, {(tokenizer / "vocab.json").string(), on_prompt_overflow_ == "error"}};
-  }
-
-  // `ids` is null without a model.
-  Conditions make_conditions(const std::string& split, const PromptIds* ids) const {
-    Prompts prompts = source_->prompts(split);
-    Conditions conditions;
-    if (ids != nullptr) {
-      conditions.tensors.emplace("input_ids", ids->rows(prompts.text));
-      conditions.null_tensors.emplace("input_ids", ids->null_row());
+    if (prompts_ == "idx" && files_.class_names.empty()) {
+      throw ConfigError("domain.text_to_image: prompts = \"idx\" needs class_names = [...], the name of label 0, 1, ...");
     }
-    conditions.text = std::move(prompts.text);
-    conditions.metadata = std::move(prompts.metadata);
-    return conditions;
   }
 
   const Conditions& of(const std::string& split) const {
@@ -170,17 +121,12 @@ class TextToImage final : public Domain, public Noted {
 
   std::string prompts_ = "shapes";
   std::string data_;
-  IdxFiles files_{"", "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", {}};
+  images::IdxFiles files_{"", "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", {}};
   std::int64_t resolution_ = 0;
   double held_out_fraction_ = 0.0;
-  CaptionNoise noise_;
-  std::string model_;
-  bool initialize_weights_ = false;
-  std::string on_prompt_overflow_ = "truncate";
+  images::CaptionNoise noise_;
 
-  std::uint64_t seed_ = 0;
-  std::unique_ptr<Source> source_;
-  std::vector<std::string> notes_;
+  std::unique_ptr<images::Source> source_;
   std::map<std::string, Conditions> conditions_;  // by split
 };
 

@@ -4,6 +4,8 @@
 
 #include "plugins/shared/images/test_files.h"
 #include "runtime/base/errors.h"
+#include "runtime/modelfile/folder.h"
+#include "runtime/sdk/encoding.h"
 #include "tests/conformance/conformance.h"
 
 namespace espalier::text_to_image {
@@ -17,7 +19,9 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-const std::string kBlank = ESPALIER_SOURCE_DIR "/datasets/models/shapes-blank";
+const std::string kModels = ESPALIER_SOURCE_DIR "/datasets/models/";
+
+Model blank(const std::string& name) { return modelfile::load(kModels + name, network::engine_networks(), {.initialize_weights = 3}); }
 
 std::unique_ptr<Domain> opened(const Options& options) {
   auto domain = conformance::make<Domain>(conformance::plugin("domain.text_to_image"), options);
@@ -26,8 +30,9 @@ std::unique_ptr<Domain> opened(const Options& options) {
 }
 
 TEST(TextToImage, ConformsOnTheShapesWorld) {
-  conformance::check_domain(conformance::plugin("domain.text_to_image"),
-                            {{"prompts", "shapes"}, {"model", kBlank}, {"initialize_weights", true}, {"caption_relation_noise", 0.3}});
+  const Model model = blank("shapes-blank");
+  conformance::check_domain(conformance::plugin("domain.text_to_image"), {{"prompts", "shapes"}, {"caption_relation_noise", 0.3}},
+                            {.model = &model});
 }
 
 TEST(TextToImage, ConformsOnIdxFiles) {
@@ -49,20 +54,22 @@ TEST(TextToImage, StatesAreImagesBetweenMinusOneAndOne) {
   TempFolder folder;
   write_idx_folder(folder.path());
   const auto domain = opened({{"prompts", "idx"}, {"data", folder.path().string()}, {"class_names", Value::List{"even", "odd"}}});
-  const auto batch = domain->examples("train")->at({0, 5});  // grey 0 and 50
-  EXPECT_FLOAT_EQ(batch.state.at("sample")[0][0][1][2].item<float>(), -1.0F);
-  EXPECT_FLOAT_EQ(batch.state.at("sample")[1][0][1][2].item<float>(), 100.0F / 255.0F - 1.0F);
-  const Sample sample = domain->decode(batch.state);
+  const auto codec = domain->codec(nullptr);
+  const State state = codec->encode(domain->data().examples("train")->at({0, 5}).sample, {});  // grey 0 and 50
+  EXPECT_FLOAT_EQ(state.at("sample")[0][0][1][2].item<float>(), -1.0F);
+  EXPECT_FLOAT_EQ(state.at("sample")[1][0][1][2].item<float>(), 100.0F / 255.0F - 1.0F);
+  const Sample sample = codec->decode(state, {});
   EXPECT_NEAR(sample.tensors.at("image")[1][0][1][2].item<float>(), 50.0F / 255.0F, 1e-6);
-  const Image image = domain->draw(sample)[1];
+  const Image image = codec->draw(sample)[1];
   EXPECT_EQ(image.rgb, std::vector<std::uint8_t>(48, 50));
 }
 
-TEST(TextToImage, ConditionsAreTokensOfThePrompts) {
-  const auto domain = opened({{"model", kBlank}, {"initialize_weights", true}});
-  const Conditions conditions = domain->conditions("train");
+TEST(TextToImage, AModelsTokenizerTakesThePrompts) {
+  const Conditions conditions = opened({})->data().conditions("train");
   ASSERT_EQ(conditions.size(), 480);
-  const at::Tensor ids = conditions.tensors.at("input_ids");
+  EXPECT_TRUE(conditions.tensors.empty());
+  const auto encoded = encode_conditions(conditions, blank("shapes-blank"));
+  const at::Tensor ids = encoded.tensors.at("input_ids");
   EXPECT_EQ(ids.sizes().vec(), (std::vector<std::int64_t>{480, 16}));
   // "a yellow square left of a purple circle": start, 8 words, end; the empty prompt: start and end. Both padded with the end.
   ASSERT_EQ(conditions.text[0], "a yellow square left of a purple circle");
@@ -70,15 +77,37 @@ TEST(TextToImage, ConditionsAreTokensOfThePrompts) {
   EXPECT_EQ(ids[0][9].item<std::int64_t>(), end);
   EXPECT_NE(ids[0][8].item<std::int64_t>(), end);
   EXPECT_EQ(ids[0][1].item<std::int64_t>(), ids[0][6].item<std::int64_t>());
-  EXPECT_EQ(conditions.null_tensors.at("input_ids")[0][1].item<std::int64_t>(), end);
-  EXPECT_EQ(conditions.null_tensors.at("input_ids")[0][0].item<std::int64_t>(), ids[0][0].item<std::int64_t>());
+  EXPECT_EQ(encoded.null_tensors.at("input_ids")[0][1].item<std::int64_t>(), end);
+  EXPECT_EQ(encoded.null_tensors.at("input_ids")[0][0].item<std::int64_t>(), ids[0][0].item<std::int64_t>());
+}
+
+TEST(TextToImage, AnExampleHasTheConditionOfItsPrompt) {
+  TempFolder folder;
+  write_image_folder(folder.path());
+  const auto domain = opened({{"prompts", "folder"}, {"data", folder.path().string()}});
+  const auto condition = domain->data().examples("train")->at({7, 0}).condition;
+  EXPECT_EQ(condition.text, (std::vector<std::string>{"thing 3", "thing 0"}));
+  EXPECT_EQ(condition.metadata.at(0).at("label").as_integer(), 3);
+}
+
+TEST(TextToImage, ModelsMustTakeTextsAndImagesOfThisKind) {
+  TempFolder folder;
+  write_idx_folder(folder.path());
+  const auto grey = opened({{"prompts", "idx"}, {"data", folder.path().string()}, {"class_names", Value::List{"even", "odd"}}});
+  const auto info = [](const std::string& name) {
+    return modelfile::info(kModels + name, network::engine_networks(), {.initialize_weights = 3});
+  };
+  const ModelInfo fashion = info("fashion-blank"), shapes = info("shapes-blank"), without_texts = info("fashion-flow-base-blank");
+  EXPECT_EQ(grey->codec(&fashion)->spec().at("sample").shape, (std::vector<std::int64_t>{1, 28, 28})) << "of the model, not of the data";
+  EXPECT_THAT([&] { grey->codec(&shapes); }, ThrowsMessage<DataError>(HasSubstr("in_channels is 3")));
+  EXPECT_THAT([&] { grey->codec(&without_texts); }, ThrowsMessage<DataError>(HasSubstr("no text_encoder")));
 }
 
 TEST(TextToImage, FindsADataSetByItsName) {
   TempFolder folder;
   write_image_folder(folder / "tiny");
   ::setenv("ESPALIER_DATA", folder.path().c_str(), 1);
-  EXPECT_EQ(opened({{"prompts", "folder"}, {"data", "tiny"}})->conditions("train").size(), 5);
+  EXPECT_EQ(opened({{"prompts", "folder"}, {"data", "tiny"}})->data().conditions("train").size(), 5);
   EXPECT_THAT([] { opened({{"prompts", "folder"}, {"data", "huge"}}); },
               ThrowsMessage<DataError>(AllOf(HasSubstr("huge"), HasSubstr("ESPALIER_DATA"), HasSubstr(folder.path().string()))));
   ::unsetenv("ESPALIER_DATA");
@@ -91,12 +120,12 @@ TEST(TextToImage, RefusesPixelsThatItsKeysWereNotMadeOf) {
   write_idx_folder(files.path());
   const auto folder = opened({{"prompts", "folder"}, {"data", images.path().string()}});
   const auto idx_files = opened({{"prompts", "idx"}, {"data", files.path().string()}, {"class_names", Value::List{"even", "odd"}}});
-  for (const Domain* domain : {folder.get(), idx_files.get()}) domain->examples("train")->digest();
+  for (const Domain* domain : {folder.get(), idx_files.get()}) domain->data().examples("train")->digest();
   rot_file(images / "4.png", plain_png(4, 4, 81));
   rot_file(files / "train-images-idx3-ubyte", idx_bytes({6, 4, 4}, std::string(96, 'x')));
-  EXPECT_THAT([&] { folder->examples("train")->at({0}); },
+  EXPECT_THAT([&] { folder->data().examples("train")->at({0}); },
               ThrowsMessage<DataError>(HasSubstr("4.png: its pixels are not those that this run's keys were made of")));
-  EXPECT_THAT([&] { idx_files->examples("train")->at({0}); },
+  EXPECT_THAT([&] { idx_files->data().examples("train")->at({0}); },
               ThrowsMessage<DataError>(HasSubstr("train-images-idx3-ubyte: its images are not those that this run's keys were made of")));
 }
 
@@ -106,9 +135,11 @@ TEST(TextToImage, RefusesOptionsOfAnotherSource) {
   EXPECT_THAT([] { opened({{"prompts", "folder"}, {"caption_binding_noise", 0.5}}); }, ThrowsMessage<ConfigError>(HasSubstr("\"shapes\"")));
   EXPECT_THAT([] { opened({{"data", "x"}}); }, ThrowsMessage<ConfigError>(HasSubstr("'data'")));
   EXPECT_THAT([] { opened({{"prompts", "idx"}}); }, ThrowsMessage<ConfigError>(HasSubstr("needs the option 'data'")));
+  EXPECT_THAT([] { opened({{"prompts", "idx"}, {"data", "x"}}); }, ThrowsMessage<ConfigError>(HasSubstr("needs class_names")));
+  EXPECT_THAT([] { opened({{"prompts", "idx"}, {"data", "x"}, {"test_images", ""}}); },
+              ThrowsMessage<ConfigError>(HasSubstr("leave both empty for no held-out images")));
   EXPECT_THAT([] { opened({{"resolution", 8}}); }, ThrowsMessage<ConfigError>(HasSubstr("at least 12")));
-  EXPECT_THAT([] { opened({{"model", "no/such/folder"}}); }, ThrowsMessage<DataError>(HasSubstr("no such folder")));
-  EXPECT_THAT([] { opened({})->conditions("held-out"); }, ThrowsMessage<ConfigError>(HasSubstr("did you mean 'held_out'?")));
+  EXPECT_THAT([] { opened({})->data().conditions("held-out"); }, ThrowsMessage<ConfigError>(HasSubstr("did you mean 'held_out'?")));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "plugins/shared/images/pixel_codec.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::unconditional {
@@ -14,7 +15,7 @@ namespace {
 
 class ImageExamples final : public Examples {
  public:
-  ImageExamples(std::unique_ptr<Images> images, std::vector<std::string> class_names, bool mirrored)
+  ImageExamples(std::unique_ptr<images::Images> images, std::vector<std::string> class_names, bool mirrored)
       : images_(std::move(images)), class_names_(std::move(class_names)), mirrored_(mirrored) {}
 
   std::int64_t size() const override { return (mirrored_ ? 2 : 1) * images_->size(); }
@@ -29,22 +30,23 @@ class ImageExamples final : public Examples {
 
   Batch at(const std::vector<std::uint64_t>& positions) const override {
     const auto end = static_cast<std::uint64_t>(size()), plain = static_cast<std::uint64_t>(images_->size());
-    std::vector<std::int64_t> rows;
+    std::vector<std::uint64_t> rows;
     std::vector<std::uint8_t> turned;
     for (const std::uint64_t position : positions) {
       if (position >= end) throw InternalError("example " + std::to_string(position) + " of " + std::to_string(end) + " was asked for");
-      rows.push_back(static_cast<std::int64_t>(position % plain));
+      rows.push_back(position % plain);
       turned.push_back(position >= plain ? 1 : 0);
     }
-    Images::Batch images = images_->at(rows);
+    images::Images::Batch images = images_->at(rows);
     if (std::ranges::count(turned, 1) > 0) {
       const at::Tensor which = at::tensor(turned).to(at::kBool).view({-1, 1, 1, 1});
       images.image = at::where(which, at::flip(images.image, {3}), images.image);
     }
     Batch batch;
-    batch.state.emplace("sample", images.image.mul(2.0).sub(1.0));
+    batch.sample = {"image", {{"image", images::as_decoded(images.image)}}, {}};
+    batch.condition.text.resize(positions.size());
     for (std::size_t b = 0; b < positions.size(); ++b) {
-      batch.metadata.push_back(images.label.empty() ? Value(Value::Map{}) : metadata_of(images.label[b]));
+      batch.condition.metadata.push_back(images.caption.empty() ? Value(Value::Map{}) : metadata_of(images.caption[b]));
     }
     return batch;
   }
@@ -54,14 +56,14 @@ class ImageExamples final : public Examples {
     return Value::Map{{"label", label}, {"class", class_names_.at(static_cast<std::size_t>(label))}};
   }
 
-  std::unique_ptr<Images> images_;
+  std::unique_ptr<images::Images> images_;
   std::vector<std::string> class_names_;
   bool mirrored_;
 };
 
 }  // namespace
 
-std::unique_ptr<Examples> make_examples(std::unique_ptr<Images> images, std::vector<std::string> class_names, bool mirrored) {
+std::unique_ptr<Examples> make_examples(std::unique_ptr<images::Images> images, std::vector<std::string> class_names, bool mirrored) {
   return std::make_unique<ImageExamples>(std::move(images), std::move(class_names), mirrored);
 }
 

@@ -1,15 +1,14 @@
 // Images without a condition: a generated set, a folder of PNG and JPEG files, or IDX files.
 #include <fmt/format.h>
 
-#include <optional>
 #include <utility>
 
 #include "plugins/domain/unconditional/examples.h"
-#include "plugins/domain/unconditional/generated_source.h"
-#include "plugins/domain/unconditional/model_folder.h"
-#include "plugins/domain/unconditional/source.h"
 #include "plugins/shared/folder/data.h"
-#include "plugins/shared/images/image.h"
+#include "plugins/shared/image_sources/generated_source.h"
+#include "plugins/shared/image_sources/idx_source.h"
+#include "plugins/shared/image_sources/plain_folder.h"
+#include "plugins/shared/images/pixel_codec.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
 #include "runtime/sdk/notes.h"
@@ -17,13 +16,12 @@
 
 namespace {
 
-namespace fs = std::filesystem;
 using namespace espalier;
 using namespace espalier::unconditional;
 
 constexpr const char* kPlugin = "domain.unconditional";
 
-class Unconditional final : public Domain, public Noted {
+class Unconditional final : public Domain, public Dataset, public Noted {
  public:
   void options(Schema& schema) override {
     schema.choice("source", source_name_, {"generated", "folder", "idx"},
@@ -34,7 +32,7 @@ class Unconditional final : public Domain, public Noted {
     schema.strings("class_names", files_.class_names, "Of idx: the names of label 0, 1, ..., for classifiers; empty reads no labels.");
     schema.text("train_labels", files_.train_labels, "Of idx with class_names: file in `data`, with or without .gz.").operational();
     schema.text("test_labels", files_.test_labels, "Of idx with class_names: file of the held-out labels.").operational();
-    schema.integer("resolution", resolution_, "Width and height of a state in pixels; 0 keeps the images' own (generated: 16).")
+    schema.integer("resolution", resolution_, "Width and height of the images in pixels; 0 keeps the images' own (generated: 16).")
         .at_least(0)
         .at_most(8192);
     schema
@@ -43,64 +41,45 @@ class Unconditional final : public Domain, public Noted {
         .below(1);
     schema.integer("split_seed", held_out_.seed, "With held_out_fraction: another number holds out other images.").at_least(0);
     schema.flag("random_flip", random_flip_, "Follow the training images by their mirror images, left and right exchanged.");
-    schema.path("model", model_, "A model folder in the diffusers layout.").operational();
-    schema.flag("initialize_weights", initialize_weights_, "Draw from the run's seed the weights that a model folder lacks.");
   }
 
   void open(const DomainContext& context) override {
     check_options();
-    seed_ = context.seed;
     if (source_name_ == "generated") {
-      source_ = make_generated_source(resolution_);
+      source_ = images::make_generated_source(resolution_);
     } else if (source_name_ == "folder") {
-      source_ = make_folder_source(folder::find_data(data_, kPlugin), held_out_, resolution_, context.digests);
+      source_ = images::make_plain_folder_source(kPlugin, folder::find_data(data_, kPlugin), held_out_, resolution_, context.digests);
     } else {
-      IdxFiles files = files_;
+      images::IdxFiles files = files_;
       files.folder = folder::find_data(data_, kPlugin);
-      source_ = make_idx_source(files, held_out_, resolution_, context.digests);
+      source_ = images::make_idx_source(kPlugin, files, held_out_, resolution_, context.digests);
     }
     for (const std::string& line : source_->notes()) folder::print_note(kPlugin, line);
-    if (!model_.empty() && !fs::is_directory(model_)) {
-      throw DataError(fmt::format("{}: model = \"{}\": no such folder", kPlugin, model_));
-    }
   }
 
   std::vector<std::string> notes() const override { return source_->notes(); }
   std::string sample_kind() const override { return "image"; }
-  StateSpec state_spec() const override { return {{"sample", {{source_->channels(), source_->height(), source_->width()}, at::kFloat}}}; }
+  const Dataset& data() const override { return *this; }
+  std::shared_ptr<const Codec> codec(const ModelInfo* model) const override {
+    const images::ImageSize size{source_->channels(), source_->height(), source_->width()};
+    return images::make_pixel_codec(size, images::Conditioning::none, model);
+  }
+
   std::vector<std::string> splits() const override { return source_->splits(); }
 
   // One, without tensors: nothing to tell the network. Its metadata name the classes of the examples' labels.
   Conditions conditions(const std::string& split) const override {
     check_split(split);
     Value metadata = Value::Map{};
-    const std::vector<std::string> names = source_->class_names();
+    const std::vector<std::string> names = class_names();
     if (!names.empty()) metadata["class_names"] = Value::List(names.begin(), names.end());
     return {{}, {}, {""}, {std::move(metadata)}};
   }
 
   std::unique_ptr<Examples> examples(const std::string& split) const override {
     check_split(split);
-    return make_examples(source_->images(split), source_->class_names(), random_flip_ && split == "train");
+    return make_examples(source_->images(split), class_names(), random_flip_ && split == "train");
   }
-
-  // Pixels need no decoder: [-1, 1] becomes [0, 1].
-  Value decoder() const override { return Value::Map{{"type", "pixels"}, {"range", Value::List{-1.0, 1.0}}}; }
-  Sample decode(const State& state) const override {
-    return {"image", {{"image", state.at("sample").to(at::kFloat).add(1.0).div(2.0).clamp(0.0, 1.0)}}, {}};
-  }
-  std::vector<Image> draw(const Sample& sample) const override { return images::draw_images(sample.tensors.at("image")); }
-  bool has_canonical_keys() const override { return true; }
-  std::vector<std::string> canonical_keys(const Sample& sample) const override { return images::image_keys(sample.tensors.at("image")); }
-
-  fs::path model_folder() const override { return model_; }
-  ModelInfo model_info(const fs::path& folder) const override { return load_model(folder).info; }
-  Model load_model(const fs::path& folder) const override {
-    images::ModelRules rules{source_->channels(), source_->height(), source_->width(), std::nullopt};
-    if (initialize_weights_) rules.fresh_weights = seed_;
-    return read_model(folder, rules);
-  }
-  void save_model(const Model& model, const fs::path& folder) const override { write_model(model, folder); }
 
  private:
   // An option that the chosen source does not read was meant for another one.
@@ -126,6 +105,9 @@ class Unconditional final : public Domain, public Noted {
     }
   }
 
+  // The same in every split; empty where there are no labels.
+  std::vector<std::string> class_names() const { return source_->captions("train").text; }
+
   void check_split(const std::string& split) const {
     const std::vector<std::string> known = source_->splits();
     for (const std::string& name : known) {
@@ -136,15 +118,12 @@ class Unconditional final : public Domain, public Noted {
 
   std::string source_name_ = "generated";
   std::string data_;
-  IdxFiles files_{"", "train-images-idx3-ubyte", "t10k-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte", {}};
+  images::IdxFiles files_{"", "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", {}};
   std::int64_t resolution_ = 0;
-  HeldOut held_out_;
+  folder::HeldOut held_out_;
   bool random_flip_ = false;
-  std::string model_;
-  bool initialize_weights_ = false;
 
-  std::uint64_t seed_ = 0;
-  std::unique_ptr<Source> source_;
+  std::unique_ptr<images::Source> source_;
 };
 
 }  // namespace

@@ -93,7 +93,7 @@ TEST(Random, RefusesAKThatNoGroupCanGive) {
   EXPECT_THAT([] { random_filter({{"k", 3}})->select(input_of({0.1, 0.2, 0.3, 0.4}, 2)); },
               ThrowsMessage<StageError>(HasSubstr("k = 3, but no condition has more than 2")));
   EXPECT_THROW(random_filter()->select(input_of({kNan, kNan}, 2)), StageError);
-  EXPECT_THAT([] { random_filter({{"k", 3}})->check_view({"samples", 4, 2}); },
+  EXPECT_THAT([] { random_filter({{"k", 3}})->check_view({.tag = "samples", .size = 4, .samples_per_condition = 2}); },
               ThrowsMessage<ConfigError>(HasSubstr("k = 3, but a condition has 2 samples")));
 }
 

@@ -15,6 +15,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
 #include "runtime/sdk/real_examples.h"
+#include "runtime/tensor/tensor_map.h"
 
 namespace {
 
@@ -54,7 +55,6 @@ class FrechetDistance final : public Metric {
   void options(Schema& schema) override {
     schema.text("split", split_, "The split of the domain's examples that holds the real images.");
     schema.integer("count", count_, "Real images, drawn without replacement; 0: all of the split.").at_least(0).at_most(1e9);
-    schema.path("model", model_, "Folder of a classifier (config.json, model.safetensors), instead of the input `model`.").operational();
     schema
         .path("inception", inception_,
               "File of the FID network's weights (safetensors), instead of a classifier: features are those of the Frechet inception "
@@ -72,12 +72,7 @@ class FrechetDistance final : public Metric {
 
   // A network named by its path enters the key by its weights' digest; one made by a stage is in the key as an input.
   Value identity(const Domain& domain) const override {
-    Value identity = Value::Map{{"examples", domain.examples(split_)->digest()}};
-    if (!model_.empty()) {
-      const Model model = classifier::read_folder(model_);
-      identity["weights"] = model.info.digest;
-      identity["architecture"] = model.info.architecture;
-    }
+    Value identity = Value::Map{{"examples", domain.data().examples(split_)->digest()}};
     if (!inception_.empty()) {
       identity["weights"] = digest_weights(frechet_distance::inception::read(inception_));
       identity["architecture"] = "inception";
@@ -86,8 +81,6 @@ class FrechetDistance final : public Metric {
   }
 
   void check() const override {
-    if (!model_.empty() && !inception_.empty()) throw ConfigError(kOneNetwork);
-    if (!model_.empty()) classifier::read_folder(model_);
     if (!inception_.empty()) frechet_distance::inception::read(inception_);
   }
 
@@ -98,8 +91,9 @@ class FrechetDistance final : public Metric {
                                     series_.size(), samples.size()));
     }
     check_one_network(inputs.model != nullptr);
+    check_sizes(samples, inputs.domain);
     const auto dimensions = planned_dimensions(inputs.model);
-    const auto examples = inputs.domain.examples(split_);
+    const auto examples = inputs.domain.data().examples(split_);
     const auto count = real_examples().size(*examples);
     if (dimensions == 0) return;
     require<ConfigError>("the real images of '" + split_ + "'", count, dimensions);
@@ -108,7 +102,7 @@ class FrechetDistance final : public Metric {
 
   Findings measure(const MetricInput& input) const override {
     const ImageFeatures features(network(input), resize_, input.domain);
-    const auto examples = input.domain->examples(split_);
+    const auto examples = input.domain->data().examples(split_);
     const auto real = features.of(*examples, positions(*examples, features.dimensions(), input.key));
     std::vector<Point> points;
     for (std::size_t i = 0; i < input.samples.size(); ++i) {
@@ -121,39 +115,45 @@ class FrechetDistance final : public Metric {
   }
 
  private:
-  static constexpr const char* kOneNetwork =
-      "metric.frechet_distance: has more than one of an input `model`, the option model and the option inception; one is enough";
+  // Features of images of other sizes are not comparable, unless they are brought to one.
+  void check_sizes(const std::vector<PlannedView>& samples, const Domain& domain) const {
+    const bool one_size =
+        resize_ == frechet_distance::kBilinear299 || (resize_ == frechet_distance::kResizeOfNetwork && !inception_.empty());
+    if (one_size) return;
+    const auto size = [](const Codec& codec) { return codec.spec().begin()->second.shape; };
+    const auto real = size(*domain.codec(nullptr));
+    for (const auto& view : samples) {
+      const auto found = size(*view.codec);
+      if (found == real) continue;
+      throw ConfigError(
+          fmt::format("metric.frechet_distance: the samples of '{}' are [{}], but the real images are [{}]; set the domain's "
+                      "resolution to the model's, or resize = \"{}\"",
+                      view.tag, fmt::join(found, ", "), fmt::join(real, ", "), frechet_distance::kBilinear299));
+    }
+  }
 
   void check_one_network(bool has_model) const {
-    const auto named = (has_model ? 1 : 0) + (model_.empty() ? 0 : 1) + (inception_.empty() ? 0 : 1);
-    if (named > 1) throw ConfigError(kOneNetwork);
-    if (named == 1) return;
+    if (has_model && !inception_.empty()) {
+      throw ConfigError("metric.frechet_distance: has both an input `model` and the option inception; one is enough");
+    }
+    if (has_model || !inception_.empty()) return;
     throw ConfigError(
-        "metric.frechet_distance: needs inputs = { model = \"<tag of a trainer.classifier stage>\" }, the option model = \"<folder>\" or "
-        "the option inception = \"<file>\"");
+        "metric.frechet_distance: needs inputs = { model = \"<a classifier>\" }, a trainer.classifier stage or a folder of [models], or "
+        "the "
+        "option inception = \"<file>\"");
   }
 
   // Features of the network; 0 where they are known only once it is trained.
   std::int64_t planned_dimensions(const ModelInfo* model) const {
     if (!inception_.empty()) return frechet_distance::inception::kFeatures;
-    const auto architecture = model ? model->architecture : classifier::read_folder(model_).info.architecture;
-    const auto* channels = architecture.is_map() ? architecture.find("channels") : nullptr;
+    const auto* channels = model->architecture.is_map() ? model->architecture.find("channels") : nullptr;
     return channels ? channels->as_list().back().as_integer() : 0;
   }
 
   FeatureNetwork network(const MetricInput& input) const {
     check_one_network(input.model != nullptr);
     if (input.model) return frechet_distance::classifier_network(input.model);
-    if (!inception_.empty())
-      return frechet_distance::inception_network(on(input.context.device, frechet_distance::inception::read(inception_)));
-    auto model = std::make_shared<Model>(classifier::read_folder(model_));
-    model->weights = on(input.context.device, std::move(model->weights));
-    return frechet_distance::classifier_network(model);
-  }
-
-  static Weights on(at::Device device, Weights weights) {
-    for (auto& [name, weight] : weights) weight = weight.to(device);
-    return weights;
+    return frechet_distance::inception_network(tensor::on(input.context.device, frechet_distance::inception::read(inception_)));
   }
 
   RealExamples real_examples() const { return {"metric.frechet_distance", split_, count_, "images"}; }
@@ -183,7 +183,7 @@ class FrechetDistance final : public Metric {
   static Point compare(const View& samples, const at::Tensor& real, const ImageFeatures& features, const MetricInput& input) {
     require<StageError>("the samples of '" + samples.tag() + "' without the excluded ones", samples.size(), features.dimensions());
     const double flops = samples.flops_per_sample();
-    const bool conditional = input.domain->conditions(input.domain->splits().front()).size() > 1;
+    const bool conditional = input.domain->data().conditions(input.domain->data().splits().front()).size() > 1;
     const auto found = conditional ? in_drawn_order(features.of(samples), input.key) : features.of(samples);
     return {samples.tag(), "", flops, frechet_distance::frechet_distance(found, real),
             frechet_distance::kernel_distance_in_subsets(found, real)};
@@ -204,7 +204,7 @@ class FrechetDistance final : public Metric {
 
   std::string split_ = "held_out";
   std::int64_t count_ = 0;
-  std::string model_, inception_;
+  std::string inception_;
   std::string resize_ = frechet_distance::kResizeOfNetwork;
   std::vector<std::string> series_;
 };

@@ -10,6 +10,7 @@
 
 #include "plugins/metric/frechet_distance/inception.h"
 #include "runtime/base/errors.h"
+#include "runtime/sdk/encoding.h"
 
 namespace espalier::frechet_distance {
 namespace {
@@ -77,7 +78,7 @@ at::Tensor ImageFeatures::of(const Examples& examples, const std::vector<std::ui
   std::vector<at::Tensor> batches;
   for (auto first = positions.begin(); first != positions.end();) {
     const auto last = first + std::min<std::ptrdiff_t>(network_.batch, positions.end() - first);
-    batches.push_back(of(domain_->decode(examples.at({first, last}).state)));
+    batches.push_back(of(samples_of(*domain_, examples.at({first, last}))));
     first = last;
   }
   return at::cat(batches);

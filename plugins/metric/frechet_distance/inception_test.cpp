@@ -102,8 +102,7 @@ class Inception : public testing::Test {
 };
 
 View one_image(const at::Tensor& image) {
-  return conformance::memory_view("one", {{0, {{"sample", image * 2.0 - 1.0}}}},
-                                  [](const State& state) { return conformance::toy_domain()->decode(state); });
+  return conformance::memory_view("one", {{0, {{"sample", image * 2.0 - 1.0}}}}, conformance::toy_domain()->codec(nullptr));
 }
 
 // Rounding, resizing and grey images included.

@@ -43,14 +43,14 @@ class LayoutQuality final : public Metric {
     in.model("model", "The layout network in whose features a Frechet distance is taken.").of(layout::kFeaturesRole).optional();
   }
 
-  Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(split_)->digest()}}; }
+  Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.data().examples(split_)->digest()}}; }
 
-  void check_inputs(const PlannedInputs& inputs) const override { real_examples().size(*inputs.domain.examples(split_)); }
+  void check_inputs(const PlannedInputs& inputs) const override { real_examples().size(*inputs.domain.data().examples(split_)); }
 
   Findings measure(const MetricInput& input) const override {
     std::optional<FeatureNetwork> network;
     if (input.model) network.emplace(input.model);
-    const auto examples = input.domain->examples(split_);
+    const auto examples = input.domain->data().examples(split_);
     const auto real = layout_quality::pages_of(*examples, real_examples().positions(*examples, input.key), *input.domain);
     if (real.usable.empty()) throw StageError("metric.layout_quality: the split '" + split_ + "' has no page with boxes that have an area");
     at::Tensor real_features;

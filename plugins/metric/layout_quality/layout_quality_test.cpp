@@ -25,8 +25,8 @@ using ::testing::Not;
 using ::testing::ThrowsMessage;
 
 View drawn(const std::string& tag, const std::vector<Page>& pages) {
-  return conformance::memory_view(tag, {{0, layout::state_of(layout::sample_of(pages, layout::kTestSlots))}},
-                                  [](const State& state) { return layout::TestDomain().decode(state); });
+  return conformance::memory_view(tag, {{0, layout::TestCodec().encode(layout::sample_of(pages, layout::kTestSlots))}},
+                                  std::make_shared<layout::TestCodec>());
 }
 
 std::vector<Page> generated(std::uint64_t seed, std::uint64_t count) {

@@ -9,6 +9,7 @@
 #include "plugins/shared/layout/measures.h"
 #include "runtime/base/errors.h"
 #include "runtime/random/streams.h"
+#include "runtime/sdk/encoding.h"
 #include "runtime/selection/bootstrap.h"
 
 namespace espalier::layout_quality {
@@ -46,7 +47,7 @@ Pages pages_of(const Examples& examples, const std::vector<std::uint64_t>& posit
   Pages pages;
   for (auto first = positions.begin(); first != positions.end();) {
     const auto last = first + std::min<std::ptrdiff_t>(kBatch, positions.end() - first);
-    add(domain.decode(examples.at({first, last}).state), pages);
+    add(samples_of(domain, examples.at({first, last})), pages);
     first = last;
   }
   return pages;

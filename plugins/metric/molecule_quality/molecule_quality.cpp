@@ -12,6 +12,7 @@
 #include "plugins/shared/chem/parallel.h"
 #include "plugins/shared/chem_scores/molecule_reward.h"
 #include "runtime/base/errors.h"
+#include "runtime/sdk/encoding.h"
 #include "runtime/sdk/plugin.h"
 #include "runtime/sdk/real_examples.h"
 #include "runtime/selection/intervals.h"
@@ -73,9 +74,9 @@ class MoleculeQuality final : public Metric {
 
   void inputs(Inputs& in) override { in.trajectories("samples", "The molecules to judge.").of("molecule").many(); }
 
-  Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(split_)->digest()}}; }
+  Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.data().examples(split_)->digest()}}; }
 
-  void check_inputs(const PlannedInputs& inputs) const override { real_examples().size(*inputs.domain.examples(split_)); }
+  void check_inputs(const PlannedInputs& inputs) const override { real_examples().size(*inputs.domain.data().examples(split_)); }
 
   Findings measure(const MetricInput& input) const override {
     const auto data = examples(*input.domain, input.key);
@@ -95,11 +96,11 @@ class MoleculeQuality final : public Metric {
 
   // Of the examples, each once.
   std::vector<Molecule> examples(const Domain& domain, const random::StreamKey& key) const {
-    const auto examples = domain.examples(split_);
+    const auto examples = domain.data().examples(split_);
     const auto positions = real_examples().positions(*examples, key);
     return judge_all(std::ssize(positions), [&](std::int64_t first, std::int64_t count) {
       const auto begin = positions.begin() + first;
-      return domain.decode(examples->at({begin, begin + count}).state);
+      return samples_of(domain, examples->at({begin, begin + count}));
     });
   }
 

@@ -16,6 +16,7 @@
 #include "plugins/metric/noise_diagnostics/steps_charts.h"
 #include "plugins/metric/noise_diagnostics/two_sample.h"
 #include "runtime/base/errors.h"
+#include "runtime/sdk/encoding.h"
 #include "runtime/sdk/plugin.h"
 #include "runtime/selection/intervals.h"
 #include "runtime/selection/quantile.h"
@@ -79,13 +80,13 @@ class NoiseDiagnostics final : public espalier::Metric {
   }
 
   espalier::Value identity(const espalier::Domain& domain) const override {
-    return espalier::Value::Map{{"examples", domain.examples(split_)->digest()}};
+    return espalier::Value::Map{{"examples", domain.data().examples(split_)->digest()}};
   }
 
   espalier::Findings measure(const MetricInput& input) const override {
     const at::NoGradGuard no_grad;
     const auto& samples = input.samples.front();
-    const auto inversions = diagnostics::read_inversions(samples, input.domain->state_spec());
+    const auto inversions = diagnostics::read_inversions(samples, samples.codec().spec());
     const auto examples = inverted_examples(input, samples, inversions.row.front());
     const auto fair = diagnostics::fair_sample(inversions, *examples, input.key);
     auto scalars = certificates(inversions);
@@ -106,9 +107,12 @@ class NoiseDiagnostics final : public espalier::Metric {
  private:
   // The examples of the split, which `row` was inverted of: examples were inverted in order.
   std::unique_ptr<espalier::Examples> inverted_examples(const MetricInput& input, const espalier::View& samples, std::int64_t row) const {
-    auto examples = input.domain->examples(split_);
+    auto examples = input.domain->data().examples(split_);
     const bool there = examples->size() == 0 || row < examples->size();
-    if (there && is_example(samples.states(0, {row}), examples->at({static_cast<std::uint64_t>(row)}).state)) return examples;
+    if (there) {
+      const auto example = samples.codec().encode(examples->at({static_cast<std::uint64_t>(row)}).sample, {});
+      if (is_example(samples.states(0, {row}), example)) return examples;
+    }
     throw StageError("metric.noise_diagnostics: stage '" + samples.tag() + "' did not invert the split '" + split_ +
                      "'; set option split to the one inverted");
   }
@@ -126,9 +130,9 @@ class NoiseDiagnostics final : public espalier::Metric {
     const auto last = fair.noise.narrow(0, n - judged, judged);
     std::vector<Scalar> scalars{diagnostics::gaussian_loss(fair.noise.narrow(0, 0, n - judged), last)};
     if (!input.model) return scalars;
-    const auto condition = examples.at({fair.row.end() - judged, fair.row.end()}).condition;
-    scalars.push_back(diagnostics::corrector_loss(*input.model, diagnostics::unflattened(last, input.domain->state_spec()), condition,
-                                                  loss_repeats_, input.key, input.context.device));
+    const auto condition = encode_conditions(examples.at({fair.row.end() - judged, fair.row.end()}).condition, *input.model);
+    const auto states = diagnostics::unflattened(last, input.samples.front().codec().spec());
+    scalars.push_back(diagnostics::corrector_loss(*input.model, states, condition.tensors, loss_repeats_, input.key, input.context.device));
     return scalars;
   }
 

@@ -53,7 +53,9 @@ class MadeUp {
   explicit MadeUp(double spread = 1.0) : grid_(toy_model(1, "rectified_flow").process->grid(kSteps)) {
     std::vector<std::uint64_t> positions;
     for (std::uint64_t i = 0; i < kCount; ++i) positions.push_back(i);
-    sample_ = toy_domain()->examples("train")->at(positions).state;
+    const auto domain = toy_domain();
+    codec_ = domain->codec(nullptr);
+    sample_ = codec_->encode(domain->data().examples("train")->at(positions).sample, {});
     random::Draws draws({3, random::Purpose::data}, positions);
     noise_["sample"] = spread * draws.normals({3, 8, 8});
     noise_[inversion::kConverged] = at::ones({kCount});
@@ -72,11 +74,12 @@ class MadeUp {
     for (std::int64_t i = 0; i < 4; ++i) noise_[inversion::kKnownNoiseError][i] = 1e-4 * static_cast<double>(i + 1);
     noise_[inversion::kKnownNoiseError][4] = std::numeric_limits<double>::infinity();
   }
-  View view() const { return memory_view("inversions", {{0, sample_}, {kSteps, noise_}}, {}, 0.0, grid_); }
+  View view() const { return memory_view("inversions", {{0, sample_}, {kSteps, noise_}}, codec_, 0.0, grid_); }
   void drop(const char* name) { noise_.erase(name); }
 
  private:
   diffusion::Grid grid_;
+  std::shared_ptr<const Codec> codec_;
   State sample_, noise_;
 };
 

@@ -17,12 +17,14 @@
 #include "runtime/base/errors.h"
 #include "runtime/sampling/stitch.h"
 #include "runtime/sdk/plugin.h"
+#include "runtime/tensor/tensor_map.h"
 
 namespace {
 
 using espalier::Model;
 using espalier::ModelInfo;
 using espalier::Phase;
+using espalier::SegmentModel;
 using espalier::State;
 using espalier::TensorMap;
 using espalier::TrajectoryJob;
@@ -37,17 +39,8 @@ constexpr const char* kProcess = "rectified_flow";
 constexpr std::int64_t kExpectedIterations = 8;  // a step; about what hL = 0.25 takes to 1e-5
 
 const Phase& phase_of(const TrajectoryJob& job) { return job.phases.front(); }
-const Model& model_of(const TrajectoryJob& job) { return *job.models.front().front(); }
-
-at::Tensor rows_of(const at::Tensor& tensor, const std::vector<std::int64_t>& which) {
-  return tensor.index_select(0, at::tensor(which, at::kLong).to(tensor.device()));
-}
-
-TensorMap rows_of(const TensorMap& tensors, const std::vector<std::int64_t>& which) {
-  TensorMap out;
-  for (const auto& [name, tensor] : tensors) out.emplace(name, rows_of(tensor, which));
-  return out;
-}
+const SegmentModel& segment_of(const TrajectoryJob& job) { return job.models.front().front(); }
+const Model& model_of(const TrajectoryJob& job) { return *segment_of(job).model; }
 
 // Every example's condition as the network takes it, `micro_batch` at a time; the last time goes round to the first examples.
 TensorMap embed_all(const TrajectoryJob& job, std::int64_t count) {
@@ -55,7 +48,8 @@ TensorMap embed_all(const TrajectoryJob& job, std::int64_t count) {
   for (std::int64_t first = 0; first < count; first += job.micro_batch) {
     std::vector<std::int64_t> which;
     for (std::int64_t i = 0; i < job.micro_batch; ++i) which.push_back((first + i) % count);
-    for (const auto& [name, tensor] : model_of(job).network->embed(model_of(job).weights, rows_of(job.condition, which))) {
+    for (const auto& [name, tensor] :
+         model_of(job).network->embed(model_of(job).weights, espalier::tensor::rows(segment_of(job).condition, which))) {
       parts[name].push_back(tensor.narrow(0, 0, std::min(job.micro_batch, count - first)));
     }
   }
@@ -86,8 +80,8 @@ class Flow {
     if (job_.stop.stop_requested()) throw espalier::Stopped("stopped between two evaluations of an inversion");
     std::vector<float> timestep;
     for (const auto n : steps_remaining) timestep.push_back(static_cast<float>(phase_of(job_).grid.at(n).timestep));
-    const auto prediction = model_of(job_).network->predict(model_of(job_).weights, states_.unflatten(y),
-                                                            at::tensor(timestep).to(job_.device), rows_of(embedded_, condition));
+    const auto prediction = model_of(job_).network->predict(
+        model_of(job_).weights, states_.unflatten(y), at::tensor(timestep).to(job_.device), espalier::tensor::rows(embedded_, condition));
     return states_.flatten(prediction).neg();  // the network predicts eps - x_0
   }
 
@@ -178,7 +172,8 @@ class InverseNoise final : public espalier::NoiseCorrector {
   at::Tensor perturbed(const at::Tensor& examples, const TrajectoryJob& job, const FlatStates& states) const {
     if (perturbation_ == 0.0) return examples;
     job.draws.begin(0);
-    return examples + perturbation_ * states.flatten(model_of(job).process->prior(job.spec, job.condition, job.draws)).to(job.device);
+    return examples +
+           perturbation_ * states.flatten(model_of(job).process->prior(job.spec, segment_of(job).condition, job.draws)).to(job.device);
   }
 
   // The examples' trips, then those of known noise.
@@ -188,7 +183,7 @@ class InverseNoise final : public espalier::NoiseCorrector {
     const auto known = std::min(known_noise_per_block_, examples.size(0));
     if (known == 0) return trips;
     job.draws.begin(1);
-    const auto noise = states.flatten(model_of(job).process->prior(job.spec, job.condition, job.draws)).to(job.device);
+    const auto noise = states.flatten(model_of(job).process->prior(job.spec, segment_of(job).condition, job.draws)).to(job.device);
     for (std::int64_t i = 0; i < known; ++i) trips.push_back({.from_noise = true, .condition = i, .start = noise[i]});
     return trips;
   }

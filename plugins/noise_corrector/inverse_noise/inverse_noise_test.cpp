@@ -43,13 +43,13 @@ LastState invert(const Options& options, const Model& model, const std::vector<s
   const auto domain = toy_domain();
   const auto corrector = make<NoiseCorrector>(plugin(kType), options);
   const auto phases = corrector->phases({model.info}, nullptr);
-  const std::vector<std::vector<std::shared_ptr<const Model>>> models{{std::make_shared<const Model>(model)}};
-  const auto batch = domain->examples("train")->at(positions);
+  const auto batch = encoded(*domain, "train", model)->at(positions);
+  const std::vector<std::vector<SegmentModel>> models{{{std::make_shared<const Model>(model), batch.condition}}};
   random::Draws draws({7, random::Purpose::sampling}, positions);
   LastState recorded;
   const at::NoGradGuard no_grad;
-  corrector->compute({phases, models, domain->state_spec(), batch.state, batch.condition, {}, micro_batch, draws, at::kCPU, NeverStop()},
-                     recorded);
+  const auto spec = domain->codec(&model.info)->spec();
+  corrector->compute({phases, models, spec, batch.state, micro_batch, draws, at::kCPU, NeverStop()}, recorded);
   return recorded;
 }
 
@@ -59,7 +59,8 @@ TEST(InverseNoise, OfALinearFlowIsItsClosedForm) {
   const auto model = toy_model(1, "rectified_flow");
   const std::vector<std::uint64_t> positions{0, 1, 2, 3, 4, 5, 6};
   const auto recorded = invert({{"num_inference_steps", kSteps}, {"tolerance", 1e-6}}, model, positions);
-  const auto batch = toy_domain()->examples("train")->at(positions);
+  const auto domain = toy_domain();
+  const auto batch = encoded(*domain, "train", model)->at(positions);
   const auto bias = model.weights.at("unet.bias").index_select(0, batch.condition.at("label")).view({-1, 1, 1, 1});
   auto x = batch.state.at("sample");
   for (std::int64_t n = 1; n <= kSteps; ++n) {

@@ -18,6 +18,7 @@
 #include "runtime/plugin/catalog.h"
 #include "runtime/sampling/run_sampling.h"
 #include "tests/conformance/conformance.h"
+#include "tests/conformance/tensor_codec.h"
 #include "tests/conformance/toy.h"
 
 namespace espalier::inverse_noise {
@@ -25,6 +26,7 @@ namespace {
 
 constexpr std::int64_t kMicroBatch = 512;
 constexpr std::uint64_t kSeed = 7;
+constexpr const char* kKind = "point";
 
 template <class T>
 std::unique_ptr<T> loaded(const std::string& kind, const std::string& name, const Value::Map& options) {
@@ -107,7 +109,11 @@ class LawExamples final : public Examples {
   std::int64_t size() const override { return 0; }
   Hex digest() const override { return sha256(fmt::format("a law's examples {}", seed_)); }
   Batch at(const std::vector<std::uint64_t>& positions) const override {
-    return {{{"x", draw(law_, {seed_, random::Purpose::data}, positions)}}, {}, std::vector<Value>(positions.size())};
+    Batch batch;
+    batch.sample = {kKind, {{"x", draw(law_, {seed_, random::Purpose::data}, positions)}}, {}};
+    batch.condition.text.resize(positions.size());
+    batch.condition.metadata.resize(positions.size());
+    return batch;
   }
 
  private:
@@ -115,7 +121,7 @@ class LawExamples final : public Examples {
   std::uint64_t seed_;
 };
 
-class RowExamples final : public Examples {
+class RowExamples final : public EncodedExamples {
  public:
   explicit RowExamples(at::Tensor rows) : rows_(std::move(rows)) {}
   std::int64_t size() const override { return rows_.size(0); }
@@ -129,24 +135,20 @@ class RowExamples final : public Examples {
   at::Tensor rows_;
 };
 
-class Plane final : public Domain {
+class Plane final : public Domain, public Dataset {
  public:
   explicit Plane(MixtureLaw law) : law_(std::move(law)) {}
   void open(const DomainContext&) override {}
-  std::string sample_kind() const override { return "point"; }
-  StateSpec state_spec() const override { return {{"x", {{2}, at::kFloat}}}; }
+  std::string sample_kind() const override { return kKind; }
+  const Dataset& data() const override { return *this; }
+  std::shared_ptr<const Codec> codec(const ModelInfo*) const override {
+    return std::make_shared<conformance::TensorCodec>(kKind, StateSpec{{"x", {{2}, at::kFloat}}});
+  }
   std::vector<std::string> splits() const override { return {"train", "held_out"}; }
   Conditions conditions(const std::string&) const override { return {{}, {}, {""}, {{}}}; }
   std::unique_ptr<Examples> examples(const std::string& split) const override {
     return std::make_unique<LawExamples>(law_, split == "train" ? 1 : 2);
   }
-  Value decoder() const override { return "none"; }
-  Sample decode(const State& state) const override { return {"point", state, {}}; }
-  std::vector<Image> draw(const Sample&) const override { return {}; }
-  std::filesystem::path model_folder() const override { return {}; }
-  ModelInfo model_info(const std::filesystem::path&) const override { return {}; }
-  Model load_model(const std::filesystem::path&) const override { return {}; }
-  void save_model(const Model&, const std::filesystem::path&) const override {}
 
  private:
   MixtureLaw law_;
@@ -160,11 +162,15 @@ class Unwatched final : public Checkpoints, public CurveLog {
   void scalar(const std::string&, std::int64_t, double) override {}
 };
 
-Model train(const Domain& domain, const Model& start, std::shared_ptr<const Examples> examples,
+Model train(const Domain& domain, const Model& start, std::shared_ptr<const EncodedExamples> examples,
             const std::optional<CorrectedSampling>& corrects, const Value::Map& options) {
   Unwatched unwatched;
   const auto trainer = loaded<Trainer>("trainer", "sft", options);
-  return trainer->train({domain, start, nullptr, kSeed, StageContext(), unwatched, unwatched, std::move(examples), corrects}).model;
+  TrainerInput input{domain, start, nullptr, kSeed, StageContext(), unwatched, unwatched};
+  input.codec = domain.codec(&start.info);
+  input.examples = std::move(examples);
+  input.corrects = corrects;
+  return trainer->train(input).model;
 }
 
 class LastState final : public Recorder {
@@ -214,13 +220,13 @@ Model train_flow(const Domain& domain, const Model& start, const Value::Map& opt
 Noises invert_examples(const Domain& domain, const Model& base, std::int64_t count, const Value::Map& options) {
   const auto corrector = loaded<NoiseCorrector>("noise_corrector", "inverse_noise", options);
   const auto phases = corrector->phases({base.info}, nullptr);
-  const std::vector<std::vector<std::shared_ptr<const Model>>> models{{std::make_shared<const Model>(base)}};
   const auto positions = first_positions(count);
-  const auto batch = domain.examples("train")->at(positions);
+  const auto batch = conformance::encoded(domain, "train", base)->at(positions);
+  const std::vector<std::vector<SegmentModel>> models{{{std::make_shared<const Model>(base), batch.condition}}};
   random::Draws draws({kSeed, random::Purpose::sampling}, positions);
   LastState recorded;
-  corrector->compute({phases, models, domain.state_spec(), batch.state, batch.condition, {}, kMicroBatch, draws, at::kCPU, NeverStop()},
-                     recorded);
+  const auto spec = domain.codec(&base.info)->spec();
+  corrector->compute({phases, models, spec, batch.state, kMicroBatch, draws, at::kCPU, NeverStop()}, recorded);
   const auto converged = recorded.last.at(inversion::kConverged).nonzero().flatten();
   return {recorded.last.at("x").index_select(0, converged), {base.info.digest, phases.front().grid.num_steps()}, count - converged.size(0)};
 }
@@ -234,12 +240,13 @@ at::Tensor sample_flow(const Domain& domain, const Model& base, std::int64_t ste
                        std::int64_t prior_steps) {
   const auto sampler = loaded<Sampler>("sampler", "euler", {{"num_inference_steps", steps}, {"prior_num_inference_steps", prior_steps}});
   const auto phases = sampler->phases({base.info}, prior ? &prior->info : nullptr);
-  std::vector<std::vector<std::shared_ptr<const Model>>> models;
-  if (prior) models.push_back({std::make_shared<const Model>(*prior)});
-  models.push_back({std::make_shared<const Model>(base)});
+  std::vector<std::vector<SegmentModel>> models;
+  if (prior) models.push_back({{std::make_shared<const Model>(*prior)}});
+  models.push_back({{std::make_shared<const Model>(base)}});
   random::Draws draws({kSeed, random::Purpose::sampling}, first_positions(count));
   LastState recorded;
-  sampling::run_sampling(*sampler, {phases, models, domain.state_spec(), {}, {}, {}, count, draws, at::kCPU, NeverStop()}, recorded);
+  const auto spec = domain.codec(&base.info)->spec();
+  sampling::run_sampling(*sampler, {phases, models, spec, {}, count, draws, at::kCPU, NeverStop()}, recorded);
   return recorded.last.at("x").clone();
 }
 

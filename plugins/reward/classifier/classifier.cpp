@@ -17,41 +17,17 @@ using namespace espalier;
 
 class ClassifierReward final : public Reward {
  public:
-  void options(Schema& schema) override {
-    schema.path("model", model_, "Folder of a classifier (config.json, model.safetensors), instead of the input `model`.").operational();
-  }
-
   void inputs(Inputs& in) override {
     in.trajectories("samples").of("image");
-    in.model("model", "The classifier to judge with.").of(classifier::kRole).optional();
-  }
-
-  void check() const override {
-    if (!model_.empty()) classifier::read_folder(model_);
-  }
-
-  void check_model(const ModelInfo* model) const override {
-    if (model && !model_.empty()) throw ConfigError("reward.classifier: has both an input `model` and the option model; one is enough");
-    if (!model && model_.empty()) {
-      throw ConfigError(
-          "reward.classifier: needs inputs = { model = \"<tag of a trainer.classifier stage>\" } or the option model = \"<folder>\"");
-    }
+    in.model("model", "The classifier to judge with.").of(classifier::kRole);
   }
 
   // LibTorch rounds differently on other CPUs: with kernels for AVX2 or SSE in place of AVX-512 the scores of 64 images moved by at most
   // 3e-7 of the largest.
   double probe_tolerance() const override { return 1e-4; }
 
-  // The weights enter the key by their digest, not by the folder's name. A classifier made by a stage is in the key as an input.
-  Value identity() const override {
-    if (model_.empty()) return Value();
-    const Model model = classifier::read_folder(model_);
-    return Value::Map{{"weights", model.info.digest}, {"architecture", model.info.architecture}};
-  }
-
   void open(const RewardContext& context) override {
-    check_model(context.model ? &context.model->info : nullptr);
-    network_ = context.model ? context.model : std::make_shared<const Model>(classifier::read_folder(model_));
+    network_ = context.model;
     config_ = classifier::Config::from_value(network_->info.architecture, "the classifier");
     classifier::check(config_, network_->weights, "the classifier");
   }
@@ -89,7 +65,6 @@ class ClassifierReward final : public Reward {
     return number;
   }
 
-  std::string model_;
   std::shared_ptr<const Model> network_;
   classifier::Config config_;
 };

@@ -4,12 +4,9 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
-#include <filesystem>
 
 #include "plugins/shared/classifier/network.h"
 #include "runtime/base/errors.h"
-#include "runtime/base/files.h"
-#include "runtime/modelfile/safetensors.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
 
@@ -46,9 +43,7 @@ conformance::RewardSamples samples() {
 
 class ClassifierReward : public ::testing::Test {
  protected:
-  std::unique_ptr<Reward> make(const conformance::Options& options = {}) const {
-    return conformance::make<Reward>(conformance::plugin("reward.classifier"), options);
-  }
+  std::unique_ptr<Reward> make() const { return conformance::make<Reward>(conformance::plugin("reward.classifier")); }
   at::Tensor score(const Reward& reward, const conformance::RewardSamples& given) const {
     return reward.score({given.sample, given.metadata, given.text});
   }
@@ -69,25 +64,17 @@ TEST_F(ClassifierReward, IsTheProbabilityOfThePromptedClass) {
   for (std::int64_t i = 0; i < 6; ++i) EXPECT_NEAR(scores[i].item<double>(), i % 3 == 1 ? 0.5 : 0.25, 1e-6);
 }
 
-TEST_F(ClassifierReward, AFolderGivesTheSameScoresAsAStage) {
-  const auto model = fresh_classifier();
-  const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / ("espalier-" + unique_name());
-  std::filesystem::create_directories(folder);
-  write_durable(folder / "config.json", to_json(kConfig.to_value()));
-  write_durable(folder / "model.safetensors", modelfile::format_safetensors(model->weights));
-  const auto by_stage = make();
-  by_stage->open({*domain_, model});
-  const auto by_folder = make({{"model", folder.string()}});
-  EXPECT_EQ(by_folder->identity().at("weights").as_string(), model->info.digest);
-  by_folder->open({*domain_, nullptr});
-  EXPECT_TRUE(score(*by_folder, samples()).equal(score(*by_stage, samples())));
-  EXPECT_THAT([&] { by_folder->open({*domain_, model}); }, ThrowsMessage<ConfigError>(HasSubstr("both")));
-  std::filesystem::remove_all(folder);
+TEST_F(ClassifierReward, TakesAClassifier) {
+  const auto model = conformance::inputs_of(conformance::plugin("reward.classifier")).at("model");
+  EXPECT_EQ(model.of, classifier::kRole);
+  EXPECT_TRUE(model.required);
 }
 
 TEST_F(ClassifierReward, ReportsWhatItNeeds) {
   const auto reward = make();
-  EXPECT_THAT([&] { reward->open({*domain_, nullptr}); }, ThrowsMessage<ConfigError>(HasSubstr("trainer.classifier")));
+  const auto foreign = fresh_classifier();
+  foreign->weights.erase("linear.bias");
+  EXPECT_THAT([&] { reward->open({*domain_, foreign}); }, ThrowsMessage<DataError>(HasSubstr("linear.bias")));
   reward->open({*domain_, fresh_classifier()});
   auto given = samples();
   given.metadata[2]["class"] = "red";

@@ -45,7 +45,7 @@ at::Tensor by_hand(const Model& model, const Conditions& conditions, std::int64_
       return model.network->predict(model.weights, {{"sample", x}}, time, model.network->embed(model.weights, condition)).at("sample");
     };
     const auto empty = answer({{"label", conditions.null_tensors.at("label").expand({3})}});
-    const auto eps = empty + guidance * (answer(conditions.rows({0, 1, 2})) - empty);
+    const auto eps = empty + guidance * (answer(conditions.rows({0, 1, 2}).tensors) - empty);
     x = sampling::ddim_transition({{"sample", x}}, {{"sample", eps}}, {*model.process, grid.at(n), grid.at(n - 1)}, eta)
             .draw(draws)
             .at("sample");
@@ -55,17 +55,16 @@ at::Tensor by_hand(const Model& model, const Conditions& conditions, std::int64_
 
 TEST(Ddim, IsTheProcessesStepsUnderGuidance) {
   const auto domain = toy_domain();
-  const auto conditions = domain->conditions("train");
+  const auto conditions = domain->data().conditions("train");
+  const auto spec = domain->codec(nullptr)->spec();
   const auto model = std::make_shared<const Model>(toy_model());
+  const std::vector<std::vector<SegmentModel>> models{{{model, conditions.rows({0, 1, 2}).tensors, conditions.null_tensors}}};
   for (const double eta : {0.0, 1.0}) {
     const auto sampler = ddim({{"num_inference_steps", 9}, {"guidance_scale", 2.5}, {"eta", eta}});
     const auto phases = sampler->phases({model->info}, nullptr);
     random::Draws draws({7, random::Purpose::sampling}, {0, 1, 2});
     Last last;
-    sampling::run_sampling(
-        *sampler,
-        {phases, {{model}}, domain->state_spec(), {}, conditions.rows({0, 1, 2}), conditions.null_tensors, 3, draws, at::kCPU, NeverStop()},
-        last);
+    sampling::run_sampling(*sampler, {phases, models, spec, {}, 3, draws, at::kCPU, NeverStop()}, last);
     EXPECT_TRUE(last.sample.allclose(by_hand(*model, conditions, 9, 2.5, eta), 1e-5, 1e-5));
   }
 }

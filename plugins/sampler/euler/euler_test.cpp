@@ -38,13 +38,16 @@ struct Recorded final : Recorder {
 Recorded run(const Sampler& sampler, const std::vector<Phase>& phases,
              const std::vector<std::vector<std::shared_ptr<const Model>>>& models) {
   const auto domain = toy_domain();
-  const auto conditions = domain->conditions("train");
+  const auto conditions = domain->data().conditions("train");
+  const auto spec = domain->codec(nullptr)->spec();
+  std::vector<std::vector<SegmentModel>> used;
+  for (const auto& of_phase : models) {
+    used.emplace_back();
+    for (const auto& model : of_phase) used.back().push_back({model, conditions.rows({0, 1, 2}).tensors, conditions.null_tensors});
+  }
   random::Draws draws({7, random::Purpose::sampling}, {0, 1, 2});
   Recorded recorded;
-  sampling::run_sampling(
-      sampler,
-      {phases, models, domain->state_spec(), {}, conditions.rows({0, 1, 2}), conditions.null_tensors, 3, draws, at::kCPU, NeverStop()},
-      recorded);
+  sampling::run_sampling(sampler, {phases, used, spec, {}, 3, draws, at::kCPU, NeverStop()}, recorded);
   return recorded;
 }
 
@@ -52,21 +55,21 @@ at::Tensor noise() { return random::Draws({7, random::Purpose::sampling}, {0, 1,
 
 // Euler's steps written out: the network predicts minus the velocity and receives 1000 (1 - t).
 at::Tensor by_hand(const Model& model, at::Tensor x, std::int64_t steps, double guidance) {
-  const auto conditions = toy_domain()->conditions("train");
+  const auto conditions = toy_domain()->data().conditions("train");
   for (std::int64_t k = 0; k < steps; ++k) {
     const auto time = at::full({3}, 1000.0 * static_cast<double>(steps - k) / static_cast<double>(steps));
     const auto answer = [&](const TensorMap& condition) {
       return model.network->predict(model.weights, {{"sample", x}}, time, model.network->embed(model.weights, condition)).at("sample");
     };
     const auto empty = answer({{"label", conditions.null_tensors.at("label").expand({3})}});
-    x = x - (empty + guidance * (answer(conditions.rows({0, 1, 2})) - empty)) / static_cast<double>(steps);
+    x = x - (empty + guidance * (answer(conditions.rows({0, 1, 2}).tensors) - empty)) / static_cast<double>(steps);
   }
   return x;
 }
 
 // Heun's steps written out: the trapezoid, and Euler's rule in the last.
 at::Tensor heun_by_hand(const Model& model, at::Tensor x, std::int64_t steps) {
-  const auto embedded = model.network->embed(model.weights, toy_domain()->conditions("train").rows({0, 1, 2}));
+  const auto embedded = model.network->embed(model.weights, toy_domain()->data().conditions("train").rows({0, 1, 2}).tensors);
   const double h = 1.0 / static_cast<double>(steps);
   for (std::int64_t k = 0; k < steps; ++k) {
     const auto velocity = [&](const at::Tensor& y, std::int64_t at_step) {

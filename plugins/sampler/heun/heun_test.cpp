@@ -52,7 +52,8 @@ flow_oracle::Line heun_map(Gaussian data, std::int64_t steps) {
   const auto phases = sampler->phases({model->info}, nullptr);
   random::Draws draws({7, random::Purpose::sampling}, {0, 1});
   Ends ends;
-  sampling::run_sampling(*sampler, {phases, {{model}}, {{"x", {{}, at::kDouble}}}, {}, {}, {}, 2, draws, at::kCPU, NeverStop()}, ends);
+  const std::vector<std::vector<SegmentModel>> models{{{model}}};
+  sampling::run_sampling(*sampler, {phases, models, {{"x", {{}, at::kDouble}}}, {}, 2, draws, at::kCPU, NeverStop()}, ends);
   const double from0 = ends.noise[0].item<double>(), from1 = ends.noise[1].item<double>();
   const double to0 = ends.sample[0].item<double>(), to1 = ends.sample[1].item<double>();
   const double gain = (to1 - to0) / (from1 - from0);

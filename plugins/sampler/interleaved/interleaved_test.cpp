@@ -118,12 +118,12 @@ std::vector<Phase> phases_of(const Sampler& sampler, const Models& models) {
 Kept run(const Sampler& sampler, const Models& models, const std::vector<std::uint64_t>& samples, const TensorMap& condition,
          std::int64_t elements = kElements) {
   const auto phases = phases_of(sampler, models);
-  std::vector<Models> used;
+  std::vector<std::vector<SegmentModel>> used;
   for (const auto& phase : phases) {
     used.emplace_back();
     for (const auto& segment : phase.segments) {
       for (const auto& model : models) {
-        if (model->info.digest == segment.model.digest) used.back().push_back(model);
+        if (model->info.digest == segment.model.digest) used.back().push_back({model, condition});
       }
     }
   }
@@ -135,7 +135,7 @@ Kept run(const Sampler& sampler, const Models& models, const std::vector<std::ui
   Kept kept;
   kept.last = phases.back().grid.num_steps();
   const auto batch = draws.batch();
-  sampling::run_sampling(sampler, {phases, used, spec, {}, condition, {}, batch, draws, at::kCPU, NeverStop()}, kept);
+  sampling::run_sampling(sampler, {phases, used, spec, {}, batch, draws, at::kCPU, NeverStop()}, kept);
   return kept;
 }
 

@@ -6,11 +6,8 @@
 #include <algorithm>
 
 #include "runtime/base/errors.h"
-#include "runtime/base/files.h"
 #include "runtime/base/suggest.h"
-#include "runtime/modelfile/safetensors.h"
 #include "runtime/network/layers.h"
-#include "runtime/tensor/finite.h"
 
 namespace espalier::classifier {
 namespace {
@@ -84,19 +81,6 @@ at::Tensor features(const Config& config, const Weights& weights, const at::Tens
 
 at::Tensor logits(const Config& config, const Weights& weights, const at::Tensor& image) {
   return network::linear(network::Scope(weights, "").at("linear"), features(config, weights, image));
-}
-
-Model read_folder(const std::filesystem::path& folder) {
-  const std::filesystem::path path = folder / "config.json";
-  const Config config = Config::from_value(parse_json(read_file(path), path.string()), path.string());
-  Model model;
-  model.weights = modelfile::read_safetensors(folder / "model.safetensors");
-  tensor::require_finite_weights(model.weights, (folder / "model.safetensors").string());
-  check(config, model.weights, (folder / "model.safetensors").string());
-  model.info.role = kRole;
-  model.info.architecture = config.to_value();
-  model.info.digest = digest_weights(model.weights);
-  return model;
 }
 
 }  // namespace espalier::classifier

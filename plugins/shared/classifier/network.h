@@ -3,7 +3,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -12,7 +11,7 @@
 // A small convolutional classifier of images as a function of named weights:
 //   x = 2 image - 1;  for each level i: x = relu(conv_i(x)), 3 x 3, stride 2, padding 1;  logits = linear(mean of x over the image)
 // Weights: "conv.<i>.weight" [channels_i, channels_(i-1), 3, 3], "conv.<i>.bias", "linear.weight" [classes, last channels], "linear.bias".
-// A folder holds config.json (Config::to_value()) and model.safetensors.
+// As a model: the role kRole, architecture Config::to_value().
 namespace espalier::classifier {
 
 inline constexpr const char* kRole = "classifier";  // ModelInfo::role
@@ -36,8 +35,5 @@ void check(const Config& config, const Weights& weights, const std::string& orig
 // the image), of images of any size; and [B, classes]. Differentiable in weights and image.
 at::Tensor features(const Config& config, const Weights& weights, const at::Tensor& image);
 at::Tensor logits(const Config& config, const Weights& weights, const at::Tensor& image);
-
-// A folder on disk, checked; info.architecture is the config, info.role "classifier".
-Model read_folder(const std::filesystem::path& folder);
 
 }  // namespace espalier::classifier

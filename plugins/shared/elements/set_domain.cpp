@@ -2,40 +2,46 @@
 
 #include <fmt/format.h>
 
-#include "plugins/shared/elements/model_folder.h"
 #include "plugins/shared/folder/data.h"
 #include "runtime/base/errors.h"
 
 namespace espalier::elements {
+namespace {
 
-namespace fs = std::filesystem;
+constexpr const char* kNetwork = "transformer/config.json";
+constexpr const char* kScheduler = "scheduler/scheduler_config.json";
 
-StateSpec SetDomain::state_spec() const { return elements::state_spec(shape().num_elements, shape().vector_dim); }
-
-void SetDomain::model_options(Schema& schema) {
-  schema.path("model", model_, "A model folder in the diffusers layout.").operational();
-  schema.flag("initialize_weights", initialize_weights_, "Draw from the run's seed the weights that a model folder lacks.");
+void check_number(const char* origin, const Value& config, const char* key, std::int64_t expected) {
+  const auto found = config.at(key).as_integer();
+  if (found == expected) return;
+  throw DataError(fmt::format("{}: {} is {}, but the domain's states have {}", origin, key, found, expected));
 }
 
-void SetDomain::open_model(const DomainContext& context, const std::string& plugin) {
-  seed_ = context.seed;
-  if (!model_.empty() && !fs::is_directory(model_)) throw DataError(fmt::format("{}: model = \"{}\": no such folder", plugin, model_));
+void check_model(const SetShape& shape, const ModelInfo& model) {
+  const Value* network = model.architecture.is_map() ? model.architecture.find("transformer") : nullptr;
+  if (network == nullptr) {
+    throw DataError(fmt::format("{}: the model has no such network; sets of elements need an ElementTransformer", kNetwork));
+  }
+  check_number(kNetwork, *network, "num_classes", shape.num_classes);
+  check_number(kNetwork, *network, "vector_dim", shape.vector_dim);
+  check_number(kNetwork, *network, "max_elements", shape.num_elements);
+  const auto process = diffusion::make_process(model.process, kScheduler)->name();
+  if (process != "interleaved") {
+    throw DataError(fmt::format("{}: the process is '{}'; sets of elements need an InterleavedScheduler", kScheduler, process));
+  }
+  check_number(kScheduler, model.process, "num_elements", shape.num_elements);
+  check_number(kScheduler, model.process, "num_classes", shape.num_classes);
+}
+
+}  // namespace
+
+SetCodec::SetCodec(const SetShape& shape, const ModelInfo* model) : shape_(shape) {
+  if (model != nullptr) check_model(shape, *model);
 }
 
 void SetDomain::note(const std::string& plugin, const std::string& line) {
   folder::print_note(plugin, line);
   notes_.push_back(line);
 }
-
-ModelInfo SetDomain::model_info(const fs::path& folder) const { return load_model(folder).info; }
-
-Model SetDomain::load_model(const fs::path& folder) const {
-  const auto [elements, classes, dimension] = shape();
-  ModelRules rules{elements, classes, dimension, std::nullopt};
-  if (initialize_weights_) rules.fresh_weights = seed_;
-  return read_model(folder, rules);
-}
-
-void SetDomain::save_model(const Model& model, const fs::path& folder) const { write_model(model, folder); }
 
 }  // namespace espalier::elements

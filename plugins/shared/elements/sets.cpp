@@ -1,6 +1,7 @@
 #include "plugins/shared/elements/sets.h"
 
-#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
@@ -19,40 +20,28 @@ StateSpec state_spec(std::int64_t num_elements, std::int64_t vector_dim) {
           {"frozen", {{num_elements, 2}, at::kBool}}};
 }
 
-State pack(const std::vector<ElementSet>& sets, std::int64_t num_elements, std::int64_t vector_dim) {
-  const auto batch = static_cast<std::int64_t>(sets.size());
-  auto token = at::zeros({batch, num_elements}, at::kLong);
-  auto vector = at::zeros({batch, num_elements, vector_dim}, at::kFloat);
-  auto present = at::zeros({batch, num_elements}, at::kBool), frozen = at::zeros({batch, num_elements, 2}, at::kBool);
-  auto* tokens = token.mutable_data_ptr<std::int64_t>();
-  auto* vectors = vector.mutable_data_ptr<float>();
-  auto* there = present.mutable_data_ptr<bool>();
-  auto* given = frozen.mutable_data_ptr<bool>();
-  for (const auto& set : sets) {
-    if (set.size() > num_elements || static_cast<std::int64_t>(set.vector.size()) != set.size() * vector_dim) {
-      throw InternalError(fmt::format("a set of {} elements and {} numbers does not fit {} elements of {}", set.size(), set.vector.size(),
-                                      num_elements, vector_dim));
-    }
-    std::copy(set.token.begin(), set.token.end(), tokens);
-    std::copy(set.vector.begin(), set.vector.end(), vectors);
-    std::fill_n(there, set.size(), true);
-    for (std::size_t e = 0; e < set.token_frozen.size(); ++e) given[2 * e] = set.token_frozen[e];
-    for (std::size_t e = 0; e < set.vector_frozen.size(); ++e) given[2 * e + 1] = set.vector_frozen[e];
-    tokens += num_elements, vectors += num_elements * vector_dim, there += num_elements, given += 2 * num_elements;
-  }
-  return {{"token", token}, {"vector", vector}, {"present", present}, {"frozen", frozen}};
+State pack(const at::Tensor& token, const at::Tensor& vector, const at::Tensor& given) {
+  const auto present = token.ge(0);          // [B, M]
+  const auto there = present.unsqueeze(-1);  // [B, M, 1]
+  const auto frozen = given.defined() ? given.logical_and(there) : at::zeros({token.size(0), token.size(1), 2}, present.options());
+  return {{"token", token.clamp_min(0)},
+          {"vector", vector.to(at::kFloat).masked_fill(there.logical_not(), 0.0)},
+          {"present", present},
+          {"frozen", frozen}};
 }
 
-Conditions conditions(const std::vector<ElementSet>& sets, std::vector<std::string> text, std::vector<Value> metadata,
-                      std::int64_t num_elements, std::int64_t vector_dim) {
-  Conditions conditions;
-  conditions.tensors = pack(sets, num_elements, vector_dim);
-  conditions.null_tensors = pack({ElementSet{std::vector<std::int64_t>(static_cast<std::size_t>(num_elements)),
-                                             std::vector<float>(static_cast<std::size_t>(num_elements * vector_dim))}},
-                                 num_elements, vector_dim);
-  conditions.text = std::move(text);
-  conditions.metadata = std::move(metadata);
-  return conditions;
+State pack_sizes(const std::vector<std::int64_t>& sizes, std::int64_t num_elements, std::int64_t vector_dim) {
+  for (const auto size : sizes) {
+    if (size > num_elements) throw InternalError(fmt::format("a set of {} elements does not fit {}", size, num_elements));
+  }
+  const auto batch = static_cast<std::int64_t>(sizes.size());
+  const auto present = at::arange(num_elements, at::kLong).lt(at::tensor(sizes, at::kLong).unsqueeze(1));  // [B, M]
+  return pack(present.to(at::kLong).sub(1), at::zeros({batch, num_elements, vector_dim}, at::kFloat));
+}
+
+Conditions conditions(State sets, std::vector<std::string> text, std::vector<Value> metadata) {
+  const auto num_elements = sets.at("vector").size(1), vector_dim = sets.at("vector").size(2);
+  return {std::move(sets), pack_sizes({num_elements}, num_elements, vector_dim), std::move(text), std::move(metadata)};
 }
 
 std::vector<std::int64_t> spread_sizes(std::vector<std::int64_t> sizes, std::int64_t count, std::uint64_t seed) {

@@ -23,7 +23,6 @@ fs::path find_data(const std::string& data, const std::string& plugin, DataKind 
   if (fs::path(data).is_relative()) {
     if (base) tried.emplace_back(fs::path(base) / data);
     tried.emplace_back(fs::path("datasets") / data);
-    tried.emplace_back(fs::path("../shared/data") / data);
   }
   std::string places;
   for (const fs::path& path : tried) {
@@ -53,6 +52,15 @@ std::vector<std::int64_t> places_of(const std::string& split, const std::vector<
   std::vector<std::int64_t> places;
   for (std::size_t k = first; k < end; ++k) places.push_back(keyed[k].second);
   std::sort(places.begin(), places.end());
+  return places;
+}
+
+std::map<std::string, std::vector<std::int64_t>> split_places(const std::vector<std::string>& names, const HeldOut& held_out,
+                                                              const std::string& plugin) {
+  std::map<std::string, std::vector<std::int64_t>> places;
+  for (const std::string split : {"train", "held_out"}) {
+    if (split == "train" || held_out.fraction > 0.0) places[split] = places_of(split, names, held_out, plugin);
+  }
   return places;
 }
 

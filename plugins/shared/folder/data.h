@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -10,8 +11,8 @@ namespace espalier::folder {
 
 enum class DataKind { folder, file, either };
 
-// A path as it is written, or one inside a folder of data sets: ESPALIER_DATA, datasets or ../shared/data. Throws DataError, naming
-// `plugin` and the paths tried, where there is no such folder, file, or either.
+// A path as it is written, or one inside a folder of data sets: ESPALIER_DATA or datasets. Throws DataError, naming `plugin` and the paths
+// tried, where there is no such folder, file, or either.
 std::filesystem::path find_data(const std::string& data, const std::string& plugin, DataKind kind = DataKind::folder);
 
 // Prints what a domain has passed over or lost on stderr: "<plugin>: <note>".
@@ -28,5 +29,9 @@ struct HeldOut {
 // are no names, ConfigError when none is left to train on.
 std::vector<std::int64_t> places_of(const std::string& split, const std::vector<std::string>& names, const HeldOut& held_out,
                                     const std::string& plugin);
+
+// The same of each split that there is: "train", and "held_out" with a fraction.
+std::map<std::string, std::vector<std::int64_t>> split_places(const std::vector<std::string>& names, const HeldOut& held_out,
+                                                              const std::string& plugin);
 
 }  // namespace espalier::folder

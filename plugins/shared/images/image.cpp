@@ -14,7 +14,12 @@ at::Tensor to_image(const at::Tensor& bytes, std::int64_t resolution) {
   if (resolution == 0 || (image.size(2) == resolution && image.size(3) == resolution)) return image;
   const std::int64_t side = std::min(image.size(2), image.size(3));
   const at::Tensor square = image.narrow(2, (image.size(2) - side) / 2, side).narrow(3, (image.size(3) - side) / 2, side);
-  return at::_upsample_bilinear2d_aa(square.contiguous(), {resolution, resolution}, /*align_corners=*/false).clamp(0.0, 1.0);
+  return resized(square, resolution, resolution);
+}
+
+at::Tensor resized(const at::Tensor& image, std::int64_t height, std::int64_t width) {
+  if (image.size(2) == height && image.size(3) == width) return image;
+  return at::_upsample_bilinear2d_aa(image.contiguous(), {height, width}, /*align_corners=*/false).clamp(0.0, 1.0);
 }
 
 std::vector<Image> draw_images(const at::Tensor& image) {

@@ -8,11 +8,14 @@
 
 #include "runtime/sdk/image.h"
 
-// What the image domains share: reading image files, pixels as tensors, and model folders with a U-Net.
+// What the image domains share: reading image files, and pixels as tensors.
 namespace espalier::images {
 
 // [N, C, H, W] uint8 to float in [0, 1], cropped to its middle square and resized with antialiasing to `resolution` (0: left as it is).
 at::Tensor to_image(const at::Tensor& bytes, std::int64_t resolution);
+
+// image [B, C, H, W] resized with antialiasing, its sides stretched where they have other proportions.
+at::Tensor resized(const at::Tensor& image, std::int64_t height, std::int64_t width);
 
 // image [B, 3 or 1, H, W] in [0, 1].
 std::vector<Image> draw_images(const at::Tensor& image);

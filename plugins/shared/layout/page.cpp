@@ -89,24 +89,24 @@ std::vector<Page> pages_of(const Sample& sample, const std::string& who) {
   return pages;
 }
 
-Sample sample_of(const std::vector<Page>& pages, std::int64_t slots) {
+Sample sample_of(const std::vector<Page>& pages, std::int64_t slots, at::ScalarType dtype) {
   const auto rows = static_cast<std::int64_t>(pages.size());
   const auto classes = at::full({rows, slots}, -1, at::kLong);
-  const auto boxes = at::zeros({rows, slots, 4}, at::kFloat);
+  const auto boxes = at::zeros({rows, slots, 4}, at::kDouble);
   auto* name = classes.mutable_data_ptr<std::int64_t>();
-  auto* number = boxes.mutable_data_ptr<float>();
+  auto* number = boxes.mutable_data_ptr<double>();
   for (const Page& page : pages) {
     if (static_cast<std::int64_t>(page.size()) > slots) {
       throw InternalError(fmt::format("a page of {} boxes does not fit {} slots", page.size(), slots));
     }
     for (std::size_t i = 0; i < page.size(); ++i) {
       name[i] = page.class_index[i];
-      for (std::size_t k = 0; k < 4; ++k) number[4 * i + k] = static_cast<float>(page.box[i][k]);
+      for (std::size_t k = 0; k < 4; ++k) number[4 * i + k] = page.box[i][k];
     }
     name += slots;
     number += 4 * slots;
   }
-  return {"layout", {{"class", classes}, {"box", boxes}}, {}};
+  return {"layout", {{"class", classes}, {"box", boxes.to(dtype)}}, {}};
 }
 
 }  // namespace espalier::layout

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "runtime/base/digest.h"
-#include "runtime/sdk/domain.h"
+#include "runtime/sdk/dataset.h"
 
 namespace espalier::layout {
 
@@ -39,11 +39,11 @@ struct PageSet {
   Hex digest() const;           // of the class names and the pages
 };
 
-// A sample of kind "layout" (tensors "class" [B, M], "box" [B, M, 4]) row by row, elements of class -1 left out. Throws StageError naming
-// `who` unless it is one.
+// A sample of kind "layout" (tensors "class" [B, M], "box" [B, M, 4] of any floating dtype) row by row, elements of class -1 left out.
+// Throws StageError naming `who` unless it is one.
 std::vector<Page> pages_of(const Sample& sample, const std::string& who);
 
-// The other way, padded to `slots` boxes a page (class -1, box 0). Throws InternalError when a page has more.
-Sample sample_of(const std::vector<Page>& pages, std::int64_t slots);
+// The other way, padded to `slots` boxes a page (class -1, box 0), boxes of this dtype. Throws InternalError when a page has more.
+Sample sample_of(const std::vector<Page>& pages, std::int64_t slots, at::ScalarType dtype = at::kFloat);
 
 }  // namespace espalier::layout

@@ -33,9 +33,13 @@ class ClassifierTrainer final : public Trainer {
     loop_.options(schema);
   }
 
+  void inputs(Inputs& in) override {
+    in.model("model", "The classifier that training starts with; without one, fresh weights.").of(kRole).optional();
+  }
+
   Value identity(const Domain& domain) const override {
     class_names(domain);  // labels that cannot be learnt are refused by the plan
-    return Value::Map{{"examples", domain.examples(examples_)->digest()}};
+    return Value::Map{{"examples", domain.data().examples(examples_)->digest()}};
   }
 
   std::optional<ModelInfo> trained_info(const ModelInfo&, const diffusion::Grid*, const std::optional<CorrectedSampling>&) const override {
@@ -114,7 +118,7 @@ class ClassifierTrainer final : public Trainer {
   // random errors.
   random::StreamKey order(std::uint64_t seed) const { return random::streams::training_order(seed, part_ == "odd" ? 1U : 0U); }
 
-  // A classifier goes on from its weights; any other model leaves fresh ones to be drawn.
+  // Training goes on from a classifier's weights; without one they are drawn.
   Weights start(const Config& config, const TrainerInput& input) const {
     if (input.model.info.role != kRole) {
       const auto seed = digest(Value::Map{{"seed", input.seed}, {"part", part_}}).substr(0, 15);

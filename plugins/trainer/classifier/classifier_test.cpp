@@ -64,7 +64,7 @@ class Relabelled : public conformance::ForwardingDomain {
 Value labelled(std::int64_t label, const std::string& name) { return Value::Map{{"label", label}, {"class", name}}; }
 
 TEST_F(ClassifierTraining, Conforms) {
-  conformance::check_trainer(conformance::plugin("trainer.classifier"), kFew, conformance::TrainsOn::examples);
+  conformance::check_trainer(conformance::plugin("trainer.classifier"), kFew, conformance::TrainsOn::examples, *domain_, {});
 }
 
 TEST_F(ClassifierTraining, ConformsWhenItGoesOnFromAClassifier) {
@@ -114,9 +114,9 @@ class Copied final : public Examples {
   std::int64_t distinct() const override { return 5; }
   Hex digest() const override { return sha256("copied"); }
   Batch at(const std::vector<std::uint64_t>& positions) const override {
-    auto batch = conformance::toy_domain()->examples("train")->at(positions);
+    auto batch = conformance::toy_domain()->data().examples("train")->at(positions);
     for (std::size_t row = 0; row < positions.size(); ++row) {
-      batch.metadata[row] = Value::Map{{"label", static_cast<std::int64_t>(positions[row] % 5)}};
+      batch.condition.metadata[row] = Value::Map{{"label", static_cast<std::int64_t>(positions[row] % 5)}};
     }
     return batch;
   }
@@ -144,6 +144,12 @@ TEST_F(ClassifierTraining, TheHalvesClassifiersStartFromOtherWeights) {
   const auto barely = with(with(kFew, "max_train_steps", 1), "learning_rate", 1e-12);
   const auto even = train(with(barely, "part", "even")), odd = train(with(barely, "part", "odd"));
   EXPECT_FALSE(at::allclose(even.weights.at("conv.0.weight"), odd.weights.at("conv.0.weight"), 0.0, 1e-3));
+}
+
+TEST_F(ClassifierTraining, TakesAClassifierOrNoModel) {
+  const auto model = conformance::inputs_of(conformance::plugin("trainer.classifier")).at("model");
+  EXPECT_EQ(model.of, kRole);
+  EXPECT_FALSE(model.required);
 }
 
 TEST_F(ClassifierTraining, RefusesWhatItCannotGoOnFrom) {

@@ -37,8 +37,8 @@ std::vector<std::string> in_order(const std::map<std::int64_t, std::string>& nam
 
 std::vector<std::string> class_names(const Domain& domain) {
   std::map<std::int64_t, std::string> names;
-  for (const auto& split : domain.splits()) {
-    const auto conditions = domain.conditions(split);
+  for (const auto& split : domain.data().splits()) {
+    const auto conditions = domain.data().conditions(split);
     for (std::size_t i = 0; i < conditions.metadata.size(); ++i) {
       if (const Value* listed = conditions.metadata[i].is_map() ? conditions.metadata[i].find("class_names") : nullptr) {
         for (const Value& name : listed->as_list()) names.emplace(static_cast<std::int64_t>(names.size()), name.as_string());
@@ -57,7 +57,7 @@ std::vector<std::string> class_names(const Domain& domain) {
 }
 
 LabelledImages::LabelledImages(const Domain& domain, const std::string& split, const std::string& part, random::StreamKey order)
-    : domain_(domain), examples_(domain.examples(split)), order_(order) {
+    : domain_(domain), examples_(domain.data().examples(split)), order_(order) {
   if (domain.sample_kind() != kKind) {
     throw ConfigError("trainer.classifier: learns samples of kind 'image'; the domain's are of kind '" + domain.sample_kind() + "'");
   }
@@ -91,8 +91,8 @@ LabelledImages::Batch LabelledImages::read(std::vector<std::uint64_t> rows) cons
   for (auto& row : rows) row = size_ == 0 ? stride_ * row + offset_ : row / own_ * distinct_ + stride_ * (row % own_) + offset_;
   const auto examples = examples_->at(rows);
   std::vector<std::int64_t> labels;
-  for (const auto& metadata : examples.metadata) labels.push_back(label_of(metadata, "of an example"));
-  return {domain_.decode(examples.state).tensors.at("image"), at::tensor(labels, at::kLong)};
+  for (const auto& metadata : examples.condition.metadata) labels.push_back(label_of(metadata, "of an example"));
+  return {samples_of(domain_, examples).tensors.at("image"), at::tensor(labels, at::kLong)};
 }
 
 }  // namespace espalier::classifier

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/sdk/domain.h"
+#include "runtime/sdk/encoding.h"
 
 namespace espalier::classifier {
 

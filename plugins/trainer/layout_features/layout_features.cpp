@@ -24,6 +24,8 @@ class LayoutFeaturesTrainer final : public Trainer {
     loop_.options(schema);
   }
 
+  void inputs(Inputs& in) override { in.model("model", "Where training starts; fresh weights without one.").of(kFeaturesRole).optional(); }
+
   void check() const override {
     if (width_ % kHeads != 0)
       throw ConfigError(fmt::format("trainer.layout_features: width = {}; it must be a multiple of {}", width_, kHeads));
@@ -31,7 +33,7 @@ class LayoutFeaturesTrainer final : public Trainer {
       throw ConfigError("trainer.layout_features: train_batch_size = 1; half of a batch's pages are perturbed, so take 2 or more");
   }
 
-  Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(examples_)->digest()}}; }
+  Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.data().examples(examples_)->digest()}}; }
   std::optional<ModelInfo> trained_info(const ModelInfo&, const diffusion::Grid*, const std::optional<CorrectedSampling>&) const override {
     ModelInfo info;
     info.role = kFeaturesRole;
@@ -89,9 +91,9 @@ class LayoutFeaturesTrainer final : public Trainer {
     }
   };
 
-  // A layout network goes on from its weights; any other model leaves fresh ones to be drawn.
+  // Without a model, fresh weights.
   static Weights start(const FeatureConfig& config, const TrainerInput& input) {
-    if (input.model.info.role != kFeaturesRole) return initialize_features(config, input.seed);
+    if (input.model.info.digest.empty()) return initialize_features(config, input.seed);
     if (input.model.info.architecture != config.to_value()) {
       throw ConfigError("trainer.layout_features: the layout network in `model` is " + to_json(input.model.info.architecture) +
                         ", but these options and examples need " + to_json(config.to_value()));

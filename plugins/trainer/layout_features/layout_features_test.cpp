@@ -48,6 +48,12 @@ TEST_F(LayoutFeatures, Conforms) {
   conformance::check_trainer(conformance::plugin("trainer.layout_features"), kFew, conformance::TrainsOn::examples, TestDomain(10), {});
 }
 
+TEST_F(LayoutFeatures, TakesALayoutNetworkOrNoModel) {
+  const auto model = conformance::inputs_of(conformance::plugin("trainer.layout_features")).at("model");
+  EXPECT_EQ(model.of, kFeaturesRole);
+  EXPECT_FALSE(model.required);
+}
+
 TEST_F(LayoutFeatures, ConformsWhenItGoesOnFromALayoutNetwork) {
   const auto start = train(kFew, domain_);
   conformance::check_trainer(conformance::plugin("trainer.layout_features"), kFew, conformance::TrainsOn::examples, domain_, start);
@@ -73,7 +79,7 @@ TEST_F(LayoutFeatures, EverySecondPageIsPerturbed) {
   const PageStream stream(finite, "train", 0.05, kKey);
   const auto batch = stream.at(4, 6);
   EXPECT_TRUE(at::equal(batch.real, at::tensor({1.0F, 0.0F, 1.0F, 0.0F, 1.0F, 0.0F})));
-  const auto real = finite.decode(finite.examples("train")->at({0, 1, 2}).state);
+  const auto real = samples_of(finite, finite.data().examples("train")->at({0, 1, 2}));
   for (std::int64_t row = 0; row < 6; ++row) {
     bool found = false, same_classes = false;
     for (std::int64_t page = 0; page < 3; ++page) {

@@ -18,7 +18,7 @@ constexpr double kLeastSide = 1e-3;          // of a perturbed box, as a share o
 }  // namespace
 
 PageStream::PageStream(const Domain& domain, const std::string& split, double perturbation, random::StreamKey order)
-    : domain_(domain), examples_(domain.examples(split)), perturbation_(perturbation), order_(order) {
+    : domain_(domain), examples_(domain.data().examples(split)), perturbation_(perturbation), order_(order) {
   if (domain.sample_kind() != "layout") {
     throw ConfigError("trainer.layout_features: learns samples of kind 'layout'; the domain's are of kind '" + domain.sample_kind() + "'");
   }
@@ -31,7 +31,7 @@ PageStream::PageStream(const Domain& domain, const std::string& split, double pe
   if (classes_ == 0) throw DataError("trainer.layout_features: no page of the split '" + split + "' has a box");
 }
 
-Sample PageStream::sample(const std::vector<std::uint64_t>& positions) const { return domain_.decode(examples_->at(positions).state); }
+Sample PageStream::sample(const std::vector<std::uint64_t>& positions) const { return samples_of(domain_, examples_->at(positions)); }
 
 PageStream::Batch PageStream::at(std::uint64_t step, std::int64_t size) const {
   const auto count = static_cast<std::uint64_t>(size), pages = static_cast<std::uint64_t>(examples_->size());

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "runtime/random/draws.h"
-#include "runtime/sdk/domain.h"
+#include "runtime/sdk/encoding.h"
 
 namespace espalier::layout {
 

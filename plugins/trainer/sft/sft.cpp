@@ -10,7 +10,6 @@
 
 #include <algorithm>
 
-#include "plugins/shared/folder/model_folder.h"
 #include "plugins/trainer/sft/training_data.h"
 #include "runtime/base/errors.h"
 #include "runtime/random/streams.h"
@@ -58,7 +57,7 @@ class Sft final : public Trainer {
     in.examples("examples", "Train on these noises instead: of inversions, or of sampled trajectories.").optional().excludes("selection");
   }
 
-  Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.examples(examples_)->digest()}}; }
+  Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.data().examples(examples_)->digest()}}; }
 
   std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid* selection,
                                         const std::optional<CorrectedSampling>& corrects) const override {
@@ -92,21 +91,19 @@ class Sft final : public Trainer {
 
     Run(const Sft& options_in, const TrainerInput& input_in) : options(options_in), input(input_in) {
       options.check_intermediate_step(input.selection != nullptr);
-      options.check_components(folder::components_of(input.model.weights));
+      options.check_components(components_of(input.model.weights));
       for (const auto& [name, tensor] : input.model.weights) {
-        auto own = tensor.detach().clone();
-        if (options.trains(name)) {
-          own.requires_grad_();
-          parameters.emplace_back(name, own);
-        }
-        weights.emplace(name, own);
+        auto own = options.trains(name) ? tensor.detach().clone().requires_grad_() : tensor.detach();  // frozen ones are shared
+        if (options.trains(name)) parameters.emplace_back(name, own);
+        weights.emplace(name, std::move(own));
       }
       const auto order = random::streams::training_order(input.seed);
-      data = input.selection ? sft::selection_data(*input.selection, options.loss_, options.first_step(input.selection->view.grid()), order,
-                                                   input.context.device)
-                             : sft::examples_data(input.examples ? input.examples : input.domain.examples(options.examples_), order,
-                                                  input.context.device);
-      null_condition = input.domain.conditions(input.domain.splits().front()).null_tensors;
+      data = input.selection
+                 ? sft::selection_data(*input.selection, input.model, options.loss_, options.first_step(input.selection->view.grid()),
+                                       order, input.context.device)
+                 : sft::examples_data(input.examples ? input.examples : input.encoded(options.examples_), order, input.context.device);
+      const auto& dataset = input.domain.data();
+      null_condition = encode_conditions(dataset.conditions(dataset.splits().front()).first(1), input.model).null_tensors;
     }
 
     // Noise and dropout of the j-th sample of the run are a function of (seed, j).

@@ -4,20 +4,15 @@
 #include <ATen/ops/tensor.h>
 
 #include "runtime/base/errors.h"
+#include "runtime/tensor/tensor_map.h"
 #include "runtime/training/training_loop.h"
 
 namespace espalier::sft {
 namespace {
 
-TensorMap to_device(const TensorMap& tensors, at::Device device) {
-  TensorMap moved;
-  for (const auto& [name, tensor] : tensors) moved.emplace(name, tensor.to(device));
-  return moved;
-}
-
 class ExamplesData final : public TrainingData {
  public:
-  ExamplesData(std::shared_ptr<const Examples> examples, random::StreamKey order, at::Device device)
+  ExamplesData(std::shared_ptr<const EncodedExamples> examples, random::StreamKey order, at::Device device)
       : examples_(std::move(examples)), order_(order), device_(device) {}
 
   TrainingRows rows(const std::vector<std::uint64_t>& positions) const override {
@@ -29,25 +24,25 @@ class ExamplesData final : public TrainingData {
     }
     const auto batch = examples_->at(which);
     TrainingRows rows;
-    rows.batch.start = to_device(batch.state, device_);
-    rows.condition = to_device(batch.condition, device_);
+    rows.batch.start = tensor::on(device_, batch.state);
+    rows.condition = tensor::on(device_, batch.condition);
     return rows;
   }
 
  private:
-  std::shared_ptr<const Examples> examples_;
+  std::shared_ptr<const EncodedExamples> examples_;
   random::StreamKey order_;
   at::Device device_;
 };
 
 class SelectedData final : public TrainingData {
  public:
-  SelectedData(const SelectedTrajectories& selection, std::int64_t step, diffusion::Level reached, diffusion::Level noisier_than,
-               random::StreamKey order, at::Device device)
+  SelectedData(const SelectedTrajectories& selection, const Model& model, std::int64_t step, diffusion::Level reached,
+               diffusion::Level noisier_than, random::StreamKey order, at::Device device)
       : size_(selection.weight.size()), reached_(reached), noisier_than_(noisier_than), order_(order) {
     const auto rows = selection.view.all();
-    state_ = to_device(selection.view.states(step, rows), device);
-    condition_ = to_device(selection.view.conditions(rows).tensors, device);
+    state_ = tensor::on(device, selection.view.states(step, rows));
+    condition_ = tensor::on(device, encode_conditions(selection.view.conditions(rows), model).tensors);
     auto weight = at::tensor(selection.weight, at::kDouble);
     weight = weight / weight.mean();
     weight_ = weight.to(at::kFloat).to(device);
@@ -76,18 +71,18 @@ class SelectedData final : public TrainingData {
 
 }  // namespace
 
-std::unique_ptr<TrainingData> examples_data(std::shared_ptr<const Examples> examples, random::StreamKey order, at::Device device) {
+std::unique_ptr<TrainingData> examples_data(std::shared_ptr<const EncodedExamples> examples, random::StreamKey order, at::Device device) {
   return std::make_unique<ExamplesData>(std::move(examples), order, device);
 }
 
-std::unique_ptr<TrainingData> selection_data(const SelectedTrajectories& selection, const std::string& loss, std::int64_t steps_remaining,
-                                             random::StreamKey order, at::Device device) {
+std::unique_ptr<TrainingData> selection_data(const SelectedTrajectories& selection, const Model& model, const std::string& loss,
+                                             std::int64_t steps_remaining, random::StreamKey order, at::Device device) {
   const auto& grid = selection.view.grid();
   if (selection.view.size() == 0) throw StageError("trainer.sft: the selection is empty; loosen the filter or sample more");
   const auto from = loss == "forward" ? steps_remaining : 0;
   // A finished sample is what a clean example is, also where the schedule's last level (set_alpha_to_one = false) is not quite {1, 0}.
   const auto level_of = [&](std::int64_t step) { return step == 0 ? diffusion::Level{} : grid.at(step).level; };
-  return std::make_unique<SelectedData>(selection, from, level_of(from), level_of(steps_remaining), order, device);
+  return std::make_unique<SelectedData>(selection, model, from, level_of(from), level_of(steps_remaining), order, device);
 }
 
 }  // namespace espalier::sft

@@ -6,10 +6,10 @@
 
 namespace espalier::sft {
 
-// One micro-batch to train on: where noising starts, raw conditions, and each sample's weight (1 on average).
+// One micro-batch to train on: where noising starts, the conditions as the model takes them, and each sample's weight (1 on average).
 struct TrainingRows {
   diffusion::TrainingBatch batch;  // [B, ...] on the device
-  TensorMap condition;             // raw, [B, ...] on the device
+  TensorMap condition;             // [B, ...] on the device
   at::Tensor weight;               // [B], undefined when all are 1
 };
 
@@ -21,10 +21,10 @@ class TrainingData {
   virtual TrainingRows rows(const std::vector<std::uint64_t>& positions) const = 0;
 };
 
-std::unique_ptr<TrainingData> examples_data(std::shared_ptr<const Examples> examples, random::StreamKey order, at::Device device);
+std::unique_ptr<TrainingData> examples_data(std::shared_ptr<const EncodedExamples> examples, random::StreamKey order, at::Device device);
 
 // P-GRAFT. loss "forward": noising starts at the recorded X_t; "clean": at the trajectory's X_0, restricted to levels noisier than t.
-std::unique_ptr<TrainingData> selection_data(const SelectedTrajectories& selection, const std::string& loss, std::int64_t steps_remaining,
-                                             random::StreamKey order, at::Device device);
+std::unique_ptr<TrainingData> selection_data(const SelectedTrajectories& selection, const Model& model, const std::string& loss,
+                                             std::int64_t steps_remaining, random::StreamKey order, at::Device device);
 
 }  // namespace espalier::sft

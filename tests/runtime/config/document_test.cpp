@@ -76,8 +76,9 @@ TEST(Document, ReadsAFile) {
 
 TEST(Document, NoTextCrashesTheReader) {
   const std::string good =
-      "name = \"x\"\nseed = 1\n[domain]\ntype = \"domain.toy\"\n[defaults.\"sampler.fake\"]\neta = 1.0\n[[stage]]\n"
-      "tag = \"s\"\ntype = \"sampler.fake\"\ninputs = { model = [\"domain\"] }\n[stage.options]\neta = 0.5 # x\n";
+      "name = \"x\"\nseed = 1\n[domain]\ntype = \"domain.toy\"\n[models]\nbase = { folder = \".\", initialize_weights = true }\n"
+      "[defaults.\"sampler.fake\"]\neta = 1.0\n[[stage]]\ntag = \"s\"\ntype = \"sampler.fake\"\ninputs = { model = [\"base\"] "
+      "}\n[stage.options]\neta = 0.5 # x\n";
   const auto catalog = fake_catalog();
   ASSERT_EQ(refusal([&] { resolve(Document::parse(good, "p.toml", {}), catalog); }), "");
   std::mt19937 random(1);

@@ -1,5 +1,7 @@
 #include "fake_catalog.h"
 
+#include <sstream>
+
 #include "runtime/base/errors.h"
 
 namespace espalier::config {
@@ -8,7 +10,16 @@ namespace {
 int openings = 0;
 std::uint64_t last_seed = 0;
 
-class ToyDomain final : public Domain {
+class ToyCodec final : public Codec {
+ public:
+  StateSpec spec() const override { return {{"sample", {{3}, at::kFloat}}}; }
+  Value key() const override { return {}; }
+  State encode(const Sample&, const CodecContext&) const override { return {}; }
+  Sample decode(const State&, const CodecContext&) const override { return {}; }
+  std::vector<Image> draw(const Sample&) const override { return {}; }
+};
+
+class ToyDomain final : public Domain, private Dataset {
  public:
   void options(Schema& schema) override {
     schema.text("prompts", prompts_, "Where prompts come from.");
@@ -20,19 +31,20 @@ class ToyDomain final : public Domain {
     if (prompts_ == "broken") throw DataError("prompts/broken: no such file");
   }
   std::string sample_kind() const override { return "image"; }
-  StateSpec state_spec() const override { return {{"sample", {{3}, at::kFloat}}}; }
-  std::vector<std::string> splits() const override { return {"train", "held_out"}; }
-  Conditions conditions(const std::string&) const override { return {}; }
-  std::unique_ptr<Examples> examples(const std::string&) const override { return nullptr; }
-  Value decoder() const override { return {}; }
-  Sample decode(const State&) const override { return {}; }
-  std::vector<Image> draw(const Sample&) const override { return {}; }
-  std::filesystem::path model_folder() const override { return {}; }
-  ModelInfo model_info(const std::filesystem::path&) const override { return {}; }
-  Model load_model(const std::filesystem::path&) const override { return {}; }
-  void save_model(const Model&, const std::filesystem::path&) const override {}
+  const Dataset& data() const override { return *this; }
+  std::shared_ptr<const Codec> codec(const ModelInfo*) const override { return std::make_shared<ToyCodec>(); }
 
  private:
+  std::vector<std::string> splits() const override { return {"train", "held_out"}; }
+  Conditions conditions(const std::string&) const override {
+    Conditions conditions;
+    std::istringstream lines(prompts_);
+    for (std::string line; std::getline(lines, line);) conditions.text.push_back(line);
+    conditions.metadata.resize(conditions.text.size());
+    return conditions;
+  }
+  std::unique_ptr<Examples> examples(const std::string&) const override { return nullptr; }
+
   std::string prompts_ = "shapes";
   std::int64_t size_ = 16;
 };

@@ -8,9 +8,9 @@
 namespace espalier::config {
 namespace {
 
-// A good head (4 lines) and a good stage 's' (from line 5, 4 lines).
-const std::string kHead = "name = 'x'\n[domain]\ntype = 'domain.toy'\n\n";
-const std::string kSampler = "[[stage]]\ntag = 's'\ntype = 'sampler.fake'\ninputs = { model = 'domain' }\n";
+// A good head (4 lines) and a good stage 's' (from line 5, 4 lines). The model 'base' is a folder that is there.
+const std::string kHead = "name = 'x'\nmodels.base = '.'\n[domain]\ntype = 'domain.toy'\n";
+const std::string kSampler = "[[stage]]\ntag = 's'\ntype = 'sampler.fake'\ninputs = { model = 'base' }\n";
 const std::string kGood = kHead + kSampler;
 const std::string kReward = "[[stage]]\ntag = 'r'\ntype = 'reward.fake'\ninputs = { samples = 's' }\n";  // lines 9 to 12
 
@@ -60,24 +60,61 @@ const std::vector<Faulty> kTop = {
 FAULTY_TABLE(Top);
 
 const std::vector<Faulty> kDomain = {
-    {"WithoutType", "name = 'x'\n[domain]\n" + kSampler, "p.toml:2:1: [domain]: 'type' is missing"},
+    {"WithoutType", "name = 'x'\nmodels.base = '.'\n[domain]\n" + kSampler, "p.toml:3:1: [domain]: 'type' is missing"},
     {"UnknownKey", kHead + "option = 3\n" + kSampler, "p.toml:5:1: [domain]: unknown key 'option'; did you mean 'options'?"},
-    {"UnknownType", "name = 'x'\n[domain]\ntype = 'domain.tox'\n" + kSampler,
-     "p.toml:3:1: [domain]: no plugin 'domain.tox'; did you mean 'domain.toy'?"},
-    {"TypeOfAStage", "name = 'x'\n[domain]\ntype = 'reward.fake'\n" + kSampler,
-     "p.toml:3:1: [domain]: a domain's type is domain.<name>; found 'reward.fake'; known: domain.toy"},
+    {"UnknownType", "name = 'x'\nmodels.base = '.'\n[domain]\ntype = 'domain.tox'\n" + kSampler,
+     "p.toml:4:1: [domain]: no plugin 'domain.tox'; did you mean 'domain.toy'?"},
+    {"TypeOfAStage", "name = 'x'\nmodels.base = '.'\n[domain]\ntype = 'reward.fake'\n" + kSampler,
+     "p.toml:4:1: [domain]: a domain's type is domain.<name>; found 'reward.fake'; known: domain.toy"},
     {"UnknownOption", kHead + "options = { sise = 3 }\n" + kSampler,
      "p.toml:5:13: [domain]: domain.toy has no option 'sise'; did you mean 'size'?"},
     {"OptionOutOfBounds", kHead + "options.size = 0\n" + kSampler,
      "p.toml:5:9: [domain]: domain.toy takes the option 'size' > 0; found the integer 0"},
     {"CannotBeOpened", kHead + "options.prompts = 'broken'\n" + kSampler,
-     "p.toml:2:1: [domain]: domain.toy cannot be opened: prompts/broken: no such file"},
+     "p.toml:3:1: [domain]: domain.toy cannot be opened: prompts/broken: no such file"},
     {"RewardOfAnotherKind", kGood + "[[stage]]\ntag = 'r'\ntype = 'reward.atoms'\ninputs = { samples = 's' }\noptions = { scale = 2 }\n",
      "p.toml:12:12: stage 'r': the input 'samples' takes samples of kind 'molecule', but domain.toy gives 'image'"},
     {"UnknownSplit", kGood + "options = { split = 'heldout' }\n",
      "p.toml:9:13: stage 's': domain.toy has no split 'heldout'; did you mean 'held_out'?"},
 };
 FAULTY_TABLE(Domain);
+
+const char* const kNewForm = "and inputs = { model = \"base\" } in the stages that took \"domain\"";
+std::string with_models(const std::string& models) { return "name = 'x'\n" + models + "\n[domain]\ntype = 'domain.toy'\n" + kSampler; }
+const std::vector<Faulty> kModels = {
+    {"NoTable", with_models("models = 3"),
+     "p.toml:2:1: 'models' is a table, [models]; found the integer 3\n"
+     "p.toml:8:12: stage 's': the input 'model' names 'base', which is no stage; no stage gives model"},
+    {"EntryOfAnotherType", with_models("models.base = 3"),
+     "p.toml:2:8: [models]: base is a folder, or a table with the key 'folder'; found the integer 3"},
+    {"TableWithoutFolder", with_models("models.base = { initialize_weights = true }"), "p.toml:2:15: [models]: base: 'folder' is missing"},
+    {"UnknownKey", with_models("models.base = { folder = '.', initialise_weights = true }"),
+     "p.toml:2:31: [models]: base: unknown key 'initialise_weights'; did you mean 'initialize_weights'?"},
+    {"FlagOfAnotherType", with_models("models.base = { folder = '.', initialize_weights = 1 }"),
+     "p.toml:2:31: [models]: base: 'initialize_weights' is true or false; found the integer 1"},
+    {"OverflowOfNoKind", with_models("models.base = { folder = '.', on_prompt_overflow = 'cut' }"),
+     "p.toml:2:31: [models]: base: 'on_prompt_overflow' is one of: truncate, error; found 'cut'"},
+    {"NameWithAPoint", with_models("models = { base = '.', 'a.b' = '.' }"),
+     "p.toml:2:24: [models]: a name has 1 to 100 letters, digits, '-' and '_'; found \"a.b\""},
+    {"FolderThatIsNotThere", with_models("models.base = 'nowhere'"), "p.toml:2:8: [models]: base: nowhere: no such model folder"},
+    {"TagOfAModel",
+     with_models("models = { base = '.', other = '.' }") + "[[stage]]\ntag = 'other'\ntype = 'sampler.fake'\ninputs = { model = 'base' }\n",
+     "p.toml:9:1: stage 'other': the tag is a name of [models] too; choose another"},
+    {"OfTheDomainAsAnEarlierVersionHadIt", kHead + "[[stage]]\ntag = 's'\ntype = 'sampler.fake'\ninputs = { model = 'domain' }\n",
+     "p.toml:8:12: stage 's': the input 'model' names 'domain', which was the model of the domain's options; models have names now: write\n"
+     "  [models]\n  base = \"<the folder>\"\nand inputs = { model = \"base\" }"},
+    {"OptionOfTheDomainAsAnEarlierVersionHadIt", kHead + "options.model = 'mine/folder'\n" + kSampler,
+     std::string(
+         "p.toml:5:9: [domain]: the option 'model' is gone: pipelines name models in [models], and stages take them by name; write\n"
+         "  [models]\n  base = \"mine/folder\"\n") +
+         kNewForm},
+    {"OptionsOfFreshWeightsAsAnEarlierVersionHadThem", kHead + "options = { initialize_weights = true, model = 'blank' }\n" + kSampler,
+     std::string(
+         "p.toml:5:40: [domain]: the option 'model' is gone: pipelines name models in [models], and stages take them by name; write\n"
+         "  [models]\n  base = { folder = \"blank\", initialize_weights = true }\n") +
+         kNewForm},
+};
+FAULTY_TABLE(Models);
 
 const std::vector<Faulty> kDefaults = {
     {"NotQuoted", kGood + "[defaults.sampler.fake]\neta = 1\n",
@@ -108,7 +145,7 @@ const std::vector<Faulty> kStage = {
     {"TagTwice", kGood + kSampler, "p.toml:10:1: stage 's': the tag is taken by the stage at p.toml:5:1; tags are unique"},
     {"UnknownKey", kGood + "input = {}\n", "p.toml:9:1: stage 's': unknown key 'input'; did you mean 'inputs'?"},
     {"UnknownName", kHead + "[[stage]]\ntag = 's'\ntype = 'sampler.fakke'\n",
-     "p.toml:5:1: stage 's': the input 'model' is missing: inputs = { model = \"<tag>\" } with a tag that gives model; allowed: domain\n"
+     "p.toml:5:1: stage 's': the input 'model' is missing: inputs = { model = \"<tag>\" } with a tag that gives model; allowed: base\n"
      "p.toml:7:1: stage 's': no plugin 'sampler.fakke'; did you mean 'sampler.fake'?"},
     {"UnknownKind", kHead + "[[stage]]\ntag = 's'\ntype = 'samplar.fake'\n",
      "p.toml:7:1: stage 's': 'samplar.fake' is no type: a type is kind.name with a kind of: sampler, reward, filter, trainer, "
@@ -138,10 +175,10 @@ const std::vector<Faulty> kStage = {
 FAULTY_TABLE(Stage);
 
 const std::vector<Faulty> kInputs = {
-    {"AreNoTable", kGood.substr(0, kGood.find("inputs")) + "inputs = 'domain'\n",
-     "p.toml:8:1: stage 's': 'inputs' is a table, inputs = { name = \"tag\" }; found the string \"domain\""},
-    {"UnknownPort", kGood.substr(0, kGood.find("inputs")) + "inputs = { model = 'domain', modle = 'domain' }\n",
-     "p.toml:8:30: stage 's': sampler.fake has no input 'modle'; did you mean 'model'?"},
+    {"AreNoTable", kGood.substr(0, kGood.find("inputs")) + "inputs = 'base'\n",
+     "p.toml:8:1: stage 's': 'inputs' is a table, inputs = { name = \"tag\" }; found the string \"base\""},
+    {"UnknownPort", kGood.substr(0, kGood.find("inputs")) + "inputs = { model = 'base', modle = 'base' }\n",
+     "p.toml:8:28: stage 's': sampler.fake has no input 'modle'; did you mean 'model'?"},
     {"MissingPort", kGood + "[[stage]]\ntag = 'r'\ntype = 'reward.fake'\ninputs = { }\n",
      "p.toml:12:10: stage 'r': the input 'samples' is missing: inputs = { samples = \"<tag>\" } with a tag that gives trajectories; "
      "allowed: s"},
@@ -151,22 +188,22 @@ const std::vector<Faulty> kInputs = {
      "p.toml:12:12: stage 'f': the input 'scores' names 'alignment', which is no stage; no stage gives scores"},
     {"WrongResult", kGood + kReward + "[[stage]]\ntag = 'f'\ntype = 'filter.fake'\ninputs = { scores = 's' }\n",
      "p.toml:16:12: stage 'f': the input 'scores' takes scores, but stage 's' (sampler.fake) gives trajectories; allowed: r"},
-    {"DomainIsNoSamples", kGood + "[[stage]]\ntag = 'r'\ntype = 'reward.fake'\ninputs = { samples = 'domain' }\n",
-     "p.toml:12:12: stage 'r': the input 'samples' takes trajectories, but the domain gives a model; allowed: s"},
+    {"ModelIsNoSamples", kGood + "[[stage]]\ntag = 'r'\ntype = 'reward.fake'\ninputs = { samples = 'base' }\n",
+     "p.toml:12:12: stage 'r': the input 'samples' takes trajectories, but 'base' of [models] gives a model; allowed: s"},
     {"ManyWhereOneIsMeant", kGood + "[[stage]]\ntag = 'r'\ntype = 'reward.fake'\ninputs = { samples = ['s', 's'] }\n",
      "p.toml:12:12: stage 'r': the input 'samples' is one tag; found a list"},
-    {"NumberForATag", kGood.substr(0, kGood.find("inputs")) + "inputs = { model = ['domain', 3] }\n",
+    {"NumberForATag", kGood.substr(0, kGood.find("inputs")) + "inputs = { model = ['base', 3] }\n",
      "p.toml:8:12: stage 's': the input 'model' is a tag or a list of tags; found a list"},
     {"EmptyList", kGood.substr(0, kGood.find("inputs")) + "inputs = { model = [] }\n",
      "p.toml:8:12: stage 's': the input 'model' is a tag or a list of tags; found an empty list"},
-    {"SameTagTwice", kGood.substr(0, kGood.find("inputs")) + "inputs = { model = ['domain', 'domain'] }\n",
-     "p.toml:8:12: stage 's': the input 'model' names 'domain' twice"},
+    {"SameTagTwice", kGood.substr(0, kGood.find("inputs")) + "inputs = { model = ['base', 'base'] }\n",
+     "p.toml:8:12: stage 's': the input 'model' names 'base' twice"},
     {"SelectionAndExamples",
      kGood + kReward +
          "[[stage]]\ntag = 'f'\ntype = 'filter.fake'\ninputs = { scores = 'r' }\n"
-         "[[stage]]\ntag = 't'\ntype = 'trainer.fake'\ninputs = { model = 'domain', selection = 'f', examples = 's' }\n",
+         "[[stage]]\ntag = 't'\ntype = 'trainer.fake'\ninputs = { model = 'base', selection = 'f', examples = 's' }\n",
      "p.toml:17:1: stage 't': has both inputs 'selection' and 'examples'; trainer.fake takes one of them"},
-    {"RewardOfInversions", kHead + "[[stage]]\ntag = 's'\ntype = 'noise_corrector.fake'\ninputs = { model = 'domain' }\n" + kReward,
+    {"RewardOfInversions", kHead + "[[stage]]\ntag = 's'\ntype = 'noise_corrector.fake'\ninputs = { model = 'base' }\n" + kReward,
      "p.toml:12:12: stage 'r': the input 'samples' names 's' (noise_corrector.fake), whose trajectories are inversions; it takes those of "
      "a "
      "sampler"},
@@ -176,9 +213,9 @@ const std::vector<Faulty> kInputs = {
     {"MetricOfAnotherKindOfSample", kGood + "[[stage]]\ntag = 'm'\ntype = 'metric.atoms'\ninputs = { samples = 's' }\n",
      "p.toml:12:12: stage 'm': the input 'samples' takes samples of kind 'molecule', but domain.toy gives 'image'"},
     {"ExamplesOfACorrectorsNoise",
-     kHead + "[[stage]]\ntag = 's'\ntype = 'sampler.fake'\ninputs = { model = 'domain', prior = 'domain' }\n" +
-         "[[stage]]\ntag = 't'\ntype = 'trainer.fake'\ninputs = { model = 'domain', examples = 's' }\n",
-     "p.toml:12:30: stage 't': the input 'examples' names 's' (sampler.fake), which begins with a noise corrector's noise; name the "
+     kHead + "[[stage]]\ntag = 's'\ntype = 'sampler.fake'\ninputs = { model = 'base', prior = 'base' }\n" +
+         "[[stage]]\ntag = 't'\ntype = 'trainer.fake'\ninputs = { model = 'base', examples = 's' }\n",
+     "p.toml:12:28: stage 't': the input 'examples' names 's' (sampler.fake), which begins with a noise corrector's noise; name the "
      "inversions "
      "that the corrector learned from"},
     {"Itself", kHead + "[[stage]]\ntag = 't'\ntype = 'trainer.fake'\ninputs = { model = 't' }\n",
@@ -186,7 +223,7 @@ const std::vector<Faulty> kInputs = {
     {"Cycle",
      kHead + "[[stage]]\ntag = 's'\ntype = 'sampler.fake'\ninputs = { model = 't' }\n" + kReward +
          "[[stage]]\ntag = 'f'\ntype = 'filter.fake'\ninputs = { scores = 'r' }\n"
-         "[[stage]]\ntag = 't'\ntype = 'trainer.fake'\ninputs = { model = 'domain', selection = 'f' }\n",
+         "[[stage]]\ntag = 't'\ntype = 'trainer.fake'\ninputs = { model = 'base', selection = 'f' }\n",
      "p.toml:5:1: stage 's': its inputs form a cycle: 's' needs 't' needs 'f' needs 'r' needs 's'"},
     {"StageBehindACycleIsNotBlamed",
      kHead + "[[stage]]\ntag = 's'\ntype = 'sampler.fake'\ninputs = { model = 't' }\n"
@@ -207,7 +244,7 @@ const std::vector<Faulty> kChains = {
     {"ScoresAreNoSelection", kScored + "inputs = { scores = 'r', selection = 'r' }\n",
      "p.toml:16:26: stage 'f': the input 'selection' takes selection, but stage 'r' (reward.fake) gives scores; no stage gives selection"},
     {"SelectionOfOtherSamples",
-     kScored + "inputs = { scores = 'r' }\n[[stage]]\ntag = 't'\ntype = 'sampler.fake'\ninputs = { model = 'domain' }\n" +
+     kScored + "inputs = { scores = 'r' }\n[[stage]]\ntag = 't'\ntype = 'sampler.fake'\ninputs = { model = 'base' }\n" +
          "[[stage]]\ntag = 'rt'\ntype = 'reward.fake'\ninputs = { samples = 't' }\n" +
          "[[stage]]\ntag = 'g'\ntype = 'filter.fake'\ninputs = { scores = 'rt', selection = 'f' }\n",
      "p.toml:28:27: stage 'g': the input 'selection' names 'f', which chooses among the samples of 's', but the input 'scores' is of those "
@@ -227,7 +264,8 @@ TEST(Chain, OfTwoRewardsOfTheSameSamplesIsRight) {
   EXPECT_EQ(spec.find("g")->input("selection")->tags.at(0), "f");
 }
 
-const char* const kAllowed = "allowed: seed, name, cache.path, device.type, domain.<option>, <tag>.<option>";
+const char* const kAllowed =
+    "allowed: seed, name, cache.path, device.type, domain.<option>, models.<name>, models.<name>.<key>, <tag>.<option>";
 const std::vector<Faulty> kOverrides = {
     {"NoStage", kGood, std::string("--set ss.eta=1: no stage has the tag 'ss'; did you mean 's'?; ") + kAllowed, {"ss.eta=1"}},
     {"NoOption", kGood, "--set s.etta=1: stage 's': sampler.fake has no option 'etta'; did you mean 'eta'?", {"s.etta=1"}},
@@ -236,6 +274,18 @@ const std::vector<Faulty> kOverrides = {
      kGood,
      "--set domain.size=big: [domain]: domain.toy takes the option 'size' as an integer; found the string \"big\"",
      {"domain.size=big"}},
+    {"ModelFolder", kGood, "--set models.base=nowhere: [models]: base: nowhere: no such model folder", {"models.base=nowhere"}},
+    {"ModelKey",
+     kGood,
+     "--set models.base.initialise_weights=true: [models]: base: unknown key 'initialise_weights'; did you mean 'initialize_weights'?",
+     {"models.base.initialise_weights=true"}},
+    {"ModelOfTheDomainAsAnEarlierVersionHadIt",
+     kGood,
+     std::string(
+         "--set domain.model=mine: [domain]: the option 'model' is gone: pipelines name models in [models], and stages take them by "
+         "name; write\n  [models]\n  base = \"mine\"\n") +
+         kNewForm,
+     {"domain.model=mine"}},
     {"Seed", kGood, "--set seed=-3: the pipeline: 'seed' is an integer of at least 0; found the integer -3", {"seed=-3"}},
     {"Device", kGood, "--set device.type=tpu: [device]: 'type' is one of: cpu, cuda; found 'tpu'", {"device.type=tpu"}},
     {"StageAlone", kGood, std::string("--set s=3: names a stage but no option of it; ") + kAllowed, {"s=3"}},
@@ -253,7 +303,8 @@ FAULTY_TABLE(Overrides);
 
 TEST(FaultyPipelines, ReportAllProblemsInTheFilesOrder) {
   const std::string text =
-      "name = 'x'\nsede = 3\n[domain]\ntype = 'domain.toy'\noptions = { size = -1 }\n[[stage]]\ntag = 's'\ntype = 'sampler.fake'\n"
+      "name = 'x'\nsede = 3\nmodels.base = '.'\n[domain]\ntype = 'domain.toy'\noptions = { size = -1 }\n[[stage]]\ntag = 's'\ntype = "
+      "'sampler.fake'\n"
       "inputs = { model = 'tuned' }\n[stage.options]\neta = 2\n[device]\ntype = 'tpu'\n";
   try {
     resolve(Document::parse(text, "p.toml", {}), fake_catalog());
@@ -261,10 +312,10 @@ TEST(FaultyPipelines, ReportAllProblemsInTheFilesOrder) {
   } catch (const ConfigError& error) {
     EXPECT_STREQ(error.what(),
                  "p.toml:2:1: unknown key 'sede'; did you mean 'seed'?\n"
-                 "p.toml:5:13: [domain]: domain.toy takes the option 'size' > 0; found the integer -1\n"
-                 "p.toml:9:12: stage 's': the input 'model' names 'tuned', which is no stage; allowed: domain\n"
-                 "p.toml:11:1: stage 's': sampler.fake takes the option 'eta' 0 to 1; found the integer 2\n"
-                 "p.toml:13:1: [device]: 'type' is one of: cpu, cuda; found 'tpu'");
+                 "p.toml:6:13: [domain]: domain.toy takes the option 'size' > 0; found the integer -1\n"
+                 "p.toml:10:12: stage 's': the input 'model' names 'tuned', which is no stage; allowed: base\n"
+                 "p.toml:12:1: stage 's': sampler.fake takes the option 'eta' 0 to 1; found the integer 2\n"
+                 "p.toml:14:1: [device]: 'type' is one of: cpu, cuda; found 'tpu'");
   }
 }
 

@@ -2,8 +2,12 @@
 
 #include <gmock/gmock.h>
 
+#include <fstream>
+
 #include "fake_catalog.h"
+#include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
+#include "tests/runtime/base/folder.h"
 
 namespace espalier::config {
 namespace {
@@ -17,6 +21,8 @@ seed = 7
 type = "domain.toy"
 [domain.options]
 size = 24
+[models]
+base = "."
 [defaults."sampler.fake"]
 num_inference_steps = 25
 eta = 1
@@ -38,7 +44,7 @@ workers = 4
 [[stage]]
 tag = "samples"
 type = "sampler.fake"
-inputs = { model = "domain" }
+inputs = { model = "base" }
 [stage.options]
 eta = 0.5
 samples_per_condition = 4
@@ -50,12 +56,12 @@ inputs = { scores = "early" }
 [[stage]]
 tag = "tuned"
 type = "trainer.fake"
-inputs = { model = "domain", selection = "best" }
+inputs = { model = "base", selection = "best" }
 options = { intermediate_step = 0.5 }
 [[stage]]
 tag = "tuned_samples"
 type = "sampler.fake"
-inputs = { model = ["tuned", "domain"] }
+inputs = { model = ["tuned", "base"] }
 options = { split = "held_out", block_size = 32, micro_batch = 8 }
 )";
 
@@ -113,10 +119,10 @@ TEST(Resolve, MergesDefaultsAndSortsOptionsByRole) {
 
 TEST(Resolve, GivesInputsByPortAndTheirPlace) {
   const auto spec = read(kPipeline);
-  EXPECT_THAT(spec.find("tuned_samples")->input("model")->tags, ElementsAre("tuned", "domain"));
+  EXPECT_THAT(spec.find("tuned_samples")->input("model")->tags, ElementsAre("tuned", "base"));
   EXPECT_EQ(spec.find("tuned")->input("selection")->tags.at(0), "best");
   EXPECT_EQ(spec.find("samples")->input("selection"), nullptr);
-  EXPECT_EQ(spec.find("evaluated")->where.to_string(), "p.toml:11:1");
+  EXPECT_EQ(spec.find("evaluated")->where.to_string(), "p.toml:13:1");
 }
 
 TEST(Resolve, KeepsTheTypeOfAStep) {
@@ -152,14 +158,96 @@ TEST(Resolve, DoesNotOpenTheDomainOfAFaultyPipeline) {
   EXPECT_EQ(domain_openings(), before);
 }
 
-TEST(Resolve, NamesThePluginThatTakesAnEngineOption) {
-  const std::string text = "name='x'\n[domain]\ntype='domain.toy'\n[[stage]]\ntag='s'\ntype='sampler.greedy'\ninputs={model='domain'}\n";
+TEST(Resolve, BlamesThePluginThatTakesAnEngineOption) {
+  const std::string text =
+      "name='x'\nmodels.base='.'\n[domain]\ntype='domain.toy'\n[[stage]]\ntag='s'\ntype='sampler.greedy'\ninputs={model='base'}\n";
   try {
     read(text);
     FAIL();
   } catch (const PluginError& error) {
     EXPECT_STREQ(error.what(), "sampler.greedy declares the option 'micro_batch', which every sampler has; rename it");
   }
+}
+
+TEST(Models, AreFoldersOrTables) {
+  std::string text = kPipeline;
+  text.insert(
+      text.find("[defaults"),
+      "blank = { folder = \"some/folder\", initialize_weights = true }\nstrict = { folder = \"a\", on_prompt_overflow = \"error\" }\n");
+  const auto spec = read(text);
+  EXPECT_EQ(spec.models.size(), 3u);
+  EXPECT_EQ(spec.models.at("blank").folder, "some/folder") << "no stage takes it: it need not be there";
+  EXPECT_EQ(spec.load_options("blank").initialize_weights, 7u) << "the run's seed";
+  EXPECT_EQ(spec.load_options("base").initialize_weights, std::nullopt);
+  EXPECT_EQ(spec.load_options("tuned").initialize_weights, std::nullopt) << "a stage's model has its weights";
+  EXPECT_TRUE(spec.models.at("strict").refuses_long_prompts);
+  EXPECT_FALSE(spec.models.at("base").refuses_long_prompts);
+  EXPECT_TRUE(spec.is_folder("base") && !spec.is_folder("tuned"));
+}
+
+TEST(Models, MayBeOverriddenWholeOrByKey) {
+  const auto model = [](const std::vector<std::string>& overrides) { return read(kPipeline, overrides).models.at("base"); };
+  EXPECT_EQ(model({"models.base=datasets"}).folder, "datasets");
+  const auto drawn = model({"models.base.initialize_weights=true"});
+  EXPECT_EQ(drawn.folder, ".") << "beside the folder that the file names";
+  EXPECT_TRUE(drawn.initialize_weights);
+  EXPECT_TRUE(model({"models.base=datasets", "models.base.initialize_weights=true"}).initialize_weights);
+  EXPECT_FALSE(model({"models.base.initialize_weights=true", "models.base=datasets"}).initialize_weights) << "the later one is whole";
+  EXPECT_EQ(model({"models.base.folder=datasets"}).folder, "datasets");
+  EXPECT_EQ(read(kPipeline, {"models.other=datasets"}).models.size(), 2u);
+}
+
+// Prompts that a model's tokenizer cuts or cannot spell: of the models that stages take.
+class Prompts : public testing::Test {
+ protected:
+  PipelineSpec with(const std::string& prompts, const std::string& model, const std::vector<std::string>& overrides = {}) {
+    std::vector<std::string> all{"domain.prompts=\"" + prompts + "\"", "models.base=" ESPALIER_SOURCE_DIR "/datasets/models/" + model};
+    all.insert(all.end(), overrides.begin(), overrides.end());
+    return read(kPipeline, all);
+  }
+  // 14 tokens and the two ends: as many as shapes-blank takes.
+  const std::string words_ = "a red circle above a blue square left of a green triangle below a";
+};
+
+TEST_F(Prompts, ThatAreCutAreCountedInTheNotes) {
+  const auto long_ones = words_ + " yellow square\\n" + words_ + " purple circle";
+  EXPECT_THAT(with(long_ones, "shapes-blank").notes,
+              ElementsAre(testing::StartsWith("base: 2 of 2 prompts are cut at 16 tokens"), testing::HasSubstr("have become 1 condition")));
+  EXPECT_THAT(with(words_, "shapes-blank").notes, testing::IsEmpty());
+  EXPECT_THAT(with(long_ones, "generated-flow-base-blank").notes, testing::IsEmpty()) << "a model without a tokenizer reads none";
+  EXPECT_THAT(
+      read(kPipeline, {"domain.prompts=\"" + long_ones + "\"", "models.other=" ESPALIER_SOURCE_DIR "/datasets/models/shapes-blank"}).notes,
+      testing::IsEmpty())
+      << "no stage takes it";
+}
+
+TEST_F(Prompts, ThatAreCutAreRefusedWhereAsked) {
+  EXPECT_THAT([&] { with(words_ + " yellow square", "shapes-blank", {"models.base.on_prompt_overflow=error"}); },
+              testing::ThrowsMessage<ConfigError>(testing::AllOf(testing::HasSubstr("[models]: base: the prompt 'a red"),
+                                                                 testing::HasSubstr("has 18 tokens, the model takes 16"))));
+}
+
+// Ten classes became three ids, all the same, and nothing was said.
+TEST_F(Prompts, OfCharactersThatTheVocabularyLacksAreRefused) {
+  EXPECT_THAT([&] { with("bag\\n0", "fashion-blank"); }, testing::ThrowsMessage<ConfigError>(testing::AllOf(
+                                                             testing::HasSubstr("[models]: base: the prompt '0'"),
+                                                             testing::HasSubstr("datasets/models/fashion-blank/tokenizer/vocab.json"))));
+}
+
+// Their bits are in what stages make: a network's library is one of those that made it.
+TEST(Models, OfALibrarysNetworkBringTheLibrary) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder.path() / "unet");
+  std::ofstream(folder.path() / "unet/config.json") << R"({"_class_name": "Mine"})";
+  auto catalog = fake_catalog();
+  network::NetworkEntry mine{"Mine", "unet", {}, [](const network::ComponentConfigs&) { return nullptr; }, ESPALIER_SOURCE_DIR "/LICENSE"};
+  auto other = mine;
+  other.class_name = "Another";
+  catalog.add({}, {mine, other});
+  const auto spec = resolve(Document::parse(kPipeline, "p.toml", {"models.base=" + folder.path().string()}), catalog);
+  const auto& libraries = spec.find("samples")->libraries;
+  EXPECT_EQ(libraries.at("network Mine"), Value(digest_file(ESPALIER_SOURCE_DIR "/LICENSE")));
+  EXPECT_FALSE(libraries.contains("network Another")) << "no folder names it";
 }
 
 std::vector<std::string> names_of(const std::vector<OptionInfo>& options) {

@@ -7,6 +7,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/exec/context.h"
+#include "runtime/modelfile/folder.h"
 #include "tests/conformance/toy.h"
 #include "tests/runtime/base/folder.h"
 
@@ -16,16 +17,17 @@ namespace {
 namespace fs = std::filesystem;
 using testing::AllOf, testing::HasSubstr, testing::ThrowsMessage;
 
-// A domain whose folders are named by a process; their weights are drawn from one seed.
-class FoldersDomain final : public conformance::ForwardingDomain {
- public:
-  ModelInfo model_info(const fs::path& folder) const override { return load_model(folder).info; }
-  Model load_model(const fs::path& folder) const override { return conformance::toy_model(1, folder.string()); }
-};
-
 class Models : public testing::Test {
  protected:
-  explicit Models(std::shared_ptr<Domain> domain = std::make_shared<FoldersDomain>()) { spec_.domain = std::move(domain); }
+  Models() { spec_.networks.add(conformance::toy_network()); }
+  // A folder of a model of this process; the weights of all are equal.
+  fs::path write(const std::string& process) const {
+    const auto folder = folder_.path() / process;
+    if (fs::create_directory(folder)) modelfile::save(conformance::toy_model(1, process), folder);
+    return folder;
+  }
+  void name(const std::string& tag, const std::string& process) { spec_.models[tag].folder = write(process); }
+  ModelInfo info_of(const std::string& process) const { return modelfile::info(write(process), spec_.networks); }
   void plan(const std::string& tag, const ModelInfo& info, const Hex& key = "") {
     auto& result = context_.results[tag];
     result.kind = ResultKind::model;
@@ -43,9 +45,11 @@ class Models : public testing::Test {
   Context context_{spec_, *store_, *progress_, stop_, options_, at::kCPU};
 };
 
-TEST_F(Models, OfEqualWeightsAreDistinguishedByTheirProcess) {
-  spec_.models = {{"diffusion", "variance_preserving"}, {"flow", "rectified_flow"}};
-  for (const auto& [tag, path] : spec_.models) plan(tag, spec_.domain->model_info(path));
+TEST_F(Models, OfEqualWeightsAreToldApartByTheirProcess) {
+  name("diffusion", "variance_preserving");
+  name("flow", "rectified_flow");
+  plan("diffusion", info_of("variance_preserving"));
+  plan("flow", info_of("rectified_flow"));
   ASSERT_EQ(context_.results.at("diffusion").digest, context_.results.at("flow").digest);
   EXPECT_EQ(context_.model("diffusion")->process->name(), "variance_preserving");
   EXPECT_EQ(context_.model("flow")->process->name(), "rectified_flow");
@@ -54,34 +58,40 @@ TEST_F(Models, OfEqualWeightsAreDistinguishedByTheirProcess) {
 
 // Equal weights; the noise process is the one of a scheduler_config.json that changed after the plan was made.
 TEST_F(Models, ThatReadAsOthersThanPlannedAreRefused) {
-  spec_.models = {{"flow", "rectified_flow"}};
-  plan("flow", spec_.domain->model_info("variance_preserving"));
+  name("flow", "rectified_flow");
+  plan("flow", info_of("variance_preserving"));
   EXPECT_THAT([&] { context_.model("flow"); }, ThrowsMessage<StageError>(AllOf(HasSubstr("rectified_flow: the model 'flow'"),
                                                                                HasSubstr("process is"), HasSubstr("run it again"))));
 }
 
-class CachedModels : public Models {
- protected:
-  class Domain final : public conformance::ForwardingDomain {
-   public:
-    Model load_model(const fs::path&) const override { return conformance::toy_model(1, process); }
-    std::string process = "rectified_flow";
-  };
-  CachedModels() : CachedModels(std::make_shared<Domain>()) {}
-  explicit CachedModels(const std::shared_ptr<Domain>& domain) : Models(domain), domain_(domain) {}
-  std::shared_ptr<Domain> domain_;
-};
+TEST_F(Models, WhoseFilesChangeWhileTheyAreInUseAreFound) {
+  name("flow", "rectified_flow");
+  plan("flow", info_of("rectified_flow"));
+  context_.model("flow");
+  config::StageSpec user, other;
+  InputInfo model;
+  model.name = "model";
+  model.takes = ResultKind::model;
+  user.inputs = {{model, {"flow"}}};
+  EXPECT_NO_THROW(require_unchanged_models(context_, user));
+  const auto weights = spec_.models.at("flow").folder / "unet/diffusion_pytorch_model.safetensors";
+  const auto bytes = read_file(weights);
+  fs::remove(weights);
+  write_durable(weights, bytes);
+  EXPECT_THAT([&] { require_unchanged_models(context_, user); }, ThrowsMessage<StageError>(HasSubstr(weights.string())));
+  EXPECT_NO_THROW(require_unchanged_models(context_, other)) << "a stage that does not use it goes on";
+}
 
-TEST_F(CachedModels, ThatReadAsOthersThanPublishedAreRefusedAndKept) {
+TEST_F(Models, InTheCacheThatReadAsOthersThanPublishedAreRefusedAndKept) {
   const auto publish = [&](const Value& request) {
     const auto made = store_->new_folder();
-    write_durable(made / "scheduler_config.json", "{}");
+    modelfile::save(conformance::toy_model(1, "rectified_flow"), made);
     store_->publish_result("model", digest(request), request, Value(), made);
     return digest(request);
   };
   const auto sound = publish("sound"), other = publish("other");
-  plan("sound", conformance::toy_model(1, "rectified_flow").info, sound);
-  plan("other", conformance::toy_model(1, "variance_preserving").info, other);
+  plan("sound", info_of("rectified_flow"), sound);
+  plan("other", info_of("variance_preserving"), other);
   EXPECT_EQ(context_.model("sound")->process->name(), "rectified_flow");
   EXPECT_THAT([&] { context_.model("other"); }, ThrowsMessage<StageError>(AllOf(HasSubstr("is whole"), HasSubstr("process is"))));
   EXPECT_TRUE(store_->result("model", sound));

@@ -109,7 +109,9 @@ TEST(Returned, Inversions) {
 }
 
 TEST(Returned, OfDomains) {
-  expect_found("domain", {"samples"}, {{"spec", "state_spec() has no field"}, {"split twice", "there twice"}}, "domain.example");
+  expect_found("domain", {"samples"},
+               {{"spec", "codec() has states without a field"}, {"split twice", "there twice"}, {"codec", "codec() gave none"}},
+               "domain.example");
   expect_found("domain", {"samples"},
                {{"none", "has none"},
                 {"metadata", "8 texts and 7 metadata"},

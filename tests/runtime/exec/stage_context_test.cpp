@@ -106,6 +106,26 @@ class IllTrainer final : public Trainer {
   Ill ill_;
 };
 
+class IllCodec final : public conformance::ForwardingCodec {
+ public:
+  IllCodec(std::shared_ptr<const Codec> codec, Ill ill) : ForwardingCodec(std::move(codec)), ill_(std::move(ill)) {}
+  State encode(const Sample& sample, const CodecContext& context) const override {
+    ill_.visit("encode");
+    return ForwardingCodec::encode(sample, context);
+  }
+  Sample decode(const State& state, const CodecContext& context) const override {
+    ill_.visit("decode");
+    return ForwardingCodec::decode(state, context);
+  }
+  std::vector<Image> draw(const Sample& sample) const override {
+    ill_.visit("draw");
+    return ForwardingCodec::draw(sample);
+  }
+
+ private:
+  Ill ill_;
+};
+
 class IllDomain final : public conformance::ForwardingDomain {
  public:
   explicit IllDomain(const std::string& method) : ill_(method) {}
@@ -113,23 +133,65 @@ class IllDomain final : public conformance::ForwardingDomain {
     ill_.visit("conditions");
     return ForwardingDomain::conditions(split);
   }
-  Sample decode(const State& state) const override {
-    ill_.visit("decode");
-    return ForwardingDomain::decode(state);
+  std::unique_ptr<Examples> examples(const std::string& split) const override {
+    class Some final : public Examples {
+     public:
+      Some(std::unique_ptr<Examples> endless, Ill ill) : endless_(std::move(endless)), ill_(std::move(ill)) {}
+      std::int64_t size() const override { return 8; }
+      Hex digest() const override { return endless_->digest(); }
+      Batch at(const std::vector<std::uint64_t>& positions) const override {
+        ill_.visit("at");
+        return endless_->at(positions);
+      }
+
+     private:
+      std::unique_ptr<Examples> endless_;
+      Ill ill_;
+    };
+    ill_.visit("examples");
+    return std::make_unique<Some>(ForwardingDomain::examples(split), ill_);
   }
-  std::vector<Image> draw(const Sample& sample) const override {
-    ill_.visit("draw");
-    return ForwardingDomain::draw(sample);
-  }
-  ModelInfo model_info(const std::filesystem::path& folder) const override { return load_model(folder).info; }
-  Model load_model(const std::filesystem::path&) const override {
-    ill_.visit("load_model");
-    return conformance::toy_model();
+  std::shared_ptr<const Codec> codec(const ModelInfo* model) const override {
+    if (model != nullptr) ill_.visit("codec");
+    return std::make_shared<IllCodec>(ForwardingDomain::codec(model), ill_);
   }
 
  private:
   Ill ill_;
 };
+
+class IllNetwork final : public Network {
+ public:
+  explicit IllNetwork(const std::string& method) : ill_(method) { ill_.visit("make"); }
+  Value architecture() const override {
+    ill_.visit("architecture");
+    return right_.architecture();
+  }
+  TensorMap embed(const Weights& weights, const TensorMap& condition) const override {
+    ill_.visit("embed");
+    return right_.embed(weights, condition);
+  }
+  State predict(const Weights& weights, const State& noisy, const at::Tensor& timestep, const TensorMap& embedded) const override {
+    ill_.visit("predict");
+    return right_.predict(weights, noisy, timestep, embedded);
+  }
+  Weights initialize(std::uint64_t seed) const override { return right_.initialize(seed); }
+  void check(const Weights& weights, const std::string& origin) const override {
+    ill_.visit("check");
+    right_.check(weights, origin);
+  }
+
+ private:
+  Ill ill_;
+  conformance::ToyNetwork right_;
+};
+
+void expect_named(ToyPipeline& pipeline, const std::vector<std::string>& tags, const std::string& method, const std::string& named) {
+  const auto [code, message] = pipeline.error(tags);
+  EXPECT_NE(code, 0) << "nothing was thrown: is the method called at all?";
+  EXPECT_THAT(message, HasSubstr("stage '" + named + "'"));
+  EXPECT_THAT(message, HasSubstr("the kernel of " + method + " is ill"));
+}
 
 template <class Plugin>
 void expect_named(const std::string& kind, const std::vector<std::string>& tags, const std::set<std::string>& methods,
@@ -139,10 +201,7 @@ void expect_named(const std::string& kind, const std::vector<std::string>& tags,
     PluginEntry entry{.kind = kind, .name = "example", .doc = "Is ill.", .make = {}, .library = ""};
     entry.make = [method] { return std::make_unique<Plugin>(method); };
     ToyPipeline pipeline({}, {entry});
-    const auto [code, message] = pipeline.error(tags);
-    EXPECT_NE(code, 0) << "nothing was thrown: is the method called at all?";
-    EXPECT_THAT(message, HasSubstr("stage '" + named + "'"));
-    EXPECT_THAT(message, HasSubstr("the kernel of " + method + " is ill"));
+    expect_named(pipeline, tags, method, named);
   }
 }
 
@@ -163,9 +222,20 @@ TEST(StageContext, NamesAMetricWhateverItThrows) {
   expect_named<IllMetric>("metric", {"samples", "scores", "summary"}, {"check_inputs", "identity", "measure"}, "summary");
 }
 
-TEST(StageContext, NamesTheStageThatCallsTheDomain) {
-  expect_named<IllDomain>("domain", {"samples"}, {"conditions", "draw", "load_model"}, "samples");
+TEST(StageContext, NamesTheStageThatAsksTheDomain) {
+  expect_named<IllDomain>("domain", {"samples"}, {"conditions", "codec", "draw"}, "samples");
   expect_named<IllDomain>("domain", {"samples", "scores"}, {"decode"}, "scores");
+  expect_named<IllDomain>("domain", {"inversions"}, {"examples", "at", "encode"}, "inversions");
+}
+
+TEST(StageContext, NamesTheStageWhoseModelsNetworkThrows) {
+  for (const std::string method : {"make", "architecture", "check", "embed", "predict"}) {
+    SCOPED_TRACE(method);
+    auto network = conformance::toy_network();
+    network.make = [method](const network::ComponentConfigs&) { return std::make_shared<IllNetwork>(method); };
+    ToyPipeline pipeline({}, {}, network);
+    expect_named(pipeline, {"samples"}, method, "samples");
+  }
 }
 
 }  // namespace

@@ -10,25 +10,36 @@
 #include <mutex>
 
 #include "runtime/base/errors.h"
-#include "runtime/base/files.h"
 #include "runtime/config/resolve.h"
-#include "runtime/modelfile/safetensors.h"
+#include "runtime/modelfile/folder.h"
 #include "tests/conformance/broken.h"
-#include "tests/conformance/toy.h"
 
 namespace espalier::exec {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kWeights = "weights.safetensors";
-
 std::mutex decoding;
 
-// The domain with a flaw; it has models, 24 examples, a text file of its samples, and counts what it decodes.
-class ModelledDomain final : public conformance::ForwardingDomain {
+// Counts what it decodes, and has a text file of the samples.
+class CountingCodec final : public conformance::ForwardingCodec {
  public:
-  explicit ModelledDomain(const std::string& flaw) : ForwardingDomain(domain_of(flaw)) {}
+  using ForwardingCodec::ForwardingCodec;
+  Sample decode(const State& state, const CodecContext& context) const override {
+    const std::lock_guard lock(decoding);
+    decodings().rows += state.at("sample").size(0);
+    if (!at::isfinite(state.at("sample")).all().item<bool>()) decodings().nonfinite = true;
+    return ForwardingCodec::decode(state, context);
+  }
+  std::map<std::string, std::string> records(const Sample& sample) const override {
+    return {{"samples.txt", std::string(static_cast<std::size_t>(sample.tensors.at("image").size(0)), 'x')}};
+  }
+};
+
+// The domain with a flaw; it has 24 examples.
+class CountingDomain final : public conformance::ForwardingDomain {
+ public:
+  explicit CountingDomain(const std::string& flaw) : ForwardingDomain(domain_of(flaw)) {}
   std::unique_ptr<Examples> examples(const std::string& split) const override {
     class Finite final : public Examples {
      public:
@@ -42,25 +53,9 @@ class ModelledDomain final : public conformance::ForwardingDomain {
     };
     return std::make_unique<Finite>(ForwardingDomain::examples(split));
   }
-  Sample decode(const State& state) const override {
-    const std::lock_guard lock(decoding);
-    decodings().rows += state.at("sample").size(0);
-    if (!at::isfinite(state.at("sample")).all().item<bool>()) decodings().nonfinite = true;
-    return ForwardingDomain::decode(state);
-  }
-  std::map<std::string, std::string> records(const Sample& sample) const override {
-    return {{"samples.txt", std::string(static_cast<std::size_t>(sample.tensors.at("image").size(0)), 'x')}};
-  }
-  ModelInfo model_info(const fs::path& folder) const override { return load_model(folder).info; }
-  Model load_model(const fs::path& folder) const override {
-    auto model = conformance::toy_model(1, folder == "flow" ? "rectified_flow" : "variance_preserving");
-    if (fs::exists(folder / kWeights)) model.weights = modelfile::read_safetensors(folder / kWeights);
-    if (folder == "broken") model.weights.at("unet.bias")[2] = std::nan("");
-    model.info.digest = digest_weights(model.weights);
-    return model;
-  }
-  void save_model(const Model& model, const fs::path& folder) const override {
-    write_durable(folder / kWeights, modelfile::format_safetensors(model.weights));
+  std::shared_ptr<const Codec> codec(const ModelInfo* model) const override {
+    auto codec = ForwardingDomain::codec(model);
+    return codec == nullptr ? nullptr : std::make_shared<CountingCodec>(std::move(codec));
   }
 
  private:
@@ -110,9 +105,18 @@ const std::map<std::string, std::string>& stage_texts() {
   return texts;
 }
 
-std::string pipeline(const std::vector<std::string>& tags) {
-  std::string text =
-      "name = \"toy\"\nseed = 7\n[domain]\ntype = \"domain.example\"\n[models]\nbase = \"base\"\nbroken = \"broken\"\nflow = \"flow\"\n";
+constexpr const char* kModels[] = {"base", "broken", "flow"};
+
+void write_model(const std::string& name, const fs::path& folder) {
+  auto model = conformance::toy_model(1, name == "flow" ? "rectified_flow" : "variance_preserving");
+  if (name == "broken") model.weights.at("unet.bias")[2] = std::nan("");
+  fs::create_directory(folder);
+  modelfile::save(model, folder);
+}
+
+std::string pipeline(const std::vector<std::string>& tags, const fs::path& models) {
+  std::string text = "name = \"toy\"\nseed = 7\n[domain]\ntype = \"domain.example\"\n[models]\n";
+  for (const std::string name : kModels) text += name + " = \"" + (models / name).string() + "\"\n";
   for (const auto& tag : tags) text += "[[stage]]\ntag = \"" + tag + "\"\n" + stage_texts().at(tag) + "\n";
   return text;
 }
@@ -124,11 +128,12 @@ Decodings& decodings() {
   return all;
 }
 
-ToyPipeline::ToyPipeline(const std::map<std::string, std::string>& flaws, std::vector<PluginEntry> instead)
-    : folder_((fs::path(::testing::TempDir()) / ("espalier-" + unique_name())).string()) {
+ToyPipeline::ToyPipeline(const std::map<std::string, std::string>& flaws, std::vector<PluginEntry> instead,
+                         const network::NetworkEntry& network) {
+  for (const char* name : kModels) write_model(name, model(name));
   const auto flaw = [&](const std::string& kind) { return flaws.contains(kind) ? flaws.at(kind) : std::string(); };
   auto domain = conformance::domain_with("");
-  domain.make = [flaw = flaw("domain")] { return std::make_unique<ModelledDomain>(flaw); };
+  domain.make = [flaw = flaw("domain")] { return std::make_unique<CountingDomain>(flaw); };
   std::vector<PluginEntry> entries{domain,
                                    conformance::sampler_with(flaw("sampler")),
                                    conformance::reward_with(flaw("reward")),
@@ -144,16 +149,14 @@ ToyPipeline::ToyPipeline(const std::map<std::string, std::string>& flaws, std::v
     entries.push_back(std::move(other));
   }
   for (auto& entry : entries) entry.library = ESPALIER_SOURCE_DIR "/LICENSE";  // a run records the digest of this file
-  catalog_.add(entries);
+  catalog_.add(entries, {network});
 }
 
-ToyPipeline::~ToyPipeline() { fs::remove_all(folder_); }
-
-std::unique_ptr<cache::Store> ToyPipeline::store() const { return cache::Store::open(folder_); }
+std::unique_ptr<cache::Store> ToyPipeline::store() const { return cache::Store::open(folder_.path() / "cache"); }
 
 Record ToyPipeline::run(const std::vector<std::string>& tags, const std::vector<std::string>& overrides) {
   said_.clear();
-  const auto spec = config::resolve(config::Document::parse(pipeline(tags), "toy.toml", overrides), catalog_);
+  const auto spec = config::resolve(config::Document::parse(pipeline(tags, folder_.path()), "toy.toml", overrides), catalog_);
   const auto cache = store();
   Keeper progress(said_);
   RunOptions options;

@@ -26,9 +26,10 @@ class Looker final : public Metric {
         chained = chained && at::equal(here.after.at("sample"), next.before.at("sample"));
       }
       const auto last = view.transition(1, {row}).after;
-      const auto decoded = view.decoded({row}).tensors.at("image"), again = input.domain->decode(last).tensors.at("image");
+      const auto decoded = view.decoded({row}).tensors.at("image"), again = view.codec().decode(last, {}).tensors.at("image");
       const auto label = view.conditions({row}).metadata.front().at("label").as_integer();
-      const auto expected = input.domain->conditions("train").metadata.at(static_cast<std::size_t>(view.condition()[row])).at("label");
+      const auto expected =
+          input.domain->data().conditions("train").metadata.at(static_cast<std::size_t>(view.condition()[row])).at("label");
       if (chained && at::equal(decoded, again) && expected == Value(label)) right += 1.0;
     }
     const auto noise = view.noise(view.all()).at("sample");

@@ -13,7 +13,7 @@ namespace {
 using testing::AllOf, testing::HasSubstr, testing::ThrowsMessage;
 
 TEST(Unchanged, AFileThatChangesBetweenThePlanAndItsUseIsNamed) {
-  const auto &before = plan::pipeline(), &after = plan::pipeline({"domain.weights=others"});
+  const auto &before = plan::pipeline(), &after = plan::pipeline({"models.base=" + plan::model_folder("others")});
   const TemporaryFolder folder;
   const auto store = cache::Store::open(folder.path() / "cache");
   const auto progress = make_silent_progress();

@@ -49,9 +49,14 @@ TEST(ModelInfo, ReadsBackFromItsValue) {
   info.role = "classifier";
   info.last_step = Step(std::int64_t{6});
   info.trained_num_steps = 25;
+  info.text_front = std::string(64, 'b');
+  info.base = std::string(64, 'c');
+  info.corrects = CorrectedSampling{std::string(64, 'd'), 10};
   const auto back = ModelInfo::from_value(parse_json(to_json(info.to_value()), "x"));
   EXPECT_EQ(back.to_value(), info.to_value());
   EXPECT_EQ(back.last_step, info.last_step);
+  EXPECT_EQ(back.text_front, info.text_front);
+  EXPECT_EQ(back.corrects, info.corrects);
   auto broken = info.to_value();
   broken["digest"] = 3;
   EXPECT_THROW(ModelInfo::from_value(broken), DataError);
@@ -83,9 +88,13 @@ TEST(Conditions, DigestCoversEveryPart) {
 }
 
 TEST(Conditions, RowsMayRepeat) {
-  const auto rows = conditions().rows({2, 0, 2}).at("label");
-  EXPECT_EQ(std::vector<std::int64_t>(rows.const_data_ptr<std::int64_t>(), rows.const_data_ptr<std::int64_t>() + 3),
+  const auto rows = conditions().rows({2, 0, 2});
+  const auto& label = rows.tensors.at("label");
+  EXPECT_EQ(std::vector<std::int64_t>(label.const_data_ptr<std::int64_t>(), label.const_data_ptr<std::int64_t>() + 3),
             (std::vector<std::int64_t>{2, 3, 2}));
+  EXPECT_EQ(rows.text, (std::vector<std::string>{"c", "a", "c"}));
+  EXPECT_EQ(rows.metadata, (std::vector<Value>{Value(3), Value(1), Value(3)}));
+  EXPECT_TRUE(rows.null_tensors.at("label").equal(conditions().null_tensors.at("label"))) << "the null condition stays one";
   EXPECT_THROW(conditions().rows({3}), InternalError);
 }
 

@@ -1,28 +1,75 @@
 #include "fake_pipeline.h"
 
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <list>
 
 #include "runtime/config/document.h"
 #include "runtime/sampling/stitch.h"
+#include "tests/runtime/base/folder.h"
 
 namespace espalier::plan {
 namespace {
 
-class FakeDomain final : public Domain {
+// Of a folder that model_folder() writes.
+class FakeNetwork final : public Network {
+ public:
+  explicit FakeNetwork(Value config) : config_(std::move(config)) {}
+  Value architecture() const override { return Value::Map{{"unet", config_}}; }
+  State predict(const Weights&, const State&, const at::Tensor&, const TensorMap&) const override { return {}; }
+  Weights initialize(std::uint64_t) const override { return {}; }
+  void check(const Weights&, const std::string&) const override {}
+
+ private:
+  Value config_;
+};
+
+// A model whose weights are the letters of a text.
+Model fake_model(const std::string& weights, std::int64_t size) {
+  Model model;
+  model.network = std::make_shared<FakeNetwork>(Value::Map{{"_class_name", "FakeNetwork"}, {"size", size}});
+  model.process = diffusion::make_process(Value::Map{{"_class_name", "FlowMatchEulerDiscreteScheduler"}}, "the fake model");
+  model.weights.emplace("unet.letters", at::tensor(std::vector<float>(weights.begin(), weights.end())));
+  model.info.architecture = model.network->architecture();
+  model.info.process = model.process->config();
+  return model;
+}
+
+class FakeCodec final : public Codec {
+ public:
+  FakeCodec(Value key, std::int64_t size) : key_(std::move(key)), size_(size) {}
+  StateSpec spec() const override { return {{"sample", {{size_}, at::kFloat}}}; }
+  Value key() const override { return key_; }
+  State encode(const Sample&, const CodecContext&) const override { return {}; }
+  Sample decode(const State&, const CodecContext&) const override { return {}; }
+  std::vector<Image> draw(const Sample&) const override { return {}; }
+  bool has_canonical_keys() const override { return true; }
+
+ private:
+  Value key_;
+  std::int64_t size_;
+};
+
+class FakeDomain final : public Domain, private Dataset {
  public:
   void options(Schema& schema) override {
     schema.text("prompts", prompts_, "Stands for the conditions' content.");
     schema.integer("count", count_, "How many conditions there are.");
-    schema.text("weights", weights_, "Stands for the model's weights.");
     schema.text("decoder", decoder_, "Stands for how states are decoded.");
     schema.text("examples", examples_, "Stands for the training data.");
     schema.integer("example_count", example_count_, "How many examples there are; 0: no end.");
   }
   void open(const DomainContext&) override {}
   std::string sample_kind() const override { return "image"; }
-  StateSpec state_spec() const override { return {{"sample", {{3}, at::kFloat}}}; }
+  const Dataset& data() const override { return *this; }
+  std::shared_ptr<const Codec> codec(const ModelInfo* model) const override {
+    const auto size = model == nullptr ? 3 : model->architecture.at("unet").at("size").as_integer();
+    return std::make_shared<FakeCodec>(decoder_, size);
+  }
+
+ private:
   std::vector<std::string> splits() const override { return {"train", "held_out"}; }
   Conditions conditions(const std::string& split) const override {
     Conditions conditions;
@@ -44,23 +91,8 @@ class FakeDomain final : public Domain {
     };
     return std::make_unique<Nothing>(sha256(examples_ + " " + split), example_count_);
   }
-  Value decoder() const override { return decoder_; }
-  Sample decode(const State&) const override { return {}; }
-  bool has_canonical_keys() const override { return true; }
-  std::vector<Image> draw(const Sample&) const override { return {}; }
-  std::filesystem::path model_folder() const override { return "model"; }
-  ModelInfo model_info(const std::filesystem::path& folder) const override {
-    ModelInfo info;
-    info.digest = sha256(folder == "model" ? weights_ : folder.string());
-    info.architecture = "fake network";
-    info.process = "fake process";
-    return info;
-  }
-  Model load_model(const std::filesystem::path&) const override { return {}; }
-  void save_model(const Model&, const std::filesystem::path&) const override {}
 
- private:
-  std::string prompts_ = "a prompt", weights_ = "base", decoder_ = "identity", examples_ = "images";
+  std::string prompts_ = "a prompt", decoder_ = "identity", examples_ = "images";
   std::int64_t count_ = 10, example_count_ = 0;
 };
 
@@ -168,7 +200,7 @@ class FakeTrainer final : public Trainer {
     in.selection("selection", "Trained on.").optional().records(clean_ ? Step() : step_);
     in.examples("examples", "Trained on instead.").optional().excludes("selection");
   }
-  Value identity(const Domain& domain) const override { return Value(domain.examples("train")->digest()); }
+  Value identity(const Domain& domain) const override { return Value(domain.data().examples("train")->digest()); }
   std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid* selection,
                                         const std::optional<CorrectedSampling>& corrects) const override {
     if (step_ == Step(std::int64_t{13})) throw ConfigError("step 13 is not trained");
@@ -220,10 +252,20 @@ plugin::Catalog fake_catalog(const std::map<std::string, std::int64_t>& versions
   registrar.trainer<FakeTrainer>("fake", version("trainer"), "Fake.");
   registrar.noise_corrector<FakeCorrector>("fake", version("noise_corrector"), "Fake.");
   registrar.metric<FakeMetric>("fake", version("metric"), "Fake.");
+  registrar.network("FakeNetwork", "unet", [](const Value& config, const std::string&) { return std::make_shared<FakeNetwork>(config); });
   plugin::Catalog catalog;
-  catalog.add(registrar.entries());
+  catalog.add(registrar.entries(), registrar.networks());
   return catalog;
 }
+
+std::string model_folder(const std::string& weights, std::int64_t size) {
+  static const TemporaryFolder all;
+  const auto folder = all.path() / (weights + "-" + std::to_string(size));
+  if (std::filesystem::create_directory(folder)) modelfile::save(fake_model(weights, size), folder);
+  return folder.string();
+}
+
+Hex digest_of_folder(const std::string& weights) { return digest_weights(fake_model(weights, 3).weights); }
 
 std::string pipeline_text() {
   return R"(
@@ -233,6 +275,9 @@ seed = 7
 type = "domain.fake"
 [domain.options]
 count = 10
+[models]
+base = ")" +
+         model_folder("base") + R"("
 [defaults."sampler.fake"]
 samples_per_condition = 4
 block_size = 16
@@ -240,7 +285,7 @@ micro_batch = 4
 [[stage]]
 tag = "samples"
 type = "sampler.fake"
-inputs = { model = "domain" }
+inputs = { model = "base" }
 [[stage]]
 tag = "alignment"
 type = "reward.fake"
@@ -252,13 +297,13 @@ inputs = { scores = "alignment" }
 [[stage]]
 tag = "tuned"
 type = "trainer.fake"
-inputs = { model = "domain", selection = "best" }
+inputs = { model = "base", selection = "best" }
 [stage.options]
 intermediate_step = 0.25
 [[stage]]
 tag = "tuned_samples"
 type = "sampler.fake"
-inputs = { model = ["tuned", "domain"] }
+inputs = { model = ["tuned", "base"] }
 [stage.options]
 split = "held_out"
 [[stage]]
@@ -272,7 +317,7 @@ inputs = { scores = ["tuned_alignment"], baseline = "alignment" }
 [[stage]]
 tag = "pretrained"
 type = "trainer.fake"
-inputs = { model = "domain" }
+inputs = { model = "base" }
 )";
 }
 
@@ -330,10 +375,8 @@ void FakeIndex::carry_out(const StagePlan& plan) {
     info.digest = sha256("content of " + plan.key);
     info.request = plan.request;
     if (kind == "model") {
-      ModelInfo model;
+      auto model = fake_model("", 3).info;
       model.digest = sha256("weights of " + plan.key);
-      model.architecture = "fake network";
-      model.process = "fake process";
       model.last_step = Step::from_value(plan.stage->keyed.at("intermediate_step"));
       info.info = Value::Map{{"model", model.to_value()}, {"components", Value::List{"text_encoder", "unet"}}};
     }

@@ -13,14 +13,19 @@
 namespace espalier::plan {
 
 // Plugins named "fake", one of each kind, with the numerics versions given ("sampler" -> 2), 1 otherwise. The domain's options are texts
-// that stand for content: prompts (conditions), weights (of its model), decoder, examples; `count`, how many conditions it has;
-// `example_count`. Its state is 3 floats. The sampler costs 2 evaluations a step; the noise corrector inverts 4 steps. Besides
-// "filter.fake" there is "filter.keyed", which needs canonical keys.
-int& reward_identities();  // how often identity() of the fake rewards was called, by all pipelines
+// that stand for content: prompts (conditions), decoder, examples; `count`, how many conditions it has; `example_count`. A model's state is
+// as many floats as its folder says. The sampler costs 2 evaluations a step; the noise corrector inverts 4 steps. Besides "filter.fake"
+// there is "filter.keyed", which needs canonical keys.
+int& reward_identities();  // how often the fake rewards were asked for their identity, by all pipelines
 plugin::Catalog fake_catalog(const std::map<std::string, std::int64_t>& versions = {});
 
+// The folder of a model whose weights the text stands for and whose state is `size` floats; there until the program ends.
+std::string model_folder(const std::string& weights, std::int64_t size = 3);
+Hex digest_of_folder(const std::string& weights);  // of its weights
+
 // samples -> alignment -> best -> tuned -> tuned_samples -> tuned_alignment -> summary (baseline: alignment), and pretrained on examples.
-// 10 conditions, 4 samples each, blocks of 16, 20 steps; tuned from 0.25 N on with the loss "forward", so that step 5 is read.
+// The model "base" of [models] is model_folder("base"). 10 conditions, 4 samples each, blocks of 16, 20 steps; tuned from 0.25 N on with
+// the loss "forward", so that step 5 is read.
 std::string pipeline_text();
 
 struct Fake {

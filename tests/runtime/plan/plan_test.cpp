@@ -5,7 +5,6 @@
 
 #include "fake_pipeline.h"
 #include "runtime/base/errors.h"
-#include "tests/conformance/toy.h"
 
 namespace espalier::plan {
 namespace {
@@ -138,7 +137,7 @@ TEST(Plan, UsesATunedModelForItsStepsAlone) {
   ASSERT_EQ(segments.size(), 2u);
   EXPECT_EQ(segments[0].model.digest, sha256("weights of " + plans.at("tuned").key));
   EXPECT_EQ(segments[0].last, 5);  // 0.25 of 20
-  EXPECT_EQ(segments[1].model.digest, sha256("base"));
+  EXPECT_EQ(segments[1].model.digest, digest_of_folder("base"));
 }
 
 TEST(Plan, ReportsTheWorkAhead) {
@@ -158,16 +157,37 @@ TEST(Plan, ReportsTheWorkAhead) {
   EXPECT_DOUBLE_EQ(shorter.seconds.value_or(-1), 3.0) << "the same network at half the evaluations";
 }
 
-TEST(Plan, RefusesAModelThatTheDomainDoesNotName) {
+TEST(Plan, RefusesAModelFolderThatIsGone) {
   Fake fake;
-  fake.spec.domain = std::make_shared<conformance::ForwardingDomain>(fake.spec.domain);
+  fake.spec.models.at("base").folder = "gone";
   try {
     plan_all(fake, FakeIndex());
-    FAIL() << "the domain has no model";
+    FAIL() << "there is no such folder";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::usage);
-    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("stage 'samples'"), HasSubstr("set domain.options.model")));
+    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("stage 'samples'"), HasSubstr("gone: no such model folder")));
   }
+}
+
+TEST(Plan, GivesEachModelStatesOfItsOwnSize) {
+  auto text = pipeline_text();
+  text.insert(text.find("[defaults"), "large = \"" + model_folder("large", 5) + "\"\n");
+  text += "[[stage]]\ntag = \"large_samples\"\ntype = \"sampler.fake\"\ninputs = { model = \"large\" }\n";
+  const auto plans = plan_all(pipeline({}, {}, text), FakeIndex());
+  for (const auto& [tag, size] : {std::pair{"samples", std::int64_t{3}}, {"large_samples", 5}}) {
+    EXPECT_EQ(plans.at(tag).request.at("state").at("sample").at("shape"), Value(Value::List{size})) << tag;
+    EXPECT_EQ(plans.at(tag).bytes % (4 * size), 0) << tag;
+  }
+}
+
+TEST(Plan, RefusesATrajectoryOfModelsWithOtherStates) {
+  auto text = pipeline_text();
+  text.insert(text.find("[defaults"), "large = \"" + model_folder("large", 5) + "\"\n");
+  const std::string from = R"(model = ["tuned", "base"])";
+  text.replace(text.find(from), from.size(), R"(model = ["tuned", "large"])");
+  EXPECT_THAT([&] { plan_all(pipeline({}, {}, text), FakeIndex()); },
+              testing::ThrowsMessage<Error>(testing::AllOf(HasSubstr("stage 'tuned_samples'"), HasSubstr("'tuned' and 'large'"),
+                                                           HasSubstr("states of other shapes"))));
 }
 
 TEST(NearestDifferences, NamesTheFieldsWithOldAndNew) {

@@ -54,25 +54,22 @@ Phase whole(std::int64_t steps, double guidance_scale = 1.0) {
 }
 random::Draws draws() { return {{7, random::Purpose::sampling}, {0, 1, 2}}; }
 
+// The model with the conditions of the batch.
+SegmentModel conditioned() {
+  const auto conditions = conformance::toy_domain()->data().conditions("train").rows({0, 1, 2});
+  return {model(), conditions.tensors, conditions.null_tensors};
+}
+const StateSpec& spec() {
+  static const auto spec = conformance::toy_domain()->codec(nullptr)->spec();
+  return spec;
+}
+
 Recorded run(const std::vector<Phase>& phases) {
-  const auto domain = conformance::toy_domain();
-  const auto conditions = domain->conditions("train");
-  std::vector<std::vector<std::shared_ptr<const Model>>> models;
-  for (const auto& phase : phases) models.emplace_back(phase.segments.size(), model());
+  std::vector<std::vector<SegmentModel>> models;
+  for (const auto& phase : phases) models.emplace_back(phase.segments.size(), conditioned());
   auto of_batch = draws();
   Recorded recorded;
-  run_sampling(Phased(phases),
-               {phases,
-                models,
-                domain->state_spec(),
-                {},
-                conditions.rows({0, 1, 2}),
-                conditions.null_tensors,
-                kBatch,
-                of_batch,
-                at::kCPU,
-                NeverStop()},
-               recorded);
+  run_sampling(Phased(phases), {phases, models, spec(), {}, kBatch, of_batch, at::kCPU, NeverStop()}, recorded);
   return recorded;
 }
 
@@ -83,9 +80,10 @@ at::Tensor noise(std::uint32_t ordinal) {
 }
 
 at::Tensor predicted(const at::Tensor& x, double timestep) {
-  const auto label = conformance::toy_domain()->conditions("train").rows({0, 1, 2});
   const auto times = at::Tensor(x.flatten(1).select(1, 0) * 0 + timestep);
-  return model()->network->predict(model()->weights, {{"sample", x}}, times, model()->network->embed(model()->weights, label)).at("sample");
+  return model()
+      ->network->predict(model()->weights, {{"sample", x}}, times, model()->network->embed(model()->weights, conditioned().condition))
+      .at("sample");
 }
 
 // Where the n-th step of a phase of `grid` leads.
@@ -125,6 +123,28 @@ TEST(RunSampling, RecordsTheLastPhaseAloneWhereItGoesOnOnAnotherGrid) {
   EXPECT_TRUE(recorded.states.front().equal(run({whole(4)}).states.back()));
 }
 
+// Of a stitched trajectory each segment asks its own model, with the conditions as this model takes them.
+TEST(RunSampling, GivesEachSegmentItsOwnModelAndConditions) {
+  auto phase = whole(2);
+  auto later = phase.segments.front();
+  phase.segments.front().last = later.first = 1;
+  phase.segments.push_back(later);
+  auto other = conditioned();
+  other.model = std::make_shared<const Model>(conformance::toy_model(2));
+  other.condition.at("label") = 1 - other.condition.at("label");
+  const std::vector<Phase> phases{phase};
+  auto of_batch = draws();
+  Recorded recorded;
+  run_sampling(Phased(phases), {phases, {{conditioned(), other}}, spec(), {}, kBatch, of_batch, at::kCPU, NeverStop()}, recorded);
+  const auto& x = recorded.states[1];
+  EXPECT_TRUE(x.equal(run({whole(2)}).states[1]));
+  const auto times = at::Tensor(x.flatten(1).select(1, 0) * 0 + phase.grid.at(1).timestep);
+  const auto& network = *other.model->network;
+  const auto& weights = other.model->weights;
+  const auto prediction = network.predict(weights, {{"sample", x}}, times, network.embed(weights, other.condition)).at("sample");
+  EXPECT_TRUE(recorded.states[2].allclose(x + 0.01 * prediction + noise(2) + 10.0, 1e-6, 1e-6));
+}
+
 TEST(RunSampling, RefusesAStartThatIsNone) {
   auto phase = whole(2);
   phase.start = "examples";
@@ -152,22 +172,10 @@ TEST(RunSampling, GivesASolverFurtherGuidedPredictions) {
   const auto source = source_of(sampler);
   const auto phases = sampler.phases({}, nullptr);
   EXPECT_EQ(network_evaluations(*source, phases), 8);
-  const auto domain = conformance::toy_domain();
-  const auto conditions = domain->conditions("train");
   const auto before = dynamic_cast<const conformance::ToyNetwork&>(*model()->network).rows();
   auto of_batch = draws();
   Recorded recorded;
-  const auto spent = source->compute({phases,
-                                      {{model()}},
-                                      domain->state_spec(),
-                                      {},
-                                      conditions.rows({0, 1, 2}),
-                                      conditions.null_tensors,
-                                      kBatch,
-                                      of_batch,
-                                      at::kCPU,
-                                      NeverStop()},
-                                     recorded);
+  const auto spent = source->compute({phases, {{conditioned()}}, spec(), {}, kBatch, of_batch, at::kCPU, NeverStop()}, recorded);
   EXPECT_EQ(spent, 8 * kBatch);
   EXPECT_EQ(dynamic_cast<const conformance::ToyNetwork&>(*model()->network).rows() - before, spent);
 }

@@ -1,6 +1,8 @@
 // Rings: one sun (class 0) in the middle and 3 to 5 planets (class 1) evenly around it, turned at random.
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
 
 #include <cmath>
 #include <numbers>
@@ -15,20 +17,23 @@ using namespace espalier;
 
 constexpr std::int64_t kMost = 6;  // a sun and five planets
 
-// Example p of a split is always the same one.
-elements::ElementSet ring(const std::string& split, std::uint64_t p) {
+// Writes example p of a split, always the same one, into its row of a sample: `kind` [M], `point` [M, 2]. Gives the number of planets.
+std::int64_t draw_ring(const std::string& split, std::uint64_t p, std::int64_t* kind, double* point) {
   random::Draws draws({split == "train" ? 0U : 1U, random::Purpose::data}, {p});
   const auto planets = 3 + draws.integers({}, 3).item<std::int64_t>();
   const auto turn = 2.0 * std::numbers::pi * draws.uniforms({}).item<double>();
-  elements::ElementSet set{{0}, {0.0F, 0.0F}};
-  for (std::int64_t i = 0; i < planets; ++i) {
-    const auto angle = turn + 2.0 * std::numbers::pi * static_cast<double>(i) / static_cast<double>(planets);
-    set.token.push_back(1);
-    set.vector.push_back(static_cast<float>(std::cos(angle)));
-    set.vector.push_back(static_cast<float>(std::sin(angle)));
+  kind[0] = 0;
+  for (std::int64_t i = 1; i <= planets; ++i) {
+    const auto angle = turn + 2.0 * std::numbers::pi * static_cast<double>(i - 1) / static_cast<double>(planets);
+    kind[i] = 1;
+    point[2 * i] = std::cos(angle);
+    point[2 * i + 1] = std::sin(angle);
   }
-  return set;
+  return planets;
 }
+
+// The class is the token, the point the vector.
+State encode_rings(const Sample& sample) { return elements::pack(sample.tensors.at("class"), sample.tensors.at("point")); }
 
 class RingExamples final : public Examples {
  public:
@@ -36,11 +41,18 @@ class RingExamples final : public Examples {
   std::int64_t size() const override { return 0; }  // without end
   Hex digest() const override { return espalier::digest(Value::Map{{"rings", 1}, {"split", split_}}); }
   Batch at(const std::vector<std::uint64_t>& positions) const override {
-    std::vector<elements::ElementSet> sets;
-    for (const auto p : positions) sets.push_back(ring(split_, p));
-    Batch batch{elements::pack(sets, kMost, 2), {}, {}};
-    batch.condition = batch.state;
-    for (const auto& set : sets) batch.metadata.push_back(Value::Map{{"planets", set.size() - 1}});
+    const auto count = static_cast<std::int64_t>(positions.size());
+    const auto kind = at::full({count, kMost}, -1, at::kLong);     // [B, M], -1: nothing
+    const auto point = at::zeros({count, kMost, 2}, at::kDouble);  // [B, M, 2]
+    Batch batch;
+    for (std::int64_t b = 0; b < count; ++b) {
+      const auto planets = draw_ring(split_, positions[static_cast<std::size_t>(b)], kind.mutable_data_ptr<std::int64_t>() + kMost * b,
+                                     point.mutable_data_ptr<double>() + 2 * kMost * b);
+      batch.condition.text.push_back(std::to_string(planets) + " planets");
+      batch.condition.metadata.push_back(Value::Map{{"planets", planets}});
+    }
+    batch.sample = {"rings", {{"class", kind}, {"point", point}}, {}};
+    batch.condition.tensors = encode_rings(batch.sample);
     return batch;
   }
 
@@ -48,11 +60,8 @@ class RingExamples final : public Examples {
   std::string split_;
 };
 
-class Rings final : public elements::SetDomain {
+class RingData final : public Dataset {
  public:
-  void options(Schema& schema) override { model_options(schema); }
-  void open(const DomainContext& context) override { open_model(context, "domain.rings"); }
-
   std::vector<std::string> splits() const override { return {"train", "held_out"}; }
   std::unique_ptr<Examples> examples(const std::string& split) const override {
     check(split);
@@ -62,20 +71,29 @@ class Rings final : public elements::SetDomain {
   // A condition is how many elements there are, and what of them is given: here nothing.
   Conditions conditions(const std::string& split) const override {
     check(split);
-    std::vector<elements::ElementSet> sets;
+    const std::vector<std::int64_t> sizes = {4, 5, 6};  // a sun and its planets
     std::vector<std::string> text;
     std::vector<Value> metadata;
-    for (std::size_t planets = 3; planets <= 5; ++planets) {
-      sets.push_back({std::vector<std::int64_t>(planets + 1), std::vector<float>(2 * (planets + 1))});
-      text.push_back(std::to_string(planets) + " planets");
-      metadata.push_back(Value::Map{{"planets", static_cast<std::int64_t>(planets)}});
+    for (const auto size : sizes) {
+      text.push_back(std::to_string(size - 1) + " planets");
+      metadata.push_back(Value::Map{{"planets", size - 1}});
     }
-    return elements::conditions(sets, text, metadata, kMost, 2);
+    return elements::conditions(elements::pack_sizes(sizes, kMost, 2), text, metadata);
   }
 
-  std::string sample_kind() const override { return "rings"; }
-  Value decoder() const override { return Value::Map{{"type", "rings"}, {"version", 1}}; }
-  Sample decode(const State& state) const override {
+ private:
+  static void check(const std::string& split) {
+    if (split != "train" && split != "held_out") throw ConfigError("domain.rings: no split '" + split + "'; there are train and held_out");
+  }
+};
+
+class RingCodec final : public elements::SetCodec {
+ public:
+  explicit RingCodec(const ModelInfo* model) : SetCodec({kMost, /*num_classes=*/2, /*vector_dim=*/2}, model) {}
+
+  Value key() const override { return Value::Map{{"type", "rings"}, {"version", 1}}; }
+  State encode(const Sample& sample, const CodecContext&) const override { return encode_rings(sample); }
+  Sample decode(const State& state, const CodecContext&) const override {
     return {"rings", {{"class", at::where(state.at("present"), state.at("token"), -1)}, {"point", state.at("vector")}}, {}};
   }
 
@@ -97,14 +115,17 @@ class Rings final : public elements::SetDomain {
     }
     return images;
   }
+};
 
- protected:
-  Shape shape() const override { return {kMost, /*classes=*/2, /*numbers a vector has=*/2}; }
+class Rings final : public elements::SetDomain {
+ public:
+  void open(const DomainContext&) override {}
+  std::string sample_kind() const override { return "rings"; }
+  const Dataset& data() const override { return data_; }
+  std::shared_ptr<const Codec> codec(const ModelInfo* model) const override { return std::make_shared<const RingCodec>(model); }
 
  private:
-  void check(const std::string& split) const {
-    if (split != "train" && split != "held_out") throw ConfigError("domain.rings: no split '" + split + "'; there are train and held_out");
-  }
+  RingData data_;
 };
 
 }  // namespace

@@ -15,11 +15,6 @@ using conformance::Options;
 
 PluginEntry entry() { return conformance::plugin("trainer.weighted_sft"); }
 
-TEST(WeightedSft, Conforms) {
-  conformance::check_trainer(entry(), {{"max_train_steps", 8}, {"train_batch_size", 4}, {"logging_steps", 2}, {"keep_state", true}},
-                             conformance::TrainsOn::selection);
-}
-
 // Samples about +1 score 0.5, those about -1 score -0.5: the network learns the Gaussian of their weighted mean and variance.
 TEST(WeightedSft, LearnsTheWeightedSamples) {
   Accepted accepted(64, 0.3, std::vector<double>(64, 1.0));

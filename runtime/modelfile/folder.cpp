@@ -1,0 +1,297 @@
+#include "runtime/modelfile/folder.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <map>
+#include <utility>
+
+#include "runtime/base/errors.h"
+#include "runtime/base/files.h"
+#include "runtime/base/suggest.h"
+#include "runtime/modelfile/safetensors.h"
+#include "runtime/modelfile/weight_files.h"
+#include "runtime/network/clip_text.h"
+#include "runtime/tensor/finite.h"
+
+namespace espalier::modelfile {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kAnnotations = "espalier.json";
+constexpr const char* kScheduler = "scheduler/scheduler_config.json";
+constexpr const char* kTextEncoder = "text_encoder";
+constexpr const char* kOtherWeights = "model.safetensors";  // of a model of another role
+
+Value read_json(const fs::path& path) { return parse_json(read_file(path), path.string()); }
+void write_json(const Value& value, const fs::path& path) { write_durable(path, to_json(value, 2) + "\n"); }
+
+// transformers' components have another name for the file than diffusers'.
+fs::path weights_file(const std::string& component) {
+  return fs::path(component) / (component == kTextEncoder ? "model.safetensors" : "diffusion_pytorch_model.safetensors");
+}
+
+ModelInfo read_annotations(const fs::path& folder) {
+  ModelInfo info;
+  const auto path = folder / kAnnotations;
+  if (!fs::is_regular_file(path)) return info;
+  const auto value = read_json(path);
+  try {
+    info.read_annotations(value);
+  } catch (const Error& error) {
+    throw DataError(path.string() + ": " + error.what());
+  }
+  return info;
+}
+
+void require_files(const fs::path& folder, const std::vector<std::string>& pieces, const std::string& layout) {
+  std::string missing;
+  for (const auto& piece : pieces) {
+    if (!fs::is_regular_file(folder / piece)) missing += (missing.empty() ? "" : ", ") + piece;
+  }
+  if (!missing.empty()) throw DataError(folder.string() + ": not a model folder in " + layout + " layout; missing: " + missing);
+}
+
+// Whether the folder has any piece of what makes texts of use: all of them are needed then.
+bool takes_texts(const fs::path& folder, const network::NetworkEntry& entry) {
+  const bool may = std::ranges::find(entry.with, kTextEncoder) != entry.with.end();
+  return may && (fs::exists(folder / kTextEncoder) || fs::exists(folder / "tokenizer"));
+}
+
+void check_tokenizer(const Value& config, const TextFront& text, const std::string& origin) {
+  const auto& tokenizer = text.tokenizer();
+  if (config.at("vocab_size").as_integer() < tokenizer.vocabulary_size()) {
+    throw DataError(fmt::format("{}: vocab_size is {}, but {} has {} tokens", origin, config.at("vocab_size").as_integer(),
+                                text.vocabulary(), tokenizer.vocabulary_size()));
+  }
+  if (config.at("max_position_embeddings").as_integer() < tokenizer.max_length()) {
+    throw DataError(fmt::format("{}: max_position_embeddings is {}, but {} pads texts to {}", origin,
+                                config.at("max_position_embeddings").as_integer(), text.vocabulary(), tokenizer.max_length()));
+  }
+}
+
+// A denoiser without its weights.
+struct Denoiser {
+  Model model;
+  std::vector<std::string> components;  // whose weights it has
+};
+
+// A network whose architecture() is not by component could not be saved when it is trained.
+void check_architecture(const network::NetworkEntry& entry, const Value& architecture) {
+  const auto* config = architecture.is_map() ? architecture.find(entry.component) : nullptr;
+  const auto* name = config != nullptr && config->is_map() ? config->find("_class_name") : nullptr;
+  if (name != nullptr && *name == Value(entry.class_name)) return;
+  throw PluginError(
+      fmt::format("{}: the network '{}' gives the architecture {}; it is {{\"{}\": its config, with \"_class_name\": \"{}\"}}",
+                  entry.library, entry.class_name, to_json(architecture), entry.component, entry.class_name));
+}
+
+Denoiser open_denoiser(const fs::path& folder, const network::Registry& networks, ModelInfo info) {
+  const auto& entry = network_of(folder, networks);
+  Denoiser opened;
+  opened.components = {entry.component};
+  std::vector<std::string> pieces = {kScheduler};
+  const bool texts = takes_texts(folder, entry);
+  if (texts) {
+    for (const char* piece :
+         {"text_encoder/config.json", "tokenizer/vocab.json", "tokenizer/merges.txt", "tokenizer/tokenizer_config.json"})
+      pieces.emplace_back(piece);
+  }
+  require_files(folder, pieces, "diffusers'");
+  for (const auto& component : entry.with) {
+    if (component == kTextEncoder ? texts : fs::is_regular_file(folder / component / "config.json")) opened.components.push_back(component);
+  }
+  network::ComponentConfigs configs;
+  for (const auto& component : opened.components) {
+    const auto path = folder / component / "config.json";
+    configs.emplace(component, network::ComponentConfig{read_json(path), path.string()});
+  }
+  auto& model = opened.model;
+  model.info = std::move(info);
+  model.network = entry.make(configs);
+  if (model.network == nullptr)
+    throw PluginError("the network '" + entry.class_name + "' of " + entry.library + " gave none for " + folder.string());
+  model.info.architecture = model.network->architecture();
+  model.info.network_version = entry.numerics_version;
+  check_architecture(entry, model.info.architecture);
+  model.process = diffusion::make_process(read_json(folder / kScheduler), (folder / kScheduler).string());
+  model.info.process = model.process->config();
+  if (texts) {
+    model.text = std::make_shared<const TextFront>(folder / "tokenizer");
+    check_tokenizer(model.info.architecture.at(kTextEncoder), *model.text, configs.at(kTextEncoder).origin);
+    model.info.text_front = model.text->digest();
+  }
+  return opened;
+}
+
+// Of the files of weights that are not there; throws where they are not to be drawn.
+std::vector<std::string> components_to_draw(const fs::path& folder, const std::vector<std::string>& components,
+                                            const LoadOptions& options) {
+  std::vector<std::string> missing;
+  for (const auto& component : components) {
+    const auto file = weights_file(component);
+    if (fs::is_regular_file(folder / file)) continue;
+    const auto other = other_weights_beside(folder / file);
+    if (!other.empty()) throw DataError(fmt::format("{}: {} is missing, but {}", folder.string(), file.string(), other));
+    if (!options.initialize_weights) {
+      throw DataError(
+          fmt::format("{}: {} is missing; to train from fresh weights set initialize_weights = true", folder.string(), file.string()));
+    }
+    missing.push_back(component);
+  }
+  return missing;
+}
+
+// The weights of a component's file, behind its prefix, where they lie.
+Weights map_component(const fs::path& folder, const std::string& component, Model& model) {
+  model.mapped.push_back(MappedFile::open(folder / weights_file(component)));
+  Weights weights;
+  for (auto& [name, tensor] : map_safetensors(model.mapped.back())) weights.emplace(component + "." + name, tensor);
+  return component == kTextEncoder ? network::ClipText::rename(std::move(weights), component + ".") : weights;
+}
+
+// A component without weights is drawn where the options allow it: a blueprint may come with its text encoder trained. Gives whether one
+// was.
+bool fill_denoiser(const fs::path& folder, const std::vector<std::string>& components, const LoadOptions& options, Model& model) {
+  const auto drawn = components_to_draw(folder, components, options);
+  if (!drawn.empty()) model.weights = model.network->initialize(*options.initialize_weights);
+  for (const auto& component : components) {
+    if (std::ranges::find(drawn, component) != drawn.end()) continue;
+    std::erase_if(model.weights, [&](const auto& weight) { return weight.first.starts_with(component + "."); });
+    model.weights.merge(map_component(folder, component, model));
+  }
+  model.network->check(model.weights, folder.string());
+  return !drawn.empty();
+}
+
+Model open_other(const fs::path& folder, ModelInfo info) {
+  require_files(folder, {"config.json"}, "a " + info.role + "'s");
+  Model model;
+  if (const auto other = other_weights_beside(folder / kOtherWeights); !other.empty()) {
+    throw DataError((folder / kOtherWeights).string() + ": is missing, but " + other);
+  }
+  model.mapped.push_back(MappedFile::open(folder / kOtherWeights));
+  model.weights = map_safetensors(model.mapped.back());
+  model.info = std::move(info);
+  model.info.architecture = read_json(folder / "config.json");
+  return model;
+}
+
+struct Opened {
+  Model model;  // everything but digest, components and dtype
+  bool drawn = false;
+};
+
+Opened open_model(const fs::path& folder, const network::Registry& networks, const LoadOptions& options) {
+  if (!fs::is_directory(folder)) throw ConfigError(folder.string() + ": no such model folder");
+  auto info = read_annotations(folder);
+  if (info.role != kDenoiser) return {open_other(folder, std::move(info))};
+  auto [model, components] = open_denoiser(folder, networks, std::move(info));
+  const bool drawn = fill_denoiser(folder, components, options, model);
+  return {std::move(model), drawn};
+}
+
+// What is hashed are the bytes that were mapped: a digest is remembered only where the file is still theirs.
+Hex unchanged(const std::vector<std::shared_ptr<const MappedFile>>& files, const std::function<Hex()>& compute) {
+  auto digest = compute();
+  for (const auto& file : files) file->require_unchanged();
+  return digest;
+}
+
+// Of weights in several files the digest is remembered under the first, by the names of the components and the digests of the other files.
+// Of weights that were drawn there is none to remember.
+Hex remembered_digest(const Opened& opened, RememberedDigests* digests, const std::function<Hex()>& compute) {
+  const auto& files = opened.model.mapped;
+  if (digests == nullptr || files.empty() || opened.drawn) return compute();
+  auto what =
+      fmt::format("weights of {}", opened.model.info.role == kDenoiser ? fmt::format("{}", fmt::join(opened.model.info.components, ", "))
+                                                                       : opened.model.info.role);
+  for (std::size_t i = 1; i < files.size(); ++i) {
+    what +=
+        " with " + digests->of(files[i]->path(), "bytes", [&] { return unchanged({files[i]}, [&] { return sha256(files[i]->bytes()); }); });
+  }
+  return digests->of(files.front()->path(), what, [&] { return unchanged(files, compute); });
+}
+
+}  // namespace
+
+const network::NetworkEntry& network_of(const fs::path& folder, const network::Registry& networks) {
+  std::vector<std::string> components;
+  for (const auto& [name, entry] : networks.entries()) {
+    if (std::ranges::find(components, entry.component) == components.end()) components.push_back(entry.component);
+  }
+  for (const auto& component : components) {
+    const auto path = folder / component / "config.json";
+    if (!fs::is_regular_file(path)) continue;
+    const auto config = read_json(path);
+    const auto* class_name = config.is_map() ? config.find("_class_name") : nullptr;
+    const auto known = networks.class_names();
+    if (class_name == nullptr || !class_name->is_string()) {
+      throw DataError(fmt::format("{}: names no network (\"_class_name\"); known: {}", path.string(), fmt::join(known, ", ")));
+    }
+    const auto* entry = networks.find(class_name->as_string());
+    if (entry != nullptr && entry->component == component) return *entry;
+    throw DataError(fmt::format("{}: the network '{}' is not known{}; known: {}", path.string(), class_name->as_string(),
+                                did_you_mean(class_name->as_string(), known), fmt::join(known, ", ")));
+  }
+  std::vector<std::string> wanted;
+  for (const auto& component : components) wanted.push_back(component + "/config.json");
+  throw DataError(fmt::format("{}: not a model folder in diffusers' layout; missing: {}", folder.string(), fmt::join(wanted, " or ")));
+}
+
+ModelInfo info(const fs::path& folder, const network::Registry& networks, const LoadOptions& options, RememberedDigests* digests) {
+  auto opened = open_model(folder, networks, options);
+  auto& model = opened.model;
+  model.info.components = components_of(model.weights);
+  model.info.digest = remembered_digest(opened, digests, [&] {
+    tensor::require_finite_weights(model.weights, folder.string());  // here, where a plan opens every model of the pipeline
+    return digest_weights(model.weights);
+  });
+  return std::move(model.info);
+}
+
+Model load(const fs::path& folder, const network::Registry& networks, const LoadOptions& options) {
+  auto model = open_model(folder, networks, options).model;
+  tensor::require_finite_weights(model.weights, folder.string());
+  model.info.components = components_of(model.weights);
+  model.info.digest = digest_weights(model.weights);
+  for (auto& [name, tensor] : model.weights) {
+    if (tensor.is_floating_point()) tensor = tensor.to(options.dtype);
+  }
+  return model;
+}
+
+void save(const Model& model, const fs::path& folder) {
+  const auto write_weights = [&](const std::string& prefix, const fs::path& path) {
+    TensorMap component;
+    for (const auto& [name, tensor] : model.weights) {
+      if (name.starts_with(prefix)) component.emplace(name.substr(prefix.size()), tensor.detach().to(at::kCPU).contiguous());
+    }
+    write_durable(path, format_safetensors(component));
+  };
+  write_json(model.info.annotations(), folder / kAnnotations);
+  if (model.info.role != kDenoiser) {
+    write_json(model.info.architecture, folder / "config.json");
+    return write_weights("", folder / kOtherWeights);
+  }
+  Value index =
+      Value::Map{{"_class_name", "DiffusionPipeline"}, {"scheduler", Value::List{"diffusers", model.process->config().at("_class_name")}}};
+  for (const auto& [component, config] : model.info.architecture.as_map()) {
+    make_folders(folder / component);
+    write_json(config, folder / component / "config.json");
+    write_weights(component + ".", folder / weights_file(component));
+    index[component] = component == kTextEncoder ? Value(Value::List{"transformers", "CLIPTextModel"})
+                                                 : Value(Value::List{"diffusers", config.at("_class_name")});
+  }
+  make_folders(folder / "scheduler");
+  write_json(model.process->config(), folder / kScheduler);
+  if (model.text != nullptr) {
+    make_folders(folder / "tokenizer");
+    model.text->save(folder / "tokenizer");
+    index["tokenizer"] = Value::List{"transformers", "CLIPTokenizer"};
+  }
+  write_json(index, folder / "model_index.json");
+}
+
+}  // namespace espalier::modelfile

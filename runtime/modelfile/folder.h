@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "runtime/base/remembered_digests.h"
+#include "runtime/modelfile/model.h"
+#include "runtime/network/registry.h"
+
+// Model folders. That of a denoiser is in the diffusers layout:
+//   model_index.json
+//   <component>/{config.json, diffusion_pytorch_model.safetensors}   unet, transformer, ...: the registry's, by `_class_name`
+//   text_encoder/{config.json, model.safetensors}, tokenizer/        of a network that takes texts
+//   scheduler/scheduler_config.json                                  the noise process
+//   espalier.json                                                    what the engine adds (ModelInfo::annotations)
+// That of a model of another role (espalier.json says so): config.json, model.safetensors, espalier.json.
+namespace espalier::modelfile {
+
+// How a folder is read.
+struct LoadOptions {
+  // A component of a denoiser whose file of weights is not there gets new ones from this seed; without a seed that is an error.
+  std::optional<std::uint64_t> initialize_weights = std::nullopt;
+  at::ScalarType dtype = at::kFloat;  // of the weights in memory; those of another dtype are converted
+};
+
+// The registered network whose component lies in the folder of a denoiser. Throws DataError where there is none.
+const network::NetworkEntry& network_of(const std::filesystem::path& folder, const network::Registry& networks);
+
+// Reads no weights into memory: their digest is remembered, or made once from the mapped file. A weight that is not finite is refused then.
+// Throws ConfigError where there is no such folder, DataError naming every missing piece, or what does not fit together.
+ModelInfo info(const std::filesystem::path& folder, const network::Registry& networks, const LoadOptions& options = {},
+               RememberedDigests* digests = nullptr);
+
+// The whole model on the CPU. Weights of the wanted dtype stay in the mapped file. The digest is that of the bytes that are there now.
+Model load(const std::filesystem::path& folder, const network::Registry& networks, const LoadOptions& options = {});
+
+// Writes the model into an existing empty folder, each file durable; load() gives it back.
+void save(const Model& model, const std::filesystem::path& folder);
+
+}  // namespace espalier::modelfile

@@ -1,0 +1,54 @@
+#include "runtime/sdk/encoding.h"
+
+#include <utility>
+
+#include "runtime/base/errors.h"
+
+namespace espalier {
+namespace {
+
+class ModelExamples final : public EncodedExamples {
+ public:
+  ModelExamples(std::shared_ptr<const Examples> examples, std::shared_ptr<const Codec> codec, const Model& model, at::Device device)
+      : examples_(std::move(examples)), codec_(std::move(codec)), model_(model), device_(device) {}
+
+  std::int64_t size() const override { return examples_->size(); }
+  Hex digest() const override { return examples_->digest(); }
+  Batch at(const std::vector<std::uint64_t>& positions) const override {
+    auto batch = examples_->at(positions);
+    auto encoded = encode_conditions(batch.condition, model_);
+    return {codec_->encode(batch.sample, {&model_, device_}), std::move(encoded.tensors), std::move(batch.condition.metadata)};
+  }
+
+ private:
+  std::shared_ptr<const Examples> examples_;
+  std::shared_ptr<const Codec> codec_;
+  const Model& model_;
+  at::Device device_;
+};
+
+}  // namespace
+
+EncodedConditions encode_conditions(const Conditions& conditions, const Model& model) {
+  EncodedConditions encoded{conditions.tensors, conditions.null_tensors};
+  if (model.text == nullptr) return encoded;
+  for (auto& [name, tensor] : model.text->tensors(conditions.text)) {
+    if (!encoded.tensors.emplace(name, tensor).second) {
+      throw PluginError("the domain's conditions have a tensor '" + name + "', which a model's own tokenizer makes of their texts");
+    }
+  }
+  encoded.null_tensors.merge(model.text->tensors({""}));
+  return encoded;
+}
+
+std::shared_ptr<const EncodedExamples> encode_examples(std::shared_ptr<const Examples> examples, std::shared_ptr<const Codec> codec,
+                                                       const Model& model, at::Device device) {
+  return std::make_shared<ModelExamples>(std::move(examples), std::move(codec), model, device);
+}
+
+Sample samples_of(const Domain& domain, const Examples::Batch& batch) {
+  const auto codec = domain.codec(nullptr);
+  return codec->decode(codec->encode(batch.sample, {}), {});
+}
+
+}  // namespace espalier

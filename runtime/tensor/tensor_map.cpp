@@ -1,0 +1,20 @@
+#include "runtime/tensor/tensor_map.h"
+
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/tensor.h>
+
+namespace espalier::tensor {
+
+TensorMap rows(const TensorMap& tensors, const std::vector<std::int64_t>& which) {
+  const auto index = at::tensor(which, at::kLong);
+  TensorMap out;
+  for (const auto& [name, tensor] : tensors) out.emplace(name, at::index_select(tensor, 0, index.to(tensor.device())));
+  return out;
+}
+
+TensorMap on(at::Device device, TensorMap tensors) {
+  for (auto& [name, tensor] : tensors) tensor = tensor.to(device);
+  return tensors;
+}
+
+}  // namespace espalier::tensor

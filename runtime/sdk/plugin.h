@@ -66,7 +66,7 @@ class Registrar {
 
   // A denoising network: models with this `_class_name` in <component>/config.json are opened by it. `make` throws DataError naming the
   // origin and the key where the config is wrong. `numerics_version` is raised whenever the network's numbers change.
-  void network(std::string class_name, std::string component,
+  void network(std::string class_name, const std::string& component,
                std::function<std::shared_ptr<const Network>(const Value& config, const std::string& origin)> make,
                std::int64_t numerics_version = 1) {
     auto make_of_configs = [component, make = std::move(make)](const network::ComponentConfigs& configs) {

@@ -120,7 +120,7 @@ TEST(Layout, StatesHoldTheBoxesOfThePage) {
 TEST(Layout, EncodingADecodedStateGivesItBack) {
   const auto domain = opened(small({{"train_tasks", Value::List{"unconditional", "class_conditioned", "completion"}}}));
   const auto codec = domain->codec(nullptr);
-  const auto state = states(*domain, "train", positions(3 * 36));
+  const auto state = states(*domain, "train", positions(108));
   const auto again = codec->encode(codec->decode(state, {}), {});
   for (const auto* name : {"token", "present", "frozen"}) EXPECT_TRUE(again.at(name).equal(state.at(name))) << name;
   EXPECT_LT((again.at("vector") - state.at("vector")).abs().max().item<double>(), 1e-5);

@@ -66,7 +66,7 @@ Sample sample_of(const std::vector<TaskPage>& pages, std::int64_t slots, bool wi
 std::string boxes_in_words(std::size_t boxes) { return boxes == 1 ? "1 box" : fmt::format("{} boxes", boxes); }
 
 std::string describe(const TaskPage& page, Task task, const std::vector<std::string>& class_names) {
-  const auto boxes = boxes_in_words(page.page.size());
+  auto boxes = boxes_in_words(page.page.size());
   if (task == Task::unconditional) return boxes;
   if (task == Task::completion) {
     return fmt::format("{} of {} given", std::count(page.box_given.begin(), page.box_given.end(), true), boxes);

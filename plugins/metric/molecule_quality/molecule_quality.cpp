@@ -20,7 +20,6 @@
 namespace {
 
 using namespace espalier;
-using molecule_quality::Counts;
 using molecule_quality::Known;
 using molecule_quality::Molecule;
 

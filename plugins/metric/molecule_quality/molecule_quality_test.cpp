@@ -17,7 +17,6 @@ namespace {
 
 using namespace chem::testing;
 using chem::Atoms;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 

@@ -22,8 +22,6 @@
 namespace espalier::noise_diagnostics {
 namespace {
 
-using testing::HasSubstr;
-using testing::ThrowsMessage;
 
 constexpr random::StreamKey kKey{5, random::Purpose::evaluation, 0, 0};
 

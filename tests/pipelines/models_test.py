@@ -1,7 +1,9 @@
 """Models of other sizes and tokenizers in one pipeline: each is sampled, scored and tuned as it would be alone."""
 import json
+import os
 import shutil
 import struct
+import time
 
 import driver
 from driver import ROOT
@@ -124,6 +126,31 @@ inputs = {{ model = ["small", "large"] }}
         self.call("plan", pipeline=pipeline, code=2)
         for word in ("stage 'samples'", "'small' and 'large'", "states of other shapes"):
             self.assertIn(word, self.stderr)
+
+    def changed_during_sampling(self, change):
+        """Changes the file of weights once a block is there; gives stderr. The run fails, and no other block follows."""
+        folder = self.folder / "base"
+        shutil.copytree(ROOT / "datasets/models/shapes-base", folder)
+        weights = folder / "unet/diffusion_pytorch_model.safetensors"
+        weights.chmod(0o644)
+        run = self.start("run", "--workers", "1", "--set", f"models.base={folder}", "--set", "samples.samples_per_condition=200")
+        while not self.blocks() and run.poll() is None:
+            time.sleep(0.05)
+        change(weights)
+        _, stderr = run.communicate(timeout=120)
+        self.assertEqual(run.returncode, 1, stderr)
+        self.assertLess(len(self.blocks()), 10)
+        return stderr
+
+    def test_a_file_of_weights_that_is_replaced_ends_the_run(self):
+        def replace(weights):
+            copy = weights.with_suffix(".new")
+            shutil.copyfile(weights, copy)
+            copy.rename(weights)
+        self.assertIn("was changed, replaced or removed while it was in use", self.changed_during_sampling(replace))
+
+    def test_a_file_of_weights_that_is_cut_short_ends_the_run(self):
+        self.assertIn("was cut short", self.changed_during_sampling(lambda weights: os.truncate(weights, 1000)))
 
 
 if __name__ == "__main__":

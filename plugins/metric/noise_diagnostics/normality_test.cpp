@@ -22,7 +22,6 @@
 namespace espalier::noise_diagnostics {
 namespace {
 
-
 constexpr random::StreamKey kKey{5, random::Purpose::evaluation, 0, 0};
 
 at::Tensor normals(std::int64_t rows, std::int64_t columns, std::uint64_t seed = 1) {

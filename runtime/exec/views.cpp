@@ -24,7 +24,7 @@ std::int64_t bytes_of(const TensorMap& tensors) {
 std::int64_t bytes_of(const Sample& sample) {
   auto bytes = bytes_of(sample.tensors);
   for (const auto& [name, texts] : sample.strings) {
-    for (const auto& text : texts) bytes += static_cast<std::int64_t>(sizeof(text) + text.size());
+    for (const auto& text : texts) bytes += static_cast<std::int64_t>(sizeof(std::string) + text.size());
   }
   return bytes;
 }

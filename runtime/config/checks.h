@@ -12,6 +12,8 @@
 // The parts of resolve(). Each adds what it finds wrong to `problems` and goes on, so that a file's problems are reported together.
 namespace espalier::config {
 
+struct Draft;
+
 // "kind.name"; kind and name are "" where the text has no point.
 struct TypeName {
   explicit TypeName(const std::string& text);
@@ -61,6 +63,9 @@ void read_models(const Node& root, PipelineSpec& spec, Problems& problems);
 // Of the model folders that inputs name: that they are there, and what their tokenizers make of the prompts of every split of the opened
 // domain; what prompts lose becomes a note of `spec`.
 void read_prompts(PipelineSpec& spec, Problems& problems);
+
+// Refuses a model that an override names and no stage takes: it was meant to replace another.
+void check_overridden_models(const PipelineSpec& spec, const std::vector<Draft>& drafts, Problems& problems);
 
 // How the model that an earlier version's option `model` of [domain] named is written now: "[models]\nbase = ...".
 std::string new_form_of_model(const Node& domain_options);

@@ -7,6 +7,7 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/base/progress.h"
+#include "runtime/base/suggest.h"
 #include "runtime/config/checks.h"
 #include "runtime/modelfile/prompt_check.h"
 #include "runtime/tensor/failure.h"
@@ -78,6 +79,21 @@ void read_models(const Node& root, PipelineSpec& spec, Problems& problems) {
       problems.add(model.where, fmt::format("{} is a folder, or a table with the key 'folder'; found {}", place, model.value.found()));
     }
     spec.models.emplace(model.key, std::move(entry));
+  }
+}
+
+void check_overridden_models(const PipelineSpec& spec, const std::vector<Draft>& drafts, Problems& problems) {
+  std::set<std::string> taken;
+  for (const Draft& draft : drafts) {
+    for (const StageInput& input : draft.spec.inputs) taken.insert(input.tags.begin(), input.tags.end());
+  }
+  for (const auto& [name, entry] : spec.models) {
+    if (!entry.where.file.starts_with("--set ") || taken.contains(name)) continue;
+    std::vector<std::string> others;
+    for (const auto& [other, used] : spec.models) {
+      if (taken.contains(other)) others.push_back(other);
+    }
+    problems.add(entry.where, fmt::format("no stage takes a model '{}'{}", name, did_you_mean(name, others)));
   }
 }
 

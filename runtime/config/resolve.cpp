@@ -190,6 +190,7 @@ PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, b
     problems.add(draft.spec.where, fmt::format("{}: the tag is a name of [models] too; choose another", draft.subject));
   }
   read_inputs(drafts, spec.models, problems);
+  check_overridden_models(spec, drafts, problems);
   check_chains(drafts, problems);
   spec.stages = in_order(drafts, problems);
   problems.raise();

@@ -127,6 +127,10 @@ inputs = {{ model = ["small", "large"] }}
         for word in ("stage 'samples'", "'small' and 'large'", "states of other shapes"):
             self.assertIn(word, self.stderr)
 
+    def test_an_override_of_a_model_that_no_stage_takes_is_refused(self):
+        self.call("validate", "--set", "models.bse=datasets/models/shapes-base", code=2)
+        self.assertIn("no stage takes a model 'bse'; did you mean 'base'?", self.stderr)
+
     def changed_during_sampling(self, change):
         """Changes the file of weights once a block is there; gives stderr. The run fails, and no other block follows."""
         folder = self.folder / "base"

@@ -194,7 +194,8 @@ TEST(Models, MayBeOverriddenWholeOrByKey) {
   EXPECT_TRUE(model({"models.base=datasets", "models.base.initialize_weights=true"}).initialize_weights);
   EXPECT_FALSE(model({"models.base.initialize_weights=true", "models.base=datasets"}).initialize_weights) << "the later one is whole";
   EXPECT_EQ(model({"models.base.folder=datasets"}).folder, "datasets");
-  EXPECT_EQ(read(kPipeline, {"models.other=datasets"}).models.size(), 2u);
+  EXPECT_THAT([&] { read(kPipeline, {"models.other=datasets"}); },
+              testing::ThrowsMessage<ConfigError>(testing::HasSubstr("no stage takes a model 'other'")));
 }
 
 // Prompts that a model's tokenizer cuts or cannot spell: of the models that stages take.
@@ -215,10 +216,9 @@ TEST_F(Prompts, ThatAreCutAreCountedInTheNotes) {
               ElementsAre(testing::StartsWith("base: 2 of 2 prompts are cut at 16 tokens"), testing::HasSubstr("have become 1 condition")));
   EXPECT_THAT(with(words_, "shapes-blank").notes, testing::IsEmpty());
   EXPECT_THAT(with(long_ones, "generated-flow-base-blank").notes, testing::IsEmpty()) << "a model without a tokenizer reads none";
-  EXPECT_THAT(
-      read(kPipeline, {"domain.prompts=\"" + long_ones + "\"", "models.other=" ESPALIER_SOURCE_DIR "/datasets/models/shapes-blank"}).notes,
-      testing::IsEmpty())
-      << "no stage takes it";
+  std::string with_another = kPipeline;
+  with_another.replace(with_another.find("[models]\n"), 9, "[models]\nother = '" ESPALIER_SOURCE_DIR "/datasets/models/shapes-blank'\n");
+  EXPECT_THAT(read(with_another, {"domain.prompts=\"" + long_ones + "\""}).notes, testing::IsEmpty()) << "no stage takes it";
 }
 
 TEST_F(Prompts, ThatAreCutAreRefusedWhereAsked) {

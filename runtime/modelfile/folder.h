@@ -14,7 +14,7 @@
 //   text_encoder/{config.json, model.safetensors}, tokenizer/        of a network that takes texts
 //   scheduler/scheduler_config.json                                  the noise process
 //   espalier.json                                                    what the engine adds (ModelInfo::annotations)
-// That of a model of another role (espalier.json says so): config.json, model.safetensors, espalier.json.
+// That of a model of another role, which espalier.json names: config.json, model.safetensors, espalier.json.
 namespace espalier::modelfile {
 
 // How a folder is read.

@@ -28,8 +28,7 @@ struct Result {
 
 using Results = std::map<std::string, Result>;  // by tag; the names of [models] are model folders
 
-// Adds the results of the model folders that a stage's inputs name. Throws what opening
-// the folder does.
+// Adds the results of the model folders that a stage's inputs name. Throws what opening the folder does.
 void add_folders(const config::PipelineSpec& spec, const config::StageSpec& stage, Results& results);
 
 // The codec of the models that a sampler or noise corrector names, whose states are the same. Throws ConfigError where they are not.

@@ -37,8 +37,8 @@ class Codec {
     (void)sample;
     return {};
   }
-  // What each sample is: two samples with equal keys are the same thing. "": no key (what is not valid), equal to no other. A codec
-  // without such keys says so, which `validate` asks; asked for them nevertheless, it throws ConfigError.
+  // What each sample is: two samples with equal keys are the same thing. "": no key (what is not valid), equal to no other. Without
+  // such keys has_canonical_keys() is false, which `validate` checks, and canonical_keys() throws ConfigError.
   virtual bool has_canonical_keys() const { return false; }
   virtual std::vector<std::string> canonical_keys(const Sample& sample) const;  // [B]
 };

@@ -25,7 +25,7 @@ struct PlannedView {
   Hex conditions = {};                      // digest of the split's conditions
 };
 
-// What a sample is: data, and for a given model a codec. Opened once, then immutable and shared by threads. Knows no model's folder.
+// What a sample is: data, and for a given model a codec. Opened once, then immutable and shared by threads. It opens no model folder.
 class Domain : public Plugin {
  public:
   // Reads what the options name: prompts, data. Throws DataError or ConfigError.

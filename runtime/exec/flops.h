@@ -4,7 +4,8 @@
 
 namespace espalier::exec {
 
-// Of the networks that sample one trajectory of a stage that is done, 2 a multiply-add; 0 for an inversion.
+// Of the networks that sample one trajectory of a stage that is done, its condition embedded once a segment; 2 a multiply-add. 0 for an
+// inversion.
 double flops_per_sample(Context& context, const config::StageSpec& stage);
 
 }  // namespace espalier::exec

@@ -6,8 +6,10 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/exec/blocks.h"
+#include "runtime/exec/embeddings.h"
 #include "runtime/plan/trajectory_source.h"
 #include "runtime/random/streams.h"
+#include "runtime/sampling/embedding.h"
 #include "runtime/sdk/encoding.h"
 #include "runtime/tensor/tensor_map.h"
 
@@ -45,6 +47,7 @@ class Conditioning {
         domain_type_(context.spec.domain_type),
         spec_(plan.result->codec->spec()),
         device_(context.device),
+        micro_batch_(plan.stage->sampler.micro_batch),
         models_(load_models(context, plan)) {
     const auto& data = context.spec.domain->data();
     if (direction == Direction::to_noise) {
@@ -55,8 +58,8 @@ class Conditioning {
     const auto conditions = context.spec.conditions(*plan.stage);
     count_ = conditions.size();
     for (const auto& phase : models_) {
-      auto& row = encoded_.emplace_back();
-      for (const auto& model : phase) row.push_back(encode_conditions(conditions, *model));
+      auto& row = conditions_.emplace_back();
+      for (const auto& model : phase) row.emplace_back(context.blocks, model, encode_conditions(conditions, *model), micro_batch_, device_);
     }
   }
 
@@ -79,13 +82,8 @@ class Conditioning {
     for (std::size_t i = 0; i < models_.size(); ++i) {
       auto& row = batch.models.emplace_back();
       for (std::size_t k = 0; k < models_[i].size(); ++k) {
-        if (examples_) {
-          row.push_back({models_[i][k], tensor::on(device_, examples.condition)});
-          continue;
-        }
-        const auto& encoded = encoded_[i][k];
-        row.push_back({models_[i][k], tensor::on(device_, tensor::rows(encoded.tensors, {numbers.begin(), numbers.end()})),
-                       tensor::on(device_, encoded.null_tensors)});
+        row.push_back(examples_ ? sampling::segment_model(models_[i][k], tensor::on(device_, examples.condition), micro_batch_)
+                                : conditions_[i][k].at({numbers.begin(), numbers.end()}));
       }
     }
     return batch;
@@ -105,10 +103,11 @@ class Conditioning {
   std::string split_, domain_type_;
   StateSpec spec_;
   at::Device device_;
+  std::int64_t micro_batch_;
   Models models_;
-  std::int64_t count_ = 1;                               // of conditions or examples
-  std::vector<std::vector<EncodedConditions>> encoded_;  // a sampler's, as models_
-  std::shared_ptr<const EncodedExamples> examples_;      // a noise corrector's
+  std::int64_t count_ = 1;                                    // of conditions or examples
+  std::vector<std::vector<ConditionEmbeddings>> conditions_;  // a sampler's, as models_
+  std::shared_ptr<const EncodedExamples> examples_;           // a noise corrector's
 };
 
 // Everything about a stage of trajectories that its blocks share.

@@ -24,15 +24,14 @@ TensorMap both_halves(const TensorMap& empty, const TensorMap& given) {
 
 }  // namespace
 
-GuidedModel::GuidedModel(const Model& model, const TensorMap& condition, const TensorMap& null_condition, double guidance_scale)
-    : model_(model), guidance_scale_(guidance_scale) {
-  if (!model.network) throw InternalError("a model of role '" + model.info.role + "' has no network to sample with");
-  embedded_ = model.network->embed(model.weights, condition);
+GuidedModel::GuidedModel(const SegmentModel& segment, double guidance_scale)
+    : model_(*segment.model), embedded_(segment.embedded), guidance_scale_(guidance_scale) {
+  if (!model_.network) throw InternalError("a model of role '" + model_.info.role + "' has no network to sample with");
   if (guidance_scale_ == 1.0) return;
-  if (condition.empty()) {
+  if (segment.condition.empty()) {
     throw ConfigError(fmt::format("guidance_scale = {} needs conditions, and the domain has none; set guidance_scale = 1", guidance_scale));
   }
-  embedded_ = both_halves(model.network->embed(model.weights, null_condition), embedded_);
+  embedded_ = both_halves(segment.null_embedded, segment.embedded);
 }
 
 State GuidedModel::predict(const State& noisy, double timestep) const {

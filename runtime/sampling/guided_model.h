@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/modelfile/model.h"
+#include "runtime/sdk/trajectory_source.h"
 
 namespace espalier::sampling {
 
@@ -8,7 +8,8 @@ namespace espalier::sampling {
 // guidance_scale = 1 runs one half.
 class GuidedModel {
  public:
-  GuidedModel(const Model& model, const TensorMap& condition, const TensorMap& null_condition, double guidance_scale);
+  // Throws ConfigError where guidance_scale is not 1 and there is no condition to guide by.
+  GuidedModel(const SegmentModel& segment, double guidance_scale);
   State predict(const State& noisy, double timestep) const;
 
  private:

@@ -53,7 +53,7 @@ class Run {
   }
 
   void segment(const Phase& phase, const Segment& segment, const SegmentModel& with, std::int64_t above, Solver& solver) {
-    const GuidedModel network(*with.model, with.condition, with.null_condition, segment.guidance_scale);
+    const GuidedModel network(with, segment.guidance_scale);
     const auto& process = *with.model->process;
     const auto predict = [&](const State& x, const GridPoint& point) {
       const auto query = process.query(x, point);

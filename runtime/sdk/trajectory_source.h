@@ -43,11 +43,12 @@ class Recorder {
   virtual void record(const diffusion::GridPoint& point, const State& state) = 0;
 };
 
-// A segment's model, and the batch's conditions as this model takes them (encoding.h).
+// A segment's model, and the batch's conditions as its process and its network take them.
 struct SegmentModel {
   std::shared_ptr<const Model> model;
-  TensorMap condition = {};       // [B, ...]
-  TensorMap null_condition = {};  // [1, ...]
+  TensorMap condition = {};      // rows of EncodedConditions, [B, ...], which a prior may depend on
+  TensorMap embedded = {};       // Network::embed() of them, [B, ...]
+  TensorMap null_embedded = {};  // of the null condition, [1, ...]
 };
 
 // A batch of trajectories to compute. Tensors are on the device.

@@ -6,6 +6,7 @@
 namespace espalier::tensor {
 
 TensorMap rows(const TensorMap& tensors, const std::vector<std::int64_t>& which) {
+  if (tensors.empty()) return {};
   const auto index = at::tensor(which, at::kLong);
   TensorMap out;
   for (const auto& [name, tensor] : tensors) out.emplace(name, at::index_select(tensor, 0, index.to(tensor.device())));

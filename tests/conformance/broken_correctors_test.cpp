@@ -9,6 +9,7 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/sampling/stitch.h"
+#include "runtime/tensor/tensor_map.h"
 #include "tests/conformance/broken.h"
 
 namespace espalier::conformance {
@@ -82,8 +83,7 @@ class Picard final : public NoiseCorrector {
       for (std::int64_t i = 0; i < job.micro_batch; ++i) rows.push_back((first + i) % x.size(0));
       const auto which = at::tensor(rows, at::kLong);
       const State state{{"sample", x.index_select(0, which)}};
-      const auto embedded = model_of(job).network->embed(
-          model_of(job).weights, {{"label", job.models.front().front().condition.at("label").index_select(0, which)}});
+      const auto embedded = tensor::rows(job.models.front().front().embedded, rows);
       const auto time = at::full({job.micro_batch}, job.phases.front().grid.at(n).timestep);
       const auto prediction = model_of(job).network->predict(model_of(job).weights, state, time, embedded);
       const auto h = 1.0 / static_cast<double>(job.phases.front().grid.num_steps());

@@ -7,6 +7,7 @@
 #include <ATen/ops/isnan.h>
 #include <ATen/ops/zeros_like.h>
 
+#include "runtime/sampling/embedding.h"
 #include "runtime/sdk/check.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
@@ -53,7 +54,8 @@ struct Fixture {
     random::Draws draws({.seed = 42, .purpose = random::Purpose::sampling, .round = 0, .branch = 0}, positions);
     Inverted out;
     const at::NoGradGuard no_grad;
-    const std::vector<std::vector<SegmentModel>> models{{{std::make_shared<const Model>(model), batch.condition}}};
+    const std::vector<std::vector<SegmentModel>> models{
+        {sampling::segment_model(std::make_shared<const Model>(model), batch.condition, kMicroBatch)}};
     out.evaluations = corrector->compute({phases, models, spec, examples, kMicroBatch, draws, at::kCPU, stop}, out.kept);
     for (const auto& [name, tensor] : batch.state) EXPECT_TRUE(at::equal(tensor, examples.at(name))) << "inverting changed the examples";
     return out;

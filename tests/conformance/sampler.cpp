@@ -4,6 +4,7 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/isfinite.h>
 
+#include "runtime/sampling/embedding.h"
 #include "runtime/sampling/run_sampling.h"
 #include "runtime/sdk/check.h"
 #include "tests/conformance/conformance.h"
@@ -58,7 +59,8 @@ struct Fixture {
       used.emplace_back();
       for (const auto& segment : phase.segments) {
         for (const auto& model : models) {
-          if (model->info.digest == segment.model.digest) used.back().push_back({model, condition.tensors, condition.null_tensors});
+          if (model->info.digest == segment.model.digest)
+            used.back().push_back(sampling::segment_model(model, condition.tensors, condition.size(), condition.null_tensors));
         }
       }
     }

@@ -1,8 +1,6 @@
 // Inverse noise correction's inversion: the exact inverse of a frozen flow's discrete Euler map, from examples to the noise behind them.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -26,7 +24,6 @@ using espalier::ModelInfo;
 using espalier::Phase;
 using espalier::SegmentModel;
 using espalier::State;
-using espalier::TensorMap;
 using espalier::TrajectoryJob;
 using espalier::inverse_noise::EulerMap;
 using espalier::inverse_noise::FlatStates;
@@ -42,27 +39,10 @@ const Phase& phase_of(const TrajectoryJob& job) { return job.phases.front(); }
 const SegmentModel& segment_of(const TrajectoryJob& job) { return job.models.front().front(); }
 const Model& model_of(const TrajectoryJob& job) { return *segment_of(job).model; }
 
-// Every example's condition as the network takes it, `micro_batch` at a time; the last time goes round to the first examples.
-TensorMap embed_all(const TrajectoryJob& job, std::int64_t count) {
-  std::map<std::string, std::vector<at::Tensor>> parts;
-  for (std::int64_t first = 0; first < count; first += job.micro_batch) {
-    std::vector<std::int64_t> which;
-    for (std::int64_t i = 0; i < job.micro_batch; ++i) which.push_back((first + i) % count);
-    for (const auto& [name, tensor] :
-         model_of(job).network->embed(model_of(job).weights, espalier::tensor::rows(segment_of(job).condition, which))) {
-      parts[name].push_back(tensor.narrow(0, 0, std::min(job.micro_batch, count - first)));
-    }
-  }
-  TensorMap out;
-  for (const auto& [name, tensors] : parts) out.emplace(name, at::cat(tensors));
-  return out;
-}
-
 // The job's network as a velocity over flat rows.
 class Flow {
  public:
-  Flow(const TrajectoryJob& job, const FlatStates& states, std::int64_t count)
-      : job_(job), states_(states), embedded_(embed_all(job, count)) {}
+  Flow(const TrajectoryJob& job, const FlatStates& states) : job_(job), states_(states) {}
 
   EulerMap map() const {
     EulerMap map;
@@ -80,14 +60,14 @@ class Flow {
     if (job_.stop.stop_requested()) throw espalier::Stopped("stopped between two evaluations of an inversion");
     std::vector<float> timestep;
     for (const auto n : steps_remaining) timestep.push_back(static_cast<float>(phase_of(job_).grid.at(n).timestep));
-    const auto prediction = model_of(job_).network->predict(
-        model_of(job_).weights, states_.unflatten(y), at::tensor(timestep).to(job_.device), espalier::tensor::rows(embedded_, condition));
+    const auto prediction =
+        model_of(job_).network->predict(model_of(job_).weights, states_.unflatten(y), at::tensor(timestep).to(job_.device),
+                                        espalier::tensor::rows(segment_of(job_).embedded, condition));
     return states_.flatten(prediction).neg();  // the network predicts eps - x_0
   }
 
   const TrajectoryJob& job_;
   const FlatStates& states_;
-  TensorMap embedded_;
 };
 
 // What certifies the inversions after steps 0..n: columns of steps are filled as they are passed, the rest once at the noise.
@@ -161,7 +141,7 @@ class InverseNoise final : public espalier::NoiseCorrector {
     if (phase_of(job).start != "examples") throw espalier::InternalError(std::string(kName) + " was given a phase that it did not make");
     const FlatStates states(job.spec);
     const auto examples = perturbed(states.flatten(job.examples), job, states);  // [S, D]
-    const Flow flow(job, states, examples.size(0));
+    const Flow flow(job, states);
     auto trips = round_trips(examples, job, states);
     const auto evaluations = solve(flow.map(), solver_, job.micro_batch, trips);
     record(trips, examples.size(0), job, states, recorder);

@@ -12,6 +12,7 @@
 
 #include "plugins/noise_corrector/inverse_noise/flat_states.h"
 #include "runtime/network/unet.h"
+#include "runtime/sampling/embedding.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
 
@@ -44,7 +45,8 @@ LastState invert(const Options& options, const Model& model, const std::vector<s
   const auto corrector = make<NoiseCorrector>(plugin(kType), options);
   const auto phases = corrector->phases({model.info}, nullptr);
   const auto batch = encoded(*domain, "train", model)->at(positions);
-  const std::vector<std::vector<SegmentModel>> models{{{std::make_shared<const Model>(model), batch.condition}}};
+  const std::vector<std::vector<SegmentModel>> models{
+      {sampling::segment_model(std::make_shared<const Model>(model), batch.condition, micro_batch)}};
   random::Draws draws({7, random::Purpose::sampling}, positions);
   LastState recorded;
   const at::NoGradGuard no_grad;

@@ -16,6 +16,7 @@
 
 #include "runtime/network/layers.h"
 #include "runtime/plugin/catalog.h"
+#include "runtime/sampling/embedding.h"
 #include "runtime/sampling/run_sampling.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/tensor_codec.h"
@@ -222,7 +223,8 @@ Noises invert_examples(const Domain& domain, const Model& base, std::int64_t cou
   const auto phases = corrector->phases({base.info}, nullptr);
   const auto positions = first_positions(count);
   const auto batch = conformance::encoded(domain, "train", base)->at(positions);
-  const std::vector<std::vector<SegmentModel>> models{{{std::make_shared<const Model>(base), batch.condition}}};
+  const std::vector<std::vector<SegmentModel>> models{
+      {sampling::segment_model(std::make_shared<const Model>(base), batch.condition, kMicroBatch)}};
   random::Draws draws({kSeed, random::Purpose::sampling}, positions);
   LastState recorded;
   const auto spec = domain.codec(&base.info)->spec();

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "runtime/diffusion/variance_preserving.h"
+#include "runtime/sampling/embedding.h"
 #include "runtime/sampling/run_sampling.h"
 #include "runtime/sampling/transition.h"
 #include "tests/conformance/conformance.h"
@@ -58,7 +59,8 @@ TEST(Ddim, IsTheProcessesStepsUnderGuidance) {
   const auto conditions = domain->data().conditions("train");
   const auto spec = domain->codec(nullptr)->spec();
   const auto model = std::make_shared<const Model>(toy_model());
-  const std::vector<std::vector<SegmentModel>> models{{{model, conditions.rows({0, 1, 2}).tensors, conditions.null_tensors}}};
+  const std::vector<std::vector<SegmentModel>> models{
+      {sampling::segment_model(model, conditions.rows({0, 1, 2}).tensors, 3, conditions.null_tensors)}};
   for (const double eta : {0.0, 1.0}) {
     const auto sampler = ddim({{"num_inference_steps", 9}, {"guidance_scale", 2.5}, {"eta", eta}});
     const auto phases = sampler->phases({model->info}, nullptr);

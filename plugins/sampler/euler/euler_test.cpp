@@ -4,6 +4,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
 
+#include "runtime/sampling/embedding.h"
 #include "runtime/sampling/run_sampling.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
@@ -43,7 +44,8 @@ Recorded run(const Sampler& sampler, const std::vector<Phase>& phases,
   std::vector<std::vector<SegmentModel>> used;
   for (const auto& of_phase : models) {
     used.emplace_back();
-    for (const auto& model : of_phase) used.back().push_back({model, conditions.rows({0, 1, 2}).tensors, conditions.null_tensors});
+    for (const auto& model : of_phase)
+      used.back().push_back(sampling::segment_model(model, conditions.rows({0, 1, 2}).tensors, 3, conditions.null_tensors));
   }
   random::Draws draws({7, random::Purpose::sampling}, {0, 1, 2});
   Recorded recorded;

@@ -5,6 +5,7 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/diffusion/state_math.h"
+#include "runtime/sampling/embedding.h"
 #include "runtime/sampling/stitch.h"
 #include "tests/conformance/toy.h"
 
@@ -57,7 +58,7 @@ random::Draws draws() { return {{7, random::Purpose::sampling}, {0, 1, 2}}; }
 // The model with the conditions of the batch.
 SegmentModel conditioned() {
   const auto conditions = conformance::toy_domain()->data().conditions("train").rows({0, 1, 2});
-  return {model(), conditions.tensors, conditions.null_tensors};
+  return segment_model(model(), conditions.tensors, kBatch, conditions.null_tensors);
 }
 const StateSpec& spec() {
   static const auto spec = conformance::toy_domain()->codec(nullptr)->spec();
@@ -81,9 +82,7 @@ at::Tensor noise(std::uint32_t ordinal) {
 
 at::Tensor predicted(const at::Tensor& x, double timestep) {
   const auto times = at::Tensor(x.flatten(1).select(1, 0) * 0 + timestep);
-  return model()
-      ->network->predict(model()->weights, {{"sample", x}}, times, model()->network->embed(model()->weights, conditioned().condition))
-      .at("sample");
+  return model()->network->predict(model()->weights, {{"sample", x}}, times, conditioned().embedded).at("sample");
 }
 
 // Where the n-th step of a phase of `grid` leads.

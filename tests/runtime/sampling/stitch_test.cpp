@@ -9,6 +9,7 @@
 #include <set>
 
 #include "runtime/base/errors.h"
+#include "runtime/sampling/embedding.h"
 #include "runtime/sampling/guided_model.h"
 #include "tests/conformance/toy.h"
 
@@ -88,7 +89,8 @@ struct Guided {
 
   double weight(const char* name, std::int64_t i = 0) const { return model.weights.at(name)[i].item<double>(); }
   double first(std::int64_t row, double scale) const {
-    const auto out = GuidedModel(model, condition, null_condition, scale).predict(noisy, 500.0);
+    const auto segment = segment_model(std::make_shared<const Model>(model), condition, 2, null_condition);
+    const auto out = GuidedModel(segment, scale).predict(noisy, 500.0);
     return out.at("sample")[row][0][0][0].item<double>();
   }
 };
@@ -122,10 +124,12 @@ TEST(GuidedModel, RefusesGuidanceWithoutConditions) {
   };
   Guided g;
   g.model.network = std::make_shared<Unconditional>();
-  EXPECT_THAT([&] { GuidedModel(g.model, {}, {}, 2.0); }, ThrowsMessage<ConfigError>(HasSubstr("guidance_scale = 1")));
-  EXPECT_TRUE(at::equal(GuidedModel(g.model, {}, {}, 1.0).predict(g.noisy, 1.0).at("sample"), g.noisy.at("sample")));
+  SegmentModel segment{std::make_shared<const Model>(g.model)};
+  EXPECT_THAT([&] { GuidedModel(segment, 2.0); }, ThrowsMessage<ConfigError>(HasSubstr("guidance_scale = 1")));
+  EXPECT_TRUE(at::equal(GuidedModel(segment, 1.0).predict(g.noisy, 1.0).at("sample"), g.noisy.at("sample")));
   g.model.network = nullptr;
-  EXPECT_THROW(GuidedModel(g.model, {}, {}, 1.0), InternalError);
+  segment.model = std::make_shared<const Model>(g.model);
+  EXPECT_THROW(GuidedModel(segment, 1.0), InternalError);
 }
 
 }  // namespace

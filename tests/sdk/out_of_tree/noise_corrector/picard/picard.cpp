@@ -61,9 +61,7 @@ struct Inversion {
 
   void run(const std::vector<std::int64_t>& rows, const Options& options) {
     const auto index = at::tensor(rows, at::kLong).to(job.device);
-    TensorMap condition;
-    for (const auto& [name, tensor] : segment.condition) condition[name] = tensor.index_select(0, index);
-    embedded = model.network->embed(model.weights, condition);
+    for (const auto& [name, tensor] : segment.embedded) embedded[name] = tensor.index_select(0, index);
     path.emplace_back();
     for (const auto& [name, tensor] : job.examples) path[0][name] = tensor.index_select(0, index);
     std::vector<at::Tensor> residuals, ratios;  // [B] each

@@ -1,6 +1,7 @@
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
+#include "runtime/sampling/embedding.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
 
@@ -20,7 +21,7 @@ double converged(std::int64_t iterations) {
   const auto model = std::make_shared<const Model>(toy_model(1, "rectified_flow"));
   const auto corrector = make<NoiseCorrector>(plugin("noise_corrector.picard"), {{"num_inference_steps", 4}, {"iterations", iterations}});
   const auto batch = encoded(*domain, "train", *model)->at({0, 1, 2});
-  const std::vector<std::vector<SegmentModel>> models{{{model, batch.condition}}};
+  const std::vector<std::vector<SegmentModel>> models{{sampling::segment_model(model, batch.condition, 2)}};
   random::Draws draws({7, random::Purpose::sampling}, {0, 1, 2});
   const auto phases = corrector->phases({model->info}, nullptr);
   LastState last;

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "runtime/exec/block_cache.h"
+#include "runtime/sdk/encoding.h"
+#include "runtime/sdk/trajectory_source.h"
+
+namespace espalier::exec {
+
+// The conditions of a stage as one model takes them. Its network embeds each once a run, `micro_batch` at a time and when first needed;
+// what left the bounded cache is embedded again, to the same bits. Thread-safe.
+class ConditionEmbeddings {
+ public:
+  ConditionEmbeddings(BlockCache& cache, std::shared_ptr<const Model> model, EncodedConditions conditions, std::int64_t micro_batch,
+                      at::Device device);
+  // The model for trajectories with these conditions, on the device.
+  SegmentModel at(const std::vector<std::int64_t>& conditions) const;
+
+ private:
+  std::shared_ptr<const TensorMap> embedded(const char* which, std::uint64_t pass, const TensorMap& condition) const;
+  TensorMap embedded_rows(const std::vector<std::int64_t>& conditions) const;
+
+  BlockCache& cache_;
+  std::shared_ptr<const Model> model_;
+  EncodedConditions conditions_;
+  Hex digest_;  // of conditions_
+  std::int64_t count_, micro_batch_;
+  at::Device device_;
+};
+
+}  // namespace espalier::exec

@@ -128,9 +128,9 @@ TEST(RunSampling, GivesEachSegmentItsOwnModelAndConditions) {
   auto later = phase.segments.front();
   phase.segments.front().last = later.first = 1;
   phase.segments.push_back(later);
-  auto other = conditioned();
-  other.model = std::make_shared<const Model>(conformance::toy_model(2));
-  other.condition.at("label") = 1 - other.condition.at("label");
+  auto condition = conditioned().condition;
+  condition.at("label") = 1 - condition.at("label");
+  const auto other = segment_model(std::make_shared<const Model>(conformance::toy_model(2)), condition, kBatch);
   const std::vector<Phase> phases{phase};
   auto of_batch = draws();
   Recorded recorded;
@@ -140,7 +140,7 @@ TEST(RunSampling, GivesEachSegmentItsOwnModelAndConditions) {
   const auto times = at::Tensor(x.flatten(1).select(1, 0) * 0 + phase.grid.at(1).timestep);
   const auto& network = *other.model->network;
   const auto& weights = other.model->weights;
-  const auto prediction = network.predict(weights, {{"sample", x}}, times, network.embed(weights, other.condition)).at("sample");
+  const auto prediction = network.predict(weights, {{"sample", x}}, times, network.embed(weights, condition)).at("sample");
   EXPECT_TRUE(recorded.states[2].allclose(x + 0.01 * prediction + noise(2) + 10.0, 1e-6, 1e-6));
 }
 

@@ -270,6 +270,20 @@ void check_samples(const Draft& draft, const std::vector<Draft>& drafts, const D
   }
 }
 
+// What a stage reads of a domain that has conditions alone: an identity, or a set to invert, is of examples.
+void check_examples(const Draft& draft, const Domain& domain, Problems& problems) {
+  const StageSpec& spec = draft.spec;
+  if (domain.data().has_examples()) return;
+  try {
+    if (spec.kind->from_examples) domain.data().examples(spec.sampler.split);
+    const auto* trainer = spec.plugin.get_if<Trainer>();
+    if (trainer != nullptr && spec.input("selection") == nullptr && spec.input("examples") == nullptr) trainer->identity(domain);
+    if (const auto* metric = spec.plugin.get_if<Metric>()) metric->identity(domain);
+  } catch (const ConfigError& error) {
+    problems.add(spec.where, fmt::format("{}: {}", draft.subject, error.what()));
+  }
+}
+
 }  // namespace
 
 void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain, const std::string& domain_type, Problems& problems) {
@@ -277,6 +291,7 @@ void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain
   for (const Draft& draft : drafts) {
     const StageSpec& spec = draft.spec;
     check_samples(draft, drafts, domain, domain_type, problems);
+    check_examples(draft, domain, problems);
     const auto* filter = spec.plugin.get_if<Filter>();
     if (filter != nullptr && filter->needs_keys() && !domain.codec(nullptr)->has_canonical_keys()) {
       problems.add(draft.node->find("type")->where, fmt::format("{}: {} compares samples by their canonical keys, but {} gives none",

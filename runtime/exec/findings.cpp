@@ -1,6 +1,8 @@
 // Measuring: from scores and trajectories in the cache to one published entry of findings.
 #include <ATen/Parallel.h>
 
+#include <utility>
+
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/exec/context.h"
@@ -25,9 +27,10 @@ MetricInput metric_input(Context& context, const config::StageSpec& stage) {
         input.model = context.model(tag);
       } else {
         const auto& scored = *context.spec.find(tag);
+        auto conditions = context.spec.conditions(plan::samples_stage(context.spec, scored));
         input.scores[named.info.name].push_back({tag, read_view_scores(context, tag),
-                                                 view_conditions(context, scored, context.results.at(tag).count),
-                                                 context.spec.conditions(plan::samples_stage(context.spec, scored)).digest()});
+                                                 view_conditions(context, scored, context.results.at(tag).count), conditions.digest(),
+                                                 std::move(conditions.metadata)});
       }
     }
   }

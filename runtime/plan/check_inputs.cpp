@@ -1,6 +1,7 @@
 #include "runtime/plan/check_inputs.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/plan/plan.h"
 
@@ -15,7 +16,9 @@ PlannedView view_of(const config::PipelineSpec& spec, const std::string& tag, co
   const auto& source = *spec.find(result.samples);
   if (source.kind->from_examples) return view;
   view.samples_per_condition = source.sampler.samples_per_condition;
-  view.conditions = spec.conditions(source).digest();
+  auto conditions = spec.conditions(source);
+  view.conditions = conditions.digest();
+  view.metadata = std::move(conditions.metadata);
   return view;
 }
 

@@ -53,6 +53,9 @@ class Dataset {
   virtual ~Dataset() = default;
   virtual std::vector<std::string> splits() const = 0;                // {"train", "held_out"}
   virtual Conditions conditions(const std::string& split) const = 0;  // throws ConfigError naming the splits
+  // Whether there are examples: prompts may come without. Without them examples() throws ConfigError, which `validate` reports of each
+  // stage that needs them.
+  virtual bool has_examples() const { return true; }
   virtual std::unique_ptr<Examples> examples(const std::string& split) const = 0;
 };
 

@@ -23,6 +23,7 @@ struct PlannedView {
   std::shared_ptr<const Codec> codec = {};  // of their states
   std::int64_t samples_per_condition = 0;   // of a sampler's; 0 of an inversion's
   Hex conditions = {};                      // digest of the split's conditions
+  std::vector<Value> metadata = {};         // [C], of these conditions
 };
 
 // What a sample is: data, and for a given model a codec. Opened once, then immutable and shared by threads. It opens no model folder.

@@ -18,6 +18,7 @@ struct ScoredView {
   std::vector<double> score;            // [N]
   std::vector<std::int64_t> condition;  // [N]
   Hex conditions = {};                  // digest of the split's conditions, which `condition` counts
+  std::vector<Value> metadata = {};     // [C], of these conditions
 };
 
 struct MetricInput {

@@ -1,10 +1,15 @@
-// Images from prompts: the built-in shapes world, a folder of captioned PNG and JPEG files, or IDX files with class names.
+// Images from prompts: the built-in shapes world, a folder of captioned PNG and JPEG files, IDX files with class names, or prompts alone.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <utility>
 
+#include "plugins/domain/text_to_image/prompt_file.h"
+#include "plugins/domain/text_to_image/prompt_source.h"
 #include "plugins/domain/text_to_image/prompted_examples.h"
+#include "plugins/domain/text_to_image/published_prompts.h"
 #include "plugins/shared/folder/data.h"
 #include "plugins/shared/image_sources/captioned_folder.h"
 #include "plugins/shared/image_sources/idx_source.h"
@@ -25,15 +30,21 @@ constexpr const char* kPlugin = "domain.text_to_image";
 class TextToImage final : public Domain, public Dataset, public Noted {
  public:
   void options(Schema& schema) override {
-    schema.choice("prompts", prompts_, {"shapes", "folder", "idx"},
-                  "Where prompts and images come from: the built-in shapes world, a folder with metadata.jsonl, or IDX files.");
+    std::vector<std::string> sources{"shapes", "folder", "idx", "files"};
+    std::ranges::copy(published_names(), std::back_inserter(sources));
+    schema.choice(
+        "prompts", prompts_, sources,
+        "Where prompts and images come from: the built-in shapes world, a folder with metadata.jsonl, or IDX files. Prompts without "
+        "images: files of prompts, or a published set by its name.");
     schema.path("data", data_, "The folder of images or of IDX files, or the name of a data set that ESPALIER_DATA holds.").operational();
     schema.strings("class_names", files_.class_names, "Of idx: the prompt of label 0, 1, ...");
     schema.text("train_images", files_.train_images, "Of idx: file in `data`, with or without .gz.").operational();
     schema.text("train_labels", files_.train_labels, "Of idx: file in `data`, with or without .gz.").operational();
     schema.text("test_images", files_.test_images, "Of idx: file of the held-out images; empty for none.").operational();
     schema.text("test_labels", files_.test_labels, "Of idx: file of the held-out labels; empty for none.").operational();
-    schema.integer("resolution", resolution_, "Width and height of the images in pixels; 0 keeps the images' own (shapes: 16).")
+    schema
+        .integer("resolution", resolution_,
+                 "Width and height of the images in pixels; 0 keeps the images' own (shapes: 16; prompts without images: 512).")
         .at_least(0)
         .at_most(8192);
     schema.number("held_out_fraction", held_out_fraction_, "Of folder: the share of captions kept out of training.").at_least(0).below(1);
@@ -43,6 +54,14 @@ class TextToImage final : public Domain, public Dataset, public Noted {
     schema.number("caption_binding_noise", noise_.binding, "Of shapes: share of training images that swap the two colours.")
         .at_least(0)
         .at_most(1);
+    schema.strings("train", lists_.train, "Of files: the lists of training prompts, each a file or the name of a published set.")
+        .operational();
+    schema.strings("held_out", lists_.held_out, "Of files: the lists of held-out prompts, likewise.").operational();
+    schema.text("prompt_column", lists_.column, "Of files: the column or key of the prompt in .csv, .tsv and .jsonl files.").operational();
+    schema
+        .choice("on_overlap", on_overlap_, {"error", "note"},
+                "Of prompts without images: whether a prompt that is both in train and in held_out is an error, or counted in a note.")
+        .operational();
   }
 
   void open(const DomainContext& context) override {
@@ -51,6 +70,8 @@ class TextToImage final : public Domain, public Dataset, public Noted {
       source_ = images::make_shapes_source(resolution_, noise_, context.seed);
     } else if (prompts_ == "folder") {
       source_ = images::make_captioned_folder_source(folder::find_data(data_, kPlugin), held_out_fraction_, resolution_, context.digests);
+    } else if (without_images()) {
+      source_ = make_prompt_source(lists(), resolution_);
     } else {
       images::IdxFiles files = files_;
       files.folder = folder::find_data(data_, kPlugin);
@@ -74,6 +95,7 @@ class TextToImage final : public Domain, public Dataset, public Noted {
 
   std::vector<std::string> splits() const override { return source_->splits(); }
   Conditions conditions(const std::string& split) const override { return of(split); }
+  bool has_examples() const override { return source_->has_images(); }
   std::unique_ptr<Examples> examples(const std::string& split) const override {
     return make_prompted_examples(of(split), source_->images(split));
   }
@@ -96,8 +118,26 @@ class TextToImage final : public Domain, public Dataset, public Noted {
     refuse(held_out_fraction_ != 0.0, "held_out_fraction", "folder");
     refuse(noise_.relation != 0.0, "caption_relation_noise", "shapes");
     refuse(noise_.binding != 0.0, "caption_binding_noise", "shapes");
+    refuse(!lists_.train.empty(), "train", "files");
+    refuse(!lists_.held_out.empty(), "held_out", "files");
+    refuse(lists_.column != fresh.lists_.column, "prompt_column", "files");
+    check_data();
+  }
+
+  void check_data() const {
     if (prompts_ == "shapes" && !data_.empty()) {
       throw ConfigError("domain.text_to_image: option 'data' is for prompts = \"folder\" or \"idx\"; the shapes world draws its own");
+    }
+    if (without_images()) {
+      if (!data_.empty()) {
+        throw ConfigError("domain.text_to_image: option 'data' is for prompts = \"folder\" or \"idx\"; prompts = \"" + prompts_ +
+                          "\" has no images");
+      }
+      if (prompts_ == "files") check_lists();
+      return;
+    }
+    if (on_overlap_ != "error") {
+      throw ConfigError("domain.text_to_image: option 'on_overlap' is for prompts without images; here prompts = \"" + prompts_ + "\"");
     }
     if (prompts_ != "shapes" && data_.empty()) {
       throw ConfigError("domain.text_to_image: prompts = \"" + prompts_ + "\" needs the option 'data', a folder");
@@ -108,6 +148,28 @@ class TextToImage final : public Domain, public Dataset, public Noted {
     if (prompts_ == "idx" && files_.class_names.empty()) {
       throw ConfigError("domain.text_to_image: prompts = \"idx\" needs class_names = [...], the name of label 0, 1, ...");
     }
+  }
+
+  void check_lists() const {
+    if (lists_.train.empty() && lists_.held_out.empty()) {
+      throw ConfigError("domain.text_to_image: prompts = \"files\" needs the option 'train', 'held_out' or both, lists of prompts");
+    }
+    const auto takes_column = [](const std::string& entry) { return !is_published(entry) && has_columns(entry); };
+    if (lists_.column != kPromptColumn && std::ranges::none_of(lists_.train, takes_column) &&
+        std::ranges::none_of(lists_.held_out, takes_column)) {
+      throw ConfigError("domain.text_to_image: option 'prompt_column' is for .csv, .tsv and .jsonl files, and no list is one");
+    }
+  }
+
+  bool without_images() const { return prompts_ == "files" || is_published(prompts_); }
+
+  // A published set stands for its own lists.
+  PromptLists lists() const {
+    PromptLists lists = lists_;
+    lists.may_overlap = on_overlap_ == "note";
+    if (prompts_ == "files") return lists;
+    for (const std::string& split : published_splits(prompts_)) (split == "train" ? lists.train : lists.held_out) = {prompts_};
+    return lists;
   }
 
   const Conditions& of(const std::string& split) const {
@@ -125,6 +187,8 @@ class TextToImage final : public Domain, public Dataset, public Noted {
   std::int64_t resolution_ = 0;
   double held_out_fraction_ = 0.0;
   images::CaptionNoise noise_;
+  PromptLists lists_{{}, {}, kPromptColumn};
+  std::string on_overlap_ = "error";
 
   std::unique_ptr<images::Source> source_;
   std::map<std::string, Conditions> conditions_;  // by split
@@ -133,6 +197,7 @@ class TextToImage final : public Domain, public Dataset, public Noted {
 }  // namespace
 
 ESPALIER_PLUGIN(registrar) {
-  registrar.domain<TextToImage>("text_to_image", /*numerics_version=*/1,
-                                "Images from prompts: the shapes world, captioned PNG and JPEG files, or IDX files with class names.");
+  registrar.domain<TextToImage>(
+      "text_to_image", /*numerics_version=*/1,
+      "Images from prompts: the shapes world, captioned PNG and JPEG files, IDX files with class names, or prompts alone.");
 }

@@ -50,6 +50,45 @@ TEST(TextToImage, ConformsOnAFolder) {
                             {{"prompts", "folder"}, {"data", folder.path().string()}, {"held_out_fraction", 0.25}});
 }
 
+TEST(TextToImage, ConformsOnPromptsWithoutImages) {
+  const TempFolder folder;
+  write_file(folder / "train.txt", "a red car\na blue car\n");
+  write_file(folder / "held_out.csv", "prompt,category\ntwo dogs,counting\n");
+  const Model model = blank("shapes-blank");
+  conformance::check_domain(conformance::plugin("domain.text_to_image"),
+                            {{"prompts", "files"},
+                             {"train", Value::List{(folder / "train.txt").string()}},
+                             {"held_out", Value::List{(folder / "held_out.csv").string()}},
+                             {"resolution", 32}},
+                            {.model = &model});
+}
+
+TEST(TextToImage, PromptsWithoutImagesAreConditionsWithMetadata) {
+  const TempFolder folder;
+  write_file(folder / "a.tsv", "text\tkind\na red car\tcolor\n");
+  const auto domain = opened({{"prompts", "files"}, {"train", Value::List{(folder / "a.tsv").string()}}, {"prompt_column", "text"}});
+  const auto conditions = domain->data().conditions("train");
+  EXPECT_EQ(conditions.text, (std::vector<std::string>{"a red car"}));
+  EXPECT_EQ(conditions.metadata.at(0).at("kind"), Value("color"));
+  EXPECT_EQ(domain->codec(nullptr)->spec().at("sample").shape, (std::vector<std::int64_t>{3, 512, 512}));
+  const auto info = modelfile::info(kModels + "shapes-blank", network::engine_networks(), {.initialize_weights = 3});
+  EXPECT_EQ(domain->codec(&info)->spec().at("sample").shape, (std::vector<std::int64_t>{3, 16, 16})) << "of the model";
+  EXPECT_FALSE(domain->data().has_examples());
+  EXPECT_THAT([&] { domain->data().examples("train"); }, ThrowsMessage<ConfigError>(HasSubstr("prompts without images")));
+}
+
+// Whoever asks for a published set alone gets the splits that it was published with.
+TEST(TextToImage, APublishedSetHasItsOwnSplits) {
+  const char* base = std::getenv("ESPALIER_DATA");
+  if (base == nullptr || !fs::is_directory(fs::path(base) / "prompts")) GTEST_SKIP() << "ESPALIER_DATA names no folder with prompts";
+  EXPECT_EQ(opened({{"prompts", "t2i_compbench"}, {"on_overlap", "note"}})->data().splits(),
+            (std::vector<std::string>{"train", "held_out"}));
+  EXPECT_THAT([] { opened({{"prompts", "t2i_compbench"}}); },
+              ThrowsMessage<DataError>(HasSubstr("6 prompts of held_out are in train too")));
+  EXPECT_EQ(opened({{"prompts", "geneval"}})->data().splits(), (std::vector<std::string>{"held_out"}));
+  EXPECT_EQ(opened({{"prompts", "ddpo"}})->data().splits(), (std::vector<std::string>{"train"}));
+}
+
 TEST(TextToImage, StatesAreImagesBetweenMinusOneAndOne) {
   TempFolder folder;
   write_idx_folder(folder.path());
@@ -106,11 +145,10 @@ TEST(TextToImage, ModelsMustTakeTextsAndImagesOfThisKind) {
 TEST(TextToImage, FindsADataSetByItsName) {
   TempFolder folder;
   write_image_folder(folder / "tiny");
-  ::setenv("ESPALIER_DATA", folder.path().c_str(), 1);
+  const DataVariable data(folder.path().c_str());
   EXPECT_EQ(opened({{"prompts", "folder"}, {"data", "tiny"}})->data().conditions("train").size(), 5);
   EXPECT_THAT([] { opened({{"prompts", "folder"}, {"data", "huge"}}); },
               ThrowsMessage<DataError>(AllOf(HasSubstr("huge"), HasSubstr("ESPALIER_DATA"), HasSubstr(folder.path().string()))));
-  ::unsetenv("ESPALIER_DATA");
 }
 
 // Keys are made of one reading, examples of a later one.
@@ -138,6 +176,18 @@ TEST(TextToImage, RefusesOptionsOfAnotherSource) {
   EXPECT_THAT([] { opened({{"prompts", "idx"}, {"data", "x"}}); }, ThrowsMessage<ConfigError>(HasSubstr("needs class_names")));
   EXPECT_THAT([] { opened({{"prompts", "idx"}, {"data", "x"}, {"test_images", ""}}); },
               ThrowsMessage<ConfigError>(HasSubstr("leave both empty for no held-out images")));
+  EXPECT_THAT([] { opened({{"train", Value::List{"a.txt"}}}); },
+              ThrowsMessage<ConfigError>(HasSubstr("'train' is for prompts = \"files\"")));
+  EXPECT_THAT([] { opened({{"prompts", "geneval"}, {"held_out", Value::List{"a.txt"}}}); },
+              ThrowsMessage<ConfigError>(HasSubstr("'held_out' is for prompts = \"files\"; here prompts = \"geneval\"")));
+  EXPECT_THAT([] { opened({{"prompts", "files"}, {"data", "x"}, {"train", Value::List{"a.txt"}}}); },
+              ThrowsMessage<ConfigError>(HasSubstr("prompts = \"files\" has no images")));
+  EXPECT_THAT([] { opened({{"on_overlap", "note"}}); },
+              ThrowsMessage<ConfigError>(HasSubstr("'on_overlap' is for prompts without images")));
+  EXPECT_THAT([] { opened({{"prompts", "files"}}); },
+              ThrowsMessage<ConfigError>(HasSubstr("needs the option 'train', 'held_out' or both")));
+  EXPECT_THAT([] { opened({{"prompts", "files"}, {"train", Value::List{"a.txt"}}, {"prompt_column", "text"}}); },
+              ThrowsMessage<ConfigError>(HasSubstr("'prompt_column' is for .csv, .tsv and .jsonl files")));
   EXPECT_THAT([] { opened({{"resolution", 8}}); }, ThrowsMessage<ConfigError>(HasSubstr("at least 12")));
   EXPECT_THAT([] { opened({})->data().conditions("held-out"); }, ThrowsMessage<ConfigError>(HasSubstr("did you mean 'held_out'?")));
 }

@@ -1,12 +1,16 @@
-// Mean reward, share of perfect scores and the paired gain over a baseline, each with a 95 % interval over prompts.
+// Mean reward, share of perfect scores and the paired gain over a baseline, each with a 95 % interval over prompts; reward and gain also by
+// category.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "plugins/metric/reward_summary/groups.h"
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
 #include "runtime/selection/bootstrap.h"
@@ -17,6 +21,10 @@ using espalier::MetricInput;
 using espalier::Scalar;
 using espalier::ScoredView;
 using espalier::StageError;
+using espalier::Value;
+using espalier::intervals::ByCondition;
+using espalier::intervals::Estimate;
+namespace reward_summary = espalier::reward_summary;
 
 constexpr double kRounding = 1e-6;  // a perfect score may be a float32 sum of parts
 
@@ -28,6 +36,17 @@ class RewardSummary final : public espalier::Metric {
     schema.text("perfect_name", perfect_name_, "Name of the scalar that holds the share of perfect scores.");
     schema.number("perfect_score", perfect_score_, "The least score that counts as perfect.");
     schema.integer("resamples", resamples_, "Bootstrap resamples of the prompts.").at_least(100).at_most(1e6);
+    schema
+        .strings("group_by", group_by_,
+                 "Keys of the prompts' condition metadata (\"category\"): for each a table of reward and gain by its values.")
+        .unkeyed_default();
+  }
+
+  void check() const override {
+    for (auto key = group_by_.begin(); key != group_by_.end(); ++key) {
+      if (std::find(group_by_.begin(), key, *key) == key) continue;
+      throw espalier::ConfigError(fmt::format("metric.reward_summary: group_by names '{}' twice", *key));
+    }
   }
 
   void inputs(espalier::Inputs& in) override {
@@ -36,6 +55,9 @@ class RewardSummary final : public espalier::Metric {
   }
 
   void check_inputs(const espalier::PlannedInputs& inputs) const override {
+    for (const auto& view : inputs.views.at("scores")) {
+      for (const auto& key : group_by_) reward_summary::groups_of(view.metadata, key, view.tag);
+    }
     const auto baseline = inputs.views.find("baseline");
     if (baseline == inputs.views.end()) return;
     const auto& base = baseline->second.front();
@@ -61,10 +83,55 @@ class RewardSummary final : public espalier::Metric {
         result.back().about.baseline = baseline->tag;
       }
     }
-    return {.scalars = std::move(result)};
+    espalier::Findings findings{.scalars = std::move(result)};
+    for (const auto& key : group_by_) findings.tables.push_back(table_by(key, scores, baseline, input.key));
+    return findings;
   }
 
  private:
+  // A row for each value of the metadata's key and each of the scores.
+  espalier::Table table_by(const std::string& key, const std::vector<ScoredView>& scores, const ScoredView* baseline,
+                           const espalier::random::StreamKey& draws) const {
+    std::vector<std::vector<std::string>> groups;  // of each of the scores, of each condition
+    for (const auto& view : scores) groups.push_back(reward_summary::groups_of(view.metadata, key, view.tag));
+    espalier::Table table;
+    table.name = reward_name_ + "_by_" + key;
+    table.columns = {{key}, {"scores"}, {"prompts"}, {"samples"}};
+    const auto add_columns = [&](const std::string& name) {
+      for (const char* bound : {"", "_low", "_high"}) table.columns.push_back({name + bound});
+    };
+    add_columns(reward_name_);
+    if (baseline != nullptr) add_columns(gain_name_);
+    table.caption =
+        fmt::format("By '{}' of the prompts' metadata, with 95 % intervals over prompts (bootstrap; none of a single prompt).", key);
+    for (const auto& group : reward_summary::distinct(groups)) {
+      for (std::size_t i = 0; i < scores.size(); ++i) {
+        const auto& view = scores[i];
+        const auto of_group = [&](const std::vector<double>& value) {
+          return reward_summary::of_group(group, groups[i], value, view.condition);
+        };
+        if (std::ranges::find(groups[i], group) == groups[i].end()) continue;
+        const auto reward = of_group(view.score);
+        const auto samples = std::accumulate(reward.count.begin(), reward.count.end(), 0.0);
+        Value::List row{group.empty() ? Value(nullptr) : Value(group), view.tag, std::ssize(reward.sum),
+                        static_cast<std::int64_t>(samples)};
+        add_cells(reward, draws, row);
+        if (baseline != nullptr) add_cells(baseline->tag == view.tag ? ByCondition{} : of_group(differences(view, *baseline)), draws, row);
+        table.rows.push_back(std::move(row));
+      }
+    }
+    return table;
+  }
+
+  // Mean and bounds; empty cells where there is no value, or no interval.
+  void add_cells(const ByCondition& data, const espalier::random::StreamKey& draws, Value::List& row) const {
+    const auto estimate =
+        data.sum.empty() ? Estimate{Scalar::kNone, Scalar::kNone, Scalar::kNone} : espalier::intervals::mean(data, draws, resamples_);
+    for (const double number : {estimate.value, estimate.low, estimate.high}) {
+      row.push_back(std::isfinite(number) ? Value(number) : Value(nullptr));
+    }
+  }
+
   Scalar mean_over_prompts(const std::string& name, const ScoredView& view, const std::vector<double>& value,
                            const espalier::random::StreamKey& key) const {
     const auto grouped = by_prompt(name, view, value);
@@ -113,11 +180,13 @@ class RewardSummary final : public espalier::Metric {
   std::string perfect_name_ = "perfect_share";
   double perfect_score_ = 1.0;
   std::int64_t resamples_ = 2000;
+  std::vector<std::string> group_by_;
 };
 
 }  // namespace
 
 ESPALIER_PLUGIN(plugin) {
-  plugin.metric<RewardSummary>("reward_summary", /*numerics_version=*/2,
-                               "Mean reward, share of perfect scores and paired gain over a baseline, with 95 % intervals over prompts.");
+  plugin.metric<RewardSummary>(
+      "reward_summary", /*numerics_version=*/2,
+      "Mean reward, share of perfect scores and paired gain over a baseline, with 95 % intervals over prompts; also by category.");
 }

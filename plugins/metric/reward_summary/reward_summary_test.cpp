@@ -6,6 +6,7 @@
 
 #include "runtime/selection/intervals.h"
 #include "tests/conformance/conformance.h"
+#include "tests/conformance/toy.h"
 
 namespace espalier::conformance {
 namespace {
@@ -99,6 +100,78 @@ TEST(RewardSummary, LeavesInvalidScoresOutInPairs) {
   EXPECT_NEAR(found[0].value, 2.0 / 3, 1e-12);
   EXPECT_NEAR(found[1].value, 1.0 / 3, 1e-12);
   EXPECT_NEAR(found[2].value, 0.375, 1e-12);
+}
+
+// Four prompts of two categories and one of none, two samples each.
+const std::vector<Value> kMetadata = {Value::Map{{"category", "color"}, {"n", 1}}, Value::Map{{"category", "shape"}, {"n", 2}},
+                                      Value::Map{{"category", "color"}, {"n", 1}}, Value::Map{{"category", "shape"}, {"n", 1}},
+                                      Value::Map{{"n", 3}}};
+ScoredView categorised(const std::string& tag, const std::vector<double>& score) {
+  return {tag, score, {0, 1, 2, 3, 4, 0, 1, 2, 3, 4}, {}, kMetadata};
+}
+
+TEST(RewardSummary, GivesATableByAKeyOfTheMetadata) {
+  const auto tuned = categorised("tuned", {1, 2, 3, 4, 5, 1, 4, 5, 6, 5});
+  const auto base = categorised("base", {0, 1, 1, kNan, 5, 0, 1, 2, 3, 4});
+  const auto metric = make<Metric>(plugin("metric.reward_summary"), {{"group_by", Value::List{"category"}}, {"reward_name", "alignment"}});
+  const auto found = metric->measure(input_of({{"scores", {tuned, base}}, {"baseline", {base}}}));
+  EXPECT_EQ(found.scalars.size(), 5U) << "as without tables";
+  ASSERT_EQ(found.tables.size(), 1U);
+  const auto& table = found.tables.front();
+  EXPECT_EQ(table.name, "alignment_by_category");
+  std::vector<std::string> columns;
+  for (const auto& column : table.columns) columns.push_back(column.name);
+  EXPECT_THAT(columns, testing::ElementsAre("category", "scores", "prompts", "samples", "alignment", "alignment_low", "alignment_high",
+                                            "gain", "gain_low", "gain_high"));
+  ASSERT_EQ(table.rows.size(), 6U);
+  const auto head = [&](std::size_t row) { return Value::List(table.rows[row].begin(), table.rows[row].begin() + 5); };
+  EXPECT_EQ(head(0), (Value::List{"color", "tuned", 2, 4, 2.5}));
+  EXPECT_EQ(head(1), (Value::List{"color", "base", 2, 4, 0.75}));
+  EXPECT_EQ(head(2), (Value::List{"shape", "tuned", 2, 4, 4.0}));
+  EXPECT_EQ(head(3), (Value::List{"shape", "base", 2, 3, 5.0 / 3})) << "less the score that is none";
+  EXPECT_EQ(head(4), (Value::List{nullptr, "tuned", 1, 2, 5.0}));
+  EXPECT_EQ(table.rows[0][7], Value(1.75));
+  EXPECT_EQ(table.rows[2][7], Value((1.0 + 3.0 + 3.0) / 3)) << "in pairs";
+  EXPECT_TRUE(table.rows[1][7].is_null()) << "no gain over itself";
+  EXPECT_TRUE(table.rows[4][5].is_null()) << "no interval of a single prompt";
+}
+
+// As the scalar of the same prompts alone: the interval is over prompts.
+TEST(RewardSummary, AGroupsIntervalIsThatOfItsPrompts) {
+  auto all = study(7, 30, 4);
+  auto even = all;
+  even.score.clear();
+  even.condition.clear();
+  for (std::int64_t c = 0; c < 30; ++c) all.metadata.push_back(Value::Map{{"even", c % 2 == 0}});
+  for (std::size_t i = 0; i < all.score.size(); ++i) {
+    if (all.condition[i] % 2 != 0) continue;
+    even.score.push_back(all.score[i]);
+    even.condition.push_back(all.condition[i]);
+  }
+  const auto metric = make<Metric>(plugin("metric.reward_summary"), {{"group_by", Value::List{"even"}}});
+  const auto table = metric->measure(input_of({{"scores", {all}}})).tables.at(0);
+  const auto alone = scalars({}, input_of({{"scores", {even}}})).at(0);
+  EXPECT_EQ(table.rows.at(0), (Value::List{"true", "alignment", 15, 60, alone.value, alone.low, alone.high}));
+}
+
+TEST(RewardSummary, RefusesKeysThatNoPromptHas) {
+  const auto view = categorised("a", {1, 2, 3, 4, 5, 6, 7, 8, 9, 10});
+  const auto measure = [&](const Value::List& keys) {
+    make<Metric>(plugin("metric.reward_summary"), {{"group_by", keys}})->measure(input_of({{"scores", {view}}}));
+  };
+  EXPECT_THAT([&] { measure({"categroy"}); },
+              ThrowsMessage<ConfigError>(
+                  HasSubstr("group_by names 'categroy', which no prompt of 'a' has in its metadata; did you mean 'category'?")));
+  auto listed = view;
+  listed.metadata[3] = Value::Map{{"category", Value::List{"color"}}};
+  const auto metric = make<Metric>(plugin("metric.reward_summary"), {{"group_by", Value::List{"category"}}});
+  EXPECT_THAT([&] { metric->measure(input_of({{"scores", {listed}}})); },
+              ThrowsMessage<ConfigError>(HasSubstr("which is a list in the metadata")));
+  EXPECT_THAT([&] { make<Metric>(plugin("metric.reward_summary"), {{"group_by", Value::List{"n", "category", "n"}}})->check(); },
+              ThrowsMessage<ConfigError>(HasSubstr("group_by names 'n' twice")));
+  const PlannedInputs planned{{{"scores", {{.tag = "a", .size = 10, .metadata = kMetadata}}}}, nullptr, *toy_domain()};
+  EXPECT_THAT([&] { make<Metric>(plugin("metric.reward_summary"), {{"group_by", Value::List{"kind"}}})->check_inputs(planned); },
+              ThrowsMessage<ConfigError>(HasSubstr("'kind', which no prompt of 'a' has")));
 }
 
 TEST(RewardSummary, RefusesABaselineOfOtherPromptsAndScoresWithoutAnyValue) {

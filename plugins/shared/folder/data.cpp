@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 void print_note(const std::string& plugin, const std::string& note) { make_progress()->say(plugin + ": " + note); }
 
-fs::path find_data(const std::string& data, const std::string& plugin, DataKind kind) {
+fs::path find_data(const std::string& data, const std::string& plugin, DataKind kind, const std::string& subject) {
   const char* base = std::getenv("ESPALIER_DATA");
   std::vector<fs::path> tried = {data};
   if (fs::path(data).is_relative()) {
@@ -31,8 +31,8 @@ fs::path find_data(const std::string& data, const std::string& plugin, DataKind 
     places += (places.empty() ? "" : ", ") + path.string();
   }
   const std::string noun = kind == DataKind::folder ? "folder" : kind == DataKind::file ? "file" : "file or folder";
-  throw DataError(plugin + ": data = \"" + data + "\" is no " + noun + " (tried " + places + "); name a " + noun +
-                  ", or set ESPALIER_DATA to the folder that holds the data sets");
+  throw DataError(plugin + ": " + (subject.empty() ? "data = \"" + data + "\"" : subject) + " is no " + noun + " (tried " + places +
+                  "); name a " + noun + ", or set ESPALIER_DATA to the folder that holds the data sets");
 }
 
 std::vector<std::int64_t> places_of(const std::string& split, const std::vector<std::string>& names, const HeldOut& held_out,

@@ -12,8 +12,9 @@ namespace espalier::folder {
 enum class DataKind { folder, file, either };
 
 // A path as it is written, or one inside a folder of data sets: ESPALIER_DATA or datasets. Throws DataError, naming `plugin` and the paths
-// tried, where there is no such folder, file, or either.
-std::filesystem::path find_data(const std::string& data, const std::string& plugin, DataKind kind = DataKind::folder);
+// tried, where there is no such folder, file, or either. `subject`: what the message says is none; "": data = "<data>".
+std::filesystem::path find_data(const std::string& data, const std::string& plugin, DataKind kind = DataKind::folder,
+                                const std::string& subject = "");
 
 // Prints what a domain has passed over or lost on stderr: "<plugin>: <note>".
 void print_note(const std::string& plugin, const std::string& note);

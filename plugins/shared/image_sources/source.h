@@ -48,6 +48,8 @@ class Source {
     (void)split;
     return {};
   }
+  // Without images (prompts alone) images() throws ConfigError.
+  virtual bool has_images() const { return true; }
   virtual std::unique_ptr<Images> images(const std::string& split) const = 0;
 };
 

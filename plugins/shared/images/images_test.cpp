@@ -148,11 +148,10 @@ TEST(Image, HasAKeyOfItsEightBitPixels) {
 TEST(Data, IsFoundByItsName) {
   const TempFolder folder;
   write_file(folder / "tiny/x", "x");
-  ::setenv("ESPALIER_DATA", folder.path().c_str(), 1);
+  const DataVariable data(folder.path().c_str());
   EXPECT_EQ(folder::find_data("tiny", "domain.test"), folder / "tiny");
   EXPECT_THAT([] { folder::find_data("huge", "domain.test"); },
               ThrowsMessage<DataError>(AllOf(HasSubstr("domain.test: data = \"huge\""), HasSubstr("ESPALIER_DATA"))));
-  ::unsetenv("ESPALIER_DATA");
 }
 
 }  // namespace

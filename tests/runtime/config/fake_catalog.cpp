@@ -43,7 +43,11 @@ class ToyDomain final : public Domain, private Dataset {
     conditions.metadata.resize(conditions.text.size());
     return conditions;
   }
-  std::unique_ptr<Examples> examples(const std::string&) const override { return nullptr; }
+  bool has_examples() const override { return prompts_ != "alone"; }
+  std::unique_ptr<Examples> examples(const std::string&) const override {
+    if (!has_examples()) throw ConfigError("domain.toy: its prompts have no images");
+    return nullptr;
+  }
 
   std::string prompts_ = "shapes";
   std::int64_t size_ = 16;
@@ -128,6 +132,10 @@ class FakeTrainer final : public Trainer {
     schema.integer("max_train_steps", steps_, "Steps.").at_least(0);
     schema.step("intermediate_step", step_, "Where training starts.");
   }
+  Value identity(const Domain& domain) const override {
+    domain.data().examples("train");
+    return {};
+  }
   std::int64_t max_train_steps() const override { return steps_; }
   TrainedModel train(const TrainerInput&) const override { return {}; }
 
@@ -146,6 +154,17 @@ class FakeCorrector final : public NoiseCorrector {
 class NoiseMetric final : public Metric {
  public:
   void inputs(Inputs& in) override { in.trajectories("samples", "Inversions.").inverted(); }
+  Findings measure(const MetricInput&) const override { return {}; }
+};
+
+// Compares with the domain's examples.
+class RealMetric final : public Metric {
+ public:
+  Value identity(const Domain& domain) const override {
+    domain.data().examples("train");
+    return {};
+  }
+  void inputs(Inputs& in) override { in.trajectories("samples", "Samples."); }
   Findings measure(const MetricInput&) const override { return {}; }
 };
 
@@ -179,6 +198,7 @@ plugin::Catalog fake_catalog() {
   registrar.filter<KeyedFilter>("keyed", 1, "Needs canonical keys.");
   registrar.trainer<FakeTrainer>("fake", 1, "Fake.");
   registrar.metric<FakeMetric>("fake", 1, "Fake.");
+  registrar.metric<RealMetric>("real", 1, "Compares with examples.");
   registrar.metric<NoiseMetric>("noises", 1, "Looks at inversions.");
   registrar.metric<AtomsMetric>("atoms", 1, "Looks at molecules.");
   registrar.noise_corrector<FakeCorrector>("fake", 1, "Fake.");

@@ -72,6 +72,15 @@ const std::vector<Faulty> kDomain = {
      "p.toml:5:9: [domain]: domain.toy takes the option 'size' > 0; found the integer 0"},
     {"CannotBeOpened", kHead + "options.prompts = 'broken'\n" + kSampler,
      "p.toml:3:1: [domain]: domain.toy cannot be opened: prompts/broken: no such file"},
+    {"DomainWithoutExamples",
+     kGood + "[[stage]]\ntag = 't'\ntype = 'trainer.fake'\ninputs = { model = 'base' }\n" +
+         "[[stage]]\ntag = 'i'\ntype = 'noise_corrector.fake'\ninputs = { model = 'base' }\n" +
+         "[[stage]]\ntag = 'm'\ntype = 'metric.real'\ninputs = { samples = 's' }\n" +
+         "[[stage]]\ntag = 'u'\ntype = 'trainer.fake'\ninputs = { model = 'base', examples = 's' }\n",
+     "p.toml:9:1: stage 't': domain.toy: its prompts have no images\n"
+     "p.toml:13:1: stage 'i': domain.toy: its prompts have no images\n"
+     "p.toml:17:1: stage 'm': domain.toy: its prompts have no images",
+     {"domain.prompts=alone"}},
     {"RewardOfAnotherKind", kGood + "[[stage]]\ntag = 'r'\ntype = 'reward.atoms'\ninputs = { samples = 's' }\noptions = { scale = 2 }\n",
      "p.toml:12:12: stage 'r': the input 'samples' takes samples of kind 'molecule', but domain.toy gives 'image'"},
     {"UnknownSplit", kGood + "options = { split = 'heldout' }\n",

@@ -1,9 +1,11 @@
 """Prompts from files: conditions with metadata, per-category tables, and stages that need examples."""
 import gzip
+import hashlib
 import json
 import os
 import pathlib
 import shutil
+import tomllib
 
 import driver
 from driver import ROOT
@@ -105,6 +107,17 @@ class Prompts(driver.PipelineTest):
         (self.folder / "a.csv").write_text("id,prompt\n1,a cat\n2\n")
         self.call("validate", code=2, pipeline=self.pipeline('prompts = "files"\ntrain = ["a.csv"]'))
         self.assertIn("domain.text_to_image cannot be opened: a.csv:3: the row has 1 column, the header 2", self.stderr)
+
+    def test_published_files_are_those_of_the_manifest(self):
+        data = pathlib.Path(os.environ.get("ESPALIER_DATA") or "/nonexistent") / "prompts"
+        if not data.is_dir():
+            self.skipTest("ESPALIER_DATA names no folder with prompts")
+        manifest = tomllib.loads((ROOT / "datasets/manifest.toml").read_text())
+        files = next(entry["files"] for entry in manifest["dataset"] if entry["name"] == "prompts")
+        self.assertGreater(len(files), 40)
+        for file in files:
+            content = (data / file["path"]).read_bytes()
+            self.assertEqual((len(content), hashlib.sha256(content).hexdigest()), (file["bytes"], file["sha256"]), file["path"])
 
     def test_compbench_is_valid(self):
         data = pathlib.Path(os.environ.get("ESPALIER_DATA") or "/nonexistent")

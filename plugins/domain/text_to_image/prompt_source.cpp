@@ -106,17 +106,13 @@ class PromptSource final : public images::Source {
   }
 
   void note_reading(const std::string& split, const PromptList& all, const std::vector<std::string>& repeated) {
-    std::vector<std::string> parts;
-    const auto count = std::ssize(repeated);
-    if (count > 0) {
-      parts.push_back(fmt::format("{} of {} left out, as {} before: {}", count_of(count, "prompt"), all.text.size(),
-                                  count == 1 ? "it stands there" : "they stand there", quoted(repeated)));
-    }
-    if (all.carriage_returns > 0)
-      parts.push_back(count_of(all.carriage_returns, "line") + " with a carriage return at the end, read without it");
-    if (all.empty_lines > 0) parts.push_back(count_of(all.empty_lines, "empty line") + " passed over");
-    if (all.byte_order_marks > 0) parts.push_back(count_of(all.byte_order_marks, "byte order mark") + " passed over");
-    for (const auto& part : parts) notes_.push_back(split + ": " + part);
+    const auto note = [&](std::int64_t count, const std::string& noun, const std::string& rest) {
+      if (count > 0) notes_.push_back(fmt::format("{}: {} {}", split, count_of(count, noun), rest));
+    };
+    note(std::ssize(repeated), "prompt", fmt::format("of {} left out: equal to one before: {}", all.text.size(), quoted(repeated)));
+    note(all.carriage_returns, "line", "with a carriage return at the end, read without it");
+    note(all.empty_lines, "empty line", "passed over");
+    note(all.byte_order_marks, "byte order mark", "passed over");
   }
 
   void check_overlap(bool may_overlap) {

@@ -46,7 +46,7 @@ TEST(PromptSource, JoinsTheListsOfASplitAndKeepsTheFirstOfEqualPrompts) {
   EXPECT_THAT(captions.text, ElementsAre("a cat", "a dog", "a bus"));
   EXPECT_EQ(captions.metadata[1], Value()) << "of the first";
   EXPECT_EQ(captions.metadata[2].at("category"), Value("vehicles"));
-  EXPECT_THAT(source->notes(), ElementsAre("train: 2 prompts of 5 left out, as they stand there before: \"a cat\", \"a dog\"",
+  EXPECT_THAT(source->notes(), ElementsAre("train: 2 prompts of 5 left out: equal to one before: \"a cat\", \"a dog\"",
                                            "train: 3 lines with a carriage return at the end, read without it"));
 }
 

@@ -59,17 +59,19 @@ class CsvParser {
         field += text_.substr(at_, end);
         at_ += end;
         ++line_;
-      } else if (!is('"')) {
-        field += text_[at_++];
-      } else if (++at_; is('"')) {
-        field += text_[at_++];
-      } else {
-        if (at_ == text_.size() || is(',') || line_end(text_, at_) > 0) return field;
-        throw DataError(
-            fmt::format("{}:{}: a comma or the line's end comes after a closing quotation mark; found '{}': a quotation mark in a "
-                        "quoted field is written twice",
-                        file_, line_, text_[at_]));
+        continue;
       }
+      const bool mark = is('"');
+      if (mark) ++at_;  // the closing one, or the first of two
+      if (!mark || is('"')) {
+        field += text_[at_++];
+        continue;
+      }
+      if (at_ == text_.size() || is(',') || line_end(text_, at_) > 0) return field;
+      throw DataError(
+          fmt::format("{}:{}: a comma or the line's end comes after a closing quotation mark; found '{}': a quotation mark in a "
+                      "quoted field is written twice",
+                      file_, line_, text_[at_]));
     }
     throw DataError(fmt::format("{}:{}: a quoted field begins here and has no closing quotation mark", file_, opened));
   }

@@ -139,7 +139,8 @@ void add_pipeline_options(Arguments& arguments, CommonOptions& options) {
   arguments.positional("pipeline.toml", options.pipeline);
   arguments.texts(
       "set", options.overrides,
-      "PATH=VALUE: override seed, name, cache.path, device.type, domain.<option>, models.<name>, models.<name>.<key> or <tag>.<option>");
+      "PATH=VALUE: override seed, name, cache.path, device.type, device.dtype, domain.<option>, models.<name>, models.<name>.<key> or "
+      "<tag>.<option>");
   arguments.text(
       "threads", options.threads,
       "N: threads of training and metrics, and of sampling unless --workers says otherwise (default: the cores this process may use)");

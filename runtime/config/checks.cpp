@@ -1,10 +1,12 @@
 #include "runtime/config/checks.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "runtime/base/suggest.h"
+#include "runtime/tensor/dtype.h"
 
 namespace espalier::config {
 
@@ -34,6 +36,26 @@ std::optional<std::string> read_string(const Node& table, const std::string& key
     return std::nullopt;
   }
   return field->value.scalar.as_string();
+}
+
+std::optional<std::string> read_choice(const Node& table, const std::string& key, const std::vector<std::string>& known,
+                                       const std::string& place, Problems& problems) {
+  auto chosen = read_string(table, key, false, place, problems);
+  if (!chosen || std::ranges::find(known, *chosen) != known.end()) return chosen;
+  problems.add(table.find(key)->where, fmt::format("{}: '{}' is one of: {}; found '{}'", place, key, fmt::join(known, ", "), *chosen));
+  return std::nullopt;
+}
+
+std::optional<at::ScalarType> read_dtype(const Node& table, const std::string& device, const std::string& place, Problems& problems) {
+  const auto name = read_choice(table, "dtype", tensor::compute_dtypes(), place, problems);
+  if (!name) return std::nullopt;
+  const auto dtype = tensor::compute_dtype(*name);
+  if (device != "cpu" || tensor::cpu_computes(*dtype)) return dtype;
+  problems.add(
+      table.find("dtype")->where,
+      fmt::format("{}: 'dtype' is {}, which this CPU does not compute in; take bfloat16 or float32: files of {} are read all the same",
+                  place, *name, *name));
+  return std::nullopt;
 }
 
 bool check_word(const std::string& text, const SourceSpan& where, const std::string& what, Problems& problems) {

@@ -28,6 +28,13 @@ void check_keys(const Node& table, const std::vector<std::string>& known, const 
 std::optional<std::string> read_string(const Node& table, const std::string& key, bool required, const std::string& place,
                                        Problems& problems);
 
+// The string at `key` where it is one of these; a problem where it is another.
+std::optional<std::string> read_choice(const Node& table, const std::string& key, const std::vector<std::string>& known,
+                                       const std::string& place, Problems& problems);
+
+// The number format at `dtype`, which the device ("cpu", "cuda") computes in; a problem for another.
+std::optional<at::ScalarType> read_dtype(const Node& table, const std::string& device, const std::string& place, Problems& problems);
+
 // Whether `text` has letters, digits, '-' and '_' alone, 1 to 100 of them; a problem otherwise.
 bool check_word(const std::string& text, const SourceSpan& where, const std::string& what, Problems& problems);
 

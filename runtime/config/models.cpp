@@ -15,27 +15,43 @@
 namespace espalier::config {
 namespace {
 
-// { folder = "...", initialize_weights = true, on_prompt_overflow = "error" }
-void read_entry(const Field& field, const std::string& place, ModelEntry& entry, Problems& problems) {
-  const Node& table = field.value;
-  check_keys(table, {"folder", "initialize_weights", "on_prompt_overflow"}, place, problems);
-  if (const auto folder = read_string(table, "folder", true, place, problems)) entry.folder = *folder;
-  if (const Field* flag = table.find("initialize_weights")) {
-    const Value& value = flag->value.scalar;
-    if (flag->value.shape != Node::Shape::scalar || !value.is_bool()) {
-      problems.add(flag->where, fmt::format("{}: 'initialize_weights' is true or false; found {}", place, flag->value.found()));
-    } else {
-      entry.initialize_weights = value.as_bool();
+// The keys of an entry, each read into it. Each problem stands at its key.
+class EntryReader {
+ public:
+  EntryReader(const Node& table, const std::string& place, Problems& problems) : table_(table), place_(place), problems_(problems) {}
+
+  // { folder = "...", initialize_weights = true, dtype = "bfloat16", ... }
+  void read(const std::string& device, ModelEntry& entry) {
+    check_keys(table_, {"folder", "initialize_weights", "on_prompt_overflow", "dtype", "variant", "prediction_type"}, place_, problems_);
+    if (const auto folder = read_string(table_, "folder", true, place_, problems_)) entry.folder = *folder;
+    entry.initialize_weights = flag("initialize_weights");
+    entry.refuses_long_prompts = choice("on_prompt_overflow", {"truncate", "error"}) == "error";
+    entry.dtype = read_dtype(table_, device, place_, problems_);
+    if (const auto variant = read_string(table_, "variant", false, place_, problems_)) {
+      const auto where = table_.find("variant")->where;
+      if (check_word(*variant, where, place_ + ": a variant", problems_)) entry.variant = *variant;
     }
+    entry.prediction_type = choice("prediction_type", {"epsilon", "v_prediction", "sample"}).value_or("");
   }
-  if (const auto overflow = read_string(table, "on_prompt_overflow", false, place, problems)) {
-    if (*overflow != "truncate" && *overflow != "error") {
-      problems.add(table.find("on_prompt_overflow")->where,
-                   fmt::format("{}: 'on_prompt_overflow' is one of: truncate, error; found '{}'", place, *overflow));
-    }
-    entry.refuses_long_prompts = *overflow == "error";
+
+ private:
+  bool flag(const std::string& key) {
+    const Field* field = table_.find(key);
+    if (field == nullptr) return false;
+    const Value& value = field->value.scalar;
+    if (field->value.shape == Node::Shape::scalar && value.is_bool()) return value.as_bool();
+    problems_.add(field->where, fmt::format("{}: '{}' is true or false; found {}", place_, key, field->value.found()));
+    return false;
   }
-}
+
+  std::optional<std::string> choice(const std::string& key, const std::vector<std::string>& known) {
+    return read_choice(table_, key, known, place_, problems_);
+  }
+
+  const Node& table_;
+  const std::string& place_;
+  Problems& problems_;
+};
 
 // The model folders that inputs name.
 std::set<std::string> used_models(const PipelineSpec& spec) {
@@ -72,7 +88,7 @@ void read_models(const Node& root, PipelineSpec& spec, Problems& problems) {
     ModelEntry entry;
     entry.where = model.where;
     if (model.value.is_table()) {
-      read_entry(model, place, entry, problems);
+      EntryReader(model.value, place, problems).read(spec.device, entry);
     } else if (model.value.is_string()) {
       entry.folder = model.value.scalar.as_string();
     } else {
@@ -102,8 +118,10 @@ void read_prompts(PipelineSpec& spec, Problems& problems) {
     const ModelEntry& entry = spec.models.at(name);
     const auto tokenizer = entry.folder / "tokenizer";
     const std::string place = "[models]: " + name;
-    if (!std::filesystem::is_directory(entry.folder)) {
-      problems.add(entry.where, fmt::format("{}: {}: no such model folder", place, entry.folder.string()));
+    try {
+      modelfile::require_folder(entry.folder);
+    } catch (const ConfigError& error) {
+      problems.add(entry.where, fmt::format("{}: {}", place, error.what()));
     }
     if (!std::filesystem::is_directory(tokenizer)) continue;
     try {

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <map>
+#include <set>
 #include <utility>
 
 #include "runtime/base/errors.h"
@@ -10,7 +12,7 @@ namespace espalier::config {
 namespace {
 
 const char* const kAllowed =
-    "allowed: seed, name, cache.path, device.type, domain.<option>, models.<name>, models.<name>.<key>, <tag>.<option>";
+    "allowed: seed, name, cache.path, device.type, device.dtype, domain.<option>, models.<name>, models.<name>.<key>, <tag>.<option>";
 
 struct Override {
   SourceSpan where;  // the override itself, no place
@@ -53,13 +55,14 @@ void apply_override(const std::string& override_text, Node& root, Problems& prob
   Override given = parse_override(override_text);
   const std::string& first = given.first;
   if (first == "seed" || first == "name" || first == "cache" || first == "device") {
-    const std::string only = first == "cache" ? "path" : first == "device" ? "type" : "";
-    if (given.second != only) {
+    static const std::map<std::string, std::set<std::string>> keys = {{"cache", {"path"}}, {"device", {"type", "dtype"}}};
+    const auto table = keys.find(first);
+    if (table == keys.end() ? !given.second.empty() : !table->second.contains(given.second)) {
       problems.add(given.where, fmt::format("names nothing; {}", kAllowed));
-    } else if (only.empty()) {
+    } else if (given.second.empty()) {
       root.set(first, std::move(given.value));
     } else {
-      root.table(first, given.where).set(only, std::move(given.value));
+      root.table(first, given.where).set(given.second, std::move(given.value));
     }
     return;
   }

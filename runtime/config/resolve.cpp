@@ -53,13 +53,9 @@ void read_cache_and_device(const Node& root, PipelineSpec& spec, Problems& probl
     }
   }
   if (const Node* device = read_table(root, "device", problems)) {
-    check_keys(*device, {"type"}, "[device]", problems);
-    if (const auto type = read_string(*device, "type", false, "[device]", problems)) {
-      if (*type != "cpu" && *type != "cuda") {
-        problems.add(device->find("type")->where, fmt::format("[device]: 'type' is one of: cpu, cuda; found '{}'", *type));
-      }
-      spec.device = *type;
-    }
+    check_keys(*device, {"type", "dtype"}, "[device]", problems);
+    if (const auto type = read_choice(*device, "type", {"cpu", "cuda"}, "[device]", problems)) spec.device = *type;
+    if (const auto dtype = read_dtype(*device, spec.device, "[device]", problems)) spec.dtype = *dtype;
   }
 }
 

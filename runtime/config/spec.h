@@ -66,14 +66,19 @@ struct ModelEntry {
   std::filesystem::path folder;
   bool initialize_weights = false;    // weights that the folder lacks are drawn from the run's seed
   bool refuses_long_prompts = false;  // on_prompt_overflow = "error"
+  // As in LoadOptions; without a dtype it is that of [device].
+  std::optional<at::ScalarType> dtype = std::nullopt;
+  std::string variant = {};
+  std::string prediction_type = {};
   SourceSpan where;
 };
 
 struct PipelineSpec {
   std::string name;
   std::uint64_t seed = 0;
-  std::string device = "cpu";  // "cpu" or "cuda"
-  Value numerics_class;        // of this machine, by exec::numerics_class: the file does not say it
+  std::string device = "cpu";         // "cpu" or "cuda"
+  at::ScalarType dtype = at::kFloat;  // of models whose entry names none
+  Value numerics_class;               // of this machine, by exec::numerics_class: the file does not say it
   std::filesystem::path cache_path = "cache";
   std::filesystem::path runs_path = "runs";
   std::string origin;  // the file
@@ -91,7 +96,8 @@ struct PipelineSpec {
   std::vector<StageSpec> stages;             // in an order in which inputs come first
 
   bool is_folder(const std::string& tag) const { return models.contains(tag); }
-  modelfile::LoadOptions load_options(const std::string& tag) const;  // of a model folder, or of a stage's
+  // Of a model folder, or of a stage's: a trained model is computed in the dtype of the one that training began with.
+  modelfile::LoadOptions load_options(const std::string& tag) const;
   // The codec of the model that the tag names, checked. Throws DataError, naming the tag and its folder, where the model does not fit the
   // domain's samples.
   std::shared_ptr<const Codec> codec(const ModelInfo& model, const std::string& tag) const;

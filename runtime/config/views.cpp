@@ -63,9 +63,19 @@ void inversion_options(SamplerView& view, double& max_unconverged_fraction, Sche
 }
 
 modelfile::LoadOptions PipelineSpec::load_options(const std::string& tag) const {
-  const auto entry = models.find(tag);
-  if (entry == models.end() || !entry->second.initialize_weights) return {};
-  return {.initialize_weights = seed};
+  modelfile::LoadOptions options;
+  if (const auto entry = models.find(tag); entry != models.end()) {
+    const auto& model = entry->second;
+    if (model.initialize_weights) options.initialize_weights = seed;
+    options.dtype = model.dtype.value_or(dtype);
+    options.variant = model.variant;
+    options.prediction_type = model.prediction_type;
+    return options;
+  }
+  const auto* stage = find(tag);
+  const auto* start = stage == nullptr ? nullptr : stage->input("model");
+  options.dtype = start == nullptr ? dtype : load_options(start->tags.front()).dtype;
+  return options;
 }
 
 std::shared_ptr<const Codec> PipelineSpec::codec(const ModelInfo& model, const std::string& tag) const {

@@ -54,7 +54,7 @@ std::unique_ptr<cache::FolderLock> lock_training(Context& context, const plan::S
 std::filesystem::path save_trained(Context& context, const Model& trained, const std::string& trainer) {
   auto folder = context.store.new_folder();
   modelfile::save(trained, folder);
-  const auto what = difference(trained.info, modelfile::info(folder, context.spec.networks));
+  const auto what = difference(trained.info, modelfile::info(folder, context.spec.networks, {.dtype = trained.info.dtype}));
   if (what.empty()) return folder;
   throw PluginError(trainer + " gave a model whose folder reads back as another: " + what +
                     "; Model::info must describe the weights, the network and the process that are saved");

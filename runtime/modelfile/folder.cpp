@@ -4,14 +4,18 @@
 #include <fmt/ranges.h>
 
 #include <map>
+#include <set>
 #include <utility>
 
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/base/suggest.h"
+#include "runtime/modelfile/component_weights.h"
+#include "runtime/modelfile/model_index.h"
 #include "runtime/modelfile/safetensors.h"
 #include "runtime/modelfile/weight_files.h"
 #include "runtime/network/clip_text.h"
+#include "runtime/tensor/dtype.h"
 #include "runtime/tensor/finite.h"
 
 namespace espalier::modelfile {
@@ -22,15 +26,17 @@ namespace fs = std::filesystem;
 constexpr const char* kAnnotations = "espalier.json";
 constexpr const char* kScheduler = "scheduler/scheduler_config.json";
 constexpr const char* kTextEncoder = "text_encoder";
+constexpr const char* kTokenizer = "tokenizer";
 constexpr const char* kOtherWeights = "model.safetensors";  // of a model of another role
+
+std::set<std::string> set_of(const std::vector<std::string>& names) { return {names.begin(), names.end()}; }
 
 Value read_json(const fs::path& path) { return parse_json(read_file(path), path.string()); }
 void write_json(const Value& value, const fs::path& path) { write_durable(path, to_json(value, 2) + "\n"); }
 
 // transformers' components have another name for the file than diffusers'.
-fs::path weights_file(const std::string& component) {
-  return fs::path(component) / (component == kTextEncoder ? "model.safetensors" : "diffusion_pytorch_model.safetensors");
-}
+std::string stem_of(const std::string& component) { return component == kTextEncoder ? "model" : "diffusion_pytorch_model"; }
+fs::path weights_file(const std::string& component) { return fs::path(component) / (stem_of(component) + ".safetensors"); }
 
 ModelInfo read_annotations(const fs::path& folder) {
   ModelInfo info;
@@ -53,10 +59,32 @@ void require_files(const fs::path& folder, const std::vector<std::string>& piece
   if (!missing.empty()) throw DataError(folder.string() + ": not a model folder in " + layout + " layout; missing: " + missing);
 }
 
+using Index = std::optional<std::map<std::string, std::string>>;  // read_model_index()
+
+// Whether the folder's index names the component; without an index, whether the folder has it.
+bool has_component(const fs::path& folder, const Index& index, const std::string& component) {
+  return index ? index->contains(component) : fs::exists(folder / component);
+}
+
 // Whether the folder has any piece of what makes texts of use: all of them are needed then.
-bool takes_texts(const fs::path& folder, const network::NetworkEntry& entry) {
+bool takes_texts(const fs::path& folder, const Index& index, const network::NetworkEntry& entry) {
   const bool may = std::ranges::find(entry.with, kTextEncoder) != entry.with.end();
-  return may && (fs::exists(folder / kTextEncoder) || fs::exists(folder / "tokenizer"));
+  return may && (has_component(folder, index, kTextEncoder) || has_component(folder, index, kTokenizer));
+}
+
+// A component that nothing here reads would be missing from what is computed.
+void refuse_other_components(const fs::path& folder, const Index& index, const network::NetworkEntry& entry) {
+  if (!index) return;
+  std::vector<std::string> known = {entry.component, "scheduler"};
+  for (const auto& component : entry.with) {
+    known.push_back(component);
+    if (component == kTextEncoder) known.emplace_back(kTokenizer);
+  }
+  for (const auto& [component, class_name] : *index) {
+    if (std::ranges::find(known, component) != known.end()) continue;
+    throw DataError(fmt::format("{}: names the component '{}' ({}), which a model with the network '{}' does not have here; it has: {}",
+                                (folder / "model_index.json").string(), component, class_name, entry.class_name, fmt::join(known, ", ")));
+  }
 }
 
 void check_tokenizer(const Value& config, const TextFront& text, const std::string& origin) {
@@ -87,21 +115,47 @@ void check_architecture(const network::NetworkEntry& entry, const Value& archite
                   entry.library, entry.class_name, to_json(architecture), entry.component, entry.class_name));
 }
 
-Denoiser open_denoiser(const fs::path& folder, const network::Registry& networks, ModelInfo info) {
+std::shared_ptr<const diffusion::NoiseProcess> open_process(const fs::path& folder, const std::string& prediction_type) {
+  const auto path = folder / kScheduler;
+  auto config = read_json(path);
+  auto process = diffusion::make_process(config, path.string());
+  if (prediction_type.empty()) return process;
+  if (process->config().find("prediction_type") == nullptr) {
+    throw ConfigError(fmt::format("{}: prediction_type = \"{}\", but the process '{}' has none; leave it out", folder.string(),
+                                  prediction_type, process->name()));
+  }
+  config["prediction_type"] = prediction_type;
+  return diffusion::make_process(config, path.string());
+}
+
+void check_dtype(const fs::path& folder, const network::NetworkEntry& entry, at::ScalarType dtype) {
+  if (std::ranges::find(entry.dtypes, dtype) != entry.dtypes.end()) return;
+  std::vector<std::string> known;
+  for (const auto other : entry.dtypes) known.push_back(tensor::dtype_name(other));
+  throw ConfigError(
+      fmt::format("{}: dtype = \"{}\", but the network '{}' is computed in {} alone; set that in the model's entry of [models]",
+                  folder.string(), tensor::dtype_name(dtype), entry.class_name, fmt::join(known, " or ")));
+}
+
+Denoiser open_denoiser(const fs::path& folder, const network::Registry& networks, ModelInfo info, const LoadOptions& options) {
   const auto& entry = network_of(folder, networks);
+  const auto index = read_model_index(folder);
   Denoiser opened;
   opened.components = {entry.component};
   std::vector<std::string> pieces = {kScheduler};
-  const bool texts = takes_texts(folder, entry);
+  const bool texts = takes_texts(folder, index, entry);
   if (texts) {
     for (const char* piece :
          {"text_encoder/config.json", "tokenizer/vocab.json", "tokenizer/merges.txt", "tokenizer/tokenizer_config.json"})
       pieces.emplace_back(piece);
   }
-  require_files(folder, pieces, "diffusers'");
   for (const auto& component : entry.with) {
-    if (component == kTextEncoder ? texts : fs::is_regular_file(folder / component / "config.json")) opened.components.push_back(component);
+    const auto config = component + "/config.json";
+    if (component == kTextEncoder ? !texts : !(index ? index->contains(component) : fs::is_regular_file(folder / config))) continue;
+    opened.components.push_back(component);
+    if (component != kTextEncoder) pieces.push_back(config);
   }
+  require_files(folder, pieces, "diffusers'");
   network::ComponentConfigs configs;
   for (const auto& component : opened.components) {
     const auto path = folder / component / "config.json";
@@ -115,7 +169,10 @@ Denoiser open_denoiser(const fs::path& folder, const network::Registry& networks
   model.info.architecture = model.network->architecture();
   model.info.network_version = entry.numerics_version;
   check_architecture(entry, model.info.architecture);
-  model.process = diffusion::make_process(read_json(folder / kScheduler), (folder / kScheduler).string());
+  refuse_other_components(folder, index, entry);
+  check_dtype(folder, entry, options.dtype);
+  model.info.dtype = options.dtype;
+  model.process = open_process(folder, options.prediction_type);
   model.info.process = model.process->config();
   if (texts) {
     model.text = std::make_shared<const TextFront>(folder / "tokenizer");
@@ -125,44 +182,53 @@ Denoiser open_denoiser(const fs::path& folder, const network::Registry& networks
   return opened;
 }
 
-// Of the files of weights that are not there; throws where they are not to be drawn.
-std::vector<std::string> components_to_draw(const fs::path& folder, const std::vector<std::string>& components,
-                                            const LoadOptions& options) {
-  std::vector<std::string> missing;
+// The files of each component, the variant's where it has them. Of a component without files there are none: its weights are to be drawn.
+// Throws where they are not.
+std::map<std::string, ComponentWeights> find_denoiser(const fs::path& folder, const std::vector<std::string>& components,
+                                                      const LoadOptions& options) {
+  std::map<std::string, ComponentWeights> found;
+  std::set<std::string> variants;
+  bool of_variant = options.variant.empty();
   for (const auto& component : components) {
-    const auto file = weights_file(component);
-    if (fs::is_regular_file(folder / file)) continue;
-    const auto other = other_weights_beside(folder / file);
-    if (!other.empty()) throw DataError(fmt::format("{}: {} is missing, but {}", folder.string(), file.string(), other));
-    if (!options.initialize_weights) {
-      throw DataError(
-          fmt::format("{}: {} is missing; to train from fresh weights set initialize_weights = true", folder.string(), file.string()));
-    }
-    missing.push_back(component);
+    const auto stem = stem_of(component);
+    auto& weights = found[component];
+    weights = find_weights(folder / component, stem, options.variant);
+    variants.merge(set_of(variants_of(folder / component, stem)));
+    of_variant = of_variant || !weights.files.empty();
+    if (weights.files.empty()) weights = find_weights(folder / component, stem);
+    if (!weights.files.empty()) continue;
+    const auto file = weights_file(component).string();
+    const auto other = described_missing_weights(folder, folder / component, stem);
+    if (!other.empty()) throw DataError(fmt::format("{}: {} is missing, but {}", folder.string(), file, other));
+    if (options.initialize_weights) continue;
+    throw DataError(fmt::format("{}: {} is missing; to train from fresh weights set initialize_weights = true", folder.string(), file));
   }
-  return missing;
+  if (of_variant) return found;
+  throw DataError(fmt::format("{}: no component has files of the variant '{}'; {}", folder.string(), options.variant,
+                              variants.empty() ? std::string("none has variants: leave `variant` out")
+                                               : fmt::format("there are of: {}", fmt::join(variants, ", "))));
 }
 
-// The weights of a component's file, behind its prefix, where they lie.
-Weights map_component(const fs::path& folder, const std::string& component, Model& model) {
-  model.mapped.push_back(MappedFile::open(folder / weights_file(component)));
+// The weights of a component, behind its prefix, where they lie.
+Weights map_component(const ComponentWeights& files, const std::string& component, Model& model) {
   Weights weights;
-  for (auto& [name, tensor] : map_safetensors(model.mapped.back())) weights.emplace(component + "." + name, tensor);
+  for (auto& [name, tensor] : map_weights(files, model.mapped)) weights.emplace(component + "." + name, tensor);
   return component == kTextEncoder ? network::ClipText::rename(std::move(weights), component + ".") : weights;
 }
 
 // A component without weights is drawn where the options allow it: a blueprint may come with its text encoder trained. Gives whether one
 // was.
 bool fill_denoiser(const fs::path& folder, const std::vector<std::string>& components, const LoadOptions& options, Model& model) {
-  const auto drawn = components_to_draw(folder, components, options);
-  if (!drawn.empty()) model.weights = model.network->initialize(*options.initialize_weights);
+  const auto found = find_denoiser(folder, components, options);
+  const bool draws = std::ranges::any_of(found, [](const auto& component) { return component.second.files.empty(); });
+  if (draws) model.weights = model.network->initialize(*options.initialize_weights);
   for (const auto& component : components) {
-    if (std::ranges::find(drawn, component) != drawn.end()) continue;
+    if (found.at(component).files.empty()) continue;
     std::erase_if(model.weights, [&](const auto& weight) { return weight.first.starts_with(component + "."); });
-    model.weights.merge(map_component(folder, component, model));
+    model.weights.merge(map_component(found.at(component), component, model));
   }
   model.network->check(model.weights, folder.string());
-  return !drawn.empty();
+  return draws;
 }
 
 Model open_other(const fs::path& folder, ModelInfo info) {
@@ -184,10 +250,10 @@ struct Opened {
 };
 
 Opened open_model(const fs::path& folder, const network::Registry& networks, const LoadOptions& options) {
-  if (!fs::is_directory(folder)) throw ConfigError(folder.string() + ": no such model folder");
+  require_folder(folder);
   auto info = read_annotations(folder);
   if (info.role != kDenoiser) return {open_other(folder, std::move(info))};
-  auto [model, components] = open_denoiser(folder, networks, std::move(info));
+  auto [model, components] = open_denoiser(folder, networks, std::move(info), options);
   const bool drawn = fill_denoiser(folder, components, options, model);
   return {std::move(model), drawn};
 }
@@ -214,16 +280,34 @@ Hex remembered_digest(const Opened& opened, RememberedDigests* digests, const st
   return digests->of(files.front()->path(), what, [&] { return unchanged(files, compute); });
 }
 
+// Into the wanted dtype. The files' bytes that were converted take no memory any more.
+void convert_weights(Model& model, at::ScalarType dtype) {
+  for (auto& [name, tensor] : model.weights) {
+    if (!tensor.is_floating_point() || tensor.scalar_type() == dtype) continue;
+    const auto before = std::exchange(tensor, tensor.to(dtype));
+    const auto* begin = static_cast<const char*>(before.const_data_ptr());
+    for (const auto& file : model.mapped) {
+      const auto bytes = file->bytes();
+      if (begin >= bytes.data() && begin < bytes.data() + bytes.size()) file->release(begin, before.nbytes());
+    }
+  }
+}
+
 }  // namespace
+
+void require_folder(const fs::path& folder) {
+  if (!fs::is_directory(folder)) throw ConfigError(described_missing_folder(folder));
+}
 
 const network::NetworkEntry& network_of(const fs::path& folder, const network::Registry& networks) {
   std::vector<std::string> components;
   for (const auto& [name, entry] : networks.entries()) {
     if (std::ranges::find(components, entry.component) == components.end()) components.push_back(entry.component);
   }
+  const auto index = read_model_index(folder);
   for (const auto& component : components) {
     const auto path = folder / component / "config.json";
-    if (!fs::is_regular_file(path)) continue;
+    if ((index && !index->contains(component)) || !fs::is_regular_file(path)) continue;
     const auto config = read_json(path);
     const auto* class_name = config.is_map() ? config.find("_class_name") : nullptr;
     const auto known = networks.class_names();
@@ -256,9 +340,7 @@ Model load(const fs::path& folder, const network::Registry& networks, const Load
   tensor::require_finite_weights(model.weights, folder.string());
   model.info.components = components_of(model.weights);
   model.info.digest = digest_weights(model.weights);
-  for (auto& [name, tensor] : model.weights) {
-    if (tensor.is_floating_point()) tensor = tensor.to(options.dtype);
-  }
+  convert_weights(model, model.info.dtype);
   return model;
 }
 

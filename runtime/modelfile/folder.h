@@ -9,11 +9,12 @@
 #include "runtime/network/registry.h"
 
 // Model folders. That of a denoiser is in the diffusers layout:
-//   model_index.json
+//   model_index.json                                                 which components are read; without it those that are there
 //   <component>/{config.json, diffusion_pytorch_model.safetensors}   unet, transformer, ...: the registry's, by `_class_name`
 //   text_encoder/{config.json, model.safetensors}, tokenizer/        of a network that takes texts
 //   scheduler/scheduler_config.json                                  the noise process
 //   espalier.json                                                    what the engine adds (ModelInfo::annotations)
+// A component's weights may be a variant's, or shards (component_weights.h), of float32, float16 or bfloat16.
 // That of a model of another role, which espalier.json names: config.json, model.safetensors, espalier.json.
 namespace espalier::modelfile {
 
@@ -21,11 +22,19 @@ namespace espalier::modelfile {
 struct LoadOptions {
   // A component of a denoiser whose file of weights is not there gets new ones from this seed; without a seed that is an error.
   std::optional<std::uint64_t> initialize_weights = std::nullopt;
-  at::ScalarType dtype = at::kFloat;  // of the weights in memory; those of another dtype are converted
+  // That a denoiser is computed in, and of its weights in memory: those of another dtype are converted. ConfigError where the network is
+  // not computed in it.
+  at::ScalarType dtype = at::kFloat;
+  // Of a denoiser's files, "fp16": a component without files of the variant is read from the plain ones; DataError where all are.
+  std::string variant = {};
+  std::string prediction_type = {};  // in place of the scheduler file's; "": that one. ConfigError where the process has none
 };
 
 // The registered network whose component lies in the folder of a denoiser. Throws DataError where there is none.
 const network::NetworkEntry& network_of(const std::filesystem::path& folder, const network::Registry& networks);
+
+// Throws ConfigError where there is no such folder, saying what makes one of a hub's id or a single-file checkpoint.
+void require_folder(const std::filesystem::path& folder);
 
 // Reads no weights into memory: their digest is remembered, or made once from the mapped file. A weight that is not finite is refused then.
 // Throws ConfigError where there is no such folder, DataError naming every missing piece, or what does not fit together.

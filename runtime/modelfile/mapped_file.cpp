@@ -54,6 +54,13 @@ MappedFile::~MappedFile() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
+void MappedFile::release(const void* begin, std::size_t size) const {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const auto offset = static_cast<std::size_t>(static_cast<const char*>(begin) - data_);
+  const auto first = (offset + page - 1) / page * page, last = (offset + size) / page * page;  // pages that hold nothing else
+  if (first < last) ::madvise(data_ + first, last - first, MADV_DONTNEED);
+}
+
 void MappedFile::require_unchanged() const {
   struct stat mapped{}, there{};
   const bool read = ::fstat(descriptor_, &mapped) == 0;

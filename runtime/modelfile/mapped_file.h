@@ -22,6 +22,9 @@ class MappedFile {
   std::string_view bytes() const { return {data_, size_}; }
   char* data() const { return data_; }
 
+  // Gives the memory of these bytes back, which lie in the file and were not written to; the next read fetches them again.
+  void release(const void* begin, std::size_t size) const;
+
   // Throws StageError where the file is no longer the one that was mapped: by device, inode, size and time of modification, of
   // the path and of what is mapped.
   void require_unchanged() const;

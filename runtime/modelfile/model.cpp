@@ -5,6 +5,7 @@
 #include <set>
 
 #include "runtime/base/errors.h"
+#include "runtime/tensor/dtype.h"
 
 namespace espalier {
 
@@ -33,6 +34,7 @@ Value ModelInfo::function() const {
   Value value = Value::Map{{"digest", digest}, {"architecture", architecture}, {"process", process}};
   if (!text_front.empty()) value["text_front"] = text_front;
   if (network_version != 1) value["network_version"] = network_version;
+  if (dtype != at::kFloat) value["dtype"] = tensor::dtype_name(dtype);
   return value;
 }
 
@@ -51,6 +53,11 @@ ModelInfo ModelInfo::from_value(const Value& value) {
   info.process = value.at("process");
   if (const auto* front = value.find("text_front")) info.text_front = front->as_string();
   if (const auto* version = value.find("network_version")) info.network_version = version->as_integer();
+  if (const auto* name = value.find("dtype")) {
+    const auto known = tensor::compute_dtype(name->as_string());
+    if (!known) throw DataError("a model's dtype is '" + name->as_string() + "', which is not known");
+    info.dtype = *known;
+  }
   return info;
 }
 

@@ -38,13 +38,14 @@ struct ModelInfo {
   std::optional<CorrectedSampling> corrects = std::nullopt;  // of a noise corrector's flow alone
   Hex text_front = {};                                       // TextFront::digest(); "": the model takes no texts
   std::int64_t network_version = 1;                          // NetworkEntry::numerics_version
+  at::ScalarType dtype = at::kFloat;                         // that a denoiser is computed in (LoadOptions::dtype)
   Hex base = {};                                             // digest of the model that training began with; "" none, or not known
   // The components that its weights are of ("text_encoder", "unet"), sorted; in no key. Empty: not known.
   std::vector<std::string> components = {};
   Value to_value() const;
   static ModelInfo from_value(const Value& value);
 
-  // All that the model's predictions depend on: weights, architecture, process, text front, the network's version. Enters keys.
+  // All that the model's predictions depend on: weights, architecture, process, text front, the network's version, dtype. Enters keys.
   Value function() const;
 
   // What the engine adds to a model's folder (espalier.json): role, steps, what is corrected, base. The rest is what the folder holds.

@@ -1,10 +1,13 @@
 #include "runtime/modelfile/weight_files.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cctype>
 #include <vector>
+
+#include "runtime/modelfile/component_weights.h"
 
 namespace espalier::modelfile {
 namespace {
@@ -18,9 +21,17 @@ bool ends_with_any(const std::string& name, std::initializer_list<const char*> e
 bool is_shard(const std::string& name) {
   return name.ends_with(".safetensors.index.json") || name.ends_with(".bin.index.json") || name.find("-of-0") != std::string::npos;
 }
+bool is_safetensors_shard(const std::string& name) { return name.ends_with(".safetensors") && name.find("-of-0") != std::string::npos; }
 bool is_model_of_another_name(const std::string& name) { return name.ends_with(".safetensors") && name.find("model") != std::string::npos; }
 bool is_pickle(const std::string& name) { return ends_with_any(name, {".bin", ".pt", ".pth", ".ckpt", ".pkl"}); }
 bool is_of_other_library(const std::string& name) { return ends_with_any(name, {".msgpack", ".h5", ".onnx", ".gguf", ".tflite", ".npz"}); }
+
+// "owner/name" where no folder "owner" lies.
+bool is_hub_id(const fs::path& path) {
+  const auto owner = path.parent_path();
+  return path.is_relative() && !path.filename().empty() && !owner.empty() && owner.parent_path().empty() && owner != "." && owner != ".." &&
+         !fs::exists(owner);
+}
 
 // The files beside `wanted`, by name; none where the folder cannot be read.
 std::vector<std::string> names_beside(const fs::path& wanted) {
@@ -86,6 +97,43 @@ std::string other_weights_beside(const fs::path& wanted) {
     return fmt::format("'{}' lies there, weights for another library: take '{}' of the same model", *foreign, plain);
   }
   return "";
+}
+
+std::string described_missing_folder(const fs::path& folder) {
+  const auto name = folder.string();
+  if (fs::is_regular_file(folder)) {
+    if (!ends_with_any(name, {".ckpt", ".safetensors", ".pt", ".pth"}))
+      return name + ": is a file; a model is a folder in diffusers' layout";
+    return fmt::format(
+        "{}: is a checkpoint in a single file; a model is a folder in diffusers' layout, which diffusers makes of it: python -c \"from "
+        "diffusers import StableDiffusionPipeline as P; P.from_single_file('{}').save_pretrained('{}')\" (of SDXL "
+        "StableDiffusionXLPipeline)",
+        name, name, fs::path(folder).replace_extension().string());
+  }
+  if (!is_hub_id(folder)) return name + ": no such model folder";
+  return fmt::format(
+      "{}: no such model folder; a model of the hub is fetched before: hf download {} --include \"*.json\" \"*.txt\" \"*/*.safetensors\" "
+      "--local-dir models/{}, and then its folder is named, models/{}",
+      name, name, folder.filename().string(), folder.filename().string());
+}
+
+std::string described_missing_weights(const fs::path& model, const fs::path& component, const std::string& stem) {
+  const auto plain = component / (stem + ".safetensors");
+  if (const auto variants = variants_of(component, stem); !variants.empty() && !fs::is_symlink(plain)) {
+    return fmt::format("there {} of the variant{} {}: set variant = \"{}\" in the model's entry of [models]",
+                       variants.size() == 1 ? "is a file" : "are files", variants.size() == 1 ? "" : "s", fmt::join(variants, ", "),
+                       variants.front());
+  }
+  const auto names = names_beside(plain);
+  if (const auto* shard = first(names, is_safetensors_shard)) {
+    return fmt::format("the shard '{}' lies there without the index '{}.safetensors.index.json': fetch that too", *shard, stem);
+  }
+  const auto* pickle = first(names, is_pickle);
+  if (pickle == nullptr || fs::is_symlink(plain) || !fs::is_regular_file(model / "model_index.json")) return other_weights_beside(plain);
+  return fmt::format(
+      "'{}' lies there: a pickle can run code when it is opened and is not read; diffusers makes safetensors files of it: python -c \"from "
+      "diffusers import DiffusionPipeline as P; P.from_pretrained('{}').save_pretrained('{}-safetensors')\"",
+      *pickle, model.string(), model.string());
 }
 
 }  // namespace espalier::modelfile

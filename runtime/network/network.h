@@ -24,7 +24,8 @@ class Network {
     return {};
   }
 
-  // noisy: the state, [B, ...]; timestep [B] float; embedded: from embed(), [B, ...]. Gives a State of the same shapes.
+  // noisy: the state, [B, ...]; timestep [B] float; embedded: from embed(), [B, ...]. Gives a State of the same shapes and dtypes, in which
+  // states stay float32 whatever the dtype of the weights (NetworkEntry::dtypes).
   virtual State predict(const Weights& weights, const State& noisy, const at::Tensor& timestep, const TensorMap& embedded) const = 0;
 
   // Fresh weights by the library's usual initialisation, a function of the seed alone.

@@ -26,8 +26,9 @@ struct NetworkEntry {
   std::vector<std::string> with = {};  // other components that the network is made of where the folder has them: "text_encoder"
   // Of the configs of these components, its own among them. Throws DataError naming origin and key.
   std::function<std::shared_ptr<const Network>(const ComponentConfigs& configs)> make = {};
-  std::string library = {};           // filled in by the host; "": the engine's
-  std::int64_t numerics_version = 1;  // raised whenever its numbers change; enters keys
+  std::string library = {};                           // filled in by the host; "": the engine's
+  std::int64_t numerics_version = 1;                  // raised whenever its numbers change; enters keys
+  std::vector<at::ScalarType> dtypes = {at::kFloat};  // that it is computed in, by its weights'
 };
 
 // The networks that folders may hold, by `_class_name`. A value.

@@ -36,19 +36,25 @@ class Evaluation {
   }
 
  private:
+  // In the input's dtype, whatever the weights'.
   static at::Tensor two_layers(const Scope& scope, const at::Tensor& x) {
-    return linear(scope.at("linear_2"), silu_(linear(scope.at("linear_1"), x)));
+    const auto layer = [type = x.scalar_type()](const Scope& at, const at::Tensor& given) {
+      return at::linear(given, at["weight"].to(type), at["bias"].to(type));
+    };
+    return layer(scope.at("linear_2"), silu_(layer(scope.at("linear_1"), x)));
   }
 
   at::Tensor sinusoids(const at::Tensor& timestep) const {
     return timestep_sinusoids(timestep, unet_.base_channels, unet_.flip_sin_to_cos, unet_.freq_shift);
   }
 
+  // In float32 where the rest is in less: neighbouring timesteps differ by less than bfloat16 has.
   void embed(const at::Tensor& timestep, at::ScalarType dtype, const at::Tensor& class_labels) {
-    auto embedding = two_layers(weights_.at("time_embedding"), sinusoids(timestep).to(dtype));
-    if (unet_.class_embed_dim > 0) embedding = embedding + two_layers(weights_.at("class_embedding"), class_labels.to(dtype));
+    const auto wide = at::isReducedFloatingType(dtype) ? at::kFloat : dtype;
+    auto embedding = two_layers(weights_.at("time_embedding"), sinusoids(timestep).to(wide));
+    if (unet_.class_embed_dim > 0) embedding = embedding + two_layers(weights_.at("class_embedding"), class_labels.to(wide));
     if (unet_.text_embed_dim > 0) embedding = embedding + pooled_text(weights_.at("add_embedding"));
-    activated_embedding_ = silu_(std::move(embedding));  // every residual network starts from it
+    activated_embedding_ = silu_(std::move(embedding)).to(dtype);  // every residual network starts from it
   }
 
   // diffusers' TextTimeEmbedding: the mean attends to all tokens. [B, time_embed_dim]
@@ -175,7 +181,10 @@ at::Tensor UNet::forward(const TensorMap& weights, const std::string& prefix, co
   if (unet.needs_text() && !encoder_hidden_states.defined())
     throw InternalError("this U-Net attends to a text, but encoder_hidden_states is undefined");
   if (unet.class_embed_dim > 0 && !class_labels.defined()) throw InternalError("this U-Net embeds a class, but class_labels is undefined");
-  return Evaluation(unet, {weights, prefix}, encoder_hidden_states).run(sample, timestep, class_labels);
+  const Scope scope(weights, prefix);
+  const auto dtype = scope.at("conv_in")["weight"].scalar_type();
+  const auto text = encoder_hidden_states.defined() ? encoder_hidden_states.to(dtype) : encoder_hidden_states;
+  return Evaluation(unet, scope, text).run(sample.to(dtype), timestep, class_labels).to(sample.scalar_type());
 }
 
 TensorMap UNet::initialize(const std::string& prefix, std::uint64_t seed) const { return impl_->weights.initialize(prefix, seed); }

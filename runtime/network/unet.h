@@ -21,7 +21,8 @@ class UNet {
 
   // sample [B, in_channels, H, W]; timestep [B] float; encoder_hidden_states [B, L, cross_attention_dim], undefined where the config has
   // no cross attention; class_labels [B, projection_class_embeddings_input_dim], undefined without a class embedding.
-  // Gives [B, out_channels, H, W]. Throws DataError naming a tensor that the weights lack.
+  // Gives [B, out_channels, H, W] of the sample's dtype. Computed in the dtype of the weights, the timestep's embedding in float32 at
+  // least; norms and softmax sum in float32. Throws DataError naming a tensor that the weights lack.
   at::Tensor forward(const TensorMap& weights, const std::string& prefix, const at::Tensor& sample, const at::Tensor& timestep,
                      const at::Tensor& encoder_hidden_states, const at::Tensor& class_labels = {}) const;
 

@@ -30,6 +30,24 @@ void refuse_conditions(const Value& config, const std::string& origin) {
   }
 }
 
+// What models whose U-Net takes more than the noisy sample have in their other channels.
+void refuse_other_channels(const Value& config, const std::string& origin) {
+  const auto in = config.at("in_channels").as_integer(), out = config.at("out_channels").as_integer();
+  if (in == out) return;
+  const auto more = in - out;
+  const char* const what = more == 5   ? "an inpainting model, whose U-Net takes a masked image and its mask"
+                           : more == 4 ? "a model that edits images, whose U-Net takes the image"
+                           : more == 3 ? "an upscaling model, whose U-Net takes the small image"
+                           : more == 1 ? "a model of depth maps, whose U-Net takes the map"
+                                       : "";
+  if (*what != '\0') {
+    throw DataError(fmt::format(
+        "{}: in_channels is {}, out_channels {}: this is {} beside the noisy sample; take the text-to-image model of its family", origin,
+        in, out, what));
+  }
+  throw DataError(fmt::format("{}: in_channels is {}, out_channels {}; a denoiser gives as many channels as it takes", origin, in, out));
+}
+
 void check_widths(const Value& unet, const Value& text_encoder, const std::string& origin) {
   const Value &attends = unet.at("cross_attention_dim"), &width = text_encoder.at("hidden_size");
   if (!attends.is_integer() || attends.as_integer() == width.as_integer()) return;
@@ -72,6 +90,7 @@ void UNetNetwork::check(const Weights& weights, const std::string& origin) const
 std::shared_ptr<const Network> make_unet_network(const ComponentConfigs& configs) {
   const auto& [config, origin] = configs.at("unet");
   UNet unet(config, origin);
+  refuse_other_channels(unet.config(), origin);
   const auto text = configs.find("text_encoder");
   if (text == configs.end()) {
     refuse_conditions(unet.config(), origin);

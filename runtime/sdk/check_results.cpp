@@ -18,8 +18,10 @@ void check_same_tensors(const std::string& who, const Weights& trained, const We
   for (const auto& [name, tensor] : start) {
     const auto found = trained.find(name);
     require(found != trained.end(), who, "train() returned a model without the tensor '{}' of the model that it started from", name);
-    require(found->second.sizes() == tensor.sizes() && found->second.scalar_type() == tensor.scalar_type(), who,
-            "train() returned the tensor '{}' as {}; the model that it started from has {}", name, described(found->second),
+    const auto dtype = found->second.scalar_type();  // float32 where the model is computed in less: trained weights are
+    require(found->second.sizes() == tensor.sizes() &&
+                (dtype == tensor.scalar_type() || (dtype == at::kFloat && at::isReducedFloatingType(tensor.scalar_type()))),
+            who, "train() returned the tensor '{}' as {}; the model that it started from has {}", name, described(found->second),
             described(tensor));
   }
   for (const auto& [name, tensor] : trained) {

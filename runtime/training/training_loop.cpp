@@ -173,13 +173,16 @@ class Loop {
 
 }  // namespace
 
+at::Tensor trainable_copy(const at::Tensor& weight, at::Device device) {
+  const auto dtype = at::isReducedFloatingType(weight.scalar_type()) ? at::kFloat : weight.scalar_type();
+  auto own = weight.detach().to(device, dtype, /*non_blocking=*/false, /*copy=*/true);
+  own.requires_grad_();
+  return own;
+}
+
 NamedParameters trainable_copies(const Weights& weights, at::Device device) {
   NamedParameters parameters;
-  for (const auto& [name, tensor] : weights) {
-    auto own = tensor.detach().to(device).clone();
-    own.requires_grad_();
-    parameters.emplace_back(name, own);
-  }
+  for (const auto& [name, tensor] : weights) parameters.emplace_back(name, trainable_copy(tensor, device));
   return parameters;
 }
 

@@ -12,6 +12,9 @@
 
 namespace espalier::training {
 
+// A leaf to train: a copy of the weight on the device, in float32 where the weight has less, so that small steps are not rounded away.
+at::Tensor trainable_copy(const at::Tensor& weight, at::Device device);
+
 // Copies of all weights on `device`, each a leaf that requires gradients.
 NamedParameters trainable_copies(const Weights& weights, at::Device device);
 

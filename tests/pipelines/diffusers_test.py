@@ -42,8 +42,14 @@ record_steps = [{FIRST}]
 """
 
 
-def compare(folder, block, texts):
-    """In the peers' Python: diffusers goes on from the state with FIRST steps remaining; the largest difference of the finished images."""
+def peers_environment():
+    libraries = glob.glob(str(HOME / "peers/lib/python3*/site-packages/nvidia/*/lib")) + ["/usr/local/cuda/lib64"]
+    return os.environ | {"LD_LIBRARY_PATH": ":".join(libraries), "HF_HUB_OFFLINE": "1"}
+
+
+def compare(folder, block, texts, variant=None, dtype="float32"):
+    """In the peers' Python: diffusers goes on from the state with FIRST steps remaining, in the dtype; prints the differences of the finished
+    images."""
     import h5py
     import torch
     from diffusers import DDIMScheduler, UNet2DConditionModel
@@ -53,8 +59,9 @@ def compare(folder, block, texts):
         x = torch.from_numpy(file[f"state/sample/{FIRST}"][:])
         wanted = torch.from_numpy(file["state/sample/0"][:])
         rows = file["condition"][:]
-    unet = UNet2DConditionModel.from_pretrained(f"{folder}/unet")
-    encoder = CLIPTextModel.from_pretrained(f"{folder}/text_encoder")
+    dtype = getattr(torch, dtype)
+    unet = UNet2DConditionModel.from_pretrained(f"{folder}/unet", variant=variant).to(dtype)
+    encoder = CLIPTextModel.from_pretrained(f"{folder}/text_encoder", variant=variant).to(dtype)
     tokenizer = CLIPTokenizer.from_pretrained(f"{folder}/tokenizer")
     scheduler = DDIMScheduler.from_pretrained(f"{folder}/scheduler")
     prompts = [""] * len(rows) + [texts[int(row)] for row in rows]
@@ -63,9 +70,10 @@ def compare(folder, block, texts):
     with torch.no_grad():
         states = encoder(ids).last_hidden_state
         for t in scheduler.timesteps[STEPS - FIRST:]:
-            empty, full = unet(torch.cat([x, x]), t, encoder_hidden_states=states).sample.chunk(2)
+            empty, full = unet(torch.cat([x, x]).to(dtype), t, encoder_hidden_states=states).sample.float().chunk(2)
             x = scheduler.step(empty + GUIDANCE * (full - empty), t, x, eta=0.0).prev_sample
-    print(json.dumps({"difference": float((x - wanted).abs().max()), "spread": float(wanted.std())}))
+    difference = x - wanted
+    print(json.dumps({"difference": float(difference.abs().max()), "rms": float(difference.square().mean().sqrt()), "spread": float(wanted.std())}))
 
 
 class Diffusers(driver.PipelineTest):
@@ -80,10 +88,8 @@ class Diffusers(driver.PipelineTest):
         self.assertEqual((len(model), len(blocks)), (1, 1))
         metadata = glob.glob(str(self.folder / "runs/peer/*/samples/metadata.jsonl"))[0]
         texts = [json.loads(line)["text"] for line in pathlib.Path(metadata).read_text(encoding="utf-8").splitlines()]
-        libraries = glob.glob(str(HOME / "peers/lib/python3*/site-packages/nvidia/*/lib")) + ["/usr/local/cuda/lib64"]
-        environment = os.environ | {"LD_LIBRARY_PATH": ":".join(libraries), "HF_HUB_OFFLINE": "1"}
-        done = subprocess.run([PYTHON, __file__, "compare", pathlib.Path(model[0]).parent, blocks[0], json.dumps(texts)], env=environment,
-                              capture_output=True, text=True)
+        done = subprocess.run([PYTHON, __file__, "compare", pathlib.Path(model[0]).parent, blocks[0], json.dumps(texts)],
+                              env=peers_environment(), capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         found = json.loads(done.stdout.splitlines()[-1])
         print(f"largest difference {found['difference']:.1e}", file=sys.stderr)
@@ -95,6 +101,6 @@ class Diffusers(driver.PipelineTest):
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["compare"]:
-        compare(sys.argv[2], sys.argv[3], json.loads(sys.argv[4]))
+        compare(sys.argv[2], sys.argv[3], json.loads(sys.argv[4]), **json.loads(sys.argv[5] if sys.argv[5:] else "{}"))
     else:
         unittest.main()

@@ -93,7 +93,7 @@ class Sft final : public Trainer {
       options.check_intermediate_step(input.selection != nullptr);
       options.check_components(components_of(input.model.weights));
       for (const auto& [name, tensor] : input.model.weights) {
-        auto own = options.trains(name) ? tensor.detach().clone().requires_grad_() : tensor.detach();  // frozen ones are shared
+        auto own = options.trains(name) ? training::trainable_copy(tensor, tensor.device()) : tensor.detach();  // frozen ones are shared
         if (options.trains(name)) parameters.emplace_back(name, own);
         weights.emplace(name, std::move(own));
       }

@@ -274,7 +274,7 @@ TEST(Chain, OfTwoRewardsOfTheSameSamplesIsRight) {
 }
 
 const char* const kAllowed =
-    "allowed: seed, name, cache.path, device.type, domain.<option>, models.<name>, models.<name>.<key>, <tag>.<option>";
+    "allowed: seed, name, cache.path, device.type, device.dtype, domain.<option>, models.<name>, models.<name>.<key>, <tag>.<option>";
 const std::vector<Faulty> kOverrides = {
     {"NoStage", kGood, std::string("--set ss.eta=1: no stage has the tag 'ss'; did you mean 's'?; ") + kAllowed, {"ss.eta=1"}},
     {"NoOption", kGood, "--set s.etta=1: stage 's': sampler.fake has no option 'etta'; did you mean 'eta'?", {"s.etta=1"}},
@@ -297,6 +297,29 @@ const std::vector<Faulty> kOverrides = {
      {"domain.model=mine"}},
     {"Seed", kGood, "--set seed=-3: the pipeline: 'seed' is an integer of at least 0; found the integer -3", {"seed=-3"}},
     {"Device", kGood, "--set device.type=tpu: [device]: 'type' is one of: cpu, cuda; found 'tpu'", {"device.type=tpu"}},
+    {"DeviceDtype",
+     kGood,
+     "--set device.dtype=fp16: [device]: 'dtype' is one of: float32, bfloat16, float16; found 'fp16'",
+     {"device.dtype=fp16"}},
+    {"DeviceKey", kGood, std::string("--set device.cores=2: names nothing; ") + kAllowed, {"device.cores=2"}},
+    {"ModelDtype",
+     kGood,
+     "--set models.base.dtype=half: [models]: base: 'dtype' is one of: float32, bfloat16, float16; found 'half'",
+     {"models.base.dtype=half"}},
+    {"ModelVariant",
+     kGood,
+     "--set models.base.variant=../fp16: [models]: base: a variant has 1 to 100 letters, digits, '-' and '_'; found \"../fp16\"",
+     {"models.base.variant=../fp16"}},
+    {"ModelPredictionType",
+     kGood,
+     "--set models.base.prediction_type=v: [models]: base: 'prediction_type' is one of: epsilon, v_prediction, sample; found 'v'",
+     {"models.base.prediction_type=v"}},
+    {"HubId",
+     kGood,
+     "--set models.base=stabilityai/sd: [models]: base: stabilityai/sd: no such model folder; a model of the hub is fetched before: hf "
+     "download stabilityai/sd --include \"*.json\" \"*.txt\" \"*/*.safetensors\" --local-dir models/sd, and then its folder is named, "
+     "models/sd",
+     {"models.base=stabilityai/sd"}},
     {"StageAlone", kGood, std::string("--set s=3: names a stage but no option of it; ") + kAllowed, {"s=3"}},
     {"CacheAlone", kGood, std::string("--set cache=x: names nothing; ") + kAllowed, {"cache=x"}},
     {"SeedOfSomething", kGood, std::string("--set seed.x=3: names nothing; ") + kAllowed, {"seed.x=3"}},

@@ -7,6 +7,7 @@
 #include "fake_catalog.h"
 #include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
+#include "runtime/tensor/dtype.h"
 #include "tests/runtime/base/folder.h"
 
 namespace espalier::config {
@@ -183,6 +184,27 @@ TEST(Models, AreFoldersOrTables) {
   EXPECT_TRUE(spec.models.at("strict").refuses_long_prompts);
   EXPECT_FALSE(spec.models.at("base").refuses_long_prompts);
   EXPECT_TRUE(spec.is_folder("base") && !spec.is_folder("tuned"));
+}
+
+TEST(Models, AreComputedInTheDtypeOfTheirEntryElseOfTheDevice) {
+  const auto options = [](const std::string& tag, const std::vector<std::string>& overrides) {
+    return read(kPipeline, overrides).load_options(tag);
+  };
+  EXPECT_EQ(options("base", {}).dtype, at::kFloat);
+  EXPECT_EQ(options("base", {"device.dtype=bfloat16"}).dtype, at::kBFloat16);
+  EXPECT_EQ(options("base", {"device.dtype=bfloat16", "models.base.dtype=float32"}).dtype, at::kFloat);
+  EXPECT_EQ(options("base", {"models.base.dtype=bfloat16"}).dtype, at::kBFloat16);
+  EXPECT_EQ(options("tuned", {"models.base.dtype=bfloat16"}).dtype, at::kBFloat16) << "as the model that training began with";
+  EXPECT_EQ(options("tuned", {"models.base.variant=fp16", "models.base.prediction_type=epsilon"}).variant, "");
+  EXPECT_EQ(options("base", {"models.base.variant=fp16"}).variant, "fp16");
+  EXPECT_EQ(options("base", {"models.base.prediction_type=epsilon"}).prediction_type, "epsilon");
+  const auto halves = [&] { return options("base", {"device.dtype=float16"}).dtype; };
+  if (tensor::cpu_computes(at::kHalf)) {
+    EXPECT_EQ(halves(), at::kHalf);
+  } else {
+    EXPECT_THAT(halves, testing::ThrowsMessage<ConfigError>(testing::HasSubstr("'dtype' is float16, which this CPU does not compute in")));
+  }
+  EXPECT_EQ(options("base", {"device.type=cuda", "device.dtype=float16"}).dtype, at::kHalf);
 }
 
 TEST(Models, MayBeOverriddenWholeOrByKey) {

@@ -103,6 +103,18 @@ TEST_F(Mapped, WhatIsWrittenToATensorStaysInThisProcess) {
   EXPECT_NO_THROW(file->require_unchanged());
 }
 
+TEST_F(Mapped, BytesThatWereReleasedAreReadAgain) {
+  write_durable(folder_.path() / "large", format_safetensors({{"a", at::arange(100'000, at::kLong)}, {"b", at::arange(9, at::kLong)}}));
+  const auto file = MappedFile::open(folder_.path() / "large");
+  const auto tensors = map_safetensors(file);
+  const auto before = tensors.at("a").clone();
+  file->release(tensors.at("a").const_data_ptr(), tensors.at("a").nbytes());
+  EXPECT_TRUE(tensors.at("a").equal(before));
+  EXPECT_TRUE(tensors.at("b").equal(at::arange(9, at::kLong)));
+  file->release(tensors.at("b").const_data_ptr(), tensors.at("b").nbytes());  // less than a page
+  EXPECT_TRUE(tensors.at("b").equal(at::arange(9, at::kLong)));
+}
+
 TEST_F(Mapped, TensorsKeepItOpen) {
   const auto tensors = map_safetensors(MappedFile::open(path_));
   for (const auto& [name, tensor] : read_safetensors(path_)) EXPECT_TRUE(tensors.at(name).equal(tensor)) << name;

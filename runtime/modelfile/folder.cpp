@@ -29,8 +29,6 @@ constexpr const char* kTextEncoder = "text_encoder";
 constexpr const char* kTokenizer = "tokenizer";
 constexpr const char* kOtherWeights = "model.safetensors";  // of a model of another role
 
-std::set<std::string> set_of(const std::vector<std::string>& names) { return {names.begin(), names.end()}; }
-
 Value read_json(const fs::path& path) { return parse_json(read_file(path), path.string()); }
 void write_json(const Value& value, const fs::path& path) { write_durable(path, to_json(value, 2) + "\n"); }
 
@@ -182,19 +180,28 @@ Denoiser open_denoiser(const fs::path& folder, const network::Registry& networks
   return opened;
 }
 
+// Throws where no component has files of the variant, with the variants that there are.
+void require_variant(const fs::path& folder, const std::vector<std::string>& components, const std::string& variant) {
+  std::set<std::string> known;
+  for (const auto& component : components) {
+    for (auto& name : variants_of(folder / component, stem_of(component))) known.insert(std::move(name));
+  }
+  if (variant.empty() || known.contains(variant)) return;
+  throw DataError(fmt::format(
+      "{}: no component has files of the variant '{}'; {}", folder.string(), variant,
+      known.empty() ? std::string("none has variants: leave `variant` out") : fmt::format("there are of: {}", fmt::join(known, ", "))));
+}
+
 // The files of each component, the variant's where it has them. Of a component without files there are none: its weights are to be drawn.
 // Throws where they are not.
 std::map<std::string, ComponentWeights> find_denoiser(const fs::path& folder, const std::vector<std::string>& components,
                                                       const LoadOptions& options) {
+  require_variant(folder, components, options.variant);
   std::map<std::string, ComponentWeights> found;
-  std::set<std::string> variants;
-  bool of_variant = options.variant.empty();
   for (const auto& component : components) {
     const auto stem = stem_of(component);
     auto& weights = found[component];
     weights = find_weights(folder / component, stem, options.variant);
-    variants.merge(set_of(variants_of(folder / component, stem)));
-    of_variant = of_variant || !weights.files.empty();
     if (weights.files.empty()) weights = find_weights(folder / component, stem);
     if (!weights.files.empty()) continue;
     const auto file = weights_file(component).string();
@@ -203,10 +210,7 @@ std::map<std::string, ComponentWeights> find_denoiser(const fs::path& folder, co
     if (options.initialize_weights) continue;
     throw DataError(fmt::format("{}: {} is missing; to train from fresh weights set initialize_weights = true", folder.string(), file));
   }
-  if (of_variant) return found;
-  throw DataError(fmt::format("{}: no component has files of the variant '{}'; {}", folder.string(), options.variant,
-                              variants.empty() ? std::string("none has variants: leave `variant` out")
-                                               : fmt::format("there are of: {}", fmt::join(variants, ", "))));
+  return found;
 }
 
 // The weights of a component, behind its prefix, where they lie.

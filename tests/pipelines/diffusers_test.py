@@ -47,9 +47,9 @@ def peers_environment():
     return os.environ | {"LD_LIBRARY_PATH": ":".join(libraries), "HF_HUB_OFFLINE": "1"}
 
 
-def compare(folder, block, texts, variant=None, dtype="float32"):
-    """In the peers' Python: diffusers goes on from the state with FIRST steps remaining, in the dtype; prints the differences of the finished
-    images."""
+def compare(folder, block, texts, last=0, variant=None, dtype="float32"):
+    """In the peers' Python: diffusers goes on from the state with FIRST steps remaining to that with `last`, in the dtype; prints the
+    differences of the states there."""
     import h5py
     import torch
     from diffusers import DDIMScheduler, UNet2DConditionModel
@@ -57,7 +57,7 @@ def compare(folder, block, texts, variant=None, dtype="float32"):
 
     with h5py.File(block) as file:
         x = torch.from_numpy(file[f"state/sample/{FIRST}"][:])
-        wanted = torch.from_numpy(file["state/sample/0"][:])
+        wanted = torch.from_numpy(file[f"state/sample/{last}"][:])
         rows = file["condition"][:]
     dtype = getattr(torch, dtype)
     unet = UNet2DConditionModel.from_pretrained(f"{folder}/unet", variant=variant).to(dtype)
@@ -69,7 +69,7 @@ def compare(folder, block, texts, variant=None, dtype="float32"):
     scheduler.set_timesteps(STEPS)
     with torch.no_grad():
         states = encoder(ids).last_hidden_state
-        for t in scheduler.timesteps[STEPS - FIRST:]:
+        for t in scheduler.timesteps[STEPS - FIRST:STEPS - last]:
             empty, full = unet(torch.cat([x, x]).to(dtype), t, encoder_hidden_states=states).sample.float().chunk(2)
             x = scheduler.step(empty + GUIDANCE * (full - empty), t, x, eta=0.0).prev_sample
     difference = x - wanted

@@ -96,11 +96,10 @@ std::string set_text(std::string& target, const Value& value) {
 }
 
 std::string set_choice(std::string& target, const std::vector<std::string>& choices, const Value& value) {
-  if (value.is_string() && std::find(choices.begin(), choices.end(), value.as_string()) != choices.end()) {
-    target = value.as_string();
-    return "";
-  }
-  return joined(choices);
+  const auto word = value.is_string() ? value.as_string() : value.is_bool() ? to_json(value) : "";  // `true` may be one of the words
+  if (std::find(choices.begin(), choices.end(), word) == choices.end()) return joined(choices);
+  target = word;
+  return "";
 }
 
 std::string nearest_choice(const std::vector<std::string>& choices, const Value& value) {

@@ -22,8 +22,10 @@ class EntryReader {
 
   // { folder = "...", initialize_weights = true, dtype = "bfloat16", ... }
   void read(const std::string& device, ModelEntry& entry) {
-    check_keys(table_, {"folder", "initialize_weights", "on_prompt_overflow", "dtype", "variant", "prediction_type"}, place_, problems_);
+    check_keys(table_, {"folder", "adapter", "initialize_weights", "on_prompt_overflow", "dtype", "variant", "prediction_type"}, place_,
+               problems_);
     if (const auto folder = read_string(table_, "folder", true, place_, problems_)) entry.folder = *folder;
+    if (const auto adapter = read_string(table_, "adapter", false, place_, problems_)) entry.adapter = *adapter;
     entry.initialize_weights = flag("initialize_weights");
     entry.refuses_long_prompts = choice("on_prompt_overflow", {"truncate", "error"}) == "error";
     entry.dtype = read_dtype(table_, device, place_, problems_);
@@ -122,6 +124,9 @@ void read_prompts(PipelineSpec& spec, Problems& problems) {
       modelfile::require_folder(entry.folder);
     } catch (const ConfigError& error) {
       problems.add(entry.where, fmt::format("{}: {}", place, error.what()));
+    }
+    if (entry.adapter && !std::filesystem::exists(*entry.adapter)) {
+      problems.add(entry.where, fmt::format("{}: {}: no such folder or file of an adapter", place, entry.adapter->string()));
     }
     if (!std::filesystem::is_directory(tokenizer)) continue;
     try {

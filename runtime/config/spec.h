@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -64,8 +65,9 @@ struct StageSpec {
 // An entry of [models].
 struct ModelEntry {
   std::filesystem::path folder;
-  bool initialize_weights = false;    // weights that the folder lacks are drawn from the run's seed
-  bool refuses_long_prompts = false;  // on_prompt_overflow = "error"
+  std::optional<std::filesystem::path> adapter = std::nullopt;  // a folder or file whose adapter is added
+  bool initialize_weights = false;                              // weights that the folder lacks are drawn from the run's seed
+  bool refuses_long_prompts = false;                            // on_prompt_overflow = "error"
   // As in LoadOptions; without a dtype it is that of [device].
   std::optional<at::ScalarType> dtype = std::nullopt;
   std::string variant = {};

@@ -69,6 +69,7 @@ modelfile::LoadOptions PipelineSpec::load_options(const std::string& tag) const 
     if (model.initialize_weights) options.initialize_weights = seed;
     options.dtype = model.dtype.value_or(dtype);
     options.variant = model.variant;
+    options.adapter = model.adapter;
     options.prediction_type = model.prediction_type;
     return options;
   }

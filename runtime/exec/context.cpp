@@ -9,6 +9,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/floating_point.h"
 #include "runtime/exec/cores.h"
+#include "runtime/modelfile/adapter.h"
 
 namespace espalier::exec {
 
@@ -24,38 +25,79 @@ int Context::workers() const {
 namespace {
 
 // What differs from `planned`, or why there is no model; "" when it is the one that was planned.
-std::string load_planned(const config::PipelineSpec& spec, const std::string& tag, const std::filesystem::path& folder,
-                         const ModelInfo& planned, std::shared_ptr<Model>& model) {
+std::string load_planned(const std::function<Model()>& load, const ModelInfo& planned, std::shared_ptr<Model>& model) {
   try {
-    model = std::make_shared<Model>(modelfile::load(folder, spec.networks, spec.load_options(tag)));
+    model = std::make_shared<Model>(load());
   } catch (const DataError& error) {
     return error.what();
   }
   return difference(planned, model->info);
 }
 
-std::shared_ptr<Model> load_folder(const config::PipelineSpec& spec, const std::string& tag, const ModelInfo& planned) {
-  const auto& folder = spec.models.at(tag).folder;
+std::shared_ptr<Model> load_folder(const std::filesystem::path& folder, const std::string& tag, const ModelInfo& planned,
+                                   const std::function<Model()>& load) {
   std::shared_ptr<Model> model;
-  const auto what = load_planned(spec, tag, folder, planned, model);
+  const auto what = load_planned(load, planned, model);
   if (what.empty()) return model;
   throw StageError(folder.string() + ": the model '" + tag + "' is not the one that was planned (" + what +
                    "): its files changed while the pipeline ran; leave them as they are, and run it again");
 }
 
-std::shared_ptr<Model> load_cached(Context& context, const std::string& tag, const ModelInfo& planned) {
+std::shared_ptr<Model> load_cached(Context& context, const std::string& tag, const ModelInfo& planned, const Model* base) {
   const auto& key = context.results.at(tag).key;
   std::vector<cache::Damage> damage;
   const auto entry = context.store.verified_result("model", key, &damage);
   if (!entry) throw_quarantined(damage, "the model of stage '" + tag + "'");
   std::shared_ptr<Model> model;
-  const auto what = load_planned(context.spec, tag, entry->folder, planned, model);
+  const auto load = [&] {
+    return base ? modelfile::with_adapter(*base, entry->folder)
+                : modelfile::load(entry->folder, context.spec.networks, context.spec.load_options(tag));
+  };
+  const auto what = load_planned(load, planned, model);
   if (what.empty()) return model;
   // Bytes that changed since are damage. Whole ones are days of training that another version of the program wrote, or that could not be
   // read.
   if (!context.store.verified_result("model", key, &damage)) throw_quarantined(damage, "the model of stage '" + tag + "'");
   throw StageError(entry->folder.string() + ": the model of stage '" + tag + "' is whole, but reads as another one than was published (" +
                    what + "): was it made by another version of the program? Use that one, or another cache folder");
+}
+
+using Loaded = std::shared_ptr<const Model>;
+
+// The model of this info, loaded on the device once a run.
+Loaded once(Context& context, const ModelInfo& info, const std::function<std::shared_ptr<Model>()>& load) {
+  const auto identity = model_identity(info);
+  if (const auto found = context.loaded.find(identity); found != context.loaded.end()) return found->second;
+  auto model = load();
+  for (auto& [name, tensor] : model->weights) tensor = tensor.to(context.device);
+  return context.loaded.emplace(identity, std::move(model)).first->second;
+}
+
+Loaded base_model(Context& context, const std::string& tag);
+
+Loaded loaded_model(Context& context, const std::string& tag) {
+  const auto& planned = context.results.at(tag).model;
+  return once(context, planned, [&] {
+    const auto base = planned.adapter.empty() ? nullptr : base_model(context, tag);
+    if (!context.spec.is_folder(tag)) return load_cached(context, tag, planned, base.get());
+    const auto& entry = context.spec.models.at(tag);
+    return load_folder(entry.folder, tag, planned, [&] {
+      return base ? modelfile::with_adapter(*base, *entry.adapter)
+                  : modelfile::load(entry.folder, context.spec.networks, context.spec.load_options(tag));
+    });
+  });
+}
+
+// Of a model with an adapter: a folder of [models] without its adapter, or what the stage started from.
+Loaded base_model(Context& context, const std::string& tag) {
+  if (context.results.at(tag).model.adapter.empty()) return loaded_model(context, tag);
+  if (!context.spec.is_folder(tag)) return base_model(context, context.spec.find(tag)->input("model")->tags.front());
+  const auto& folder = context.spec.models.at(tag).folder;
+  auto options = context.spec.load_options(tag);
+  options.adapter.reset();
+  const auto info = modelfile::info(folder, context.spec.networks, options, context.spec.digests);
+  return once(context, info,
+              [&] { return load_folder(folder, tag, info, [&] { return modelfile::load(folder, context.spec.networks, options); }); });
 }
 
 }  // namespace
@@ -73,13 +115,13 @@ std::string difference(const ModelInfo& expected, const ModelInfo& found) {
 }
 
 std::shared_ptr<const Model> Context::model(const std::string& tag) {
-  const auto& planned = results.at(tag).model;
-  const auto identity = model_identity(planned);
   const std::lock_guard lock(loading);
-  if (const auto found = loaded.find(identity); found != loaded.end()) return found->second;
-  auto model = spec.is_folder(tag) ? load_folder(spec, tag, planned) : load_cached(*this, tag, planned);
-  for (auto& [name, tensor] : model->weights) tensor = tensor.to(device);
-  return loaded.emplace(identity, std::move(model)).first->second;
+  return loaded_model(*this, tag);
+}
+
+std::shared_ptr<const Model> Context::base_of(const std::string& tag) {
+  const std::lock_guard lock(loading);
+  return base_model(*this, tag);
 }
 
 void check_unchanged(const Context& context, const plan::StagePlan& plan) {

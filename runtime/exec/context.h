@@ -31,6 +31,8 @@ struct Context {
   // The model a tag stands for, loaded on the device; kept for the next stage that names it. What was read, not what is remembered of the
   // files, is compared with what was planned: another one throws Quarantined where it lies in the cache, StageError in a user's folder.
   std::shared_ptr<const Model> model(const std::string& tag);
+  // The model without its adapter, which all models with an adapter of it share; one that has none is its own.
+  std::shared_ptr<const Model> base_of(const std::string& tag);
   void check_stop() const;  // throws Stopped
   StageContext stage_context() const { return {device, &stop, &progress, spec.digests}; }
 

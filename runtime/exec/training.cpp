@@ -10,7 +10,9 @@
 #include "runtime/exec/context.h"
 #include "runtime/exec/journal.h"
 #include "runtime/exec/views.h"
+#include "runtime/modelfile/adapter.h"
 #include "runtime/modelfile/safetensors.h"
+#include "runtime/network/adapter.h"
 #include "runtime/plan/predict_result.h"
 #include "runtime/sdk/check.h"
 
@@ -50,11 +52,12 @@ std::unique_ptr<cache::FolderLock> lock_training(Context& context, const plan::S
   }
 }
 
-// A folder of the model that reads back as what keys will be made of.
-std::filesystem::path save_trained(Context& context, const Model& trained, const std::string& trainer) {
+// A folder of the model that reads back as what keys will be made of. `base`: of a model with an adapter.
+std::filesystem::path save_trained(Context& context, const Model& trained, const Model* base, const std::string& trainer) {
   auto folder = context.store.new_folder();
   modelfile::save(trained, folder);
-  const auto what = difference(trained.info, modelfile::info(folder, context.spec.networks, {.dtype = trained.info.dtype}));
+  const auto what = difference(trained.info, base ? modelfile::with_adapter(*base, folder).info
+                                                  : modelfile::info(folder, context.spec.networks, {.dtype = trained.info.dtype}));
   if (what.empty()) return folder;
   throw PluginError(trainer + " gave a model whose folder reads back as another: " + what +
                     "; Model::info must describe the weights, the network and the process that are saved");
@@ -99,10 +102,13 @@ Work compute_model(Context& context, const plan::StagePlan& plan) {
     input.corrects = plan::corrects(context.spec, noises, context.results);
   }
   auto [trained, left] = trainer.train(input);
+  const bool adapted = !trained.info.adapter.empty();
   for (auto* tensors : {&trained.weights, &left}) {
-    for (auto& [name, tensor] : *tensors) tensor = tensor.detach().to(at::kCPU).contiguous();
+    for (auto& [name, tensor] : *tensors) {  // the base of an adapter stays where it is
+      if (!adapted || tensors == &left || network::is_adapter_weight(name)) tensor = tensor.detach().to(at::kCPU).contiguous();
+    }
   }
-  trained.info.base = model->info.digest;
+  if (!adapted) trained.info.base = model->info.digest;
   if (trained.info.role == kDenoiser) {  // what no training changes
     trained.text = model->text;
     trained.info.text_front = model->info.text_front;
@@ -110,7 +116,8 @@ Work compute_model(Context& context, const plan::StagePlan& plan) {
   require_unchanged_models(context, *plan.stage);
   const auto* chosen = selection ? &selection->view.grid() : nullptr;
   check_trained(plan.stage->type, trained, *model, trainer.trained_info(model->info, chosen, input.corrects));
-  const auto folder = save_trained(context, trained, plan.stage->type);
+  const auto base = adapted ? context.base_of(start->tags.front()) : nullptr;
+  const auto folder = save_trained(context, trained, base.get(), plan.stage->type);
   const auto& components = trained.info.components;
   Value info = Value::Map{{"model", trained.info.to_value()},
                           {"components", Value::List(components.begin(), components.end())},

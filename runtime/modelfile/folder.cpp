@@ -10,10 +10,13 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/base/suggest.h"
+#include "runtime/modelfile/adapter.h"
+#include "runtime/modelfile/adapter_file.h"
 #include "runtime/modelfile/component_weights.h"
 #include "runtime/modelfile/model_index.h"
 #include "runtime/modelfile/safetensors.h"
 #include "runtime/modelfile/weight_files.h"
+#include "runtime/network/adapter.h"
 #include "runtime/network/clip_text.h"
 #include "runtime/tensor/dtype.h"
 #include "runtime/tensor/finite.h"
@@ -255,11 +258,20 @@ struct Opened {
 
 Opened open_model(const fs::path& folder, const network::Registry& networks, const LoadOptions& options) {
   require_folder(folder);
+  if (fs::exists(folder / kAdapterFile) && !fs::exists(folder / "model_index.json")) {
+    throw ConfigError(
+        fmt::format("{0}: holds an adapter, not a model: write {{ folder = \"<its base>\", adapter = \"{0}\" }}", folder.string()));
+  }
   auto info = read_annotations(folder);
   if (info.role != kDenoiser) return {open_other(folder, std::move(info))};
   auto [model, components] = open_denoiser(folder, networks, std::move(info), options);
   const bool drawn = fill_denoiser(folder, components, options, model);
   return {std::move(model), drawn};
+}
+
+void name_parts(Model& model) {
+  model.info.components = components_of(model.weights);
+  model.info.modules = network::adaptable_modules(model.weights);
 }
 
 // What is hashed are the bytes that were mapped: a digest is remembered only where the file is still theirs.
@@ -331,24 +343,28 @@ const network::NetworkEntry& network_of(const fs::path& folder, const network::R
 ModelInfo info(const fs::path& folder, const network::Registry& networks, const LoadOptions& options, RememberedDigests* digests) {
   auto opened = open_model(folder, networks, options);
   auto& model = opened.model;
-  model.info.components = components_of(model.weights);
+  name_parts(model);
   model.info.digest = remembered_digest(opened, digests, [&] {
     tensor::require_finite_weights(model.weights, folder.string());  // here, where a plan opens every model of the pipeline
     return digest_weights(model.weights);
   });
-  return std::move(model.info);
+  if (!options.adapter) return std::move(model.info);
+  const auto adapted = with_adapter(model, *options.adapter);
+  require_trained_adapter(adapted, *options.adapter);
+  return adapted.info;
 }
 
 Model load(const fs::path& folder, const network::Registry& networks, const LoadOptions& options) {
   auto model = open_model(folder, networks, options).model;
   tensor::require_finite_weights(model.weights, folder.string());
-  model.info.components = components_of(model.weights);
+  name_parts(model);
   model.info.digest = digest_weights(model.weights);
   convert_weights(model, model.info.dtype);
-  return model;
+  return options.adapter ? with_adapter(model, *options.adapter) : model;
 }
 
 void save(const Model& model, const fs::path& folder) {
+  if (!model.info.adapter.empty()) return save_adapter(model, folder);
   const auto write_weights = [&](const std::string& prefix, const fs::path& path) {
     TensorMap component;
     for (const auto& [name, tensor] : model.weights) {

@@ -16,6 +16,7 @@
 //   espalier.json                                                    what the engine adds (ModelInfo::annotations)
 // A component's weights may be a variant's, or shards (component_weights.h), of float32, float16 or bfloat16.
 // That of a model of another role, which espalier.json names: config.json, model.safetensors, espalier.json.
+// That of a model with an adapter holds the adapter alone (adapter.h).
 namespace espalier::modelfile {
 
 // How a folder is read.
@@ -28,6 +29,7 @@ struct LoadOptions {
   // Of a denoiser's files, "fp16": a component without files of the variant is read from the plain ones; DataError where all are.
   std::string variant = {};
   std::string prediction_type = {};  // in place of the scheduler file's; "": that one. ConfigError where the process has none
+  std::optional<std::filesystem::path> adapter = std::nullopt;  // a folder or file whose adapter is added (adapter.h)
 };
 
 // The registered network whose component lies in the folder of a denoiser. Throws DataError where there is none.
@@ -44,7 +46,7 @@ ModelInfo info(const std::filesystem::path& folder, const network::Registry& net
 // The whole model on the CPU. Weights of the wanted dtype stay in the mapped file. The digest is that of the bytes that are there now.
 Model load(const std::filesystem::path& folder, const network::Registry& networks, const LoadOptions& options = {});
 
-// Writes the model into an existing empty folder, each file durable; load() gives it back.
+// Writes the model into an existing empty folder, each file durable; load() gives it back. Of a model with an adapter: save_adapter().
 void save(const Model& model, const std::filesystem::path& folder);
 
 }  // namespace espalier::modelfile

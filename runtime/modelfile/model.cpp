@@ -19,6 +19,7 @@ Value ModelInfo::annotations() const {
   Value value = Value::Map{{"role", role}, {"last_step", last_step.to_value()}, {"trained_num_steps", trained_num_steps}};
   if (corrects) value["corrects"] = corrects->to_value();
   if (!base.empty()) value["base"] = base;
+  if (!adapter.empty()) value["adapter"] = adapter;
   return value;
 }
 
@@ -28,6 +29,7 @@ void ModelInfo::read_annotations(const Value& value) {
   if (const auto* steps = value.find("trained_num_steps")) trained_num_steps = steps->as_integer();
   if (const auto* flow = value.find("corrects")) corrects = CorrectedSampling::from_value(*flow);
   if (const auto* digest_of_base = value.find("base")) base = digest_of_base->as_string();
+  if (const auto* digest_of_adapter = value.find("adapter")) adapter = digest_of_adapter->as_string();
 }
 
 Value ModelInfo::function() const {
@@ -60,6 +62,8 @@ ModelInfo ModelInfo::from_value(const Value& value) {
   }
   return info;
 }
+
+Hex digest_with_adapter(const Hex& base, const Hex& adapter) { return espalier::digest(Value::Map{{"base", base}, {"adapter", adapter}}); }
 
 std::vector<std::string> components_of(const Weights& weights) {
   std::set<std::string> components;

@@ -29,7 +29,8 @@ struct CorrectedSampling {
 
 // Known without reading weights into memory: what plans and keys are made of.
 struct ModelInfo {
-  Hex digest;  // digest_weights() of the files' tensors, which memory may hold in another dtype
+  // digest_weights() of the files' tensors, which memory may hold in another dtype; with an adapter, digest_with_adapter().
+  Hex digest;
   Value architecture;
   Value process;                                             // NoiseProcess::config()
   std::string role = kDenoiser;                              // "denoiser" (usable by samplers), "classifier", ...
@@ -39,16 +40,23 @@ struct ModelInfo {
   Hex text_front = {};                                       // TextFront::digest(); "": the model takes no texts
   std::int64_t network_version = 1;                          // NetworkEntry::numerics_version
   at::ScalarType dtype = at::kFloat;                         // that a denoiser is computed in (LoadOptions::dtype)
-  Hex base = {};                                             // digest of the model that training began with; "" none, or not known
+  // Digest of the model that training began with; of a model with an adapter that of the model without it. "": none, or not known.
+  Hex base = {};
+  Hex adapter = {};  // digest_weights() of the adapter's tensors (network/adapter.h); "": none
   // The components that its weights are of ("text_encoder", "unet"), sorted; in no key. Empty: not known.
   std::vector<std::string> components = {};
+  std::vector<std::string> modules = {};  // network::adaptable_modules() of its weights; in no key. Empty: not known
   Value to_value() const;
   static ModelInfo from_value(const Value& value);
 
   // All that the model's predictions depend on: weights, architecture, process, text front, the network's version, dtype. Enters keys.
   Value function() const;
 
-  // What the engine adds to a model's folder (espalier.json): role, steps, what is corrected, base. The rest is what the folder holds.
+  // Digest of the model without its adapter; of one that has none, its own.
+  const Hex& without_adapter() const { return adapter.empty() ? digest : base; }
+
+  // What the engine adds to a model's folder (espalier.json): role, steps, what is corrected, base, adapter. The rest is what the folder
+  // holds.
   Value annotations() const;
   void read_annotations(const Value& value);
 };
@@ -64,6 +72,9 @@ struct Model {
 
 // SHA-256 over sorted tensor names, dtypes, shapes and bytes (contiguous, on the CPU).
 Hex digest_weights(const Weights& weights);
+
+// ModelInfo::digest of a model with an adapter, from the digest of the model without it and digest_weights() of the adapter's tensors.
+Hex digest_with_adapter(const Hex& base, const Hex& adapter);
 
 // What stands before the first dot of the weights' names, sorted.
 std::vector<std::string> components_of(const Weights& weights);

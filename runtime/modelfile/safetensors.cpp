@@ -228,6 +228,18 @@ TensorMap parse_safetensors(std::string_view bytes, const std::string& origin) {
   return tensors;
 }
 
+std::map<std::string, std::string> safetensors_metadata(std::string_view bytes, const std::string& origin) {
+  const auto size = header_size(bytes.substr(0, kStart), bytes.size(), origin);
+  const auto header = parse_header(bytes.substr(kSize, size), origin);
+  std::map<std::string, std::string> metadata;
+  if (!header.contains("__metadata__")) return metadata;
+  for (const auto& [name, text] : header["__metadata__"].items()) {
+    if (!text.is_string()) fail(origin, fmt::format("'{}' of the metadata is no text", name));
+    metadata.emplace(name, text.get<std::string>());
+  }
+  return metadata;
+}
+
 TensorMap map_safetensors(const std::shared_ptr<const MappedFile>& file) {
   const auto origin = file->path().string();
   const auto bytes = file->bytes();

@@ -21,6 +21,9 @@ TensorMap parse_safetensors(std::string_view bytes, const std::string& origin);
 // its dtype does not allow is copied.
 TensorMap map_safetensors(const std::shared_ptr<const MappedFile>& file);
 
+// The texts under "__metadata__"; none where the file has none. Throws as parse_safetensors() of these bytes, and where one is no text.
+std::map<std::string, std::string> safetensors_metadata(std::string_view bytes, const std::string& origin);
+
 // The file's bytes: names sorted by dtype alignment then name, as the safetensors package writes them ("format": "pt" in the metadata).
 std::string format_safetensors(const TensorMap& tensors, const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
 

@@ -3,6 +3,8 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/baddbmm.h>
+#include <ATen/ops/bmm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
@@ -21,32 +23,107 @@
 #include "runtime/base/digest.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
+#include "runtime/network/adapter.h"
 #include "runtime/network/in_place.h"
 #include "runtime/random/draws.h"
 #include "runtime/random/streams.h"
 
 namespace espalier::network {
 
+namespace {
+
+using Layer = Scope::Layer;
+
+at::Tensor matrix(const at::Tensor& weight) { return weight.dim() == 2 ? weight : weight.flatten(1); }  // [out, in]
+
+// weight [out, in(, 1, 1)] for every place of x [B, in, H, W]; an undefined bias is 0.
+at::Tensor map_channels(const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& x) {
+  const auto maps = matrix(weight).expand({x.size(0), -1, -1});
+  const auto mapped = bias.defined() ? at::baddbmm(bias.unsqueeze(-1), maps, x.flatten(2)) : at::bmm(maps, x.flatten(2));
+  return mapped.view({x.size(0), -1, x.size(2), x.size(3)});
+}
+
+// y + B (A x) of the layer's adapter; y is a temporary.
+at::Tensor with_adapter(const Layer& layer, at::Tensor y, const at::Tensor& x) {
+  if (layer.lora_A == nullptr) return y;
+  const auto low = at::linear(x.to(layer.lora_A->scalar_type()), matrix(*layer.lora_A));
+  return y.add_(at::linear(low, matrix(*layer.lora_B)));
+}
+
+}  // namespace
+
 const at::Tensor& Scope::operator[](std::string_view name) const {
   const auto found = weights_->find(prefix_ + std::string(name));
-  if (found == weights_->end()) throw DataError(fmt::format("the weights lack the tensor '{}{}'", prefix_, name));
+  if (found == weights_->end()) lack(name);
+  if (name == "weight" && weights_->contains(prefix_ + std::string(kLoraA))) refuse_adapter();
   return found->second;
 }
 
-at::Tensor linear(const Scope& scope, const at::Tensor& x) { return at::linear(x, scope["weight"], scope["bias"]); }
+// "bias", "lora_A.weight", "lora_B.weight" and "weight" follow each other in the map, but for modules below this one.
+Scope::Layer Scope::layer() const {
+  Layer layer;
+  for (auto it = weights_->lower_bound(prefix_ + "bias"); it != weights_->end() && it->first.starts_with(prefix_); ++it) {
+    const auto name = std::string_view(it->first).substr(prefix_.size());
+    if (name == "weight") layer.weight = &it->second;
+    if (name >= "weight") break;
+    if (name == "bias") layer.bias = &it->second;
+    if (name == kLoraA) layer.lora_A = &it->second;
+    if (name == kLoraB) layer.lora_B = &it->second;
+  }
+  if (layer.weight == nullptr) lack("weight");
+  if (layer.lora_A != nullptr && layer.lora_B == nullptr) lack(kLoraB);
+  return layer;
+}
 
-at::Tensor projection(const Scope& scope, const at::Tensor& x) { return at::linear(x, scope["weight"]); }
+Scope::Layer Scope::layer_with_bias() const {
+  const auto found = layer();
+  if (found.bias == nullptr) lack("bias");
+  return found;
+}
+
+void Scope::lack(std::string_view name) const { throw DataError(fmt::format("the weights lack the tensor '{}{}'", prefix_, name)); }
+
+void Scope::refuse_adapter() const {
+  throw DataError(
+      fmt::format("'{}weight' has an adapter, but the network reads this weight itself and would leave the adapter out: take the "
+                  "module out of target_modules",
+                  prefix_));
+}
+
+at::Tensor linear(const Scope& scope, const at::Tensor& x) {
+  const auto layer = scope.layer_with_bias();
+  const auto type = x.scalar_type();
+  return with_adapter(layer, at::linear(x, matrix(*layer.weight).to(type), layer.bias->to(type)), x);
+}
+
+at::Tensor projection(const Scope& scope, const at::Tensor& x) {
+  const auto layer = scope.layer();
+  return with_adapter(layer, at::linear(x, *layer.weight), x);
+}
 
 at::Tensor conv2d(const Scope& scope, const at::Tensor& x, std::int64_t stride, std::int64_t padding) {
-  return at::conv2d(x, scope["weight"], scope["bias"], stride, padding);
+  const auto layer = scope.layer_with_bias();
+  auto y = at::conv2d(x, *layer.weight, *layer.bias, stride, padding);
+  if (layer.lora_A == nullptr) return y;
+  const auto low = at::conv2d(x.to(layer.lora_A->scalar_type()), *layer.lora_A, {}, stride, padding);
+  return y.add_(map_channels(*layer.lora_B, {}, low));
+}
+
+at::Tensor channel_map(const Scope& scope, const at::Tensor& x) {
+  const auto layer = scope.layer_with_bias();
+  auto y = map_channels(*layer.weight, *layer.bias, x);
+  if (layer.lora_A == nullptr) return y;
+  return y.add_(map_channels(*layer.lora_B, {}, map_channels(*layer.lora_A, {}, x.to(layer.lora_A->scalar_type()))));
 }
 
 at::Tensor group_norm(const Scope& scope, const at::Tensor& x, std::int64_t groups, double eps) {
-  return at::group_norm(x, groups, scope["weight"], scope["bias"], eps);
+  const auto layer = scope.layer_with_bias();
+  return at::group_norm(x, groups, *layer.weight, *layer.bias, eps);
 }
 
 at::Tensor layer_norm(const Scope& scope, const at::Tensor& x, double eps) {
-  return at::layer_norm(x, {x.size(-1)}, scope["weight"], scope["bias"], eps);
+  const auto layer = scope.layer_with_bias();
+  return at::layer_norm(x, {x.size(-1)}, *layer.weight, *layer.bias, eps);
 }
 
 at::Tensor silu(const at::Tensor& x) { return at::silu(x); }

@@ -35,6 +35,7 @@ std::optional<Result> predict_result(const config::PipelineSpec& spec, const Sta
     if (!info) return std::nullopt;
     result.model = *info;
     result.model.digest = plan.key;
+    if (!info->adapter.empty()) result.model.adapter = plan.key;
   }
   result.key = result.digest = plan.key;
   return result;

@@ -24,6 +24,8 @@ constexpr StreamKey training_order(std::uint64_t seed, std::uint32_t part = 0) {
 constexpr StreamKey training_pages(std::uint64_t seed) { return {seed, Purpose::training, 2, 0}; }
 // Draws: a network's first weights below the prefix with this checksum.
 constexpr StreamKey initial_weights(std::uint64_t seed, std::uint32_t prefix) { return {seed, Purpose::initialization, 0, prefix}; }
+// Draws: how the adapter of the module with this checksum of its name begins.
+constexpr StreamKey initial_adapter(std::uint64_t seed, std::uint32_t module) { return {seed, Purpose::initialization, 1, module}; }
 
 // Draws: the examples that a domain makes itself (or what it draws for each), split 0 for "train" and 1 for "held_out". A pipeline has one
 // domain.

@@ -24,8 +24,8 @@ void check_scores(const std::string& who, const at::Tensor& score, std::int64_t 
 // Metrics: names once, values finite and inside their intervals, series of equal lengths.
 void check_findings(const std::string& who, const Findings& findings);
 
-// Trainers. Of a model of the start's architecture: the same tensors, of the same shapes and dtypes. `planned`: trained_info(), where the
-// trainer gave it.
+// Trainers. Of a model of the start's architecture: the same tensors, of the same shapes and dtypes; of a model with an adapter, the very
+// tensors of the start beside it. `planned`: trained_info(), where the trainer gave it.
 void check_trained(const std::string& who, const Model& trained, const Model& start, const std::optional<ModelInfo>& planned);
 
 // Samplers and noise correctors: phases() for these models, a prior among them.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "runtime/network/adapter.h"
 #include "runtime/sdk/check.h"
 #include "runtime/sdk/check_require.h"
 #include "runtime/tensor/finite.h"
@@ -29,6 +30,34 @@ void check_same_tensors(const std::string& who, const Weights& trained, const We
   }
 }
 
+// What is stored of a model with an adapter is the adapter: the rest stays the base's, in its own memory.
+void check_shared_base(const std::string& who, const Weights& trained, const Weights& start) {
+  const auto base = network::without_adapter(start), rest = network::without_adapter(trained);
+  check_same_tensors(who, rest, base);
+  for (const auto& [name, tensor] : rest) {
+    require(tensor.data_ptr() == base.at(name).data_ptr(), who,
+            "train() returned a model with an adapter whose tensor '{}' is not that of the model that it started from; with an adapter the "
+            "base is neither changed nor copied",
+            name);
+  }
+}
+
+// Throws where the digests of a trained model are not those of its weights.
+void check_digests(const std::string& who, const Model& trained, const Model& start) {
+  const auto adapter = network::adapter_of(trained.weights);
+  require(adapter.empty() == trained.info.adapter.empty(), who, "train() returned a model with {} of an adapter, but its info {}",
+          adapter.empty() ? "no tensor" : "tensors", adapter.empty() ? "has one" : "has none");
+  auto digest = digest_weights(adapter.empty() ? trained.weights : adapter);
+  if (!adapter.empty()) {
+    require(trained.info.adapter == digest && trained.info.base == start.info.without_adapter(), who,
+            "train() returned a model whose info has the adapter '{}' on the base '{}'; they are '{}' and '{}'", trained.info.adapter,
+            trained.info.base, digest, start.info.without_adapter());
+    digest = digest_with_adapter(trained.info.base, trained.info.adapter);
+  }
+  require(trained.info.digest == digest, who, "train() returned a model whose info has the digest '{}'; that of its weights is {}",
+          trained.info.digest, digest);
+}
+
 // All that trained_info() promises: without the digest, and without the architecture of a model that no sampler takes.
 void check_planned(const std::string& who, const ModelInfo& made, const ModelInfo& planned) {
   const auto same = [&](const char* what, const Value& found, const Value& expected) {
@@ -41,6 +70,7 @@ void check_planned(const std::string& who, const ModelInfo& made, const ModelInf
   same("trained_num_steps", made.trained_num_steps, planned.trained_num_steps);
   const auto value_of = [](const auto& corrects) { return corrects ? corrects->to_value() : Value(); };
   same("`corrects`", value_of(made.corrects), value_of(planned.corrects));
+  same("an adapter", !made.adapter.empty(), !planned.adapter.empty());
   if (made.role == kDenoiser) same("the architecture", made.architecture, planned.architecture);
 }
 
@@ -100,14 +130,17 @@ void check_trained(const std::string& who, const Model& trained, const Model& st
     require(!tensor.requires_grad(), who, "train() returned the tensor '{}' still requiring gradients; detach it", name);
   }
   require(!trained.info.role.empty(), who, "train() returned a model without a role");
-  if (trained.info.architecture == start.info.architecture) check_same_tensors(who, trained.weights, start.weights);
-  const auto nonfinite = tensor::nonfinite_tensor(trained.weights);
+  const bool adapted = network::has_adapter(trained.weights);
+  if (adapted) {
+    check_shared_base(who, trained.weights, start.weights);
+  } else if (trained.info.architecture == start.info.architecture) {
+    check_same_tensors(who, trained.weights, start.weights);
+  }
+  const auto nonfinite = tensor::nonfinite_tensor(adapted ? network::adapter_of(trained.weights) : trained.weights);
   require(nonfinite.empty(), who, "train() returned a model whose tensor {}; a training that diverges throws StageError", nonfinite);
   check_parts(who, trained);
   if (planned) check_planned(who, trained.info, *planned);
-  const auto digest = digest_weights(trained.weights);
-  require(trained.info.digest == digest, who, "train() returned a model whose info has the digest '{}'; that of its weights is {}",
-          trained.info.digest, digest);
+  check_digests(who, trained, start);
 }
 
 }  // namespace espalier

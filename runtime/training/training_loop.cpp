@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "runtime/base/errors.h"
+#include "runtime/network/adapter.h"
 
 namespace espalier::training {
 namespace {
@@ -181,6 +182,11 @@ at::Tensor trainable_copy(const at::Tensor& weight, at::Device device) {
 }
 
 NamedParameters trainable_copies(const Weights& weights, at::Device device) {
+  if (network::has_adapter(weights)) {
+    throw ConfigError(
+        "the model has an adapter, and this trainer trains the weights below it, which the adapter then no longer fits; start "
+        "from the adapter's base");
+  }
   NamedParameters parameters;
   for (const auto& [name, tensor] : weights) parameters.emplace_back(name, trainable_copy(tensor, device));
   return parameters;

@@ -15,7 +15,8 @@ namespace espalier::training {
 // A leaf to train: a copy of the weight on the device, in float32 where the weight has less, so that small steps are not rounded away.
 at::Tensor trainable_copy(const at::Tensor& weight, at::Device device);
 
-// Copies of all weights on `device`, each a leaf that requires gradients.
+// Copies of all weights on `device`, each a leaf that requires gradients. Throws ConfigError for a model with an adapter
+// (trainable_weights.h trains those).
 NamedParameters trainable_copies(const Weights& weights, at::Device device);
 
 // The numbers first .. first + size - 1 of a batch's samples in the endless stream that a run draws from: of batch b, b * size on.

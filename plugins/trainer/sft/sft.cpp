@@ -14,6 +14,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/random/streams.h"
 #include "runtime/sdk/plugin.h"
+#include "runtime/training/trainable_weights.h"
 #include "runtime/training/training_loop.h"
 
 namespace espalier {
@@ -48,7 +49,10 @@ class Sft final : public Trainer {
     schema.strings("train_components", train_components_,
                    "Components whose weights are trained: of images \"unet\" and \"text_encoder\", of element sets \"transformer\". The "
                    "others stay.");
+    lora_.options(schema);
   }
+
+  void check() const override { lora_.check("trainer.sft"); }
 
   void inputs(Inputs& in) override {
     in.selection("selection", "The trajectories to train on; without it the domain's examples, or those of `examples`.")
@@ -64,6 +68,7 @@ class Sft final : public Trainer {
     check_intermediate_step(selection != nullptr);
     if (!start.components.empty()) check_components(start.components);
     auto info = start;
+    lora_.plan("trainer.sft", train_components_, info);
     const bool at_index = selection && first_step(*selection) != 0 && intermediate_step_.is_index();
     info.last_step = selection ? intermediate_step_ : Step();
     info.trained_num_steps = at_index ? selection->num_steps() : 0;
@@ -75,8 +80,8 @@ class Sft final : public Trainer {
 
   TrainedModel train(const TrainerInput& input) const override {
     Run run(*this, input);
-    auto trained = training::train(input, "trainer.sft", run.parameters, loop_, run);
-    return {run.finish(trained.weights), std::move(trained.state)};
+    auto trained = training::train(input, "trainer.sft", run.weights.parameters(), loop_, run);
+    return {run.weights.finish(trained.weights, run.info()), std::move(trained.state)};
   }
 
  private:
@@ -84,19 +89,14 @@ class Sft final : public Trainer {
   struct Run final : training::Objective {
     const Sft& options;
     const TrainerInput& input;
-    Weights weights;                       // all, the trained ones requiring gradients
-    training::NamedParameters parameters;  // the trained ones
+    training::TrainableWeights weights;
     std::unique_ptr<sft::TrainingData> data;
     TensorMap null_condition;
 
-    Run(const Sft& options_in, const TrainerInput& input_in) : options(options_in), input(input_in) {
-      options.check_intermediate_step(input.selection != nullptr);
-      options.check_components(components_of(input.model.weights));
-      for (const auto& [name, tensor] : input.model.weights) {
-        auto own = options.trains(name) ? training::trainable_copy(tensor, tensor.device()) : tensor.detach();  // frozen ones are shared
-        if (options.trains(name)) parameters.emplace_back(name, own);
-        weights.emplace(name, std::move(own));
-      }
+    Run(const Sft& options_in, const TrainerInput& input_in)
+        : options(checked(options_in, input_in)),
+          input(input_in),
+          weights("trainer.sft", input.model, options.train_components_, options.lora_, input.seed) {
       const auto order = random::streams::training_order(input.seed);
       data = input.selection
                  ? sft::selection_data(*input.selection, input.model, options.loss_, options.first_step(input.selection->view.grid()),
@@ -114,32 +114,25 @@ class Sft final : public Trainer {
       draws.begin(1);
       const auto uniform = draws.uniforms({}).flatten();  // [B]
       const auto condition = drop_conditions(rows.condition, null_condition, uniform, options.conditioning_dropout_prob_);
-      const auto embedded = embed(condition);
       const auto& network = *input.model.network;
-      const auto predict = [&](const State& noisy, const at::Tensor& timestep) {
-        return network.predict(weights, noisy, timestep, embedded);
-      };
+      const auto& now = weights.current();
+      const auto embedded = network.embed(now, condition);
+      const auto predict = [&](const State& noisy, const at::Tensor& timestep) { return network.predict(now, noisy, timestep, embedded); };
       draws.begin(0);
       const auto loss = input.model.process->loss(predict, rows.batch, draws);  // [B]
       return {(rows.weight.defined() ? loss * rows.weight : loss).mean()};
     }
 
-    TensorMap embed(const TensorMap& condition) const { return input.model.network->embed(weights, condition); }
+    static const Sft& checked(const Sft& options, const TrainerInput& input) {
+      options.check_intermediate_step(input.selection != nullptr);
+      options.check_components(components_of(input.model.weights));
+      return options;
+    }
 
-    Model finish(const TensorMap& updated) const {
-      Model trained = input.model;
-      trained.weights = updated;
-      for (const auto& [name, tensor] : weights) trained.weights.emplace(name, tensor.detach());  // the others
-      trained.info = *options.trained_info(input.model.info, input.selection ? &input.selection->view.grid() : nullptr, input.corrects);
-      trained.info.digest = digest_weights(trained.weights);
-      return trained;
+    ModelInfo info() const {
+      return *options.trained_info(input.model.info, input.selection ? &input.selection->view.grid() : nullptr, input.corrects);
     }
   };
-
-  bool trains(const std::string& name) const {
-    return std::any_of(train_components_.begin(), train_components_.end(),
-                       [&](const std::string& component) { return name.rfind(component + ".", 0) == 0; });
-  }
 
   void check_intermediate_step(bool has_selection) const {
     if (has_selection || intermediate_step_ == Step()) return;
@@ -172,6 +165,7 @@ class Sft final : public Trainer {
   training::LoopOptions loop_;
   double conditioning_dropout_prob_ = 0.0;
   std::vector<std::string> train_components_ = {"unet"};
+  training::LoraOptions lora_;
 };
 
 }  // namespace

@@ -1,13 +1,17 @@
 // Which model a tag stands for.
+#include <ATen/ops/full.h>
+#include <ATen/ops/ones.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <set>
 
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/exec/context.h"
 #include "runtime/modelfile/folder.h"
+#include "runtime/network/adapter.h"
 #include "tests/conformance/toy.h"
 #include "tests/runtime/base/folder.h"
 
@@ -96,6 +100,85 @@ TEST_F(Models, InTheCacheThatReadAsOthersThanPublishedAreRefusedAndKept) {
   EXPECT_THAT([&] { context_.model("other"); }, ThrowsMessage<StageError>(AllOf(HasSubstr("is whole"), HasSubstr("process is"))));
   EXPECT_TRUE(store_->result("model", sound));
   EXPECT_TRUE(store_->result("model", other)) << "days of training are not thrown away because another version wrote them";
+}
+
+// One matrix, so that it can have an adapter.
+class MatrixNetwork final : public Network {
+ public:
+  Value architecture() const override { return Value::Map{{"unet", Value::Map{{"_class_name", "MatrixNetwork"}}}}; }
+  State predict(const Weights&, const State& noisy, const at::Tensor&, const TensorMap&) const override { return noisy; }
+  Weights initialize(std::uint64_t) const override { return {{"unet.map.weight", at::ones({3, 4})}}; }
+};
+
+class AdaptedModels : public Models {
+ protected:
+  AdaptedModels() {
+    spec_.networks.add(
+        {"MatrixNetwork", "unet", {}, [](const network::ComponentConfigs&) { return std::make_shared<MatrixNetwork>(); }, ""});
+    auto model = conformance::toy_model();
+    model.network = std::make_shared<MatrixNetwork>();
+    model.weights = model.network->initialize(0);
+    model.info.architecture = model.network->architecture();
+    fs::create_directory(base_folder_);
+    modelfile::save(model, base_folder_);
+    base_ = modelfile::load(base_folder_, spec_.networks);
+    spec_.models["base"].folder = base_folder_;
+    plan("base", base_.info);
+  }
+  // A folder of an adapter of this size, and the model's info.
+  std::pair<fs::path, ModelInfo> adapter(double size) {
+    auto model = base_;
+    model.weights["unet.map.lora_A.weight"] = at::full({2, 4}, size);
+    model.weights["unet.map.lora_B.weight"] = at::full({3, 2}, size);
+    model.info.base = base_.info.digest;
+    model.info.adapter = digest_weights(network::adapter_of(model.weights));
+    model.info.digest = digest_with_adapter(model.info.base, model.info.adapter);
+    const auto folder = store_->new_folder();
+    modelfile::save(model, folder);
+    return {folder, model.info};
+  }
+  // A stage that trained an adapter of what `start` stands for, its result in the cache.
+  void train(const std::string& tag, const std::string& start, double size) {
+    const auto [folder, info] = adapter(size);
+    store_->publish_result("model", digest(tag), tag, Value(), folder);
+    plan(tag, info, digest(tag));
+    config::StageSpec stage;
+    stage.tag = tag;
+    InputInfo input;
+    input.name = "model";
+    stage.inputs = {{input, {start}}};
+    spec_.stages.push_back(std::move(stage));
+  }
+  const void* base_memory(const std::string& tag) { return context_.model(tag)->weights.at("unet.map.weight").data_ptr(); }
+
+  fs::path base_folder_ = folder_.path() / "base_model";
+  Model base_;
+};
+
+TEST_F(AdaptedModels, HoldOneBase) {
+  train("graft", "base", 1.0);
+  train("pgraft", "base", 2.0);
+  train("again", "graft", 3.0);
+  const auto [folder, info] = adapter(4.0);
+  spec_.models["imported"] = spec_.models.at("base");
+  spec_.models["imported"].adapter = folder;
+  plan("imported", info);
+  std::set<const void*> bases, adapters;
+  for (const auto* tag : {"again", "imported", "pgraft", "graft", "base"}) {
+    bases.insert(base_memory(tag));
+    const auto& weights = context_.model(tag)->weights;
+    if (weights.contains("unet.map.lora_A.weight")) adapters.insert(weights.at("unet.map.lora_A.weight").data_ptr());
+    EXPECT_EQ(context_.base_of(tag), context_.model("base")) << tag;
+  }
+  EXPECT_EQ(bases.size(), 1U);
+  EXPECT_EQ(adapters.size(), 4U);
+  EXPECT_EQ(context_.loaded.size(), 5U);
+}
+
+TEST_F(AdaptedModels, OfAnotherBaseThanPlannedAreRefused) {
+  train("graft", "base", 1.0);
+  context_.results.at("graft").model.adapter = "other";
+  EXPECT_THAT([&] { context_.model("graft"); }, ThrowsMessage<StageError>(AllOf(HasSubstr("is whole"), HasSubstr("adapter is"))));
 }
 
 }  // namespace

@@ -18,6 +18,8 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/base/value.h"
+#include "runtime/modelfile/adapter.h"
+#include "runtime/modelfile/adapter_file.h"
 #include "runtime/modelfile/safetensors.h"
 #include "runtime/modelfile/tokenizer.h"
 #include "runtime/modelfile/word_vocabulary.h"
@@ -26,6 +28,7 @@
 #include "runtime/network/flops.h"
 #include "runtime/network/unet.h"
 #include "runtime/training/optimizer.h"
+#include "runtime/training/trainable_weights.h"
 
 namespace {
 
@@ -42,8 +45,8 @@ void write(const std::string& path, const std::string& bytes) { std::ofstream(pa
 
 at::Tensor optional(const TensorMap& tensors, const std::string& name) { return tensors.contains(name) ? tensors.at(name) : at::Tensor(); }
 
-at::Tensor run_unet(const UNet& unet, const TensorMap& weights, const TensorMap& inputs) {
-  return unet.forward(weights, "", inputs.at("sample"), inputs.at("timestep"), optional(inputs, "encoder_hidden_states"),
+at::Tensor run_unet(const UNet& unet, const TensorMap& weights, const TensorMap& inputs, const std::string& prefix = "") {
+  return unet.forward(weights, prefix, inputs.at("sample"), inputs.at("timestep"), optional(inputs, "encoder_hidden_states"),
                       optional(inputs, "class_labels"));
 }
 
@@ -73,6 +76,41 @@ void unet_gradients(const Arguments& arguments) {
   TensorMap gradients;
   for (const auto& [name, weight] : weights) gradients[name] = weight.grad();
   write(arguments[3], format_safetensors(gradients));
+}
+
+// The U-Net's weights behind "unet.", with the adapter of the file.
+Model with_lora(const std::string& weights, const std::string& adapter) {
+  Model base;
+  for (const auto& [name, tensor] : read_safetensors(weights)) base.weights.emplace("unet." + name, tensor);
+  return with_adapter(base, adapter);
+}
+
+// unet_lora CONFIG WEIGHTS ADAPTER INPUTS OUT WRITTEN: also writes the adapter again
+void unet_lora(const Arguments& arguments) {
+  const UNet network(read_json(arguments[0]), arguments[0]);
+  const auto model = with_lora(arguments[1], arguments[2]);
+  const auto inputs = read_safetensors(arguments[3]);
+  write(arguments[5], format_adapter(model.weights));
+  const c10::InferenceMode inference;
+  write(arguments[4], format_safetensors({{"sample", run_unet(network, model.weights, inputs, "unet.")}}));
+}
+
+// unet_lora_gradients CONFIG WEIGHTS ADAPTER INPUTS OUT OPTIONS.json: of the mean square of the output, as training has them
+void unet_lora_gradients(const Arguments& arguments) {
+  const UNet network(read_json(arguments[0]), arguments[0]);
+  const auto model = with_lora(arguments[1], arguments[2]);
+  LoraOptions lora;
+  Schema schema;
+  lora.options(schema);
+  for (const auto& problem : schema.read(read_json(arguments[5]))) throw ConfigError(problem.option + " " + problem.message);
+  TrainableWeights weights("model_tool", model, {"unet"}, lora, 0);
+  run_unet(network, weights.current(), read_safetensors(arguments[3]), "unet.").square().mean().backward();
+  TensorMap gradients;
+  for (const auto& [name, parameter] : weights.parameters()) gradients[name] = parameter.grad();
+  for (const auto& [name, tensor] : model.weights) {
+    if (tensor.grad().defined()) throw InternalError("'" + name + "' is frozen and has a gradient");
+  }
+  write(arguments[4], format_safetensors(gradients));
 }
 
 // clip CONFIG WEIGHTS INPUTS OUT
@@ -245,6 +283,8 @@ struct Command {
 int main(int argc, char** argv) {
   const std::map<std::string, Command> commands{{"unet", {4, unet}},
                                                 {"unet_gradients", {4, unet_gradients}},
+                                                {"unet_lora", {6, unet_lora}},
+                                                {"unet_lora_gradients", {6, unet_lora_gradients}},
                                                 {"unet_flops", {3, unet_flops}},
                                                 {"clip", {4, clip}},
                                                 {"elements", {4, elements}},

@@ -123,6 +123,12 @@ def unet(tool):
         opens_in_diffusers(tool, name, config, inputs)
 
 
+def lora(tool):
+    import lora_parity
+
+    lora_parity.check(tool, UNETS, unet_inputs, run_diffusers, expect_close)
+
+
 def flops(tool):
     from diffusers import UNet2DConditionModel
     from torch.nn.attention import SDPBackend, sdpa_kernel

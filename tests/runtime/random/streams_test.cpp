@@ -35,6 +35,8 @@ std::vector<Stream> all_streams() {
                              {"training_pages", training_pages(kSeed), Use::order},
                              {"initial_weights", initial_weights(kSeed, 0)},
                              {"initial_weights of another prefix", initial_weights(kSeed, 0x8f5c2a11)},
+                             {"initial_adapter", initial_adapter(kSeed, 0)},
+                             {"initial_adapter of another module", initial_adapter(kSeed, 0x8f5c2a11)},
                              {"examples of train", examples(kSeed, 0)},
                              {"examples of held_out", examples(kSeed, 1)},
                              {"condition_order", condition_order(kSeed), Use::order},

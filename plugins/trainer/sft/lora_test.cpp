@@ -1,0 +1,122 @@
+// trainer.sft with rank: an adapter of a network of convolutions is trained, and the network itself is not.
+#include <ATen/TensorOperators.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "plugins/trainer/sft/linear_gaussian.h"
+#include "runtime/network/adapter.h"
+#include "runtime/network/layers.h"
+#include "tests/conformance/conformance.h"
+#include "tests/conformance/toy.h"
+
+namespace espalier::sft {
+namespace {
+
+using conformance::Options, conformance::TrainsOn;
+using testing::AllOf, testing::HasSubstr, testing::ThrowsMessage;
+
+// Of the toy domain's images: conv_out(silu(conv_in(x) + time(t / 1000))).
+class ConvolutionNetwork final : public Network {
+ public:
+  ConvolutionNetwork() {
+    specs_.conv2d("conv_in", 3, 4, 3);
+    specs_.linear("time", 1, 4);
+    specs_.conv2d("conv_out", 4, 3, 3);
+  }
+  Value architecture() const override { return Value::Map{{"unet", Value::Map{{"_class_name", "ConvolutionNetwork"}}}}; }
+  State predict(const Weights& weights, const State& noisy, const at::Tensor& timestep, const TensorMap&) const override {
+    const network::Scope unet(weights, "unet.");
+    auto x = network::conv2d(unet.at("conv_in"), noisy.at("sample"), 1, 1);
+    x = x + network::linear(unet.at("time"), (timestep * 0.001).unsqueeze(1)).unsqueeze(-1).unsqueeze(-1);
+    return {{"sample", network::conv2d(unet.at("conv_out"), network::silu(x), 1, 1)}};
+  }
+  Weights initialize(std::uint64_t seed) const override { return specs_.initialize("unet.", seed); }
+
+ private:
+  network::WeightSpecs specs_;
+};
+
+Model convolutions() {
+  auto model = conformance::toy_model();
+  const auto network = std::make_shared<ConvolutionNetwork>();
+  model.network = network;
+  model.weights = network->initialize(1);
+  model.info.architecture = network->architecture();
+  model.info.digest = digest_weights(model.weights);
+  model.info.modules = network::adaptable_modules(model.weights);
+  return model;
+}
+
+const Options kLora = {{"max_train_steps", 8},
+                       {"train_batch_size", 4},
+                       {"learning_rate", 0.01},
+                       {"logging_steps", 2},
+                       {"rank", 2},
+                       {"lora_alpha", 3.0},
+                       {"target_modules", Value::List{"conv_in", "conv_out", "time"}}};
+
+PluginEntry entry() { return conformance::plugin("trainer.sft"); }
+
+Options with(Options options, const Options& usual = kLora) {
+  options.insert(usual.begin(), usual.end());
+  return options;
+}
+
+TEST(SftLora, ConformsOnExamplesAndOnASelection) {
+  const auto domain = conformance::toy_domain();
+  conformance::check_trainer(entry(), kLora, TrainsOn::examples, *domain, convolutions());
+  conformance::check_trainer(entry(), with({{"use_ema", true}, {"use_rslora", true}, {"keep_state", true}, {"checkpointing_steps", 1}}),
+                             TrainsOn::examples, *domain, convolutions());
+  conformance::check_trainer(entry(), with({{"intermediate_step", 0.5}, {"loss", "forward"}}), TrainsOn::selection, *domain,
+                             convolutions());
+}
+
+Model trained(const Options& options, const Model& start) {
+  Training training;
+  training.domain = conformance::toy_domain();
+  training.start = start;
+  return training.run(*conformance::make<Trainer>(entry(), options));
+}
+
+TEST(SftLora, GivesTheBasesTensorsAndAnAdapter) {
+  const auto start = convolutions();
+  const auto model = trained(kLora, start);
+  EXPECT_EQ(model.weights.size(), start.weights.size() + 6);
+  for (const auto& [name, tensor] : start.weights) EXPECT_EQ(model.weights.at(name).data_ptr(), tensor.data_ptr()) << name;
+  EXPECT_EQ(model.info.base, start.info.digest);
+}
+
+TEST(SftLora, GoesOnFromItsOwnResult) {
+  const auto start = convolutions();
+  const auto once = trained(kLora, start), twice = trained(kLora, once);
+  EXPECT_EQ(twice.info.base, start.info.digest);
+  EXPECT_NE(twice.info.adapter, once.info.adapter);
+}
+
+TEST(SftLora, LearnsAsMuchAsItsLossSays) {
+  Training before, after;
+  for (auto* training : {&before, &after}) {
+    training->domain = conformance::toy_domain();
+    training->start = convolutions();
+  }
+  const Options longer = with({{"max_train_steps", 200}, {"logging_steps", 20}, {"learning_rate", 0.02}});
+  after.run(*conformance::make<Trainer>(entry(), longer));
+  before.run(*conformance::make<Trainer>(entry(), with({{"max_train_steps", 20}, {"logging_steps", 20}, {"learning_rate", 1e-6}})));
+  EXPECT_LT(after.curves.at("loss").at(200), 0.7 * before.curves.at("loss").at(20));
+}
+
+TEST(SftLora, RefusesBeforeAnythingIsComputedWhatItCannotTrain) {
+  const auto start = convolutions().info;
+  const auto plan = [&](const Options& options, const ModelInfo& info) {
+    return [&, options, info] { conformance::make<Trainer>(entry(), options)->trained_info(info, nullptr, std::nullopt); };
+  };
+  EXPECT_NO_THROW(plan(kLora, start)());
+  EXPECT_THAT(plan({{"rank", 4}}, start), ThrowsMessage<ConfigError>(AllOf(HasSubstr("trainer.sft: target_modules names 'to_q'"),
+                                                                           HasSubstr("conv_in, conv_out, time"))));
+  auto adapted = start;
+  adapted.adapter = "a";
+  EXPECT_THAT(plan({}, adapted), ThrowsMessage<ConfigError>(HasSubstr("the model has an adapter")));
+}
+
+}  // namespace
+}  // namespace espalier::sft

@@ -35,14 +35,21 @@ void check_shape(const std::string& name, const at::Tensor& tensor, const std::v
                               fmt::join(tensor.sizes(), ", "), fmt::join(weight.sizes(), ", "), fmt::join(expected, ", ")));
 }
 
+// A module with the same name behind a component ("unet."), which files of other programs may leave out; else the nearest name.
+std::string nearest_module(const std::string& name, const std::vector<std::string>& modules) {
+  const auto found = std::ranges::find_if(modules, [&](const auto& module) { return module.ends_with("." + name); });
+  return found == modules.end() ? nearest_name(name, modules) : *found;
+}
+
 void check_fits(const Weights& adapter, const Weights& base, const std::string& origin) {
   const auto modules = network::adaptable_modules(base);
   for (const auto& [name, lora_A] : adapter) {
     if (!name.ends_with(kLoraA)) continue;
     const auto module = module_of(name, kLoraA);
     if (!std::ranges::binary_search(modules, module)) {
+      const auto near = nearest_module(module, modules);
       throw DataError(fmt::format("{}: the base has no module '{}' that can have an adapter{}", origin, module,
-                                  did_you_mean(module, {nearest_name(module, modules)})));
+                                  near.empty() ? "" : "; did you mean '" + near + "'?"));
     }
     const auto& weight = base.at(module + ".weight");
     const auto expected = network::adapter_shapes(weight, lora_A.size(0));

@@ -241,8 +241,10 @@ class Lora(driver.PipelineTest):
             self.skipTest("the peers are not installed: scripts/setup --peers")
         stages = self.run_pipeline()
         block, = self.cache.glob(f"sets/*/{stages['stitched']['key']}/data/*.h5")
-        metadata, = (self.folder / "runs/lora").glob("*/samples/stitched/metadata.jsonl")
-        texts = [json.loads(line)["text"] for line in metadata.read_text(encoding="utf-8").splitlines()]
+        metadata, = (self.folder / "runs/lora").glob("*/samples/metadata.jsonl")
+        lines = [json.loads(line) for line in metadata.read_text(encoding="utf-8").splitlines()]
+        texts = [line["text"] for line in lines if line["file_name"].startswith("stitched/")]
+        self.assertEqual(len(texts), 8)
         libraries = glob.glob(str(PYTHON.parents[1] / "lib/python3*/site-packages/nvidia/*/lib")) + ["/usr/local/cuda/lib64"]
         environment = os.environ | {"LD_LIBRARY_PATH": ":".join(libraries), "HF_HUB_OFFLINE": "1"}
         done = subprocess.run([PYTHON, __file__, "compare", BASE, self.folder_of(stages["pgraft"]), block, json.dumps(texts)], env=environment,

@@ -17,6 +17,7 @@
 #include "runtime/modelfile/safetensors.h"
 #include "runtime/modelfile/weight_files.h"
 #include "runtime/network/adapter.h"
+#include "runtime/network/autoencoder_kl.h"
 #include "runtime/network/clip_text.h"
 #include "runtime/tensor/dtype.h"
 #include "runtime/tensor/finite.h"
@@ -30,6 +31,7 @@ constexpr const char* kAnnotations = "espalier.json";
 constexpr const char* kScheduler = "scheduler/scheduler_config.json";
 constexpr const char* kTextEncoder = "text_encoder";
 constexpr const char* kTokenizer = "tokenizer";
+constexpr const char* kVae = "vae";
 constexpr const char* kOtherWeights = "model.safetensors";  // of a model of another role
 
 Value read_json(const fs::path& path) { return parse_json(read_file(path), path.string()); }
@@ -220,7 +222,9 @@ std::map<std::string, ComponentWeights> find_denoiser(const fs::path& folder, co
 Weights map_component(const ComponentWeights& files, const std::string& component, Model& model) {
   Weights weights;
   for (auto& [name, tensor] : map_weights(files, model.mapped)) weights.emplace(component + "." + name, tensor);
-  return component == kTextEncoder ? network::ClipText::rename(std::move(weights), component + ".") : weights;
+  if (component == kTextEncoder) return network::ClipText::rename(std::move(weights), component + ".");
+  if (component == kVae) return network::AutoencoderKL::rename(std::move(weights), component + ".");
+  return weights;
 }
 
 // A component without weights is drawn where the options allow it: a blueprint may come with its text encoder trained. Gives whether one

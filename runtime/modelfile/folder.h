@@ -12,6 +12,7 @@
 //   model_index.json                                                 which components are read; without it those that are there
 //   <component>/{config.json, diffusion_pytorch_model.safetensors}   unet, transformer, ...: the registry's, by `_class_name`
 //   text_encoder/{config.json, model.safetensors}, tokenizer/        of a network that takes texts
+//   vae/{config.json, diffusion_pytorch_model.safetensors}           of a network of latents
 //   scheduler/scheduler_config.json                                  the noise process
 //   espalier.json                                                    what the engine adds (ModelInfo::annotations)
 // A component's weights may be a variant's, or shards (component_weights.h), of float32, float16 or bfloat16.

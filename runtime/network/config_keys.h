@@ -11,6 +11,8 @@
 
 namespace espalier::network {
 
+inline constexpr const char* kDiffusersVersion = "0.42.1";  // whose layout and classes these are
+
 // One key of a diffusers or transformers config.json.
 struct ConfigKey {
   enum class Use {

@@ -16,14 +16,14 @@ struct ComponentConfig {
   Value config;
   std::string origin;
 };
-// By component: "unet", "transformer", "text_encoder", ...
+// By component: "unet", "transformer", "text_encoder", "vae", ...
 using ComponentConfigs = std::map<std::string, ComponentConfig>;
 
 // How models with this class of denoising network are opened.
 struct NetworkEntry {
   std::string class_name;              // `_class_name` of the component's config.json
   std::string component = {};          // its folder, which is also the prefix of its weights: "unet", "transformer"
-  std::vector<std::string> with = {};  // other components that the network is made of where the folder has them: "text_encoder"
+  std::vector<std::string> with = {};  // other components that the network is made of where the folder has them: "text_encoder", "vae"
   // Of the configs of these components, its own among them. Throws DataError naming origin and key.
   std::function<std::shared_ptr<const Network>(const ComponentConfigs& configs)> make = {};
   std::string library = {};                           // filled in by the host; "": the engine's
@@ -43,7 +43,7 @@ class Registry {
   std::map<std::string, NetworkEntry> entries_;
 };
 
-// UNet2DConditionModel, with a CLIPTextModel or without, and ElementTransformer.
+// UNet2DConditionModel, with or without a CLIPTextModel and an AutoencoderKL, and ElementTransformer.
 Registry engine_networks();
 
 }  // namespace espalier::network

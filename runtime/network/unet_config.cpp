@@ -7,8 +7,6 @@
 namespace espalier::network {
 namespace {
 
-constexpr const char* kDiffusersVersion = "0.42.1";  // whose layout this is
-
 std::vector<ConfigKey> unet_keys() {
   using enum ConfigKey::Use;
   const Value none = nullptr;

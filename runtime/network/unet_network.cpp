@@ -11,6 +11,7 @@ namespace {
 
 constexpr const char* kUNet = "unet.";                 // prefix of diffusers' names
 constexpr const char* kTextEncoder = "text_encoder.";  // prefix of transformers' names
+constexpr const char* kVae = "vae.";
 
 void refuse_conditions(const Value& config, const std::string& origin) {
   const auto refuse = [&origin](const std::string& key, const std::string& found, const std::string& right) {
@@ -55,14 +56,22 @@ void check_widths(const Value& unet, const Value& text_encoder, const std::strin
                               width.as_integer()));
 }
 
+void check_latents(const Value& unet, const AutoencoderKL& vae, const std::string& origin) {
+  const auto found = unet.at("in_channels").as_integer();
+  if (found == vae.latent_channels()) return;
+  throw DataError(fmt::format("{}: in_channels is {}, but the vae has {} latent_channels; take the vae that this U-Net was trained with",
+                              origin, found, vae.latent_channels()));
+}
+
 }  // namespace
 
-UNetNetwork::UNetNetwork(UNet unet, std::optional<ClipText> text_encoder)
-    : unet_(std::move(unet)), text_encoder_(std::move(text_encoder)) {}
+UNetNetwork::UNetNetwork(UNet unet, std::optional<ClipText> text_encoder, std::optional<AutoencoderKL> vae)
+    : unet_(std::move(unet)), text_encoder_(std::move(text_encoder)), vae_(std::move(vae)) {}
 
 Value UNetNetwork::architecture() const {
   Value value = Value::Map{{"unet", unet_.config()}};
   if (text_encoder_) value["text_encoder"] = text_encoder_->config();
+  if (vae_) value["vae"] = vae_->config();
   return value;
 }
 
@@ -79,26 +88,33 @@ State UNetNetwork::predict(const Weights& weights, const State& noisy, const at:
 Weights UNetNetwork::initialize(std::uint64_t seed) const {
   Weights weights = unet_.initialize(kUNet, seed);
   if (text_encoder_) weights.merge(text_encoder_->initialize(kTextEncoder, seed));
+  if (vae_) weights.merge(vae_->initialize(kVae, seed));
   return weights;
 }
 
 void UNetNetwork::check(const Weights& weights, const std::string& origin) const {
   unet_.check(weights, kUNet, origin + "/unet");
   if (text_encoder_) text_encoder_->check(weights, kTextEncoder, origin + "/text_encoder");
+  if (vae_) vae_->check(weights, kVae, origin + "/vae");
 }
 
 std::shared_ptr<const Network> make_unet_network(const ComponentConfigs& configs) {
   const auto& [config, origin] = configs.at("unet");
   UNet unet(config, origin);
   refuse_other_channels(unet.config(), origin);
+  std::optional<AutoencoderKL> vae;
+  if (const auto found = configs.find("vae"); found != configs.end()) {
+    vae.emplace(found->second.config, found->second.origin);
+    check_latents(unet.config(), *vae, origin);
+  }
   const auto text = configs.find("text_encoder");
   if (text == configs.end()) {
     refuse_conditions(unet.config(), origin);
-    return std::make_shared<UNetNetwork>(std::move(unet), std::nullopt);
+    return std::make_shared<UNetNetwork>(std::move(unet), std::nullopt, std::move(vae));
   }
   ClipText text_encoder(text->second.config, text->second.origin);
   check_widths(unet.config(), text_encoder.config(), origin);
-  return std::make_shared<UNetNetwork>(std::move(unet), std::move(text_encoder));
+  return std::make_shared<UNetNetwork>(std::move(unet), std::move(text_encoder), std::move(vae));
 }
 
 }  // namespace espalier::network

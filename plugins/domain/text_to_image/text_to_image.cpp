@@ -14,7 +14,7 @@
 #include "plugins/shared/image_sources/captioned_folder.h"
 #include "plugins/shared/image_sources/idx_source.h"
 #include "plugins/shared/image_sources/shapes_source.h"
-#include "plugins/shared/images/pixel_codec.h"
+#include "plugins/shared/images/image_codec.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
 #include "runtime/sdk/notes.h"
@@ -90,7 +90,7 @@ class TextToImage final : public Domain, public Dataset, public Noted {
   const Dataset& data() const override { return *this; }
   std::shared_ptr<const Codec> codec(const ModelInfo* model) const override {
     const images::ImageSize size{source_->channels(), source_->height(), source_->width()};
-    return images::make_pixel_codec(size, images::Conditioning::texts, model);
+    return images::make_image_codec(size, images::Conditioning::texts, model);
   }
 
   std::vector<std::string> splits() const override { return source_->splits(); }

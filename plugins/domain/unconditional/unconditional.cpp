@@ -8,7 +8,7 @@
 #include "plugins/shared/image_sources/generated_source.h"
 #include "plugins/shared/image_sources/idx_source.h"
 #include "plugins/shared/image_sources/plain_folder.h"
-#include "plugins/shared/images/pixel_codec.h"
+#include "plugins/shared/images/image_codec.h"
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
 #include "runtime/sdk/notes.h"
@@ -62,7 +62,7 @@ class Unconditional final : public Domain, public Dataset, public Noted {
   const Dataset& data() const override { return *this; }
   std::shared_ptr<const Codec> codec(const ModelInfo* model) const override {
     const images::ImageSize size{source_->channels(), source_->height(), source_->width()};
-    return images::make_pixel_codec(size, images::Conditioning::none, model);
+    return images::make_image_codec(size, images::Conditioning::none, model);
   }
 
   std::vector<std::string> splits() const override { return source_->splits(); }

@@ -154,6 +154,9 @@ class Sft final : public Trainer {
     const auto list = fmt::format("{}", fmt::join(known, ", "));
     if (train_components_.empty()) throw ConfigError("trainer.sft: train_components is empty; the model's components are: " + list);
     for (const auto& component : train_components_) {
+      if (component == "vae" && std::ranges::find(known, component) != known.end()) {
+        throw ConfigError("trainer.sft: train_components names 'vae', but the loss is of latents and does not depend on it; leave it out");
+      }
       if (std::ranges::find(known, component) != known.end()) continue;
       throw ConfigError(fmt::format("trainer.sft: train_components names '{}', but the model's components are: {}", component, list));
     }

@@ -220,6 +220,8 @@ TEST(Sft, RefusesUnknownComponentsBeforeAnythingIsComputed) {
   EXPECT_THAT([&] { planned({{"train_components", Value::List{"unett"}}}); },
               ThrowsMessage<ConfigError>(AllOf(HasSubstr("'unett'"), HasSubstr("text_encoder, unet"))));
   EXPECT_EQ(planned({{"train_components", Value::List{"text_encoder"}}})->components, start.components);
+  start.components.emplace_back("vae");
+  EXPECT_THAT([&] { planned({{"train_components", Value::List{"vae"}}}); }, ThrowsMessage<ConfigError>(HasSubstr("does not depend on it")));
   start.components.clear();  // of an entry of an earlier version
   EXPECT_TRUE(planned({{"train_components", Value::List{"unett"}}}).has_value());
 }

@@ -23,6 +23,7 @@
 #include "runtime/modelfile/safetensors.h"
 #include "runtime/modelfile/tokenizer.h"
 #include "runtime/modelfile/word_vocabulary.h"
+#include "runtime/network/autoencoder_kl.h"
 #include "runtime/network/clip_text.h"
 #include "runtime/network/element_transformer.h"
 #include "runtime/network/flops.h"
@@ -123,6 +124,22 @@ void clip(const Arguments& arguments) {
         format_safetensors({{"last_hidden_state", text.forward(weights, "", read_safetensors(arguments[2]).at("input_ids"))}}));
 }
 
+// vae CONFIG WEIGHTS INPUTS OUT: the posterior of "image", "z" decoded, "scaled" of the mean and "unscaled" of "z"
+void vae(const Arguments& arguments) {
+  const AutoencoderKL network(read_json(arguments[0]), arguments[0]);
+  const auto weights = AutoencoderKL::rename(read_safetensors(arguments[1]), "");
+  network.check(weights, "", arguments[1]);
+  const auto inputs = read_safetensors(arguments[2]);
+  const auto& z = inputs.at("z");
+  const c10::InferenceMode inference;
+  const auto posterior = network.encode(weights, "", inputs.at("image"));
+  write(arguments[3], format_safetensors({{"mean", posterior.mean.contiguous()},
+                                          {"logvar", posterior.logvar},
+                                          {"decoded", network.decode(weights, "", z)},
+                                          {"scaled", network.scaled(posterior.mean).contiguous()},
+                                          {"unscaled", network.unscaled(z)}}));
+}
+
 ElementInput element_input(const TensorMap& inputs) {
   return {inputs.at("token"), inputs.at("vector"), inputs.at("present"), inputs.at("frozen"), inputs.at("visit"), inputs.at("timestep")};
 }
@@ -158,7 +175,7 @@ void elements_flops(const Arguments& arguments) {
   std::printf("%.0f\n", count_flops([&] { network.forward(weights, "", input); }));
 }
 
-// fresh unet|clip|elements CONFIG SEED FOLDER
+// fresh unet|clip|elements|vae CONFIG SEED FOLDER
 void fresh(const Arguments& arguments) {
   const auto config = read_json(arguments[1]);
   const auto seed = std::stoull(arguments[2]);
@@ -168,6 +185,8 @@ void fresh(const Arguments& arguments) {
   };
   if (arguments[0] == "unet") {
     save(UNet(config, arguments[1]), "diffusion_pytorch_model.safetensors");
+  } else if (arguments[0] == "vae") {
+    save(AutoencoderKL(config, arguments[1]), "diffusion_pytorch_model.safetensors");
   } else if (arguments[0] == "elements") {
     save(ElementTransformer(config, arguments[1]), "diffusion_pytorch_model.safetensors");
   } else {
@@ -287,6 +306,7 @@ int main(int argc, char** argv) {
                                                 {"unet_lora_gradients", {6, unet_lora_gradients}},
                                                 {"unet_flops", {3, unet_flops}},
                                                 {"clip", {4, clip}},
+                                                {"vae", {4, vae}},
                                                 {"elements", {4, elements}},
                                                 {"elements_gradients", {4, elements_gradients}},
                                                 {"elements_flops", {3, elements_flops}},

@@ -221,6 +221,13 @@ def elements(tool):
     element_transformer.compare(tool, expect_close)
 
 
+def autoencoder_kl(tool):
+    import autoencoder_kl as vae
+
+    vae.compare(tool, expect_close, TOLERANCE)
+    vae.expect_published(data_folder("diffusers_folders"))
+
+
 def data_folder(name):
     bases = [os.environ.get("ESPALIER_DATA"), SOURCE / "datasets", SOURCE.parent / "shared" / "data"]
     for base in filter(None, bases):

@@ -1,0 +1,84 @@
+#include "plugins/shared/images/latent_codec.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/linspace.h>
+#include <gmock/gmock.h>
+
+#include "runtime/base/errors.h"
+#include "runtime/network/autoencoder_kl.h"
+
+namespace espalier::images {
+namespace {
+
+// f = 2; images of 8 x 12.
+Value architecture(bool two_text_encoders = false) {
+  const Value vae = Value::Map{{"block_out_channels", Value::List{8, 8}},
+                               {"down_block_types", Value::List{"DownEncoderBlock2D", "DownEncoderBlock2D"}},
+                               {"up_block_types", Value::List{"UpDecoderBlock2D", "UpDecoderBlock2D"}},
+                               {"norm_num_groups", 4},
+                               {"scaling_factor", 0.5},
+                               {"shift_factor", 0.25}};
+  Value value = Value::Map{{"vae", vae}};
+  if (two_text_encoders) value["text_encoder_2"] = Value::Map{};
+  return value;
+}
+
+class LatentCodec : public ::testing::Test {
+ protected:
+  LatentCodec() { model_.weights = vae_.initialize("vae.", 5); }
+  Sample sample(std::int64_t count) const {
+    return {"image", {{"image", at::linspace(0.0, 1.0, count * 3 * 8 * 12).view({count, 3, 8, 12}).mul(40.0).sin().abs()}}, {}};
+  }
+  at::Tensor image(const Codec& codec, const at::Tensor& latents) const {
+    return codec.decode({{"sample", latents}}, {&model_}).tensors.at("image");
+  }
+
+  network::AutoencoderKL vae_{architecture().at("vae"), "vae/config.json"};
+  Model model_;
+  std::shared_ptr<const Codec> codec_ = make_latent_codec({3, 8, 12}, architecture());
+};
+
+TEST_F(LatentCodec, EncodesToTheScaledMeanAndDecodesWhatItIsGiven) {
+  const auto given = sample(2);
+  const auto latents = codec_->encode(given, {&model_}).at("sample");
+  EXPECT_EQ(codec_->spec().at("sample").shape, (std::vector<std::int64_t>{4, 4, 6}));
+  const auto mean = vae_.encode(model_.weights, "vae.", given.tensors.at("image") * 2 - 1).mean;
+  EXPECT_TRUE(at::allclose(latents, (mean - 0.25) * 0.5, 1e-5, 1e-6));
+  const auto whole = vae_.decode(model_.weights, "vae.", latents / 0.5 + 0.25);
+  EXPECT_TRUE(at::allclose(image(*codec_, latents), ((whole + 1) / 2).clamp(0, 1), 1e-5, 1e-6));
+}
+
+TEST_F(LatentCodec, TheBitsOfAnImageDoNotDependOnItsBatch) {
+  const auto latents = codec_->encode(sample(3), {&model_}).at("sample");
+  const auto all = image(*codec_, latents * 100);
+  EXPECT_TRUE(at::equal(all.narrow(0, 1, 1), image(*codec_, (latents * 100).narrow(0, 1, 1))));
+  EXPECT_EQ(all.min().item<float>(), 0.0F) << "clamped";
+  EXPECT_EQ(all.max().item<float>(), 1.0F);
+}
+
+TEST_F(LatentCodec, UpcastsFloat16WithTwoTextEncodersAlone) {
+  const auto latents = codec_->encode(sample(1), {&model_}).at("sample");
+  const auto of_two = make_latent_codec({3, 8, 12}, architecture(true));
+  for (const auto dtype : {at::kHalf, at::kBFloat16}) {
+    Model rounded;
+    for (auto& [name, tensor] : model_.weights) {
+      tensor = tensor.to(dtype);
+      rounded.weights[name] = tensor.to(at::kFloat);
+    }
+    const auto exact = codec_->decode({{"sample", latents}}, {&rounded}).tensors.at("image");
+    EXPECT_FALSE(at::equal(image(*codec_, latents), exact));
+    EXPECT_EQ(at::equal(image(*of_two, latents), exact), dtype == at::kHalf);
+  }
+  EXPECT_NE(of_two->key(), codec_->key());
+}
+
+TEST_F(LatentCodec, NeedsTheModelAndItsKeyHoldsItsConfig) {
+  EXPECT_TRUE(codec_->needs_model());
+  EXPECT_EQ(codec_->key().at("vae"), vae_.config());
+  EXPECT_THROW(codec_->decode({{"sample", at::linspace(0, 1, 96).view({1, 4, 4, 6})}}, {}), InternalError);
+}
+
+}  // namespace
+}  // namespace espalier::images

@@ -1,0 +1,184 @@
+"""A model of latents: sampled, scored and tuned by P-GRAFT through its VAE; diffusers' StableDiffusionPipeline makes the same images of it."""
+import glob
+import json
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import sys
+import unittest
+
+import driver
+from driver import ROOT
+
+HOME = pathlib.Path(os.environ.get("ESPALIER_HOME", pathlib.Path.home() / ".cache/espalier"))
+PYTHON = HOME / "peers/bin/python"
+STEPS, GUIDANCE, CONDITIONS = 8, 2.0, 4
+VAE = {
+    "_class_name": "AutoencoderKL", "block_out_channels": [16, 32], "down_block_types": ["DownEncoderBlock2D"] * 2, "up_block_types": ["UpDecoderBlock2D"] * 2,
+    "norm_num_groups": 8, "layers_per_block": 1, "latent_channels": 4, "scaling_factor": 0.5,
+}
+PIPELINE = """name = "latent"
+seed = 7
+[domain]
+type = "domain.text_to_image"
+[domain.options]
+prompts = "shapes"
+[models]
+blank = {{ folder = "{folder}", initialize_weights = true }}
+[defaults."sampler.ddim"]
+num_inference_steps = {steps}
+guidance_scale = {guidance}
+max_conditions = {conditions}
+samples_per_condition = 2
+block_size = 8
+micro_batch = 4
+[defaults."trainer.sft"]
+max_train_steps = 2
+train_batch_size = 4
+[[stage]]
+tag = "base"
+type = "trainer.sft"
+inputs = {{ model = "blank" }}
+[[stage]]
+tag = "samples"
+type = "sampler.ddim"
+inputs = {{ model = "base" }}
+[stage.options]
+eta = 0.0
+record_steps = [0.25, {steps}]
+[[stage]]
+tag = "score"
+type = "reward.shape_checker"
+inputs = {{ samples = "samples" }}
+[[stage]]
+tag = "best"
+type = "filter.top_k"
+inputs = {{ scores = "score" }}
+[[stage]]
+tag = "pgraft"
+type = "trainer.sft"
+inputs = {{ model = "base", selection = "best" }}
+[stage.options]
+intermediate_step = 0.25
+[[stage]]
+tag = "tuned_samples"
+type = "sampler.ddim"
+inputs = {{ model = ["pgraft", "base"] }}
+[stage.options]
+split = "held_out"
+[[stage]]
+tag = "tuned_score"
+type = "reward.shape_checker"
+inputs = {{ samples = "tuned_samples" }}
+[[stage]]
+tag = "result"
+type = "metric.reward_summary"
+inputs = {{ scores = "tuned_score" }}
+"""
+
+
+def png_size(path):
+    return struct.unpack(">II", path.read_bytes()[16:24])
+
+
+def compare(folder, block, images):
+    """In the peers' Python: StableDiffusionPipeline from the recorded noise to latents, and from the recorded latents to images."""
+    import h5py
+    import numpy
+    import torch
+    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from PIL import Image
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    images = pathlib.Path(images)
+    lines = [json.loads(line) for line in (images / "metadata.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = sorted((line for line in lines if line["stage"] == "samples"), key=lambda line: line["index"])
+    with h5py.File(block) as file:
+        noise, wanted = (torch.from_numpy(file[f"state/sample/{step}"][:]) for step in (STEPS, 0))
+    pipeline = StableDiffusionPipeline(
+        AutoencoderKL.from_pretrained(f"{folder}/vae"), CLIPTextModel.from_pretrained(f"{folder}/text_encoder"),
+        CLIPTokenizer.from_pretrained(f"{folder}/tokenizer"), UNet2DConditionModel.from_pretrained(f"{folder}/unet"),
+        DDIMScheduler.from_pretrained(f"{folder}/scheduler"), safety_checker=None, feature_extractor=None, requires_safety_checker=False)
+    pipeline.scheduler = DDIMScheduler.from_pretrained(f"{folder}/scheduler")  # as it is: the constructor sets steps_offset = 1
+    pipeline.set_progress_bar_config(disable=True)
+    ours = numpy.stack([numpy.asarray(Image.open(images / line["file_name"]).convert("RGB")) for line in lines]).astype(int)
+
+    def decoded(latents):  # as the pipeline does once it has sampled
+        with torch.no_grad():
+            image = pipeline.vae.decode(latents).sample
+        return numpy.stack([numpy.asarray(one) for one in pipeline.image_processor.postprocess(image)]).astype(int)
+
+    theirs = decoded(wanted / pipeline.vae.config.scaling_factor)
+    sampled = pipeline([line["text"] for line in lines], num_inference_steps=STEPS, guidance_scale=GUIDANCE, eta=0.0, latents=noise, output_type="latent")
+    print(json.dumps({
+        "count": len(lines), "latents": float((sampled.images - wanted).abs().max()), "levels": int(abs(ours - theirs).max()),
+        "equal": float((ours == theirs).mean()), "spread": float(theirs.std()), "without_scaling": int(abs(ours - decoded(wanted)).max())}))
+
+
+class Latent(driver.PipelineTest):
+    def blank(self, **vae):
+        """A copy of shapes-blank whose U-Net is of the latents of a VAE that halves once."""
+        folder = self.folder / "blank"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(ROOT / "datasets/models/shapes-blank", folder)
+        config = json.loads((folder / "unet/config.json").read_text())
+        (folder / "unet/config.json").write_text(json.dumps(config | {"in_channels": 4, "out_channels": 4, "sample_size": 8}))
+        (folder / "vae").mkdir()
+        (folder / "vae/config.json").write_text(json.dumps(VAE | vae))
+        return self.write(folder)
+
+    def write(self, folder):
+        pipeline = self.folder / "latent.toml"
+        pipeline.write_text(PIPELINE.format(folder=folder, steps=STEPS, guidance=GUIDANCE, conditions=CONDITIONS))
+        return pipeline
+
+    def run_stages(self, pipeline):
+        report = json.loads(self.call("run", "--json", "--quiet", pipeline=pipeline))
+        return {stage["tag"]: stage for stage in report["stages"]}
+
+    def model_folder(self, stage):
+        return self.cache / "results/model" / stage["key"][:2] / stage["key"]
+
+    def test_latents_are_sampled_scored_and_tuned(self):
+        pipeline = self.blank()
+        stages = self.run_stages(pipeline)
+        self.assertEqual({stage["status"] for stage in stages.values()}, {"run"})
+        samples, = (self.folder / "runs/latent").glob("*/samples")
+        for tag in ("samples", "tuned_samples"):
+            self.assertEqual({png_size(path) for path in (samples / tag).glob("*.png")}, {(16, 16)})
+        weights = [(self.model_folder(stages[tag]) / "vae/diffusion_pytorch_model.safetensors").read_bytes() for tag in ("base", "pgraft")]
+        self.assertEqual(*weights, "training leaves the VAE as it is")
+        self.assertEqual({stage["status"] for stage in self.run_stages(pipeline).values()}, {"reused"})
+        other = self.run_stages(self.blank(scaling_factor=0.75))
+        self.assertNotEqual(other["base"]["key"], stages["base"]["key"], "examples are encoded otherwise")
+        self.assertEqual(other["samples"]["status"], "run")
+
+    def test_diffusers_makes_the_same_images(self):
+        if not PYTHON.exists():
+            self.skipTest("the peers are not installed: scripts/setup --peers")
+        stages = self.run_stages(self.blank())
+        images, = (self.folder / "runs/latent").glob("*/samples")
+        key = stages["samples"]["key"]
+        block, = (self.cache / "sets" / key[:2] / key / "data").glob("*.h5")
+        libraries = glob.glob(str(HOME / "peers/lib/python3*/site-packages/nvidia/*/lib")) + ["/usr/local/cuda/lib64"]
+        environment = os.environ | {"LD_LIBRARY_PATH": ":".join(libraries), "HF_HUB_OFFLINE": "1"}
+        done = subprocess.run([PYTHON, __file__, "compare", self.model_folder(stages["base"]), block, images], env=environment, capture_output=True,
+                              text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = json.loads(done.stdout.splitlines()[-1])
+        print(found, file=sys.stderr)
+        self.assertEqual(found["count"], 2 * CONDITIONS)
+        self.assertGreater(found["spread"], 5.0)
+        self.assertLess(found["latents"], 1e-4)  # as in diffusers_test.py
+        self.assertLessEqual(found["levels"], 1)  # what lies half-way between two levels is rounded to either
+        self.assertGreater(found["equal"], 0.999)
+        self.assertGreater(found["without_scaling"], 10)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["compare"]:
+        compare(*sys.argv[2:])
+    else:
+        unittest.main()

@@ -1,0 +1,192 @@
+"""AutoencoderKL against diffusers' class: shapes of published configs and odd ones, old tensor names, and mutations that must show."""
+import json
+import math
+
+import torch
+from safetensors.torch import load_file, save_file
+
+BLOCKS = dict(down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4)
+PUBLISHED = dict(act_fn="silu", in_channels=3, out_channels=3, latent_channels=4, layers_per_block=2, norm_num_groups=32, **BLOCKS)
+CHANNELS = [128, 256, 512, 512]  # published; a quarter of them here
+CONFIGS = {
+    "sd15": dict(PUBLISHED, block_out_channels=CHANNELS, sample_size=512),
+    "sd21_base": dict(PUBLISHED, block_out_channels=CHANNELS, sample_size=768),
+    "sd21": dict(PUBLISHED, block_out_channels=CHANNELS, sample_size=768),
+    "sd2_inpainting": dict(PUBLISHED, block_out_channels=CHANNELS, sample_size=512),
+    "sdxl_base": dict(PUBLISHED, block_out_channels=CHANNELS, sample_size=1024, scaling_factor=0.13025, force_upcast=True),
+    "defaults": {},
+    "no_attention": dict(
+        in_channels=1, out_channels=2, latent_channels=3, block_out_channels=[12, 18, 18], norm_num_groups=6, down_block_types=BLOCKS["down_block_types"][:3],
+        up_block_types=BLOCKS["up_block_types"][:3], mid_block_add_attention=False, use_quant_conv=False, use_post_quant_conv=False,
+        scaling_factor=1.5, shift_factor=0.0609, sample_size=[24, 40], force_upcast=False,
+    ),
+    "mean_and_std": dict(
+        block_out_channels=[16, 8], norm_num_groups=4, latent_channels=2, down_block_types=BLOCKS["down_block_types"][:2],
+        up_block_types=BLOCKS["up_block_types"][:2], latents_mean=[-1.5, 0.25], latents_std=[8.5, 0.5],
+    ),
+}
+
+
+def small(config):
+    """A quarter of the published channels, which 32 groups still divide."""
+    return dict(config, block_out_channels=[c // 4 for c in config["block_out_channels"]]) if "act_fn" in config else config
+
+
+def expect_published(folder):
+    for name, config in CONFIGS.items():
+        path = folder / name / "vae/config.json"
+        if "act_fn" in config:
+            published = {key: value for key, value in json.loads(path.read_text()).items() if not key.startswith("_")}
+            assert published == config, f"{path} is not the config of {name} here"
+
+
+def draw(model):
+    """Norms and biases that are not 1 and 0, attention that is far from uniform, and activations so small that a norm's eps shows."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.add_((0.2 if "norm" in name else 0.02) * torch.randn_like(parameter))
+            if "conv" in name and "norm" not in name and "conv_out" not in name and "quant" not in name:
+                parameter.mul_(0.3)
+            if "to_q.weight" in name or "to_k.weight" in name:
+                parameter.mul_(6.0)
+    return model.eval()
+
+
+def run(model, inputs):
+    with torch.no_grad():
+        posterior = model.encode(inputs["image"]).latent_dist
+        return {"mean": posterior.mean, "logvar": posterior.logvar, "decoded": model.decode(inputs["z"]).sample}
+
+
+def scale(config, z, back):
+    """As diffusers' pipelines: StableDiffusion3Pipeline's with shift_factor, StableDiffusionXLPipeline's with latents_mean and latents_std."""
+    factor, shift = config["scaling_factor"], config["shift_factor"] or 0.0
+    if config["latents_mean"] is None:
+        return z / factor + shift if back else (z - shift) * factor
+    mean, std = (torch.tensor(config[key]).view(1, -1, 1, 1) for key in ("latents_mean", "latents_std"))
+    return z * std / factor + mean if back else (z - mean) * factor / std
+
+
+def attention_entropy(model, inputs):
+    """The mean entropy of the encoder's attention over log n."""
+    found = []
+
+    def look(module, arguments, _):
+        tokens = module.group_norm(arguments[0].flatten(2)).transpose(1, 2)
+        weights = (module.to_q(tokens) @ module.to_k(tokens).transpose(1, 2) / math.sqrt(tokens.shape[-1])).softmax(-1)
+        found.append(-(weights * (weights + 1e-30).log()).sum(-1).mean().item() / math.log(tokens.shape[1]))
+
+    hook = model.encoder.mid_block.attentions[0].register_forward_hook(look)
+    run(model, inputs)
+    hook.remove()
+    return found[0]
+
+
+def set_eps(model):
+    for module in model.modules():
+        if isinstance(module, torch.nn.GroupNorm):
+            module.eps = 1e-5
+
+
+def set_groups(model):
+    for module in model.modules():
+        if isinstance(module, torch.nn.GroupNorm):
+            module.num_groups //= 2
+
+
+def set_softmax_scale(model):
+    for half in (model.encoder, model.decoder):
+        half.mid_block.attentions[0].to_q.weight.data.mul_(1.1)
+
+
+def set_padding(model):
+    from diffusers.models.downsampling import Downsample2D
+
+    for module in model.modules():
+        if isinstance(module, Downsample2D):
+            module.padding, module.conv.padding = 1, (1, 1)
+
+
+MUTATIONS = {"eps 1e-5 for 1e-6": set_eps, "half the norm groups": set_groups, "another softmax scale": set_softmax_scale,
+             "symmetric padding before a stride": set_padding}
+
+
+def expect_mutations_to_show(make, inputs, right, tolerance):
+    for what, mutate in MUTATIONS.items():
+        model = make()
+        mutate(model)
+        wrong = run(model, inputs)
+        shown = max(((wrong[key] - right[key]).abs().max() / right[key].abs().max().clamp(min=1.0)).item() for key in right)
+        print(f"{what}: differs by {shown:.1e}, {shown / tolerance:.0f} times what is allowed")
+        assert shown > 10 * tolerance, what
+
+
+def old_names(weights):
+    names = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    renamed = {}
+    for name, tensor in weights.items():
+        for today, old in names.items():
+            name = name.replace(f"attentions.0.{today}.", f"attentions.0.{old}.")
+        renamed[name] = tensor
+    assert renamed.keys() != weights.keys()
+    return renamed
+
+
+def compare(tool, expect_close, tolerance):
+    from diffusers import AutoencoderKL
+
+    shapes = set()
+    for name, config in CONFIGS.items():
+        config = small(config)
+        shape = json.dumps({key: value for key, value in config.items() if key != "sample_size"})
+        if shape in shapes:  # the function of a config before it
+            continue
+        shapes.add(shape)
+
+        def make():
+            torch.manual_seed(3)
+            return draw(AutoencoderKL(**config))
+
+        model = make()
+        factor = 2 ** (len(model.config.block_out_channels) - 1)
+        inputs = {"image": torch.rand(2, model.config.in_channels, 6 * factor, 4 * factor) * 2 - 1,
+                  "z": torch.randn(2, model.config.latent_channels, 4, 6)}
+        folder = tool.folder / name
+        model.save_pretrained(folder)
+        files = [folder / "config.json", folder / "diffusion_pytorch_model.safetensors", tool.tensors("inputs", inputs), tool.folder / "out.safetensors"]
+        theirs = run(model, inputs)
+        tool("vae", *files)
+        ours = load_file(files[3])
+        for key, value in theirs.items():
+            expect_close(f"{name} {key}", ours[key], value)
+        expect_close(f"{name} scaled", ours["scaled"], scale(model.config, theirs["mean"], False))
+        expect_close(f"{name} unscaled", ours["unscaled"], scale(model.config, inputs["z"], True))
+        opens_in_diffusers(tool, name, config, inputs, expect_close)
+        if name != "sd15":
+            continue
+        entropy = attention_entropy(model, inputs)
+        print(f"attention entropy {entropy:.2f} of log n")
+        assert entropy < 0.5
+        expect_mutations_to_show(make, inputs, theirs, tolerance)
+        save_file(old_names(load_file(files[1])), files[1])
+        tool("vae", *files)
+        assert all(torch.equal(value, ours[key]) for key, value in load_file(files[3]).items()), "old names"
+        opened = run(AutoencoderKL.from_pretrained(folder, low_cpu_mem_usage=False).eval(), inputs)
+        assert torch.equal(opened["decoded"], theirs["decoded"]), "old names in diffusers"
+
+
+def opens_in_diffusers(tool, name, config, inputs, expect_close):
+    from diffusers import AutoencoderKL
+
+    folder = tool.folder / f"{name}_fresh"
+    folder.mkdir()
+    tool("fresh", "vae", tool.json("config", config), 5, folder)
+    model, info = AutoencoderKL.from_pretrained(folder, low_cpu_mem_usage=False, output_loading_info=True)
+    assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"], info
+    for key, value in AutoencoderKL(**config).config.items():
+        if key not in ("_name_or_path", "_diffusers_version", "_use_default_values"):
+            opened = model.config[key]
+            assert opened == (list(value) if isinstance(value, tuple) else value), f"{name}: config {key} is {opened}, expected {value}"
+    files = [folder / "config.json", folder / "diffusion_pytorch_model.safetensors", tool.tensors("inputs", inputs), tool.folder / "out.safetensors"]
+    tool("vae", *files)
+    expect_close(f"{name} written by Espalier", load_file(files[3])["decoded"], run(model.eval(), inputs)["decoded"])

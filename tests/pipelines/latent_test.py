@@ -118,13 +118,13 @@ def compare(folder, block, images):
 
 
 class Latent(driver.PipelineTest):
-    def blank(self, **vae):
+    def blank(self, unet_channels=4, **vae):
         """A copy of shapes-blank whose U-Net is of the latents of a VAE that halves once."""
         folder = self.folder / "blank"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(ROOT / "datasets/models/shapes-blank", folder)
         config = json.loads((folder / "unet/config.json").read_text())
-        (folder / "unet/config.json").write_text(json.dumps(config | {"in_channels": 4, "out_channels": 4, "sample_size": 8}))
+        (folder / "unet/config.json").write_text(json.dumps(config | {"in_channels": unet_channels, "out_channels": 4, "sample_size": 8}))
         (folder / "vae").mkdir()
         (folder / "vae/config.json").write_text(json.dumps(VAE | vae))
         return self.write(folder)
@@ -154,6 +154,17 @@ class Latent(driver.PipelineTest):
         other = self.run_stages(self.blank(scaling_factor=0.75))
         self.assertNotEqual(other["base"]["key"], stages["base"]["key"], "examples are encoded otherwise")
         self.assertEqual(other["samples"]["status"], "run")
+
+    def test_what_does_not_fit_together_is_refused_by_name(self):
+        for changes, what in (
+            ({"out_channels": 1}, "the model 'blank' (" + str(self.folder / "blank") + "): vae/config.json: out_channels is 1, but the domain's images have 3"),
+            ({"unet_channels": 3}, "unet/config.json: in_channels is 3, but the vae has 4 latent_channels"),
+            ({"unet_channels": 9}, "unet/config.json: in_channels is 9, but the vae has 4 latent_channels: this is an inpainting model"),
+            ({"act_fn": "mish"}, 'vae/config.json: act_fn = "mish" is not supported; it must be "silu"'),
+            ({"latents_std": [1, 1, 1, 1]}, "vae/config.json: latents_mean = null; it must be a list too where latents_std is one"),
+        ):
+            self.call("plan", pipeline=self.blank(**changes), code=1)
+            self.assertIn(what, self.stderr)
 
     def test_diffusers_makes_the_same_images(self):
         if not PYTHON.exists():

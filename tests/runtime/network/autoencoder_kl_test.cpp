@@ -148,10 +148,10 @@ TEST(AutoencoderKL, IsAComponentOfAUNetOfItsLatents) {
   EXPECT_EQ(weights.erase("vae.decoder.conv_in.weight"), 1u);
   EXPECT_THAT([&] { network->check(weights, "model"); },
               ThrowsMessage<DataError>(HasSubstr("model/vae: no tensor 'vae.decoder.conv_in.weight'")));
-  EXPECT_THAT([&] { make(configs(3, 2)); },
+  EXPECT_THAT([&] { make(configs(3, 3)); },
               ThrowsMessage<DataError>(HasSubstr("unet/config.json: in_channels is 3, but the vae has 2 latent_channels")));
-  EXPECT_THAT([&] { make(configs(2, 4)); }, ThrowsMessage<DataError>(HasSubstr("out_channels is 4")));
-  EXPECT_THAT([&] { make(configs(5, 2)); }, ThrowsMessage<DataError>(HasSubstr("an inpainting model, which takes a mask")));
+  EXPECT_THAT([&] { make(configs(2, 4)); }, ThrowsMessage<DataError>(HasSubstr("out_channels 4")));
+  EXPECT_THAT([&] { make(configs(7, 2)); }, ThrowsMessage<DataError>(HasSubstr("an inpainting model")));
 }
 
 }  // namespace

@@ -224,7 +224,7 @@ def elements(tool):
 def autoencoder_kl(tool):
     import autoencoder_kl as vae
 
-    vae.compare(tool, expect_close, TOLERANCE)
+    vae.compare(tool, expect_close)
     vae.expect_published(data_folder("diffusers_folders"))
 
 

@@ -11,7 +11,7 @@
 namespace espalier::cli {
 namespace {
 
-Value stage_value(const plan::StagePlan& stage) {
+Value stage_value(const plan::StagePlan& stage, const exec::StageProbe& probe) {
   Value value = Value::Map{{"tag", stage.stage->tag},
                            {"type", stage.stage->type},
                            {"action", plan::action_text(stage)},
@@ -23,6 +23,12 @@ Value stage_value(const plan::StagePlan& stage) {
                            {"network_evaluations", stage.network_evaluations},
                            {"bytes", stage.bytes}};
   if (stage.seconds) value["seconds"] = *stage.seconds;
+  for (const auto& model : probe.models) {
+    value["predictions"][model.name] = Value::Map{{"timestep", model.response.timestep},
+                                                  {"slope", model.response.slope},
+                                                  {"shows", sampling::shown_prediction(model.response)},
+                                                  {"contradicts", model.contradicts}};
+  }
   return value;
 }
 
@@ -53,23 +59,27 @@ int plan(const Args& args) {
 
   const auto pipeline = load_pipeline(common);
   auto stages = plan::make(pipeline.spec, *open_index(pipeline.spec));
+  std::map<std::string, exec::StageProbe> measured;
   if (probe) {
     const SignalStop stop;
     const auto store = open_store(pipeline.spec);
-    const auto measured = exec::probe(pipeline.spec, *store, stop);
+    measured = exec::probe(pipeline.spec, *store, stop);
     for (auto& stage : stages) {
-      if (const auto found = measured.find(stage.stage->tag); found != measured.end()) stage.seconds = found->second;
+      if (const auto found = measured.find(stage.stage->tag); found != measured.end()) stage.seconds = found->second.seconds;
     }
   }
   if (common.json) {
     Value::List list;
-    for (const auto& stage : stages) list.push_back(stage_value(stage));
+    for (const auto& stage : stages) list.push_back(stage_value(stage, measured[stage.stage->tag]));
     print(to_json(Value(Value::Map{{"name", pipeline.spec.name}, {"stages", list}}), 2) + "\n");
   } else {
     std::size_t width = 6;
     for (const auto& stage : stages) width = std::max(width, plan::action_text(stage).size());
     for (const auto& stage : stages) {
       print(stage_line(stage, plan::samples_stage(pipeline.spec, *stage.stage).sampler.block_size, width));
+      for (const auto& model : measured[stage.stage->tag].models) {
+        print(fmt::format("  {}model '{}': {}\n", model.contradicts ? "warning: " : "", model.name, model.text));
+      }
     }
   }
   return 0;

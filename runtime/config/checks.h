@@ -71,6 +71,9 @@ void read_models(const Node& root, PipelineSpec& spec, Problems& problems);
 // domain; what prompts lose becomes a note of `spec`.
 void read_prompts(PipelineSpec& spec, Problems& problems);
 
+// What a person should know of how the schedulers of the model folders that inputs name are read becomes notes of `spec`.
+void read_schedulers(PipelineSpec& spec, Problems& problems);
+
 // Refuses a model that an override names and no stage takes: it was meant to replace another.
 void check_overridden_models(const PipelineSpec& spec, const std::vector<Draft>& drafts, Problems& problems);
 
@@ -86,6 +89,9 @@ void read_inputs(std::vector<Draft>& drafts, const std::map<std::string, ModelEn
 
 // A stage that takes a selection and scores takes both of the same samples.
 void check_chains(const std::vector<Draft>& drafts, Problems& problems);
+
+// A stage that reads transitions reads those of a sampler whose steps have a law. Of stages whose options are right.
+void check_transitions(const std::vector<Draft>& drafts, Problems& problems);
 
 // The stages in an order in which inputs come first, else in the file's. A problem for each cycle.
 std::vector<StageSpec> in_order(const std::vector<Draft>& drafts, Problems& problems);

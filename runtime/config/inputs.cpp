@@ -209,6 +209,24 @@ void check_chains(const std::vector<Draft>& drafts, Problems& problems) {
   }
 }
 
+void check_transitions(const std::vector<Draft>& drafts, Problems& problems) {
+  for (const Draft& draft : drafts) {
+    for (const StageInput& input : draft.spec.inputs) {
+      const Draft* source = input.info.transitions ? input_of(drafts, &draft, input.info.name) : nullptr;
+      while (source != nullptr && source->spec.kind != nullptr && source->spec.kind->gives != ResultKind::trajectories) {
+        source = input_of(drafts, source, source->spec.input("scores") != nullptr ? "scores" : "samples");
+      }
+      if (source == nullptr || !source->spec.plugin) continue;
+      const auto* sampler = source->spec.plugin.get_if<Sampler>();
+      const std::string reason = sampler == nullptr ? "its steps have no density" : sampler->no_transition_law();
+      if (reason.empty()) continue;
+      problems.add(where_of(draft, input.info), fmt::format("{}: the input '{}' needs the law of each step given the state that it leaves; "
+                                                            "stage '{}' ({}): {}",
+                                                            draft.subject, input.info.name, source->spec.tag, source->spec.type, reason));
+    }
+  }
+}
+
 std::vector<StageSpec> in_order(const std::vector<Draft>& drafts, Problems& problems) {
   std::vector<StageSpec> ordered;
   std::set<const Draft*> placed;

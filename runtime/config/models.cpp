@@ -1,4 +1,4 @@
-// [models]: folders that stages take as models, and what their tokenizers make of the domain's prompts.
+// [models]: folders that stages take as models, what their tokenizers make of the domain's prompts, and how their schedulers are read.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include "runtime/base/suggest.h"
 #include "runtime/config/checks.h"
 #include "runtime/modelfile/prompt_check.h"
+#include "runtime/modelfile/scheduler_file.h"
 #include "runtime/tensor/failure.h"
 
 namespace espalier::config {
@@ -138,6 +139,22 @@ void read_prompts(PipelineSpec& spec, Problems& problems) {
       }
     } catch (const DataError& error) {
       problems.add(entry.where, std::string(error.what()).starts_with(place) ? error.what() : place + ": " + error.what());
+    }
+  }
+}
+
+void read_schedulers(PipelineSpec& spec, Problems& problems) {
+  for (const std::string& name : used_models(spec)) {
+    const ModelEntry& entry = spec.models.at(name);
+    // A folder without the file is refused where it is opened, with all else that is missing.
+    if (!std::filesystem::is_regular_file(entry.folder / modelfile::kSchedulerFile)) continue;
+    try {
+      for (const std::string& note : modelfile::read_scheduler_file(entry.folder).notes) {
+        spec.notes.push_back(name + ": " + note);
+        make_progress()->say("model '" + name + "': " + note);
+      }
+    } catch (const DataError& error) {
+      problems.add(entry.where, fmt::format("[models]: {}: {}", name, error.what()));
     }
   }
 }

@@ -190,11 +190,14 @@ PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, b
   check_chains(drafts, problems);
   spec.stages = in_order(drafts, problems);
   problems.raise();
+  check_transitions(drafts, problems);
+  problems.raise();
   read_libraries(catalog, spec);
   if (open_domain) {
     open_domain_of(root, spec, digests_of ? digests_of(spec.cache_path) : nullptr, problems);
     named<PluginError>(spec.domain_type, [&] { check_against_domain(drafts, *spec.domain, spec.domain_type, problems); });
     read_prompts(spec, problems);
+    read_schedulers(spec, problems);
     problems.raise();
   }
   return spec;

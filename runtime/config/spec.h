@@ -94,7 +94,7 @@ struct PipelineSpec {
   RememberedDigests* digests = nullptr;      // DomainContext::digests
   network::Registry networks;                // that model folders may hold
   std::map<std::string, ModelEntry> models;  // [models], by the name that inputs use
-  std::vector<std::string> notes;            // of the domain's data, and of prompts that a model's tokenizer cuts, for a person
+  std::vector<std::string> notes;            // of the domain's data, of prompts that a tokenizer cuts, of schedulers; for a person
   std::vector<StageSpec> stages;             // in an order in which inputs come first
 
   bool is_folder(const std::string& tag) const { return models.contains(tag); }

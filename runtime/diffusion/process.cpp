@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
 #include "runtime/diffusion/interleaved.h"
@@ -19,7 +21,8 @@ std::shared_ptr<const NoiseProcess> make_process(const Value& config, const std:
     throw DataError(fmt::format("{}: neither '_class_name' (as diffusers writes it) nor 'name' says which noise process this is", origin));
   }
   const std::string& chosen = name->as_string();
-  if (chosen == "DDIMScheduler" || chosen == "DDPMScheduler" || chosen == "variance_preserving") {
+  auto known = variance_preserving_schedulers();
+  if (std::ranges::find(known, chosen) != known.end()) {
     return std::make_shared<VariancePreserving>(read_scheduler_config(config, origin));
   }
   if (chosen == "FlowMatchEulerDiscreteScheduler" || chosen == "rectified_flow") {
@@ -28,10 +31,8 @@ std::shared_ptr<const NoiseProcess> make_process(const Value& config, const std:
   if (chosen == "InterleavedScheduler" || chosen == "interleaved") {
     return std::make_shared<Interleaved>(read_interleaved_config(config, origin));
   }
-  throw DataError(
-      fmt::format("{}: noise process '{}' is unknown{}", origin, chosen,
-                  did_you_mean(chosen, {"DDIMScheduler", "DDPMScheduler", "variance_preserving", "FlowMatchEulerDiscreteScheduler",
-                                        "rectified_flow", "InterleavedScheduler", "interleaved"})));
+  known.insert(known.end(), {"FlowMatchEulerDiscreteScheduler", "rectified_flow", "InterleavedScheduler", "interleaved"});
+  throw DataError(fmt::format("{}: noise process '{}' is unknown{}", origin, chosen, did_you_mean(chosen, known)));
 }
 
 }  // namespace espalier::diffusion

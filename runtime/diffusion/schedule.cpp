@@ -60,27 +60,62 @@ std::vector<float> betas_of(const SchedulerConfig& config) {
   throw InternalError("unknown beta schedule");
 }
 
-std::int64_t timestep(const SchedulerConfig& config, std::int64_t n, std::int64_t i) {
+// numpy.linspace(0, last, count)[k].round(), half to even.
+std::int64_t rounded_linspace(std::int64_t last, std::int64_t count, std::int64_t k) {
+  if (count == 1) return 0;
+  const double step = static_cast<double>(last) / static_cast<double>(count - 1);
+  return k == count - 1 ? last : static_cast<std::int64_t>(std::nearbyint(static_cast<double>(k) * step));
+}
+
+// numpy.arange(T, 0, -T/n)[i].round() - 1: every entry is T + i delta, delta the difference of the first two. nearbyint: half to even.
+std::int64_t trailing(std::int64_t train, std::int64_t n, std::int64_t i) {
+  const auto start = static_cast<double>(train);
+  const double delta = (start - start / static_cast<double>(n)) - start;
+  return static_cast<std::int64_t>(std::nearbyint(start + static_cast<double>(i) * delta)) - 1;
+}
+
+std::int64_t ddim_timestep(const SchedulerConfig& config, std::int64_t n, std::int64_t i) {
   const std::int64_t train = config.num_train_timesteps;
-  switch (config.spacing) {
+  switch (config.spacing.value_or(TimestepSpacing::leading)) {
     case TimestepSpacing::leading:
       return (n - 1 - i) * (train / n) + config.steps_offset;
-    case TimestepSpacing::trailing: {
-      // numpy.arange(T, 0, -T/n): every entry is T + i delta, delta the difference of its first two entries. nearbyint: half to even.
-      const auto start = static_cast<double>(train);
-      const double delta = (start - start / static_cast<double>(n)) - start;
-      return static_cast<std::int64_t>(std::nearbyint(start + static_cast<double>(i) * delta)) - 1;
-    }
-    case TimestepSpacing::linspace: {
-      if (n == 1) {
-        return 0;
-      }
-      const std::int64_t k = n - 1 - i;
-      const double step = static_cast<double>(train - 1) / static_cast<double>(n - 1);
-      return k == n - 1 ? train - 1 : static_cast<std::int64_t>(std::nearbyint(static_cast<double>(k) * step));
-    }
+    case TimestepSpacing::trailing:
+      return trailing(train, n, i);
+    case TimestepSpacing::linspace:
+      return rounded_linspace(train - 1, n, n - 1 - i);
   }
   throw InternalError("unknown timestep spacing");
+}
+
+std::int64_t dpm_solver_timestep(const SchedulerConfig& config, TimestepSpacing spacing, std::int64_t n, std::int64_t i) {
+  const std::int64_t train = config.num_train_timesteps;
+  switch (spacing) {
+    case TimestepSpacing::leading:
+      return (n - i) * (train / (n + 1)) + config.steps_offset;
+    case TimestepSpacing::trailing:
+      return trailing(train, n, i);
+    case TimestepSpacing::linspace:
+      return rounded_linspace(train - 1, n + 1, n - i);
+  }
+  throw InternalError("unknown timestep spacing");
+}
+
+template <class Timestep>
+std::vector<std::int64_t> timesteps(const SchedulerConfig& config, std::int64_t num_inference_steps, const Timestep& timestep) {
+  const std::int64_t train = config.num_train_timesteps;
+  if (num_inference_steps < 1 || num_inference_steps > train) {
+    throw ConfigError(
+        fmt::format("num_inference_steps = {}: it must be from 1 to the model's num_train_timesteps = {}", num_inference_steps, train));
+  }
+  std::vector<std::int64_t> result;
+  for (std::int64_t i = 0; i < num_inference_steps; ++i) result.push_back(timestep(i));
+  if (result.front() >= train) {
+    throw ConfigError(
+        fmt::format("num_inference_steps = {}: with the scheduler's steps_offset = {} the first timestep would be {}, beyond "
+                    "num_train_timesteps - 1 = {}; take fewer steps",
+                    num_inference_steps, config.steps_offset, result.front(), train - 1));
+  }
+  return result;
 }
 
 }  // namespace
@@ -102,21 +137,19 @@ std::vector<double> alpha_bars(const SchedulerConfig& config) {
   return result;
 }
 
-std::vector<std::int64_t> inference_timesteps(const SchedulerConfig& config, std::int64_t num_inference_steps) {
-  const std::int64_t train = config.num_train_timesteps;
-  if (num_inference_steps < 1 || num_inference_steps > train) {
+std::vector<std::int64_t> ddim_timesteps(const SchedulerConfig& config, std::int64_t num_inference_steps) {
+  return timesteps(config, num_inference_steps, [&](std::int64_t i) { return ddim_timestep(config, num_inference_steps, i); });
+}
+
+std::vector<std::int64_t> dpm_solver_timesteps(const SchedulerConfig& config, TimestepSpacing spacing, std::int64_t num_inference_steps) {
+  auto result =
+      timesteps(config, num_inference_steps, [&](std::int64_t i) { return dpm_solver_timestep(config, spacing, num_inference_steps, i); });
+  const auto twice = std::ranges::adjacent_find(result);
+  if (twice != result.end()) {
     throw ConfigError(
-        fmt::format("num_inference_steps = {}: it must be from 1 to the model's num_train_timesteps = {}", num_inference_steps, train));
-  }
-  std::vector<std::int64_t> result;
-  for (std::int64_t i = 0; i < num_inference_steps; ++i) {
-    result.push_back(timestep(config, num_inference_steps, i));
-  }
-  if (result.front() >= train) {
-    throw ConfigError(
-        fmt::format("num_inference_steps = {}: with the scheduler's steps_offset = {} the first timestep would be {}, beyond "
-                    "num_train_timesteps - 1 = {}; take fewer steps",
-                    num_inference_steps, config.steps_offset, result.front(), train - 1));
+        fmt::format("num_inference_steps = {}: this spacing of a DPM-Solver's timesteps would take timestep {} twice; take at most "
+                    "num_train_timesteps - 1 = {} steps, or trailing spacing",
+                    num_inference_steps, *twice, config.num_train_timesteps - 1));
   }
   return result;
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 #include <vector>
@@ -29,13 +30,33 @@ constexpr Names<TokenReversal, 2> kReversals{{{"posterior", TokenReversal::poste
 constexpr Names<TimestepSpacing> kSpacings{
     {{"leading", TimestepSpacing::leading}, {"trailing", TimestepSpacing::trailing}, {"linspace", TimestepSpacing::linspace}}};
 
-// Keys of DDIMScheduler, DDPMScheduler and of the configurations made from PNDMScheduler's that change nothing here:
-// the fixed variances of DDPM are `eta` of the sampler, the others belong to features that are off.
-const std::vector<std::string> kRead = {"num_train_timesteps", "beta_schedule",         "beta_start",   "beta_end",
-                                        "prediction_type",     "timestep_spacing",      "steps_offset", "set_alpha_to_one",
-                                        "clip_sample",         "clip_sample_range",     "thresholding", "trained_betas",
-                                        "variance_type",       "rescale_betas_zero_snr"};
-const std::vector<std::string> kPassedOver = {"name", "dynamic_thresholding_ratio", "sample_max_value", "skip_prk_steps"};
+// What bears on the process, or must be off.
+const std::vector<std::string> kRead = {"num_train_timesteps", "beta_schedule",          "beta_start",     "beta_end",
+                                        "prediction_type",     "timestep_spacing",       "steps_offset",   "set_alpha_to_one",
+                                        "clip_sample",         "clip_sample_range",      "thresholding",   "trained_betas",
+                                        "variance_type",       "rescale_betas_zero_snr", "use_flow_sigmas"};
+// Of features that are refused where they are on, and bookkeeping.
+const std::vector<std::string> kPassedOver = {"name",       "dynamic_thresholding_ratio", "sample_max_value",
+                                              "flow_shift", "use_dynamic_shifting",       "time_shift_type"};
+// How a scheduler steps, which is the sampler stage's affair here, with the values that are its class's usual way.
+const std::vector<std::pair<std::string, Value::List>> kStepping = {{"skip_prk_steps", {true, false}},
+                                                                    {"use_karras_sigmas", {false, nullptr}},
+                                                                    {"use_exponential_sigmas", {false, nullptr}},
+                                                                    {"use_beta_sigmas", {false, nullptr}},
+                                                                    {"use_lu_lambdas", {false, nullptr}},
+                                                                    {"interpolation_type", {"linear"}},
+                                                                    {"timestep_type", {"discrete"}},
+                                                                    {"sigma_min", {nullptr}},
+                                                                    {"sigma_max", {nullptr}},
+                                                                    {"final_sigmas_type", {"zero"}},
+                                                                    {"algorithm_type", {"dpmsolver++"}},
+                                                                    {"solver_order", {2}},
+                                                                    {"solver_type", {"midpoint"}},
+                                                                    {"lower_order_final", {true}},
+                                                                    {"euler_at_final", {false}},
+                                                                    {"lambda_min_clipped", {nullptr}},
+                                                                    {"original_inference_steps", {50}},
+                                                                    {"timestep_scaling", {10.0}}};
 
 // Keys of FlowMatchEulerDiscreteScheduler: the features that would change its sigmas or steps, and what only they would read.
 const std::vector<std::string> kFlowFeatures = {"use_dynamic_shifting",   "invert_sigmas",   "use_karras_sigmas",
@@ -101,6 +122,7 @@ void read_betas(const TypedTable& table, double& start, double& end) {
 void refuse_unimplemented(const TypedTable& reader, const Value& table) {
   refuse_feature(reader, "thresholding", "dynamic thresholding is not implemented");
   refuse_feature(reader, "rescale_betas_zero_snr", "rescaled betas are not implemented");
+  refuse_feature(reader, "use_flow_sigmas", "this would be a flow, not a variance preserving process");
   // diffusers writes null where there are none
   if (!reader.is_null("trained_betas")) reader.refuse("trained_betas", "null: only the schedules of 'beta_schedule' are implemented");
   if (const Value* variance = table.find("variance_type"); variance != nullptr && variance->is_string()) {
@@ -110,23 +132,83 @@ void refuse_unimplemented(const TypedTable& reader, const Value& table) {
   }
 }
 
+// "" of a table that names none.
+std::string class_of(const Value& table) {
+  for (const char* key : {"_class_name", "name"}) {
+    if (const Value* name = table.find(key); name != nullptr && name->is_string()) return name->as_string();
+  }
+  return "";
+}
+
+SchedulerConfig defaults_of(const std::string& scheduler) {
+  SchedulerConfig config;
+  if (scheduler == "LCMScheduler") {
+    config.beta_schedule = BetaSchedule::scaled_linear;
+    config.beta_start = 0.00085;
+    config.beta_end = 0.012;
+  }
+  // The other classes clip nothing, or nothing by default.
+  const std::vector<std::string> not_clipping = {"PNDMScheduler", "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler",
+                                                 "DPMSolverMultistepScheduler", "LCMScheduler"};
+  config.clip_sample = std::ranges::find(not_clipping, scheduler) == not_clipping.end();
+  return config;
+}
+
+void read_spacing(const TypedTable& reader, std::optional<TimestepSpacing>& spacing) {
+  if (!reader.has("timestep_spacing")) return;
+  auto named = TimestepSpacing::leading;
+  read_choice(reader, "timestep_spacing", named, kSpacings);
+  spacing = named;
+}
+
 }  // namespace
 
+const char* prediction_name(Prediction prediction) { return name_of(kPredictions, prediction); }
+
+const std::vector<std::string>& variance_preserving_schedulers() {
+  static const std::vector<std::string> names = {"DDIMScheduler",          "DDPMScheduler",
+                                                 "PNDMScheduler",          "DPMSolverMultistepScheduler",
+                                                 "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler",
+                                                 "LCMScheduler",           "variance_preserving"};
+  return names;
+}
+
 SchedulerConfig read_scheduler_config(const Value& table, const std::string& origin) {
-  refuse_unknown(table, origin, "a variance preserving process", kRead, kPassedOver);
+  auto others = kPassedOver;
+  for (const auto& [key, usual] : kStepping) others.push_back(key);
+  refuse_unknown(table, origin, "a variance preserving process", kRead, others);
   const TypedTable reader(table, origin);
   refuse_unimplemented(reader, table);
-  SchedulerConfig config;
+  auto config = defaults_of(class_of(table));
   reader.integer("num_train_timesteps", config.num_train_timesteps, {.at_least = 1, .at_most = kMostSteps});
   read_choice(reader, "beta_schedule", config.beta_schedule, kBetaSchedules);
   read_betas(reader, config.beta_start, config.beta_end);
   read_choice(reader, "prediction_type", config.prediction, kPredictions);
-  read_choice(reader, "timestep_spacing", config.spacing, kSpacings);
+  read_spacing(reader, config.spacing);
   reader.integer("steps_offset", config.steps_offset, {.at_least = 0, .at_most = kMostSteps});
   reader.flag("set_alpha_to_one", config.set_alpha_to_one);
   reader.flag("clip_sample", config.clip_sample);
   reader.number("clip_sample_range", config.clip_sample_range, {.above = 0.0});
   return config;
+}
+
+std::vector<std::string> scheduler_notes(const Value& table) {
+  const auto name = class_of(table);
+  const auto& known = variance_preserving_schedulers();
+  if (std::ranges::find(known, name) == known.end()) return {};
+  std::vector<std::string> notes;
+  if (!table.contains("prediction_type")) {
+    notes.push_back(fmt::format("prediction_type is not named; the network is taken to predict {}, the default of {}",
+                                name_of(kPredictions, defaults_of(name).prediction), name));
+  }
+  std::string stepping;
+  for (const auto& [key, usual] : kStepping) {
+    const Value* value = table.find(key);
+    if (value == nullptr || std::ranges::find(usual, *value) != usual.end()) continue;
+    stepping += fmt::format("{}{} = {}", stepping.empty() ? "" : ", ", key, to_json(*value));
+  }
+  if (!stepping.empty()) notes.push_back(stepping + ": how " + name + " would step; the sampler stage's options decide that here");
+  return notes;
 }
 
 Value to_value(const SchedulerConfig& config) {
@@ -137,7 +219,7 @@ Value to_value(const SchedulerConfig& config) {
   table["beta_start"] = config.beta_start;
   table["beta_end"] = config.beta_end;
   table["prediction_type"] = name_of(kPredictions, config.prediction);
-  table["timestep_spacing"] = name_of(kSpacings, config.spacing);
+  if (config.spacing) table["timestep_spacing"] = name_of(kSpacings, *config.spacing);
   table["steps_offset"] = config.steps_offset;
   table["set_alpha_to_one"] = config.set_alpha_to_one;
   table["clip_sample"] = config.clip_sample;

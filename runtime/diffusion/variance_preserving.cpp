@@ -37,6 +37,18 @@ void check_level(const Level& level) {
                                level.alpha, level.sigma));
 }
 
+// From pure noise, whatever the first timestep's level is; then the steps reach these levels, and the last one `end`.
+Grid grid_of(const std::vector<std::int64_t>& timesteps, const std::vector<Level>& reached, const Level& end) {
+  const auto count = static_cast<std::int64_t>(timesteps.size());
+  Grid grid;
+  for (std::size_t i = 0; i < timesteps.size(); ++i) {
+    grid.points.push_back(
+        {count - static_cast<std::int64_t>(i), static_cast<double>(timesteps[i]), i == 0 ? Level{0.0, 1.0} : reached[i - 1]});
+  }
+  grid.points.push_back({0, 0.0, end});
+  return grid;
+}
+
 // Rows of the tensor that loss_coefficients() gives.
 enum Row : std::int64_t { kKeep, kNoise, kPrediction, kTargetStart, kTargetNoise, kRows };
 
@@ -52,31 +64,35 @@ double VariancePreserving::alpha_bar_at(double timestep) const {
   return alpha_bars_[static_cast<std::size_t>(timestep)];
 }
 
-Grid VariancePreserving::grid_of(const std::vector<std::int64_t>& timesteps, const std::vector<std::int64_t>& reached) const {
-  const auto count = static_cast<std::int64_t>(timesteps.size());
-  Grid grid;
-  Level level{0.0, 1.0};  // pure noise, whatever the first timestep's level is
-  for (std::size_t i = 0; i < timesteps.size(); ++i) {
-    grid.points.push_back({count - static_cast<std::int64_t>(i), static_cast<double>(timesteps[i]), level});
-    level = reached[i] >= 0 ? level_of(alpha_bars_[static_cast<std::size_t>(reached[i])])
-                            : level_of(config_.set_alpha_to_one ? 1.0 : alpha_bars_.front());
-  }
-  grid.points.push_back({0, 0.0, level});
-  return grid;
-}
+Level VariancePreserving::ddim_end() const { return level_of(config_.set_alpha_to_one ? 1.0 : alpha_bars_.front()); }
 
 Grid VariancePreserving::grid(std::int64_t num_inference_steps) const {
-  const auto timesteps = inference_timesteps(config_, num_inference_steps);
-  std::vector<std::int64_t> reached(timesteps.begin() + 1, timesteps.end());
-  reached.push_back(-1);
-  return grid_of(timesteps, reached);
+  const auto timesteps = ddim_timesteps(config_, num_inference_steps);
+  return grid_of(timesteps, levels_of({timesteps.begin() + 1, timesteps.end()}), ddim_end());
 }
 
 Grid VariancePreserving::diffusers_grid(std::int64_t num_inference_steps) const {
-  const auto timesteps = inference_timesteps(config_, num_inference_steps);
-  auto reached = timesteps;
-  for (auto& timestep : reached) timestep -= config_.num_train_timesteps / num_inference_steps;
-  return grid_of(timesteps, reached);
+  const auto timesteps = ddim_timesteps(config_, num_inference_steps);
+  std::vector<Level> reached;
+  for (const auto timestep : timesteps) {
+    const auto before = timestep - config_.num_train_timesteps / num_inference_steps;
+    reached.push_back(before < 0 ? ddim_end() : level(static_cast<double>(before)));
+  }
+  const auto last = reached.back();
+  reached.pop_back();
+  return grid_of(timesteps, reached, last);
+}
+
+Grid VariancePreserving::dpm_solver_grid(std::int64_t num_inference_steps, std::optional<TimestepSpacing> spacing, FinalSigma end) const {
+  const auto used = spacing.value_or(config_.spacing.value_or(TimestepSpacing::linspace));
+  const auto timesteps = dpm_solver_timesteps(config_, used, num_inference_steps);
+  return grid_of(timesteps, levels_of({timesteps.begin() + 1, timesteps.end()}), end == FinalSigma::zero ? Level{} : level(0.0));
+}
+
+std::vector<Level> VariancePreserving::levels_of(const std::vector<std::int64_t>& timesteps) const {
+  std::vector<Level> levels;
+  for (const auto timestep : timesteps) levels.push_back(level(static_cast<double>(timestep)));
+  return levels;
 }
 
 Level VariancePreserving::level(double timestep) const { return level_of(alpha_bar_at(timestep)); }

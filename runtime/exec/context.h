@@ -106,6 +106,9 @@ std::string probe_blocks(Context& context, const plan::StagePlan& plan);
 // Seconds one worker takes for an evaluation, measured on one micro-batch that is thrown away.
 double time_evaluation(Context& context, const plan::StagePlan& plan);
 
+// Of each model of a sampler's stage that has a variance preserving process, once.
+std::vector<StageProbe::Model> noise_responses(Context& context, const plan::StagePlan& plan);
+
 // The scores of a reward stage's view, in index order. Throws Quarantined on damage.
 std::vector<double> read_view_scores(Context& context, const std::string& tag);
 

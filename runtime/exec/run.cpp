@@ -304,24 +304,27 @@ WorkDone work(const config::PipelineSpec& spec, cache::Store& store, Progress& p
   return done;
 }
 
-std::map<std::string, double> probe(const config::PipelineSpec& spec, cache::Store& store, const StopToken& stop) {
+std::map<std::string, StageProbe> probe(const config::PipelineSpec& spec, cache::Store& store, const StopToken& stop) {
   const auto silent = make_silent_progress();
   const RunOptions options;
   Context context{spec, store, *silent, stop, options, open_device(spec.device)};
   plan_all(context);
-  std::map<std::string, double> seconds;
+  std::map<std::string, StageProbe> probes;
   until_undamaged(context, [&] {
     for (const auto& stage : spec.stages) {
       context.check_stop();
       const auto& plan = plan_here(context, stage);
       if (stage.kind->samples() && plan.pending.empty() && plan.action == plan::Action::run) {
-        const auto evaluation = with_stage_context(stage, [&] { return time_evaluation(context, plan); });
-        seconds[stage.tag] = evaluation * static_cast<double>(plan.network_evaluations);
+        auto& found = probes[stage.tag];
+        with_stage_context(stage, [&] {
+          found.seconds = time_evaluation(context, plan) * static_cast<double>(plan.network_evaluations);
+          found.models = noise_responses(context, plan);
+        });
       }
       if (plan.result) context.results.insert_or_assign(stage.tag, *plan.result);
     }
   });
-  return seconds;
+  return probes;
 }
 
 }  // namespace espalier::exec

@@ -9,6 +9,7 @@
 #include "runtime/config/spec.h"
 #include "runtime/exec/record.h"
 #include "runtime/plugin/catalog.h"
+#include "runtime/sampling/noise_response.h"
 
 namespace espalier::exec {
 
@@ -37,8 +38,20 @@ struct WorkDone {
 // Only a shard's blocks of sampling and scoring, of the stages whose inputs are there.
 WorkDone work(const config::PipelineSpec& spec, cache::Store& store, Progress& progress, const StopToken& stop, const RunOptions& options);
 
-// Seconds of one worker that each sampler stage with work will take, by tag, where its models are there: estimated from one micro-batch
-// that is computed and thrown away.
-std::map<std::string, double> probe(const config::PipelineSpec& spec, cache::Store& store, const StopToken& stop);
+// What is measured of a sampler stage that has work and whose models are there.
+struct StageProbe {
+  double seconds = 0.0;  // of one worker, for all of the work: estimated from one micro-batch that is computed and thrown away
+  // Of each model with a variance preserving process: how it answers pure noise, a sentence, and whether that contradicts its scheduler.
+  struct Model {
+    std::string name;
+    sampling::NoiseResponse response;
+    std::string text;
+    bool contradicts = false;
+  };
+  std::vector<Model> models;
+};
+
+// By the stages' tags.
+std::map<std::string, StageProbe> probe(const config::PipelineSpec& spec, cache::Store& store, const StopToken& stop);
 
 }  // namespace espalier::exec

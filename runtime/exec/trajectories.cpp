@@ -1,10 +1,12 @@
 // Trajectories: missing blocks of a set, sampled from noise or run back from examples, each by one worker.
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
+#include <fmt/format.h>
 
 #include <numeric>
 
 #include "runtime/base/errors.h"
+#include "runtime/diffusion/variance_preserving.h"
 #include "runtime/exec/blocks.h"
 #include "runtime/exec/embeddings.h"
 #include "runtime/plan/trajectory_source.h"
@@ -25,15 +27,21 @@ using Models = std::vector<std::vector<std::shared_ptr<const Model>>>;  // [phas
 using SegmentModels = std::vector<std::vector<SegmentModel>>;
 using Recorded = std::map<std::int64_t, cache::Block::Recorded>;  // by steps remaining
 
-Models load_models(Context& context, const plan::StagePlan& plan) {
-  std::map<Hex, std::string> tags;
-  for (const auto& input : plan.stage->inputs) {
-    for (const auto& tag : input.tags) tags.emplace(model_identity(context.results.at(tag).model), tag);
+// The first tag of the stage's inputs that is this model.
+std::string tag_of(const Context& context, const config::StageSpec& stage, const ModelInfo& model) {
+  for (const auto& input : stage.inputs) {
+    for (const auto& tag : input.tags) {
+      if (model_identity(context.results.at(tag).model) == model_identity(model)) return tag;
+    }
   }
+  throw InternalError("a segment's model is no input of its stage");
+}
+
+Models load_models(Context& context, const plan::StagePlan& plan) {
   Models models;
   for (const auto& phase : plan.phases) {
     auto& row = models.emplace_back();
-    for (const auto& segment : phase.segments) row.push_back(context.model(tags.at(model_identity(segment.model))));
+    for (const auto& segment : phase.segments) row.push_back(context.model(tag_of(context, *plan.stage, segment.model)));
   }
   return models;
 }
@@ -63,6 +71,7 @@ class Conditioning {
     }
   }
 
+  std::uint64_t count() const { return static_cast<std::uint64_t>(count_); }
   std::uint64_t number_of(std::uint64_t index) const { return index % static_cast<std::uint64_t>(count_); }
 
   struct Batch {
@@ -221,6 +230,44 @@ double time_evaluation(Context& context, const plan::StagePlan& plan) {
   std::int64_t evaluations = 0;
   for_each_parallel(1, 1, [&](std::size_t) { work.rows(0, {0}, evaluations); });
   return seconds_since(start) / static_cast<double>(work.evaluations_per_sample() * work.rows_at_once());
+}
+
+namespace {
+
+StageProbe::Model described(const std::string& name, const sampling::NoiseResponse& response, diffusion::Prediction named) {
+  StageProbe::Model model{name, response, "", sampling::contradicts(response, named)};
+  const auto shown = sampling::shown_prediction(response);
+  model.text = fmt::format("the slope of its prediction on x_t at t = {} is {:.2f}", response.timestep, response.slope);
+  if (shown.empty()) {
+    model.text += ", which does not show what it predicts";
+  } else {
+    model.text += fmt::format(": it predicts {}, {} prediction_type = \"{}\"", shown, model.contradicts ? "but its scheduler says" : "as",
+                              diffusion::prediction_name(named));
+  }
+  return model;
+}
+
+}  // namespace
+
+std::vector<StageProbe::Model> noise_responses(Context& context, const plan::StagePlan& plan) {
+  std::vector<StageProbe::Model> found;
+  if (plan::trajectory_source(*plan.stage)->direction() != Direction::to_sample) return found;
+  const Conditioning conditioning(context, plan, Direction::to_sample);
+  const std::vector<std::uint64_t> of_one_condition = {0, conditioning.count()};
+  const auto batch = conditioning.batch(of_one_condition);
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < plan.phases.size(); ++i) {
+    for (const auto& segment : batch.models.at(i)) {
+      const auto* process = dynamic_cast<const diffusion::VariancePreserving*>(segment.model->process.get());
+      const auto name = tag_of(context, *plan.stage, segment.model->info);
+      if (process == nullptr || !seen.insert(name).second) continue;
+      const at::NoGradGuard no_grad;
+      random::Draws draws(noise_key(context.spec.seed, plan.stage->sampler.noise), of_one_condition);
+      const auto response = sampling::noise_response(segment, plan.result->codec->spec(), draws, context.device);
+      found.push_back(described(name, response, process->prediction()));
+    }
+  }
+  return found;
 }
 
 cache::Block read_steps(Context& context, const plan::Result& trajectories, std::uint64_t block, const std::set<std::int64_t>& steps) {

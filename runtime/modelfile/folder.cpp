@@ -15,6 +15,7 @@
 #include "runtime/modelfile/component_weights.h"
 #include "runtime/modelfile/model_index.h"
 #include "runtime/modelfile/safetensors.h"
+#include "runtime/modelfile/scheduler_file.h"
 #include "runtime/modelfile/weight_files.h"
 #include "runtime/network/adapter.h"
 #include "runtime/network/autoencoder_kl.h"
@@ -28,7 +29,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kAnnotations = "espalier.json";
-constexpr const char* kScheduler = "scheduler/scheduler_config.json";
 constexpr const char* kTextEncoder = "text_encoder";
 constexpr const char* kTokenizer = "tokenizer";
 constexpr const char* kVae = "vae";
@@ -119,16 +119,15 @@ void check_architecture(const network::NetworkEntry& entry, const Value& archite
 }
 
 std::shared_ptr<const diffusion::NoiseProcess> open_process(const fs::path& folder, const std::string& prediction_type) {
-  const auto path = folder / kScheduler;
-  auto config = read_json(path);
-  auto process = diffusion::make_process(config, path.string());
+  auto scheduler = read_scheduler_file(folder);
+  auto process = diffusion::make_process(scheduler.table, scheduler.path.string());
   if (prediction_type.empty()) return process;
   if (process->config().find("prediction_type") == nullptr) {
     throw ConfigError(fmt::format("{}: prediction_type = \"{}\", but the process '{}' has none; leave it out", folder.string(),
                                   prediction_type, process->name()));
   }
-  config["prediction_type"] = prediction_type;
-  return diffusion::make_process(config, path.string());
+  scheduler.table["prediction_type"] = prediction_type;
+  return diffusion::make_process(scheduler.table, scheduler.path.string());
 }
 
 void check_dtype(const fs::path& folder, const network::NetworkEntry& entry, at::ScalarType dtype) {
@@ -145,7 +144,7 @@ Denoiser open_denoiser(const fs::path& folder, const network::Registry& networks
   const auto index = read_model_index(folder);
   Denoiser opened;
   opened.components = {entry.component};
-  std::vector<std::string> pieces = {kScheduler};
+  std::vector<std::string> pieces = {kSchedulerFile};
   const bool texts = takes_texts(folder, index, entry);
   if (texts) {
     for (const char* piece :
@@ -391,7 +390,7 @@ void save(const Model& model, const fs::path& folder) {
                                                  : Value(Value::List{"diffusers", config.at("_class_name")});
   }
   make_folders(folder / "scheduler");
-  write_json(model.process->config(), folder / kScheduler);
+  write_json(model.process->config(), folder / kSchedulerFile);
   if (model.text != nullptr) {
     make_folders(folder / "tokenizer");
     model.text->save(folder / "tokenizer");

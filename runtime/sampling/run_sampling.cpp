@@ -33,8 +33,7 @@ class Run {
     const auto above = recorded_above(job_.phases, i), first = phase.segments.front().first;
     start(phase, job_.models[i].front());
     if (first > above) recorder_.record(phase.grid.at(first), x_);
-    const auto solver = sampler_.solver(phase);
-    for (std::size_t k = 0; k < phase.segments.size(); ++k) segment(phase, phase.segments[k], job_.models[i][k], above, *solver);
+    for (std::size_t k = 0; k < phase.segments.size(); ++k) segment(phase, phase.segments[k], job_.models[i][k], above);
   }
 
  private:
@@ -52,7 +51,8 @@ class Run {
     }
   }
 
-  void segment(const Phase& phase, const Segment& segment, const SegmentModel& with, std::int64_t above, Solver& solver) {
+  void segment(const Phase& phase, const Segment& segment, const SegmentModel& with, std::int64_t above) {
+    const auto solver = sampler_.solver(phase);
     const GuidedModel network(with, segment.guidance_scale);
     const auto& process = *with.model->process;
     const auto predict = [&](const State& x, const GridPoint& point) {
@@ -64,7 +64,7 @@ class Run {
       const auto &from = phase.grid.at(n), &to = phase.grid.at(n - 1);
       job_.draws.begin(++ordinal_);
       if (const auto query = process.query(x_, from)) {
-        x_ = solver.step(x_, network.predict(query->input, query->timestep), {{process, from, to}, job_.draws, predict});
+        x_ = solver->step(x_, network.predict(query->input, query->timestep), {{process, from, to}, job_.draws, predict});
       }
       if (n - 1 > above) recorder_.record(to, x_);
     }

@@ -20,16 +20,25 @@ std::int64_t range_end(const ModelInfo& model, std::int64_t num_steps) {
   return model.last_step.of(num_steps);
 }
 
-// Stitched models hand a state over, so all but what their networks predict must be one process.
-Value shared_part(const Value& process) {
+Value without(const std::vector<std::string>& names, const Value& process) {
   auto fields = process.as_map();
-  fields.erase("prediction_type");
+  for (const auto& name : names) fields.erase(name);
   return Value(std::move(fields));
 }
 
+bool same_grid(const diffusion::Grid& one, const diffusion::Grid& other) {
+  return std::ranges::equal(one.points, other.points, [](const auto& a, const auto& b) {
+    return a.timestep == b.timestep && a.level.alpha == b.level.alpha && a.level.sigma == b.level.sigma;
+  });
+}
+
+// Stitched models hand a state over, so all but what their networks predict must be one process, and its grid one. Of spacings the grid
+// shows whether they differ: a file may name the one that is the default.
+const std::vector<std::string> kOfTheModel = {"prediction_type"}, kOfTheGrid = {"prediction_type", "timestep_spacing"};
+
 std::string different_processes(const std::string& sampler, const Value& first, const Value& other) {
   std::string fields;
-  for (const auto& difference : differences(shared_part(first), shared_part(other))) {
+  for (const auto& difference : differences(without(kOfTheModel, first), without(kOfTheModel, other))) {
     fields += fmt::format("; {}: {} and {}", difference.path, difference.before, difference.after);
   }
   return sampler + ": models of different noise processes cannot be stitched" + fields;
@@ -51,13 +60,14 @@ std::shared_ptr<const diffusion::NoiseProcess> process_of(const ModelInfo& model
 
 Phase stitched_phase(const std::vector<ModelInfo>& models, const Schedule& schedule, const std::string& sampler,
                      const std::string& process) {
+  const auto grid_of = [&](const auto& own) { return schedule.grid ? schedule.grid(own) : own.grid(schedule.num_steps); };
   Phase phase;
   for (const auto& model : models) {
     const auto own = process_of(model, sampler, process);
     if (phase.grid.points.empty()) {
-      phase.grid = own->grid(schedule.num_steps);
+      phase.grid = grid_of(*own);
       phase.process = own->config();
-    } else if (shared_part(own->config()) != shared_part(phase.process)) {
+    } else if (without(kOfTheGrid, own->config()) != without(kOfTheGrid, phase.process) || !same_grid(grid_of(*own), phase.grid)) {
       throw ConfigError(different_processes(sampler, phase.process, own->config()));
     }
   }

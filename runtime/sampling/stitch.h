@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +15,8 @@ std::shared_ptr<const diffusion::NoiseProcess> process_of(const ModelInfo& model
 struct Schedule {
   std::int64_t num_steps = 0;
   double guidance_scale = 1.0;
+  // The sampler's kind of grid of num_steps steps, where the process has several; none: NoiseProcess::grid.
+  std::function<diffusion::Grid(const diffusion::NoiseProcess& process)> grid = {};
 };
 
 // A phase from noise to the sample through these models, whose processes are called `process` and differ in nothing but what their networks

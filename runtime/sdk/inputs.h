@@ -31,9 +31,11 @@ struct InputInfo {
   bool examples = false;   // trajectories: their noises with their conditions, as training examples
   bool required = true;
   bool many = false;
-  std::vector<Step> records;                     // recorded states that are read, besides the sample
-  std::optional<std::vector<Step>> transitions;  // steps whose transitions are read; empty: all of the grid
-  std::vector<std::string> excludes;             // inputs that may not be named beside it
+  std::vector<Step> records;  // recorded states that are read, besides the sample
+  // Steps whose transitions are read: both states, of a sampler whose steps have a law given the state that they leave
+  // (Sampler::no_transition_law). Empty: all of the grid.
+  std::optional<std::vector<Step>> transitions;
+  std::vector<std::string> excludes;  // inputs that may not be named beside it
   std::string doc;
 
   // What must be recorded, of a grid of `num_steps`, for what is declared. `noise_is_drawn`: the state at step N is fresh noise, which a
@@ -58,8 +60,9 @@ class Inputs {
     Declaration& many();
     Declaration& records(const std::vector<Step>& steps);  // of the trajectories that it is or is about; more each time
     Declaration& records(const Step& step) { return records(std::vector<Step>{step}); }
-    Declaration& transitions(const std::vector<Step>& from = {});  // both states of each; none: of every step
-    Declaration& excludes(const std::string& other);               // a pipeline names at most one of the two
+    // Both states of each, of a sampler whose steps have a law; none: of every step.
+    Declaration& transitions(const std::vector<Step>& from = {});
+    Declaration& excludes(const std::string& other);  // a pipeline names at most one of the two
 
    private:
     friend class Inputs;

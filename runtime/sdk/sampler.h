@@ -24,15 +24,16 @@ struct SolverStep : StepEnds {
   std::function<State(const State& x, const diffusion::GridPoint& point)> predict;
 };
 
-// Takes the steps of one phase of one micro-batch, noisiest first, and may keep what a later step needs (a multi-step method's estimates).
-// Belongs to one thread.
+// Takes the steps of one segment of one micro-batch, noisiest first, and may keep what a later step needs (a multi-step method's estimates,
+// all of one model: where another model goes on, at a seam of stitched ones, a fresh solver does). Belongs to one thread.
 class Solver {
  public:
   virtual ~Solver() = default;
   // The state at `step.to`. `prediction`: the network's for x at `step.from`, as step.predict() gives it. Called only where the process has
   // a query (NoiseProcess::query); elsewhere x stays as it is.
   virtual State step(const State& x, const State& prediction, const SolverStep& step) = 0;
-  // log p(next | x), a mean over the state's dimensions, [B], differentiable in `prediction`; nothing where the step is deterministic.
+  // log p(next | x), a mean over the state's dimensions, [B], differentiable in `prediction`; nothing where the step is deterministic, or
+  // where `next` depends on more than x (Sampler::no_transition_law).
   virtual std::optional<at::Tensor> log_prob(const State& x, const State& prediction, const State& next, const StepEnds& ends) const {
     (void)x, (void)prediction, (void)next, (void)ends;
     return std::nullopt;
@@ -48,7 +49,7 @@ class Sampler : public Plugin {
   // ends ("previous"). Pure. Throws ConfigError when a model's process or the prior does not fit, or when a step has no model.
   virtual std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo* prior) const = 0;
 
-  // A fresh solver for a phase of phases(). Called by several threads.
+  // A fresh solver for a segment of this phase of phases(). Called by several threads.
   virtual std::unique_ptr<Solver> solver(const Phase& phase) const = 0;
 
   // Predictions that the solver requests in one segment of a phase, at most; guidance is not counted.
@@ -56,6 +57,10 @@ class Sampler : public Plugin {
     (void)phase;
     return segment.first - segment.last;
   }
+
+  // "" where log_prob() of a fresh solver is the law of every step given the state that it leaves, but for steps of no noise at the end;
+  // else why it is not, and what to do. Stages that declare `transitions` (inputs.h) are refused with it. Depends on the options alone.
+  virtual std::string no_transition_law() const { return "its steps have no density"; }
 };
 
 }  // namespace espalier

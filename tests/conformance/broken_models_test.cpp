@@ -27,6 +27,9 @@ class DdimSolver final : public Solver {
     if (flaw_ == "field" && step.to.steps_remaining == 0) next["extra"] = sample;
     return next;
   }
+  std::optional<at::Tensor> log_prob(const State& x, const State& prediction, const State& next, const StepEnds& ends) const override {
+    return sampling::ddim_transition(x, prediction, ends, flaw_ == "law" ? 0.0 : 1.0).log_prob(next);
+  }
 
  private:
   std::string flaw_;
@@ -61,6 +64,7 @@ class Ddim final : public Sampler {
     return (segment.first - segment.last) * (flaw_ == "evaluations" ? 2 : 1);
   }
   std::unique_ptr<Solver> solver(const Phase&) const override { return std::make_unique<DdimSolver>(flaw_, calls_); }
+  std::string no_transition_law() const override { return ""; }
 
  private:
   std::string flaw_;

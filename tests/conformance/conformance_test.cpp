@@ -107,7 +107,7 @@ TEST(Conformance, OfSamplers) {
         Case{"start", "starts at 'nowhere'"}, Case{"gap", "where one from 6 steps remaining is due"},
         Case{"end", "end with 1 steps remaining"}, Case{"grid", "of a phase's grid has"},
         Case{"stranger", "none of those that the sampler was given"}, Case{"evaluations", "miscounts"}, Case{"foreign", "foreign process"},
-        Case{"process", "another process"}, Case{"stitch", "segments.size()"}}) {
+        Case{"process", "another process"}, Case{"stitch", "segments.size()"}, Case{"law", "no_transition_law()"}}) {
     EXPECT_THAT(failures([&] { check_sampler(sampler_with(flaw), {}); }), HasSubstr(found)) << flaw;
   }
 }

@@ -113,6 +113,19 @@ void check_evaluations(const Fixture& fixture) {
       << "predictions() miscounts";
 }
 
+// A fresh solver has the law of the first step just where the sampler has no reason why it has none.
+void check_law(const Fixture& fixture) {
+  const auto phase = fixture.phases({fixture.toy(1)}).front();
+  const auto process = diffusion::make_process(phase.process, "the toy model");
+  random::Draws draws({.seed = 43, .purpose = random::Purpose::sampling, .round = 0, .branch = 0}, {0, 1});
+  draws.begin(0);
+  const auto x = process->prior(fixture.domain->codec(nullptr)->spec(), {}, draws);
+  const auto steps = phase.grid.num_steps();
+  const auto law = fixture.sampler->solver(phase)->log_prob(x, x, x, {*process, phase.grid.at(steps), phase.grid.at(steps - 1)});
+  EXPECT_EQ(law.has_value(), fixture.sampler->no_transition_law().empty())
+      << "no_transition_law() is '" << fixture.sampler->no_transition_law() << "'";
+}
+
 void check_stitching(const Fixture& fixture) {
   const auto tuned = fixture.toy(2, Step(0.5)), base = fixture.toy(1);
   const auto phases = fixture.phases({tuned, base});
@@ -164,6 +177,7 @@ void check_sampler(const PluginEntry& entry, const Options& options) {
   if (!check_record(fixture, phases.front(), fixture.run(models, {0, 1, 2}), 3)) return;
   check_independence(fixture, models);
   check_evaluations(fixture);
+  check_law(fixture);
   check_stitching(fixture);
   check_foreign(fixture, process);
 }

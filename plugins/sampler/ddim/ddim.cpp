@@ -16,6 +16,8 @@ namespace {
 using espalier::ModelInfo;
 using espalier::Phase;
 using espalier::State;
+using espalier::diffusion::NoiseProcess;
+using espalier::diffusion::VariancePreserving;
 using espalier::sampling::ddim_transition;
 
 constexpr const char* kProcess = "variance_preserving";
@@ -64,12 +66,15 @@ class Ddim final : public espalier::Sampler {
   double probe_tolerance() const override { return 1e-4; }
 
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo*) const override {
-    auto phase = espalier::sampling::stitched_phase(models, {num_inference_steps_, guidance_scale_}, "sampler.ddim", kProcess);
-    if (diffusers_previous_timestep_) {
-      const auto config = espalier::diffusion::read_scheduler_config(phase.process, "sampler.ddim");
-      phase.grid = espalier::diffusion::VariancePreserving(config).diffusers_grid(num_inference_steps_);
-    }
-    return {std::move(phase)};
+    const auto grid = [this](const NoiseProcess& process) {
+      if (!diffusers_previous_timestep_) return process.grid(num_inference_steps_);
+      return dynamic_cast<const VariancePreserving&>(process).diffusers_grid(num_inference_steps_);
+    };
+    return {espalier::sampling::stitched_phase(models, {num_inference_steps_, guidance_scale_, grid}, "sampler.ddim", kProcess)};
+  }
+
+  std::string no_transition_law() const override {
+    return eta_ > 0.0 ? "" : "with eta = 0 its steps are deterministic and have no density; set eta above 0";
   }
 
   std::unique_ptr<espalier::Solver> solver(const Phase&) const override { return std::make_unique<DdimSolver>(eta_); }

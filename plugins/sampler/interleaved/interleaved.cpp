@@ -71,6 +71,8 @@ class InterleavedSampler final : public espalier::Sampler {
 
   std::unique_ptr<espalier::Solver> solver(const Phase& phase) const override { return std::make_unique<ReverseSolver>(phase.process); }
 
+  std::string no_transition_law() const override { return ""; }
+
  private:
   espalier::Step redenoise_from_;
   std::int64_t redenoise_repeats_ = 1;

@@ -62,6 +62,7 @@ class FakeSampler final : public Sampler {
   }
   std::vector<Phase> phases(const std::vector<ModelInfo>&, const ModelInfo*) const override { return {}; }
   std::unique_ptr<Solver> solver(const Phase&) const override { return nullptr; }
+  std::string no_transition_law() const override { return eta_ > 0.0 ? "" : "eta = 0 gives no density"; }
 
  private:
   std::int64_t steps_ = 10;
@@ -168,6 +169,15 @@ class RealMetric final : public Metric {
   Findings measure(const MetricInput&) const override { return {}; }
 };
 
+class LawMetric final : public Metric {
+ public:
+  void inputs(Inputs& in) override {
+    in.trajectories("samples", "Their transitions.").optional().transitions();
+    in.scores("scores", "Of these samples likewise.").optional().transitions({Step(0.5)});
+  }
+  Findings measure(const MetricInput&) const override { return {}; }
+};
+
 class AtomsMetric final : public Metric {
  public:
   void inputs(Inputs& in) override { in.trajectories("samples", "Molecules.").of("molecule"); }
@@ -200,6 +210,7 @@ plugin::Catalog fake_catalog() {
   registrar.metric<FakeMetric>("fake", 1, "Fake.");
   registrar.metric<RealMetric>("real", 1, "Compares with examples.");
   registrar.metric<NoiseMetric>("noises", 1, "Looks at inversions.");
+  registrar.metric<LawMetric>("law", 1, "Looks at transitions.");
   registrar.metric<AtomsMetric>("atoms", 1, "Looks at molecules.");
   registrar.noise_corrector<FakeCorrector>("fake", 1, "Fake.");
   plugin::Catalog catalog;

@@ -265,6 +265,26 @@ const std::vector<Faulty> kChains = {
 };
 FAULTY_TABLE(Chains);
 
+const std::string kLaw = "[[stage]]\ntag = 'm'\ntype = 'metric.law'\ninputs = ";
+const std::vector<Faulty> kLaws = {
+    {"OfADeterministicSampler", kGood + kLaw + "{ samples = 's' }\n",
+     "p.toml:12:12: stage 'm': the input 'samples' needs the law of each step given the state that it leaves; stage 's' (sampler.fake): "
+     "eta = 0 gives no density"},
+    {"OfTheSamplesOfScores", kGood + kReward + kLaw + "{ scores = 'r' }\n",
+     "p.toml:16:12: stage 'm': the input 'scores' needs the law of each step given the state that it leaves; stage 's' (sampler.fake): "
+     "eta = 0 gives no density"},
+    {"OfInversions",
+     kGood + "[[stage]]\ntag = 'c'\ntype = 'noise_corrector.fake'\ninputs = { model = 'base' }\n" + kLaw + "{ samples = 'c' }\n",
+     "p.toml:16:12: stage 'm': the input 'samples' needs the law of each step given the state that it leaves; stage 'c' "
+     "(noise_corrector.fake): its steps have no density"},
+};
+FAULTY_TABLE(Laws);
+
+TEST(Law, OfAStochasticSamplerIsRight) {
+  const std::string text = kGood + "options = { eta = 0.5 }\n" + kLaw + "{ samples = 's' }\n";
+  EXPECT_NO_THROW(resolve(Document::parse(text, "p.toml", {}), fake_catalog()));
+}
+
 TEST(Chain, OfTwoRewardsOfTheSameSamplesIsRight) {
   const std::string chain = kScored +
                             "inputs = { scores = 'r' }\n[[stage]]\ntag = 'r2'\ntype = 'reward.fake'\ninputs = { samples = 's' }\n" +

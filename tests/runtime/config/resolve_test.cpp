@@ -243,6 +243,20 @@ TEST_F(Prompts, ThatAreCutAreCountedInTheNotes) {
   EXPECT_THAT(read(with_another, {"domain.prompts=\"" + long_ones + "\""}).notes, testing::IsEmpty()) << "no stage takes it";
 }
 
+// Of the folders that stages take: what their schedulers' files leave open, and what is done about it.
+TEST(Schedulers, AreNotedWhereAPersonShouldKnow) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder.path() / "scheduler");
+  const auto notes = [&](const std::string& scheduler) {
+    std::ofstream(folder.path() / "scheduler/scheduler_config.json") << scheduler;
+    return read(kPipeline, {"models.base=" + folder.path().string()}).notes;
+  };
+  EXPECT_THAT(notes(R"({"_class_name": "PNDMScheduler"})"),
+              ElementsAre(testing::StartsWith("base: scheduler_config.json: prediction_type is not named")));
+  EXPECT_THAT(notes(R"({"_class_name": "PNDMScheduler", "prediction_type": "epsilon"})"), testing::IsEmpty());
+  EXPECT_THAT([&] { notes("[1]"); }, testing::ThrowsMessage<ConfigError>(testing::HasSubstr("[models]: base: ")));
+}
+
 TEST_F(Prompts, ThatAreCutAreRefusedWhereAsked) {
   EXPECT_THAT([&] { with(words_ + " yellow square", "shapes-blank", {"models.base.on_prompt_overflow=error"}); },
               testing::ThrowsMessage<ConfigError>(testing::AllOf(testing::HasSubstr("[models]: base: the prompt 'a red"),

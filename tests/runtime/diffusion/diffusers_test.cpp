@@ -75,12 +75,65 @@ TEST(Diffusers, TimestepsAreEqualForEveryCount) {
     const auto config = read_scheduler_config(entry.at("config"), "golden.json");
     std::string text;
     for (std::int64_t count = 1; count <= config.num_train_timesteps; ++count) {
-      const auto timesteps = inference_timesteps(config, count);
+      const auto timesteps = ddim_timesteps(config, count);
       for (std::size_t i = 0; i < timesteps.size(); ++i) {
         text += (i == 0 ? (count == 1 ? "" : "\n") : ",") + std::to_string(timesteps[i]);
       }
     }
     EXPECT_EQ(sha256(text), entry.at("sha256").as_string()) << to_json(entry);
+  }
+}
+
+std::vector<double> timesteps_of(const Grid& grid) {
+  std::vector<double> timesteps;
+  for (const auto& point : grid.points) timesteps.push_back(point.timestep);
+  timesteps.pop_back();
+  return timesteps;
+}
+
+// The timesteps of every count, or a mark where the grid is refused.
+template <class MakeGrid>
+std::vector<std::string> lines_of(std::int64_t train, const MakeGrid& grid_of) {
+  std::vector<std::string> lines;
+  for (std::int64_t count = 1; count <= train; ++count) {
+    std::string line;
+    try {
+      for (const double timestep : timesteps_of(grid_of(count))) {
+        line += (line.empty() ? "" : ",") + std::to_string(static_cast<std::int64_t>(timestep));
+      }
+    } catch (const ConfigError&) {
+      line = "refused";
+    }
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+void expect_lines(const std::vector<std::string>& lines, const Value& sha256_there, const Value& refused_there, const std::string& what) {
+  std::string text;
+  for (const auto& line : lines) text += (text.empty() ? "" : "\n") + line;
+  EXPECT_EQ(std::ranges::count(lines, "refused"), refused_there.as_integer()) << what;
+  EXPECT_EQ(sha256(text), sha256_there.as_string()) << what;
+}
+
+// Files of other schedulers: DDIM's and DPM-Solver's grids, as their schedulers have them that a pipeline makes by from_config().
+TEST(Diffusers, FilesOfOtherSchedulersGiveEqualGrids) {
+  for (const auto& entry : golden().at("files").as_list()) {
+    const auto& file = entry.at("file");
+    const VariancePreserving process(read_scheduler_config(file, "golden.json"));
+    EXPECT_EQ(process.alpha_bars().back(), entry.at("alpha_bar_999").as_number()) << to_json(file);
+    const auto ddim = [&](std::int64_t count) { return process.grid(count); };
+    const auto dpm = [&](std::int64_t count) { return process.dpm_solver_grid(count); };
+    expect_lines(lines_of(1000, ddim), entry.at("ddim_sha256"), entry.at("ddim_refused"), "DDIM: " + to_json(file));
+    expect_lines(lines_of(1000, dpm), entry.at("dpm_sha256"), entry.at("dpm_refused"), "DPM-Solver: " + to_json(file));
+    EXPECT_NEAR(std::pow(process.grid(20).at(0).level.alpha, 2), entry.at("final_alpha_bar").as_number(), 1e-15);
+    const auto sigmas = numbers(entry.at("dpm_sigmas"));  // of diffusers: sigma / alpha, float32
+    const auto grid = process.dpm_solver_grid(20);
+    for (std::int64_t n = 20; n >= 0; --n) {
+      const auto level = n == 20 ? process.level(grid.at(n).timestep) : grid.at(n).level;
+      const double expected = sigmas.at(static_cast<std::size_t>(20 - n));
+      EXPECT_NEAR(level.sigma / level.alpha, expected, 1e-6 * expected) << n << " of " << to_json(file);
+    }
   }
 }
 
@@ -144,13 +197,6 @@ TEST(Diffusers, FlowStepsAreEqual) {
     }
     EXPECT_LT(largest_difference(chain, states.back()), rounding(count, {&states.front(), &states.back()})) << count << " steps";
   }
-}
-
-std::vector<double> timesteps_of(const Grid& grid) {
-  std::vector<double> timesteps;
-  for (const auto& point : grid.points) timesteps.push_back(point.timestep);
-  timesteps.pop_back();
-  return timesteps;
 }
 
 bool equal(const Grid& a, const Grid& b) {

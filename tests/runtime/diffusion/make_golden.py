@@ -1,5 +1,5 @@
-"""Writes golden.json, the numbers of diffusers' DDIMScheduler and FlowMatchEulerDiscreteScheduler that diffusers_test.cpp
-compares with.
+"""Writes golden.json, the numbers of diffusers' DDIMScheduler and FlowMatchEulerDiscreteScheduler, and of files of other schedulers, that
+diffusers_test.cpp compares with.
 
     python make_golden.py            writes golden.json
     python make_golden.py --check    compares golden.json with the diffusers installed here; exit 77 (skip) where there is none
@@ -116,9 +116,71 @@ def timesteps():
             yield {"config": config, "sha256": timesteps_digest(config)}
 
 
+# What published folders hold, and files that diffusers writes. Their classes' defaults of timestep_spacing differ.
+STABLE_DIFFUSION = {"beta_end": 0.012, "beta_schedule": "scaled_linear", "beta_start": 0.00085, "clip_sample": False,
+                    "num_train_timesteps": 1000, "set_alpha_to_one": False, "skip_prk_steps": True, "steps_offset": 1, "trained_betas": None}
+FILES = [
+    {"_class_name": "PNDMScheduler", "_diffusers_version": "0.6.0", **STABLE_DIFFUSION},
+    {"_class_name": "PNDMScheduler", "_diffusers_version": "0.10.0.dev0", "prediction_type": "epsilon", **STABLE_DIFFUSION},
+    {"_class_name": "DDIMScheduler", "_diffusers_version": "0.10.0.dev0", "prediction_type": "v_prediction", **STABLE_DIFFUSION},
+    {"_class_name": "EulerDiscreteScheduler", "prediction_type": "epsilon", "sample_max_value": 1.0, "interpolation_type": "linear",
+     "timestep_spacing": "leading", "use_karras_sigmas": False, **STABLE_DIFFUSION},
+    {"_class_name": "EulerDiscreteScheduler", "prediction_type": "epsilon", **STABLE_DIFFUSION},
+    *(getattr(diffusers, name)() for name in ("PNDMScheduler", "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "LCMScheduler",
+                                              "DPMSolverMultistepScheduler", "DDPMScheduler")),
+]
+
+
+def written(file):
+    """Of a scheduler the file that it saves; lambda_min_clipped is -Infinity there, which is no JSON."""
+    if isinstance(file, dict):
+        return file
+    saved = json.loads(file.to_json_string())
+    if "lambda_min_clipped" in saved:
+        saved["lambda_min_clipped"] = None
+    return saved
+
+
+def lines_of(scheduler, usable):
+    """The timesteps of every count, or a mark where Espalier refuses it."""
+    lines = []
+    for count in range(1, 1001):
+        scheduler.set_timesteps(count)
+        steps = scheduler.timesteps.tolist()[:count]
+        lines.append(",".join(str(t) for t in steps) if usable(steps) else "refused")
+    return lines
+
+
+def files():
+    """Each file's numbers, as the schedulers have them that a pipeline makes by from_config()."""
+    for file in FILES:
+        table = written(file)
+        loaded = getattr(diffusers, table["_class_name"]).from_config({k: v for k, v in table.items() if k != "lambda_min_clipped"})
+        ddim, dpm = (kind.from_config(loaded.config) for kind in (diffusers.DDIMScheduler, diffusers.DPMSolverMultistepScheduler))
+        in_range = lambda steps: steps[0] < 1000
+        ddim_lines, dpm_lines = lines_of(ddim, in_range), lines_of(dpm, lambda steps: in_range(steps) and len(set(steps)) == len(steps))
+        dpm.set_timesteps(20)
+        yield {"file": table, "ddim_sha256": hashlib.sha256("\n".join(ddim_lines).encode()).hexdigest(), "ddim_refused":
+               ddim_lines.count("refused"), "dpm_sha256": hashlib.sha256("\n".join(dpm_lines).encode()).hexdigest(),
+               "dpm_refused": dpm_lines.count("refused"), "final_alpha_bar": float(ddim.final_alpha_cumprod),
+               "alpha_bar_999": float(loaded.alphas_cumprod[-1]), "dpm_sigmas": shortest(dpm.sigmas, torch.float32)}
+
+
+def in_pipelines():
+    """What StableDiffusionPipeline makes of its scheduler's file."""
+    nothing = {"vae": None, "text_encoder": None, "tokenizer": None, "unet": None}
+    for name in ("DDIMScheduler", "PNDMScheduler", "EulerDiscreteScheduler", "DDPMScheduler"):
+        for keys in ({}, {"steps_offset": 1, "clip_sample": False}, {"steps_offset": 2}):
+            scheduler = getattr(diffusers, name).from_config(keys)
+            changed = diffusers.StableDiffusionPipeline(**nothing, scheduler=scheduler, safety_checker=None, feature_extractor=None,
+                                                        requires_safety_checker=False).scheduler.config
+            yield {"file": {"_class_name": name, **keys}, "steps_offset": changed.steps_offset,
+                   "clip_sample": changed.get("clip_sample", False)}
+
+
 def golden():
     result = {"schedules": [], "chains": [], "flows": [run_flow(count) for count in COUNTS],
-              "timesteps": list(timesteps())}
+              "timesteps": list(timesteps()), "files": list(files()), "stable_diffusion_pipeline": list(in_pipelines())}
     for schedule, start, end in SCHEDULES:
         table = diffusers.DDIMScheduler(beta_schedule=schedule, beta_start=start, beta_end=end).alphas_cumprod
         result["schedules"].append({
@@ -177,4 +239,4 @@ if __name__ == "__main__":
         print(f"golden.json agrees with diffusers {diffusers.__version__}, numpy {np.__version__}: largest difference {difference:.2e}")
     else:
         GOLDEN.write_text(json.dumps(golden(), indent=None, separators=(",", ":")).replace('{"config"', '\n{"config"')
-                          .replace('{"num_inference_steps"', '\n{"num_inference_steps"') + "\n")
+                          .replace('{"num_inference_steps"', '\n{"num_inference_steps"').replace('{"file"', '\n{"file"') + "\n")

@@ -46,10 +46,56 @@ TEST(SchedulerConfig, LeftOutKeysHaveDiffusersDefaults) {
   const auto config = make_process(parse_json(R"({"_class_name": "DDPMScheduler", "variance_type": "fixed_small"})", "x"), "x")->config();
   const auto expected = parse_json(
       R"({"_class_name": "DDIMScheduler", "num_train_timesteps": 1000, "beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear",
-          "prediction_type": "epsilon", "timestep_spacing": "leading", "steps_offset": 0, "set_alpha_to_one": true, "clip_sample": true,
-          "clip_sample_range": 1.0})",
+          "prediction_type": "epsilon", "steps_offset": 0, "set_alpha_to_one": true, "clip_sample": true, "clip_sample_range": 1.0})",
       "x");
   EXPECT_EQ(config, expected);
+}
+
+// As published, and as DDIMScheduler's own file.
+constexpr const char* kStableDiffusion15 = R"("_diffusers_version": "0.6.0", "beta_end": 0.012, "beta_schedule": "scaled_linear",
+  "beta_start": 0.00085, "num_train_timesteps": 1000, "set_alpha_to_one": false, "skip_prk_steps": true, "steps_offset": 1,
+  "trained_betas": null, "clip_sample": false})";
+
+// Keys go by the process, whatever class of scheduler wrote the file.
+TEST(SchedulerConfig, FilesOfEqualMeaningGiveEqualProcesses) {
+  const auto config = [](const std::string& name) {
+    return make_process(parse_json(R"({"_class_name": ")" + name + R"(", )" + kStableDiffusion15, "x"), "x")->config();
+  };
+  const auto ddim = config("DDIMScheduler");
+  for (const auto& name : variance_preserving_schedulers()) EXPECT_EQ(config(name), ddim) << name;
+  EXPECT_EQ(make_process(ddim, "x")->config(), ddim);
+}
+
+// Keys of the models whose results lie in caches: the table of a file that names all that matters, to the byte.
+TEST(SchedulerConfig, TheTableOfDdimsFilesStaysAsItWas) {
+  const auto process = make_process(parse_json(kStableDiffusion2, "x"), "x");
+  EXPECT_EQ(to_json(process->config()),
+            R"({"_class_name": "DDIMScheduler", "beta_end": 0.012, "beta_schedule": "scaled_linear", "beta_start": 0.00085, )"
+            R"("clip_sample": false, "num_train_timesteps": 1000, "prediction_type": "v_prediction", "set_alpha_to_one": false, )"
+            R"("steps_offset": 1, "timestep_spacing": "leading"})");
+}
+
+TEST(SchedulerConfig, LeftOutKeysHaveTheDefaultsOfTheFilesClass) {
+  const auto config = [](const char* name) { return read_scheduler_config(Value::Map{{"_class_name", name}}, "x"); };
+  EXPECT_EQ(config("LCMScheduler").beta_schedule, BetaSchedule::scaled_linear);
+  EXPECT_EQ(config("LCMScheduler").beta_start, 0.00085);
+  EXPECT_TRUE(config("DDIMScheduler").clip_sample);
+  for (const char* name :
+       {"PNDMScheduler", "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "DPMSolverMultistepScheduler", "LCMScheduler"}) {
+    EXPECT_FALSE(config(name).clip_sample) << name;
+    EXPECT_FALSE(config(name).spacing.has_value()) << name;
+  }
+}
+
+TEST(SchedulerConfig, NotesWhatAPersonShouldKnow) {
+  const auto notes = [](const std::string& keys) { return scheduler_notes(parse_json("{" + keys + "}", "x")); };
+  EXPECT_THAT(notes(R"("_class_name": "PNDMScheduler", "skip_prk_steps": true)"),
+              testing::ElementsAre(AllOf(HasSubstr("prediction_type is not named"), HasSubstr("epsilon, the default of PNDMScheduler"))));
+  EXPECT_THAT(notes(R"("_class_name": "DPMSolverMultistepScheduler", "prediction_type": "epsilon", "use_karras_sigmas": true,
+                       "algorithm_type": "sde-dpmsolver++", "solver_order": 2)"),
+              testing::ElementsAre(AllOf(HasSubstr(R"(use_karras_sigmas = true, algorithm_type = "sde-dpmsolver++": how)"))));
+  EXPECT_THAT(scheduler_notes(parse_json(kStableDiffusion2, "x")), testing::IsEmpty());
+  EXPECT_THAT(notes(R"("_class_name": "FlowMatchEulerDiscreteScheduler")"), testing::IsEmpty());
 }
 
 TEST(SchedulerConfig, UnknownKeyNamesTheNearestAndTheFile) {
@@ -62,6 +108,7 @@ TEST(SchedulerConfig, RefusesWhatItWouldComputeWrongly) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {R"("thresholding": true)", "thresholding = true; it must be false"},
       {R"("rescale_betas_zero_snr": true)", "rescale_betas_zero_snr = true; it must be false"},
+      {R"("use_flow_sigmas": true)", "use_flow_sigmas = true; it must be false"},
       {R"("trained_betas": [0.1, 0.2])", "trained_betas = [0.1, 0.2]; it must be null"},
       {R"("variance_type": "learned_range")", R"(variance_type = "learned_range"; it must be a fixed one)"},
       {R"("beta_schedule": "sigmoid")", R"("sigmoid"; it must be linear, scaled_linear or squaredcos_cap_v2)"},

@@ -1,5 +1,7 @@
 #include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/randint.h>
+#include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -49,6 +51,7 @@ TEST(UNet, RefusesWhatItDoesNotSupportByName) {
               AllOf(HasSubstr("unet/config.json"), HasSubstr("did you mean 'norm_num_groups'")));
   EXPECT_THAT(refusal(small_config(), "dual_cross_attention", true), HasSubstr("dual_cross_attention = true is not supported"));
   EXPECT_THAT(refusal(small_config(), "act_fn", "mish"), HasSubstr("act_fn"));
+  EXPECT_THAT(refusal(small_config(), "time_cond_proj_dim", 256), HasSubstr("time_cond_proj_dim = 256 is not supported"));
   EXPECT_THAT(refusal(small_config(), "addition_embed_type", "image"),
               AllOf(HasSubstr("addition_embed_type"), HasSubstr("it must be text")));
   EXPECT_THAT(refusal(small_config(), "mid_block_type", "UNetMidBlock2DSimpleCrossAttn"), HasSubstr("mid_block_type"));
@@ -101,6 +104,18 @@ TEST(UNet, InitialisesAsAFunctionOfSeedAndPrefix) {
   const auto& weight = first.at("unet.mid_block.resnets.0.conv1.weight");  // uniform in +-1/sqrt(fan in): variance 1/(3 fan in)
   EXPECT_NEAR(weight.square().mean().item<double>() * 3 * 16 * 9, 1.0, 0.1);
   EXPECT_LE(weight.abs().max().item<double>(), 1 / std::sqrt(16.0 * 9));
+}
+
+// bfloat16 would turn 750 into 752, and the sinusoids of a timestep are those of float32.
+TEST(UNet, EmbedsTimestepsInFloat32WhateverTheDtypeOfTheWeights) {
+  const UNet unet(small_config(), "config.json");
+  TensorMap weights;
+  for (auto& [name, tensor] : unet.initialize("unet.", 3)) weights.emplace(name, tensor.to(at::kBFloat16));
+  const auto x = at::randn({2, 1, 8, 8}, at::kBFloat16), text = at::randn({2, 3, 12}, at::kBFloat16);
+  const auto at_timestep = [&](double t) { return unet.forward(weights, "unet.", x, at::full({2}, t, at::kFloat), text); };
+  EXPECT_TRUE(at::equal(at_timestep(750), at_timestep(750)));
+  EXPECT_FALSE(at::equal(at_timestep(750), at_timestep(752)));
+  EXPECT_EQ(at_timestep(750).scalar_type(), at::kBFloat16);
 }
 
 TEST(UNet, NeedsATextOnlyWhereTheConfigAttends) {

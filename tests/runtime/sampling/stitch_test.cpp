@@ -57,6 +57,19 @@ TEST(Stitch, RefusesAnIndexOfAnotherSchedule) {
               ThrowsMessage<ConfigError>(AllOf(HasSubstr("index 6 of 25"), HasSubstr("with 20"))));
 }
 
+// A folder that diffusers wrote names the spacing, the one that it was made from may not: leading either way, for DDIM.
+TEST(StitchedPhase, TakesModelsWhoseGridsAreOne) {
+  const auto base = conformance::toy_model().info;
+  auto tuned = base;
+  tuned.last_step = Step(0.5);
+  const auto stitched = [&](const char* spacing) {
+    tuned.process["timestep_spacing"] = spacing;
+    return stitched_phase({tuned, base}, {4}, "the test", "variance_preserving").segments.size();
+  };
+  EXPECT_EQ(stitched("leading"), 2U);
+  EXPECT_THAT([&] { stitched("trailing"); }, ThrowsMessage<ConfigError>(HasSubstr("timestep_spacing: \"trailing\"")));
+}
+
 TEST(Phase, ItsValueIsWhatDeterminesTrajectories) {
   const auto model = conformance::toy_model();
   Phase phase{"noise", model.process->config(), model.process->grid(4), stitch({model.info}, 4)};

@@ -9,17 +9,17 @@
 namespace espalier::conformance {
 namespace {
 
-TEST(DpmSolver, Conforms) {
-  check_sampler(plugin("sampler.dpm_solver"), {});
-  check_sampler(plugin("sampler.dpm_solver"), {{"guidance_scale", 3.0}});
+TEST(Multistep, Conforms) {
+  check_sampler(plugin("sampler.multistep"), {});
+  check_sampler(plugin("sampler.multistep"), {{"guidance_scale", 3.0}});
 }
 
 // The first step and the step to the sample are of first order: DDIM's without fresh noise.
-TEST(DpmSolver, TakesDdimsStepsFirstAndLast) {
+TEST(Multistep, TakesDdimsStepsFirstAndLast) {
   auto info = toy_model().info;
   info.process["clip_sample"] = false;
   const auto process = diffusion::make_process(info.process, "the test");
-  const auto sampler = make<Sampler>(plugin("sampler.dpm_solver"), {{"num_inference_steps", 2}});
+  const auto sampler = make<Sampler>(plugin("sampler.multistep"), {{"num_inference_steps", 2}});
   const auto phase = sampler->phases({info}, nullptr).front();
   const auto solver = sampler->solver(phase);
   random::Draws draws({1, random::Purpose::sampling}, {0});

@@ -33,7 +33,7 @@ class MultistepSolver final : public Solver {
   double lambda_before_ = 0.0;
 };
 
-class DpmSolver final : public Sampler {
+class Multistep final : public Sampler {
  public:
   void options(Schema& schema) override {
     schema.integer("num_inference_steps", num_inference_steps_, "Denoising steps N.").at_least(1).at_most(1e5);
@@ -42,7 +42,7 @@ class DpmSolver final : public Sampler {
   void inputs(Inputs& in) override { in.model("model").process(kProcess); }
   double probe_tolerance() const override { return 1e-4; }  // LibTorch rounds otherwise on other CPUs
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo*) const override {
-    return {sampling::stitched_phase(models, {num_inference_steps_, guidance_scale_}, "sampler.dpm_solver", kProcess)};
+    return {sampling::stitched_phase(models, {num_inference_steps_, guidance_scale_}, "sampler.multistep", kProcess)};
   }
   std::unique_ptr<Solver> solver(const Phase&) const override { return std::make_unique<MultistepSolver>(); }
 
@@ -53,4 +53,4 @@ class DpmSolver final : public Sampler {
 
 }  // namespace
 
-ESPALIER_PLUGIN(plugin) { plugin.sampler<DpmSolver>("dpm_solver", 1, "DPM-Solver++(2M) sampling of a variance preserving process."); }
+ESPALIER_PLUGIN(plugin) { plugin.sampler<Multistep>("multistep", 1, "DPM-Solver++(2M) sampling of a variance preserving process."); }

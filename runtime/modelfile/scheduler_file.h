@@ -1,0 +1,25 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "runtime/base/value.h"
+
+namespace espalier::modelfile {
+
+inline constexpr const char* kSchedulerFile = "scheduler/scheduler_config.json";  // in the folder of a denoiser
+
+// kSchedulerFile of a model folder, as the folder's pipeline uses it. A StableDiffusionPipeline (of model_index.json)
+// changes what its scheduler's file says, and so does this: diffusers 0.42.1, pipelines/stable_diffusion/pipeline_stable_diffusion.py,
+// StableDiffusionPipeline.__init__, sets steps_offset to 1 and clip_sample to false.
+struct SchedulerFile {
+  std::filesystem::path path;
+  Value table;
+  std::vector<std::string> notes;  // what a person should know of how it is read, a sentence each
+};
+
+// Throws DataError for a file that is no JSON table. What its keys mean is diffusion::make_process's.
+SchedulerFile read_scheduler_file(const std::filesystem::path& folder);
+
+}  // namespace espalier::modelfile

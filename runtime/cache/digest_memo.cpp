@@ -56,8 +56,14 @@ Hex DigestMemo::of(const std::filesystem::path& file, const std::string& what, c
     const std::lock_guard lock(mutex_);
     known_[key] = hash;
     learned_[key] = hash;
+    learned_bytes_ += static_cast<std::uint64_t>(before.st_size);
   }
   return hash;
+}
+
+std::uint64_t DigestMemo::learned_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return learned_bytes_;
 }
 
 void DigestMemo::save() {
@@ -71,6 +77,7 @@ void DigestMemo::save() {
   try {
     replace_file(file_, seal(table));
     learned_.clear();
+    learned_bytes_ = 0;
   } catch (const Error&) {  // NOLINT(bugprone-empty-catch)
     // A folder that cannot be written to, or is full: the next run hashes again.
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <mutex>
@@ -16,15 +17,17 @@ class DigestMemo final : public RememberedDigests {
   explicit DigestMemo(std::filesystem::path file) : file_(std::move(file)) {}
   // Throws DataError when `file` cannot be examined, and what `compute` throws.
   Hex of(const std::filesystem::path& file, const std::string& what, const std::function<Hex()>& compute) override;
-  void save();  // merges what was learned into the file; never throws
+  void save();                          // merges what was learned into the file; never throws
+  std::uint64_t learned_bytes() const;  // of the files whose digests were computed and are not saved yet
 
  private:
   std::map<std::string, Hex> load() const;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::filesystem::path file_;
   bool loaded_ = false;
   std::map<std::string, Hex> known_;
   std::map<std::string, Hex> learned_;
+  std::uint64_t learned_bytes_ = 0;
 };
 
 }  // namespace espalier::cache

@@ -13,7 +13,8 @@
 namespace espalier::cli {
 namespace {
 
-constexpr std::int64_t kMostCount = 1'000'000;  // of threads and shards
+constexpr std::int64_t kMostCount = 1'000'000;                     // of threads and shards
+constexpr std::uint64_t kWorthKeeping = std::uint64_t{256} << 20;  // bytes, a second or more to read and hash
 
 class EmptyIndex final : public cache::Index {
  public:
@@ -52,6 +53,10 @@ Pipeline load_pipeline(const CommonOptions& options) {
 Pipeline::~Pipeline() {
   std::error_code error;
   if (digests && std::filesystem::exists(cache::Paths(spec.cache_path).format(), error)) digests->save();
+}
+
+void keep_digests(const Pipeline& pipeline) {
+  if (pipeline.digests && pipeline.digests->learned_bytes() >= kWorthKeeping) open_store(pipeline.spec);
 }
 
 exec::RunOptions run_options(const CommonOptions& options, const std::string& workers) {

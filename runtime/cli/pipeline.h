@@ -21,6 +21,10 @@ struct Pipeline {
 };
 Pipeline load_pipeline(const CommonOptions& options);  // also sets how many threads LibTorch uses
 
+// For plans, which make no cache otherwise: makes the pipeline's where so much was read for digests (a full-size model, a large data set)
+// that the next plan should not read it again.
+void keep_digests(const Pipeline& pipeline);
+
 // --threads, and --workers as it was given ("": not).
 exec::RunOptions run_options(const CommonOptions& options, const std::string& workers);
 

@@ -60,6 +60,7 @@ int plan(const Args& args) {
   const auto pipeline = load_pipeline(common);
   auto stages = plan::make(pipeline.spec, *open_index(pipeline.spec));
   std::map<std::string, exec::StageProbe> measured;
+  keep_digests(pipeline);
   if (probe) {
     const SignalStop stop;
     const auto store = open_store(pipeline.spec);

@@ -90,7 +90,11 @@ Value describe(const PluginEntry& entry) {
                     {"options", std::move(options)}};
 }
 
-std::string default_text(const OptionInfo& option) { return option.required ? "required" : to_json(option.default_value); }
+// `as_code`: marks a value in Markdown.
+std::string default_text(const OptionInfo& option, const char* as_code = "") {
+  if (option.required) return "required";
+  return option.default_value.is_null() ? "none" : as_code + to_json(option.default_value) + as_code;
+}
 
 std::string as_text(const PluginEntry& entry) {
   std::string text = fmt::format("{}\n{}\n\n", type_of(entry), entry.doc);
@@ -131,9 +135,8 @@ std::string as_markdown(const PluginEntry& entry) {
   if (options.empty()) return text + "It has no options.\n";
   text += "| option | type | default | bounds | role | meaning |\n|---|---|---|---|---|---|\n";
   for (const OptionInfo& option : options) {
-    text += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", option.name, option.type,
-                        option.required ? "required" : "`" + cell(to_json(option.default_value)) + "`", cell(option.bounds),
-                        role_name(option), cell(option.doc));
+    text += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", option.name, option.type, cell(default_text(option, "`")),
+                        cell(option.bounds), role_name(option), cell(option.doc));
   }
   return text;
 }

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <set>
 
@@ -11,10 +12,14 @@
 #include "runtime/config/checks.h"
 #include "runtime/modelfile/prompt_check.h"
 #include "runtime/modelfile/scheduler_file.h"
+#include "runtime/modelfile/text_front.h"
 #include "runtime/tensor/failure.h"
 
 namespace espalier::config {
 namespace {
+
+// network::NetworkSettings' keys that an entry may set.
+constexpr std::array kSettings = {"clip_skip", "original_size", "crops_coords_top_left", "target_size"};
 
 // The keys of an entry, each read into it. Each problem stands at its key.
 class EntryReader {
@@ -23,8 +28,7 @@ class EntryReader {
 
   // { folder = "...", initialize_weights = true, dtype = "bfloat16", ... }
   void read(const std::string& device, ModelEntry& entry) {
-    check_keys(table_, {"folder", "adapter", "initialize_weights", "on_prompt_overflow", "dtype", "variant", "prediction_type"}, place_,
-               problems_);
+    check_keys(table_, known_keys(), place_, problems_);
     if (const auto folder = read_string(table_, "folder", true, place_, problems_)) entry.folder = *folder;
     if (const auto adapter = read_string(table_, "adapter", false, place_, problems_)) entry.adapter = *adapter;
     entry.initialize_weights = flag("initialize_weights");
@@ -35,9 +39,31 @@ class EntryReader {
       if (check_word(*variant, where, place_ + ": a variant", problems_)) entry.variant = *variant;
     }
     entry.prediction_type = choice("prediction_type", {"epsilon", "v_prediction", "sample"}).value_or("");
+    read_settings(entry);
   }
 
  private:
+  static std::vector<std::string> known_keys() {
+    std::vector<std::string> keys = {"folder", "adapter", "initialize_weights", "on_prompt_overflow",
+                                     "dtype",  "variant", "prediction_type"};
+    keys.insert(keys.end(), kSettings.begin(), kSettings.end());
+    return keys;
+  }
+
+  void read_settings(ModelEntry& entry) {
+    for (const char* key : kSettings) {
+      const Field* field = table_.find(key);
+      if (field == nullptr) continue;
+      const Value given = Value::Map{{key, field->value.to_value()}};
+      try {
+        modelfile::check_settings(given, place_);
+        entry.settings[key] = given.at(key);
+      } catch (const DataError& error) {
+        problems_.add(field->where, error.what());
+      }
+    }
+  }
+
   bool flag(const std::string& key) {
     const Field* field = table_.find(key);
     if (field == nullptr) return false;
@@ -69,10 +95,15 @@ std::set<std::string> used_models(const PipelineSpec& spec) {
   return used;
 }
 
-// Of all splits: a held-out prompt may have become one of training.
-std::vector<std::string> all_prompts(const Dataset& data) {
+// Of all splits (a held-out prompt may have become one of training), and the negative prompts of the stages.
+std::vector<std::string> all_prompts(const PipelineSpec& spec) {
+  const Dataset& data = spec.domain->data();
   std::vector<std::string> prompts;
   for (const std::string& split : data.splits()) std::ranges::copy(data.conditions(split).text, std::back_inserter(prompts));
+  for (const StageSpec& stage : spec.stages) {
+    const Value* negative = stage.keyed.find("negative_prompt");
+    if (negative != nullptr && negative->is_string()) prompts.push_back(negative->as_string());
+  }
   return prompts;
 }
 
@@ -119,7 +150,6 @@ void check_overridden_models(const PipelineSpec& spec, const std::vector<Draft>&
 void read_prompts(PipelineSpec& spec, Problems& problems) {
   for (const std::string& name : used_models(spec)) {
     const ModelEntry& entry = spec.models.at(name);
-    const auto tokenizer = entry.folder / "tokenizer";
     const std::string place = "[models]: " + name;
     try {
       modelfile::require_folder(entry.folder);
@@ -129,10 +159,13 @@ void read_prompts(PipelineSpec& spec, Problems& problems) {
     if (entry.adapter && !std::filesystem::exists(*entry.adapter)) {
       problems.add(entry.where, fmt::format("{}: {}: no such folder or file of an adapter", place, entry.adapter->string()));
     }
-    if (!std::filesystem::is_directory(tokenizer)) continue;
+    const auto names = modelfile::tokenizers_of(entry.folder);
+    if (names.empty()) continue;
     try {
-      const modelfile::PromptCheck ids(modelfile::ClipTokenizer(tokenizer), all_prompts(spec.domain->data()),
-                                       {place, (tokenizer / "vocab.json").string(), entry.refuses_long_prompts});
+      std::vector<modelfile::ClipTokenizer> tokenizers;
+      for (const std::string& tokenizer : names) tokenizers.emplace_back(entry.folder / tokenizer);
+      const modelfile::PromptCheck ids(tokenizers, all_prompts(spec),
+                                       {place, (entry.folder / names.front() / "vocab.json").string(), entry.refuses_long_prompts});
       for (const std::string& note : ids.notes()) {
         spec.notes.push_back(name + ": " + note);
         make_progress()->say("model '" + name + "': " + note);

@@ -72,6 +72,7 @@ struct ModelEntry {
   std::optional<at::ScalarType> dtype = std::nullopt;
   std::string variant = {};
   std::string prediction_type = {};
+  Value settings = Value::Map{};  // of network::NetworkSettings
   SourceSpan where;
 };
 

@@ -70,6 +70,7 @@ modelfile::LoadOptions PipelineSpec::load_options(const std::string& tag) const 
     options.dtype = model.dtype.value_or(dtype);
     options.variant = model.variant;
     options.adapter = model.adapter;
+    options.settings = model.settings;
     options.prediction_type = model.prediction_type;
     return options;
   }

@@ -65,9 +65,12 @@ class Conditioning {
     }
     const auto conditions = context.spec.conditions(*plan.stage);
     count_ = conditions.size();
-    for (const auto& phase : models_) {
+    for (std::size_t i = 0; i < models_.size(); ++i) {
       auto& row = conditions_.emplace_back();
-      for (const auto& model : phase) row.emplace_back(context.blocks, model, encode_conditions(conditions, *model), micro_batch_, device_);
+      for (std::size_t k = 0; k < models_[i].size(); ++k) {
+        auto encoded = encode_conditions(conditions, *models_[i][k], plan.phases[i].segments[k].negative_prompt);
+        row.emplace_back(context.blocks, models_[i][k], std::move(encoded), micro_batch_, device_);
+      }
     }
   }
 

@@ -30,15 +30,19 @@ namespace fs = std::filesystem;
 
 constexpr const char* kAnnotations = "espalier.json";
 constexpr const char* kTextEncoder = "text_encoder";
-constexpr const char* kTokenizer = "tokenizer";
+constexpr const char* kTextEncoder2 = "text_encoder_2";
 constexpr const char* kVae = "vae";
+constexpr const char* kIndex = "model_index.json";
+constexpr const char* kForceZeros = "force_zeros_for_empty_prompt";
 constexpr const char* kOtherWeights = "model.safetensors";  // of a model of another role
 
 Value read_json(const fs::path& path) { return parse_json(read_file(path), path.string()); }
 void write_json(const Value& value, const fs::path& path) { write_durable(path, to_json(value, 2) + "\n"); }
 
+bool is_text_encoder(const std::string& component) { return component == kTextEncoder || component == kTextEncoder2; }
+
 // transformers' components have another name for the file than diffusers'.
-std::string stem_of(const std::string& component) { return component == kTextEncoder ? "model" : "diffusion_pytorch_model"; }
+std::string stem_of(const std::string& component) { return is_text_encoder(component) ? "model" : "diffusion_pytorch_model"; }
 fs::path weights_file(const std::string& component) { return fs::path(component) / (stem_of(component) + ".safetensors"); }
 
 ModelInfo read_annotations(const fs::path& folder) {
@@ -69,10 +73,15 @@ bool has_component(const fs::path& folder, const Index& index, const std::string
   return index ? index->contains(component) : fs::exists(folder / component);
 }
 
-// Whether the folder has any piece of what makes texts of use: all of them are needed then.
-bool takes_texts(const fs::path& folder, const Index& index, const network::NetworkEntry& entry) {
-  const bool may = std::ranges::find(entry.with, kTextEncoder) != entry.with.end();
-  return may && (has_component(folder, index, kTextEncoder) || has_component(folder, index, kTokenizer));
+std::string tokenizer_of(const std::string& text_encoder) { return text_encoder == kTextEncoder ? "tokenizer" : "tokenizer_2"; }
+
+// The text encoders of which the folder has any piece: all of them are needed then.
+std::vector<std::string> text_encoders_of(const fs::path& folder, const Index& index, const network::NetworkEntry& entry) {
+  auto encoders = entry.with;
+  std::erase_if(encoders, [&](const std::string& name) {
+    return !is_text_encoder(name) || !(has_component(folder, index, name) || has_component(folder, index, tokenizer_of(name)));
+  });
+  return encoders;
 }
 
 // A component that nothing here reads would be missing from what is computed.
@@ -81,7 +90,7 @@ void refuse_other_components(const fs::path& folder, const Index& index, const n
   std::vector<std::string> known = {entry.component, "scheduler"};
   for (const auto& component : entry.with) {
     known.push_back(component);
-    if (component == kTextEncoder) known.emplace_back(kTokenizer);
+    if (is_text_encoder(component)) known.push_back(tokenizer_of(component));
   }
   for (const auto& [component, class_name] : *index) {
     if (std::ranges::find(known, component) != known.end()) continue;
@@ -90,16 +99,38 @@ void refuse_other_components(const fs::path& folder, const Index& index, const n
   }
 }
 
-void check_tokenizer(const Value& config, const TextFront& text, const std::string& origin) {
-  const auto& tokenizer = text.tokenizer();
-  if (config.at("vocab_size").as_integer() < tokenizer.vocabulary_size()) {
-    throw DataError(fmt::format("{}: vocab_size is {}, but {} has {} tokens", origin, config.at("vocab_size").as_integer(),
-                                text.vocabulary(), tokenizer.vocabulary_size()));
+// What the folder must have for these.
+std::vector<std::string> pieces_of(const std::vector<std::string>& text_encoders) {
+  std::vector<std::string> pieces;
+  for (const auto& encoder : text_encoders) {
+    pieces.push_back(encoder + "/config.json");
+    for (const char* file : {"/vocab.json", "/merges.txt", "/tokenizer_config.json"}) pieces.push_back(tokenizer_of(encoder) + file);
   }
-  if (config.at("max_position_embeddings").as_integer() < tokenizer.max_length()) {
+  return pieces;
+}
+
+void check_tokenizer(const Value& config, const TextFront::Named& text, const std::string& origin) {
+  if (config.at("vocab_size").as_integer() < text.tokenizer.vocabulary_size()) {
+    throw DataError(fmt::format("{}: vocab_size is {}, but {} has {} tokens", origin, config.at("vocab_size").as_integer(), text.vocabulary,
+                                text.tokenizer.vocabulary_size()));
+  }
+  if (config.at("max_position_embeddings").as_integer() < text.tokenizer.max_length()) {
     throw DataError(fmt::format("{}: max_position_embeddings is {}, but {} pads texts to {}", origin,
-                                config.at("max_position_embeddings").as_integer(), text.vocabulary(), tokenizer.max_length()));
+                                config.at("max_position_embeddings").as_integer(), text.vocabulary, text.tokenizer.max_length()));
   }
+}
+
+// What diffusers' pipeline has of them in model_index.json, then what a trained model has in espalier.json, then the options'.
+network::NetworkSettings read_settings(const fs::path& folder, const Value& annotated, const LoadOptions& options) {
+  network::NetworkSettings settings;
+  const auto index = folder / kIndex;
+  if (fs::is_regular_file(index)) {
+    const auto pipeline = read_json(index);
+    if (const auto* zeros = pipeline.find(kForceZeros)) settings.read(Value::Map{{kForceZeros, *zeros}}, index.string());
+  }
+  settings.read(annotated, (folder / kAnnotations).string());
+  settings.read(options.settings, folder.string());
+  return settings;
 }
 
 // A denoiser without its weights.
@@ -144,18 +175,15 @@ Denoiser open_denoiser(const fs::path& folder, const network::Registry& networks
   const auto index = read_model_index(folder);
   Denoiser opened;
   opened.components = {entry.component};
-  std::vector<std::string> pieces = {kSchedulerFile};
-  const bool texts = takes_texts(folder, index, entry);
-  if (texts) {
-    for (const char* piece :
-         {"text_encoder/config.json", "tokenizer/vocab.json", "tokenizer/merges.txt", "tokenizer/tokenizer_config.json"})
-      pieces.emplace_back(piece);
-  }
+  const auto texts = text_encoders_of(folder, index, entry);
+  auto pieces = pieces_of(texts);
+  pieces.emplace(pieces.begin(), kSchedulerFile);
   for (const auto& component : entry.with) {
+    const bool text = std::ranges::find(texts, component) != texts.end();
     const auto config = component + "/config.json";
-    if (component == kTextEncoder ? !texts : !(index ? index->contains(component) : fs::is_regular_file(folder / config))) continue;
+    if (is_text_encoder(component) ? !text : !(index ? index->contains(component) : fs::is_regular_file(folder / config))) continue;
     opened.components.push_back(component);
-    if (component != kTextEncoder) pieces.push_back(config);
+    if (!text) pieces.push_back(config);
   }
   require_files(folder, pieces, "diffusers'");
   network::ComponentConfigs configs;
@@ -165,7 +193,9 @@ Denoiser open_denoiser(const fs::path& folder, const network::Registry& networks
   }
   auto& model = opened.model;
   model.info = std::move(info);
-  model.network = entry.make(configs);
+  const auto settings = read_settings(folder, model.info.settings, options);
+  model.info.settings = settings.to_value();
+  model.network = entry.make(configs, settings);
   if (model.network == nullptr)
     throw PluginError("the network '" + entry.class_name + "' of " + entry.library + " gave none for " + folder.string());
   model.info.architecture = model.network->architecture();
@@ -176,9 +206,11 @@ Denoiser open_denoiser(const fs::path& folder, const network::Registry& networks
   model.info.dtype = options.dtype;
   model.process = open_process(folder, options.prediction_type);
   model.info.process = model.process->config();
-  if (texts) {
-    model.text = std::make_shared<const TextFront>(folder / "tokenizer");
-    check_tokenizer(model.info.architecture.at(kTextEncoder), *model.text, configs.at(kTextEncoder).origin);
+  if (!texts.empty()) {
+    model.text = std::make_shared<const TextFront>(folder);
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      check_tokenizer(model.info.architecture.at(texts[i]), model.text->tokenizers()[i], configs.at(texts[i]).origin);
+    }
     model.info.text_front = model.text->digest();
   }
   return opened;
@@ -221,8 +253,8 @@ std::map<std::string, ComponentWeights> find_denoiser(const fs::path& folder, co
 Weights map_component(const ComponentWeights& files, const std::string& component, Model& model) {
   Weights weights;
   for (auto& [name, tensor] : map_weights(files, model.mapped)) weights.emplace(component + "." + name, tensor);
-  if (component == kTextEncoder) return network::ClipText::rename(std::move(weights), component + ".");
-  if (component == kVae) return network::AutoencoderKL::rename(std::move(weights), component + ".");
+  if (is_text_encoder(component)) return network::ClipText::rename(std::move(weights), component + ".");
+  if (component == kVae) return network::AutoencoderKL::rename(weights, component + ".");
   return weights;
 }
 
@@ -314,6 +346,8 @@ void convert_weights(Model& model, at::ScalarType dtype) {
 
 }  // namespace
 
+void check_settings(const Value& settings, const std::string& origin) { network::NetworkSettings().read(settings, origin); }
+
 void require_folder(const fs::path& folder) {
   if (!fs::is_directory(folder)) throw ConfigError(described_missing_folder(folder));
 }
@@ -386,17 +420,18 @@ void save(const Model& model, const fs::path& folder) {
     make_folders(folder / component);
     write_json(config, folder / component / "config.json");
     write_weights(component + ".", folder / weights_file(component));
-    index[component] = component == kTextEncoder ? Value(Value::List{"transformers", "CLIPTextModel"})
-                                                 : Value(Value::List{"diffusers", config.at("_class_name")});
+    index[component] = component == kTextEncoder    ? Value(Value::List{"transformers", "CLIPTextModel"})
+                       : component == kTextEncoder2 ? Value(Value::List{"transformers", "CLIPTextModelWithProjection"})
+                                                    : Value(Value::List{"diffusers", config.at("_class_name")});
   }
   make_folders(folder / "scheduler");
   write_json(model.process->config(), folder / kSchedulerFile);
   if (model.text != nullptr) {
-    make_folders(folder / "tokenizer");
-    model.text->save(folder / "tokenizer");
-    index["tokenizer"] = Value::List{"transformers", "CLIPTokenizer"};
+    model.text->save(folder);
+    for (const auto& tokenizer : model.text->tokenizers()) index[tokenizer.name] = Value::List{"transformers", "CLIPTokenizer"};
   }
-  write_json(index, folder / "model_index.json");
+  if (const auto* zeros = model.info.settings.find(kForceZeros)) index[kForceZeros] = *zeros;
+  write_json(index, folder / kIndex);
 }
 
 }  // namespace espalier::modelfile

@@ -11,7 +11,8 @@
 // Model folders. That of a denoiser is in the diffusers layout:
 //   model_index.json                                                 which components are read; without it those that are there
 //   <component>/{config.json, diffusion_pytorch_model.safetensors}   unet, transformer, ...: the registry's, by `_class_name`
-//   text_encoder/{config.json, model.safetensors}, tokenizer/        of a network that takes texts
+//   text_encoder/{config.json, model.safetensors}, tokenizer/        of a network that takes texts; of SDXL's also
+//   text_encoder_2/, tokenizer_2/
 //   vae/{config.json, diffusion_pytorch_model.safetensors}           of a network of latents
 //   scheduler/scheduler_config.json                                  the noise process
 //   espalier.json                                                    what the engine adds (ModelInfo::annotations)
@@ -31,7 +32,11 @@ struct LoadOptions {
   std::string variant = {};
   std::string prediction_type = {};  // in place of the scheduler file's; "": that one. ConfigError where the process has none
   std::optional<std::filesystem::path> adapter = std::nullopt;  // a folder or file whose adapter is added (adapter.h)
+  Value settings = Value::Map{};                                // NetworkSettings' keys, in place of the folder's
 };
+
+// Throws DataError, naming origin, for what is no setting of LoadOptions::settings.
+void check_settings(const Value& settings, const std::string& origin);
 
 // The registered network whose component lies in the folder of a denoiser. Throws DataError where there is none.
 const network::NetworkEntry& network_of(const std::filesystem::path& folder, const network::Registry& networks);

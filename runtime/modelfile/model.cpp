@@ -20,6 +20,7 @@ Value ModelInfo::annotations() const {
   if (corrects) value["corrects"] = corrects->to_value();
   if (!base.empty()) value["base"] = base;
   if (!adapter.empty()) value["adapter"] = adapter;
+  if (!settings.as_map().empty()) value["settings"] = settings;
   return value;
 }
 
@@ -30,6 +31,7 @@ void ModelInfo::read_annotations(const Value& value) {
   if (const auto* flow = value.find("corrects")) corrects = CorrectedSampling::from_value(*flow);
   if (const auto* digest_of_base = value.find("base")) base = digest_of_base->as_string();
   if (const auto* digest_of_adapter = value.find("adapter")) adapter = digest_of_adapter->as_string();
+  if (const auto* given = value.find("settings")) settings = *given;
 }
 
 Value ModelInfo::function() const {
@@ -37,6 +39,7 @@ Value ModelInfo::function() const {
   if (!text_front.empty()) value["text_front"] = text_front;
   if (network_version != 1) value["network_version"] = network_version;
   if (dtype != at::kFloat) value["dtype"] = tensor::dtype_name(dtype);
+  if (!settings.as_map().empty()) value["settings"] = settings;
   return value;
 }
 

@@ -40,6 +40,7 @@ struct ModelInfo {
   Hex text_front = {};                                       // TextFront::digest(); "": the model takes no texts
   std::int64_t network_version = 1;                          // NetworkEntry::numerics_version
   at::ScalarType dtype = at::kFloat;                         // that a denoiser is computed in (LoadOptions::dtype)
+  Value settings = Value::Map{};                             // NetworkSettings::to_value()
   // Digest of the model that training began with; of a model with an adapter that of the model without it. "": none, or not known.
   Hex base = {};
   Hex adapter = {};  // digest_weights() of the adapter's tensors (network/adapter.h); "": none
@@ -49,14 +50,15 @@ struct ModelInfo {
   Value to_value() const;
   static ModelInfo from_value(const Value& value);
 
-  // All that the model's predictions depend on: weights, architecture, process, text front, the network's version, dtype. Enters keys.
+  // All that the model's predictions depend on: weights, architecture, process, text front, the network's version, dtype and settings.
+  // Enters keys.
   Value function() const;
 
   // Digest of the model without its adapter; of one that has none, its own.
   const Hex& without_adapter() const { return adapter.empty() ? digest : base; }
 
-  // What the engine adds to a model's folder (espalier.json): role, steps, what is corrected, base, adapter. The rest is what the folder
-  // holds.
+  // What the engine adds to a model's folder (espalier.json): role, steps, what is corrected, base, adapter, settings. The rest is what the
+  // folder holds.
   Value annotations() const;
   void read_annotations(const Value& value);
 };

@@ -37,12 +37,24 @@ std::string first_few(const std::vector<std::string>& items) {
   return items.size() > kNamed ? fmt::format("{} and {} more", list, items.size() - kNamed) : list;
 }
 
+// By all of them: their ids in a row, the largest number of tokens.
+Encoding encode(const std::vector<ClipTokenizer>& tokenizers, const std::string& prompt) {
+  Encoding all;
+  for (const auto& tokenizer : tokenizers) {
+    auto one = tokenizer.encode(prompt);
+    all.ids.insert(all.ids.end(), one.ids.begin(), one.ids.end());
+    all.num_tokens = std::max(all.num_tokens, one.num_tokens);
+    if (all.unknown.empty()) all.unknown = std::move(one.unknown);
+  }
+  return all;
+}
+
 }  // namespace
 
-PromptCheck::PromptCheck(const ClipTokenizer& tokenizer, const std::vector<std::string>& prompts, const Rules& rules)
-    : max_length_(tokenizer.max_length()) {
+PromptCheck::PromptCheck(const std::vector<ClipTokenizer>& tokenizers, const std::vector<std::string>& prompts, const Rules& rules)
+    : max_length_(tokenizers.front().max_length()) {
   for (const std::string& prompt : prompts) {
-    Encoding encoding = tokenizer.encode(prompt);
+    Encoding encoding = encode(tokenizers, prompt);
     if (!encoding.unknown.empty()) {
       throw DataError(
           fmt::format("{}: the prompt {} has the character '{}' ({}), which {} has no token for; spell the prompt otherwise, "

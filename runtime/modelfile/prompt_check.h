@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -17,9 +18,9 @@ class PromptCheck {
     bool refuses_long_prompts = false;
   };
 
-  // Throws DataError, naming the prompt, for a character that the vocabulary has no tokens for and, where the rules say so, for a prompt
-  // that is longer than the tokenizer's max_length().
-  PromptCheck(const ClipTokenizer& tokenizer, const std::vector<std::string>& prompts, const Rules& rules);
+  // `tokenizers`: the model's, of one max_length(). Throws DataError, naming the prompt, for a character that a vocabulary has no tokens
+  // for and, where the rules say so, for a prompt that is longer than max_length() by any of them.
+  PromptCheck(const std::vector<ClipTokenizer>& tokenizers, const std::vector<std::string>& prompts, const Rules& rules);
 
   // How many prompts are cut, and which have become one condition; a line each, none where nothing is lost.
   std::vector<std::string> notes() const;

@@ -1,9 +1,12 @@
 #include "runtime/modelfile/text_front.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 
+#include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 
 namespace espalier::modelfile {
@@ -11,35 +14,65 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kUnread = "special_tokens_map.json";  // other libraries read it: kept, and in no key
-constexpr const char* kFiles[] = {"vocab.json", "merges.txt", "tokenizer_config.json", kUnread};
+constexpr const char* kSpecial = "special_tokens_map.json";  // in a key where it changes a token, and only with that
+constexpr const char* kFiles[] = {"vocab.json", "merges.txt", "tokenizer_config.json", kSpecial};
 
 }  // namespace
 
-TextFront::TextFront(const fs::path& folder) : tokenizer_(folder), vocabulary_((folder / "vocab.json").string()) {
+std::vector<std::string> tokenizers_of(const fs::path& model) {
+  std::vector<std::string> names{"tokenizer", "tokenizer_2"};
+  std::erase_if(names, [&model](const std::string& name) { return !fs::is_directory(model / name); });
+  return names;
+}
+
+TextFront::TextFront(const fs::path& model) {
   Value::Map contents;
-  for (const char* name : kFiles) {
-    if (!fs::is_regular_file(folder / name)) continue;
-    files_.emplace(name, read_file(folder / name));
-    if (name != kUnread) contents.emplace(name, sha256(files_.at(name)));
+  for (const auto& name : tokenizers_of(model)) {
+    const auto folder = model / name;
+    const auto& made = tokenizers_.emplace_back(Named{name, ClipTokenizer(folder), (folder / "vocab.json").string()});
+    const auto place = name == "tokenizer" ? "" : name + "/";  // in the digest
+    for (const char* file : kFiles) {
+      if (!fs::is_regular_file(folder / file)) continue;
+      const auto& content = files_[name + "/" + file] = read_file(folder / file);
+      if (file != kSpecial) contents.emplace(place + file, sha256(content));
+    }
+    const auto& changed = made.tokenizer.changed_special_tokens();
+    if (!changed.as_map().empty()) contents.emplace(place + "special_tokens", changed);
   }
+  if (tokenizers_.empty()) throw DataError(model.string() + ": no tokenizer/");
+  const auto length = tokenizers_.front().tokenizer.max_length();
+  for (const auto& [name, tokenizer, vocabulary] : tokenizers_) {
+    if (tokenizer.max_length() == length) continue;
+    throw DataError(fmt::format("{}: tokenizer/ pads texts to {}, but {}/ to {}; model_max_length must be the same in both", model.string(),
+                                length, name, tokenizer.max_length()));
+  }
+  ids_.resize(tokenizers_.size());
   digest_ = espalier::digest(Value(std::move(contents)));
 }
 
-TensorMap TextFront::tensors(const std::vector<std::string>& texts) const {
-  auto ids = at::empty({static_cast<std::int64_t>(texts.size()), tokenizer_.max_length()}, at::kLong);
+at::Tensor TextFront::ids(std::size_t which, const std::vector<std::string>& texts) const {
+  const auto& tokenizer = tokenizers_[which].tokenizer;
+  auto ids = at::empty({static_cast<std::int64_t>(texts.size()), tokenizer.max_length()}, at::kLong);
   auto* row = ids.mutable_data_ptr<std::int64_t>();
   const std::lock_guard lock(mutex_);
   for (const auto& text : texts) {
-    auto& known = ids_[text];
-    if (known.empty()) known = tokenizer_.encode(text).ids;
+    auto& known = ids_[which][text];
+    if (known.empty()) known = tokenizer.encode(text).ids;
     row = std::ranges::copy(known, row).out;
   }
-  return {{"input_ids", std::move(ids)}};
+  return ids;
 }
 
-void TextFront::save(const fs::path& folder) const {
-  for (const auto& [name, content] : files_) write_durable(folder / name, content);
+TensorMap TextFront::tensors(const std::vector<std::string>& texts, network::TextRole role) const {
+  TensorMap tensors{{"input_ids", ids(0, texts)}};
+  if (tokenizers_.size() > 1) tensors.emplace("input_ids_2", ids(1, texts));
+  tensors.emplace("text_role", at::full({static_cast<std::int64_t>(texts.size())}, static_cast<std::int64_t>(role), at::kLong));
+  return tensors;
+}
+
+void TextFront::save(const fs::path& model) const {
+  for (const auto& [name, tokenizer, vocabulary] : tokenizers_) make_folders(model / name);
+  for (const auto& [path, content] : files_) write_durable(model / path, content);
 }
 
 }  // namespace espalier::modelfile

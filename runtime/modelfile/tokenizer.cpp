@@ -72,13 +72,22 @@ ClipTokenizer::ClipTokenizer(const std::filesystem::path& folder) : origin_(fold
     throw DataError(fmt::format("{}: model_max_length must be an integer from 2 to {}", path, kMaxTokens));
   }
   max_length_ = length->as_integer();
-  start_ = special(special_text(config, "bos_token", path));
-  end_ = special(special_text(config, "eos_token", path));
-  pad_ = special(special_text(config, "pad_token", path));
-  unknown_ = special(special_text(config, "unk_token", path));
-  for (const auto* key : {"bos_token", "eos_token", "pad_token", "unk_token"}) {
-    const auto token = special_text(config, key, path);
-    special_[token] = special(token);
+  read_special_tokens(folder, config, path);
+}
+
+void ClipTokenizer::read_special_tokens(const std::filesystem::path& folder, const Value& config, const std::string& config_path) {
+  const auto map_path = folder / "special_tokens_map.json";
+  const bool has_map = std::filesystem::is_regular_file(map_path) && !config.contains("added_tokens_decoder");
+  const auto map = has_map ? parse_json(read_file(map_path), map_path.string()) : Value();
+  for (const auto& [key, id] :
+       {std::pair{"bos_token", &start_}, std::pair{"eos_token", &end_}, std::pair{"pad_token", &pad_}, std::pair{"unk_token", &unknown_}}) {
+    auto token = special_text(config, key, config_path);
+    if (map.contains(key)) {
+      auto mapped = special_text(map, key, map_path.string());
+      if (mapped != token) changed_special_tokens_[key] = mapped;
+      token = std::move(mapped);
+    }
+    *id = special_[token] = special(token);
   }
 }
 

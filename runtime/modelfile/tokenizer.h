@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/base/value.h"
+
 namespace espalier::modelfile {
 
 // What a text becomes, and what of it is lost.
@@ -17,22 +19,28 @@ struct Encoding {
 };
 
 // CLIP's byte-pair tokenizer, from a folder with vocab.json, merges.txt and tokenizer_config.json (model_max_length). In Unicode's normal
-// form C, lower-cased, whitespace folded; `<|startoftext|>` first, `<|endoftext|>` last, padded with the config's pad_token (CLIP: end of
-// text) to model_max_length; longer texts are cut. Gives transformers' CLIPTokenizer's ids.
+// form C, lower-cased, whitespace folded; `<|startoftext|>` first, `<|endoftext|>` last, padded with pad_token (CLIP: end of text; SD 2:
+// "!") to model_max_length; longer texts are cut. Gives transformers' CLIPTokenizer's ids. As there, special_tokens_map.json, where the
+// folder has one, comes before the config unless that has an "added_tokens_decoder", and a text may spell special tokens out: where "!"
+// pads, a prompt's own "!" has the pad's id.
 class ClipTokenizer {
  public:
   explicit ClipTokenizer(const std::filesystem::path& folder);  // throws DataError
   Encoding encode(const std::string& text) const;               // throws DataError for what is not UTF-8
   std::int64_t max_length() const { return max_length_; }
   std::int64_t vocabulary_size() const { return static_cast<std::int64_t>(vocabulary_.size()); }
+  // The special tokens that special_tokens_map.json changes, {"pad_token": "!"}; mostly none.
+  const Value& changed_special_tokens() const { return changed_special_tokens_; }
 
  private:
+  void read_special_tokens(const std::filesystem::path& folder, const Value& config, const std::string& config_path);
   std::int64_t special(const std::string& token) const;
   void append_words(const std::string& text, Encoding& encoding) const;
   std::string unknown_character(const std::string& word) const;
   std::map<std::string, std::int64_t> vocabulary_;
   std::map<std::pair<std::string, std::string>, std::int64_t> rank_;
   std::map<std::string, std::int64_t> special_;  // tokens that a text may spell out
+  Value changed_special_tokens_ = Value::Map{};
   std::string origin_;
   std::int64_t max_length_ = 77;
   std::int64_t start_ = 0;

@@ -147,7 +147,7 @@ void AutoencoderKL::check(const TensorMap& weights, const std::string& prefix, c
   impl_->weights.check(weights, prefix, origin);
 }
 
-TensorMap AutoencoderKL::rename(TensorMap weights, const std::string& prefix) {
+TensorMap AutoencoderKL::rename(const TensorMap& weights, const std::string& prefix) {
   constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kNames{
       {{"query.", "to_q."}, {"key.", "to_k."}, {"value.", "to_v."}, {"proj_attn.", "to_out.0."}}};
   constexpr std::string_view kAttention = ".mid_block.attentions.0.";

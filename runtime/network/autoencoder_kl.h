@@ -47,7 +47,7 @@ class AutoencoderKL {
   void check(const TensorMap& weights, const std::string& prefix, const std::string& origin) const;
 
   // The same weights by today's names: older files call the attention's maps query, key, value and proj_attn.
-  static TensorMap rename(TensorMap weights, const std::string& prefix);
+  static TensorMap rename(const TensorMap& weights, const std::string& prefix);
 
   const Value& config() const;  // every key of diffusers' config.json, so that diffusers opens it
 

@@ -1,11 +1,14 @@
 #include "runtime/network/clip_text.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/gelu.h>
+#include <ATen/ops/index.h>
 #include <ATen/ops/sigmoid.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "runtime/base/errors.h"
@@ -14,6 +17,8 @@
 
 namespace espalier::network {
 namespace {
+
+constexpr const char* kWithProjection = "CLIPTextModelWithProjection";
 
 std::vector<ConfigKey> clip_keys() {
   using enum ConfigKey::Use;
@@ -46,9 +51,14 @@ std::vector<ConfigKey> clip_keys() {
 
 struct Structure {
   std::int64_t vocabulary, positions, width, inner, layers, heads;
+  std::int64_t projection;  // 0: none
   double eps, factor;
   bool quick_gelu;
 };
+
+bool names_projection(const Value& architectures) {
+  return architectures.is_list() && std::ranges::find(architectures.as_list(), Value(kWithProjection)) != architectures.as_list().end();
+}
 
 Structure read_structure(const Value& config, const std::string& origin) {
   const ConfigReader reader(config, origin);
@@ -60,6 +70,7 @@ Structure read_structure(const Value& config, const std::string& origin) {
   text.layers = reader.natural("num_hidden_layers");
   text.heads = reader.natural("num_attention_heads");
   if (text.width % text.heads != 0) reader.refuse("num_attention_heads", "a divisor of hidden_size");
+  text.projection = names_projection(config.at("architectures")) ? reader.natural("projection_dim") : 0;
   text.eps = reader.number("layer_norm_eps");
   text.factor = reader.number("initializer_factor");
   text.quick_gelu = reader.text("hidden_act", {"quick_gelu", "gelu"}) == "quick_gelu";
@@ -91,6 +102,7 @@ WeightSpecs weights_of(const Structure& text) {
     specs.norm(layer + "layer_norm2", text.width);
   }
   specs.norm("text_model.final_layer_norm", text.width);
+  if (text.projection > 0) specs.add({"text_projection.weight", {text.projection, text.width}, normal, out_std});
   return specs;
 }
 
@@ -125,17 +137,32 @@ ClipText::ClipText(const Value& config, const std::string& origin) : impl_(std::
 ClipText::~ClipText() = default;
 ClipText::ClipText(ClipText&&) noexcept = default;
 
-at::Tensor ClipText::forward(const TensorMap& weights, const std::string& prefix, const at::Tensor& input_ids) const {
+ClipText::Output ClipText::forward(const TensorMap& weights, const std::string& prefix, const at::Tensor& input_ids) const {
   const auto& text = impl_->structure;
   if (input_ids.size(1) > text.positions) {
     throw DataError(fmt::format("a text of {} tokens, but max_position_embeddings is {}", input_ids.size(1), text.positions));
   }
   const auto scope = Scope(weights, prefix).at("text_model");
-  auto x = at::embedding(scope.at("embeddings.token_embedding")["weight"], input_ids) +
-           scope.at("embeddings.position_embedding")["weight"].narrow(0, 0, input_ids.size(1)).unsqueeze(0);  // [B, L, D]
-  for (std::int64_t i = 0; i < text.layers; ++i) x = encoder_layer(text, scope.at("encoder.layers", static_cast<std::size_t>(i)), x);
-  return layer_norm(scope.at("final_layer_norm"), x, text.eps);
+  Output output;
+  auto& states = output.hidden_states;
+  states.push_back(at::embedding(scope.at("embeddings.token_embedding")["weight"], input_ids) +
+                   scope.at("embeddings.position_embedding")["weight"].narrow(0, 0, input_ids.size(1)).unsqueeze(0));  // [B, L, D]
+  for (std::int64_t i = 0; i < text.layers; ++i) {
+    states.push_back(encoder_layer(text, scope.at("encoder.layers", static_cast<std::size_t>(i)), states.back()));
+  }
+  if (text.projection > 0) {
+    const auto rows = at::arange(input_ids.size(0), input_ids.options()), ends = input_ids.argmax(1);
+    output.text_embeds =
+        projection(Scope(weights, prefix).at("text_projection"), final_layer_norm(weights, prefix, states.back()).index({rows, ends}));
+  }
+  return output;
 }
+
+at::Tensor ClipText::final_layer_norm(const TensorMap& weights, const std::string& prefix, const at::Tensor& hidden_state) const {
+  return layer_norm(Scope(weights, prefix).at("text_model.final_layer_norm"), hidden_state, impl_->structure.eps);
+}
+
+bool ClipText::has_projection() const { return impl_->structure.projection > 0; }
 
 TensorMap ClipText::initialize(const std::string& prefix, std::uint64_t seed) const { return impl_->weights.initialize(prefix, seed); }
 
@@ -148,8 +175,9 @@ TensorMap ClipText::rename(TensorMap weights, const std::string& prefix) {
   for (auto& [name, tensor] : weights) {
     const bool ours = name.starts_with(prefix);
     const auto rest = ours ? name.substr(prefix.size()) : name;
-    if (ours && rest == "text_model.embeddings.position_ids") continue;  // 0, 1, 2, ...: not a weight
-    renamed.emplace(ours && !rest.starts_with("text_model.") ? prefix + "text_model." + rest : name, std::move(tensor));
+    if (ours && rest.ends_with("embeddings.position_ids")) continue;  // 0, 1, 2, ...: not a weight
+    const bool named = rest.starts_with("text_model.") || rest.starts_with("text_projection.");
+    renamed.emplace(ours && !named ? prefix + "text_model." + rest : name, std::move(tensor));
   }
   return renamed;
 }

@@ -25,7 +25,7 @@ void ElementNetwork::check(const Weights& weights, const std::string& origin) co
   transformer_.check(weights, kTransformer, origin + "/transformer");
 }
 
-std::shared_ptr<const Network> make_element_network(const ComponentConfigs& configs) {
+std::shared_ptr<const Network> make_element_network(const ComponentConfigs& configs, const NetworkSettings&) {
   const auto& [config, origin] = configs.at("transformer");
   return std::make_shared<ElementNetwork>(ElementTransformer(config, origin));
 }

@@ -20,6 +20,6 @@ class ElementNetwork final : public Network {
   ElementTransformer transformer_;
 };
 
-std::shared_ptr<const Network> make_element_network(const ComponentConfigs& configs);
+std::shared_ptr<const Network> make_element_network(const ComponentConfigs& configs, const NetworkSettings& settings);
 
 }  // namespace espalier::network

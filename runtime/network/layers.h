@@ -48,7 +48,9 @@ at::Tensor group_norm(const Scope& scope, const at::Tensor& x, std::int64_t grou
 at::Tensor layer_norm(const Scope& scope, const at::Tensor& x, double eps);
 at::Tensor silu(const at::Tensor& x);  // x / (1 + exp(-x))
 
-// Multi-head attention, softmax(q k^T / sqrt(d)) v. query [B, N, C], key and value [B, M, C]; C = heads * d. Gives [B, N, C].
+// Multi-head attention, softmax(q k^T / sqrt(d)) v. query [B, N, C], key and value [B, M, C]; C = heads * d. Gives [B, N, C]. In half
+// precision the scores and the softmax are in float32, as in diffusers with upcast_attention: LibTorch's kernels have them so on every
+// device.
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, std::int64_t heads, bool causal = false);
 
 // Sinusoids of diffusers' get_timestep_embedding (its Timesteps module): timestep [B], in float32. Gives [B, channels].

@@ -34,7 +34,13 @@ std::vector<std::string> Registry::class_names() const {
 
 Registry engine_networks() {
   Registry registry;
-  registry.add({"UNet2DConditionModel", "unet", {"text_encoder", "vae"}, make_unet_network, {}, 1, {at::kFloat, at::kBFloat16, at::kHalf}});
+  registry.add({"UNet2DConditionModel",
+                "unet",
+                {"text_encoder", "text_encoder_2", "vae"},
+                make_unet_network,
+                {},
+                1,
+                {at::kFloat, at::kBFloat16, at::kHalf}});
   registry.add({"ElementTransformer", "transformer", {}, make_element_network});
   return registry;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/network/network.h"
+#include "runtime/network/settings.h"
 
 namespace espalier::network {
 
@@ -25,7 +26,7 @@ struct NetworkEntry {
   std::string component = {};          // its folder, which is also the prefix of its weights: "unet", "transformer"
   std::vector<std::string> with = {};  // other components that the network is made of where the folder has them: "text_encoder", "vae"
   // Of the configs of these components, its own among them. Throws DataError naming origin and key.
-  std::function<std::shared_ptr<const Network>(const ComponentConfigs& configs)> make = {};
+  std::function<std::shared_ptr<const Network>(const ComponentConfigs& configs, const NetworkSettings& settings)> make = {};
   std::string library = {};                           // filled in by the host; "": the engine's
   std::int64_t numerics_version = 1;                  // raised whenever its numbers change; enters keys
   std::vector<at::ScalarType> dtypes = {at::kFloat};  // that it is computed in, by its weights'
@@ -43,7 +44,7 @@ class Registry {
   std::map<std::string, NetworkEntry> entries_;
 };
 
-// UNet2DConditionModel, with or without a CLIPTextModel and an AutoencoderKL, and ElementTransformer.
+// UNet2DConditionModel, with or without CLIP text encoders and an AutoencoderKL, and ElementTransformer.
 Registry engine_networks();
 
 }  // namespace espalier::network

@@ -19,10 +19,11 @@ constexpr double kLayerNormEps = 1e-5;
 // One evaluation: the structure walked over one set of weights.
 class Evaluation {
  public:
-  Evaluation(const UNetStructure& unet, Scope weights, const at::Tensor& text) : unet_(unet), weights_(std::move(weights)), text_(text) {}
+  Evaluation(const UNetStructure& unet, Scope weights, const UNet::Conditions& conditions)
+      : unet_(unet), weights_(std::move(weights)), conditions_(conditions), text_(conditions.encoder_hidden_states) {}
 
-  at::Tensor run(at::Tensor x, const at::Tensor& timestep, const at::Tensor& class_labels) {
-    embed(timestep.to(x.options().dtype(at::kFloat)).expand({x.size(0)}), x.scalar_type(), class_labels);
+  at::Tensor run(at::Tensor x, const at::Tensor& timestep) {
+    embed(timestep.to(x.options().dtype(at::kFloat)).expand({x.size(0)}), x.scalar_type());
     if (unet_.center_input_sample) x = 2.0 * x - 1.0;
     x = conv2d(weights_.at("conv_in"), x, 1, (unet_.conv_in_kernel - 1) / 2);
     std::vector<at::Tensor> skips{x};
@@ -39,17 +40,24 @@ class Evaluation {
     return linear(scope.at("linear_2"), silu_(linear(scope.at("linear_1"), x)));
   }
 
-  at::Tensor sinusoids(const at::Tensor& timestep) const {
-    return timestep_sinusoids(timestep, unet_.base_channels, unet_.flip_sin_to_cos, unet_.freq_shift);
+  at::Tensor sinusoids(const at::Tensor& numbers, std::int64_t channels) const {
+    return timestep_sinusoids(numbers, channels, unet_.flip_sin_to_cos, unet_.freq_shift);
   }
 
   // In float32 where the rest is in less: neighbouring timesteps differ by less than bfloat16 has.
-  void embed(const at::Tensor& timestep, at::ScalarType dtype, const at::Tensor& class_labels) {
+  void embed(const at::Tensor& timestep, at::ScalarType dtype) {
     const auto wide = at::isReducedFloatingType(dtype) ? at::kFloat : dtype;
-    auto embedding = two_layers(weights_.at("time_embedding"), sinusoids(timestep).to(wide));
-    if (unet_.class_embed_dim > 0) embedding = embedding + two_layers(weights_.at("class_embedding"), class_labels.to(wide));
+    auto embedding = two_layers(weights_.at("time_embedding"), sinusoids(timestep, unet_.base_channels).to(wide));
+    if (unet_.class_embed_dim > 0) embedding = embedding + two_layers(weights_.at("class_embedding"), conditions_.class_labels.to(wide));
     if (unet_.text_embed_dim > 0) embedding = embedding + pooled_text(weights_.at("add_embedding"));
+    if (unet_.added_dim > 0) embedding = embedding + two_layers(weights_.at("add_embedding"), text_and_sizes().to(wide));
     activated_embedding_ = silu_(std::move(embedding)).to(dtype);  // every residual network starts from it
+  }
+
+  // The input of a "text_time" addition embedding, [B, projection_class_embeddings_input_dim].
+  at::Tensor text_and_sizes() const {
+    const auto& ids = conditions_.time_ids;  // [B, S]
+    return at::cat({conditions_.text_embeds, sinusoids(ids.flatten(), unet_.added_id_dim).view({ids.size(0), -1})}, 1);
   }
 
   // diffusers' TextTimeEmbedding: the mean attends to all tokens. [B, time_embed_dim]
@@ -138,6 +146,7 @@ class Evaluation {
 
   const UNetStructure& unet_;
   Scope weights_;
+  const UNet::Conditions& conditions_;
   const at::Tensor& text_;
   at::Tensor activated_embedding_;
 };
@@ -159,15 +168,19 @@ UNet::~UNet() = default;
 UNet::UNet(UNet&&) noexcept = default;
 
 at::Tensor UNet::forward(const TensorMap& weights, const std::string& prefix, const at::Tensor& sample, const at::Tensor& timestep,
-                         const at::Tensor& encoder_hidden_states, const at::Tensor& class_labels) const {
+                         const Conditions& conditions) const {
   const auto& unet = impl_->structure;
-  if (unet.needs_text() && !encoder_hidden_states.defined())
+  if (unet.needs_text() && !conditions.encoder_hidden_states.defined())
     throw InternalError("this U-Net attends to a text, but encoder_hidden_states is undefined");
-  if (unet.class_embed_dim > 0 && !class_labels.defined()) throw InternalError("this U-Net embeds a class, but class_labels is undefined");
+  if (unet.class_embed_dim > 0 && !conditions.class_labels.defined())
+    throw InternalError("this U-Net embeds a class, but class_labels is undefined");
+  if (unet.added_dim > 0 && !(conditions.text_embeds.defined() && conditions.time_ids.defined()))
+    throw InternalError("this U-Net embeds a pooled text and sizes, but text_embeds or time_ids is undefined");
   const Scope scope(weights, prefix);
-  const auto dtype = scope.at("conv_in")["weight"].scalar_type();
-  const auto text = encoder_hidden_states.defined() ? encoder_hidden_states.to(dtype) : encoder_hidden_states;
-  return Evaluation(unet, scope, text).run(sample.to(dtype), timestep, class_labels).to(sample.scalar_type());
+  const auto dtype = scope.at("conv_in").layer().weight->scalar_type();
+  auto given = conditions;
+  if (given.encoder_hidden_states.defined()) given.encoder_hidden_states = given.encoder_hidden_states.to(dtype);
+  return Evaluation(unet, scope, given).run(sample.to(dtype), timestep).to(sample.scalar_type());
 }
 
 TensorMap UNet::initialize(const std::string& prefix, std::uint64_t seed) const { return impl_->weights.initialize(prefix, seed); }

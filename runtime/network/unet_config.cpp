@@ -19,7 +19,7 @@ std::vector<ConfigKey> unet_keys() {
       {"act_fn", "silu", fixed},
       {"addition_embed_type", none},
       {"addition_embed_type_num_heads", 64},
-      {"addition_time_embed_dim", none, fixed},
+      {"addition_time_embed_dim", none},
       {"attention_head_dim", 8},
       {"attention_type", "default", fixed},
       {"block_out_channels", Value::List{320, 640, 1280, 1280}},
@@ -62,7 +62,7 @@ std::vector<ConfigKey> unet_keys() {
       {"timestep_post_act", none, fixed},
       {"transformer_layers_per_block", 1},
       {"up_block_types", up},
-      {"upcast_attention", false},  // a matter of half precision, which is not used here
+      {"upcast_attention", false},  // without effect: attention() has its scores and softmax in float32 always
       {"use_linear_projection", false},
   };
 }
@@ -134,22 +134,28 @@ void read_middle(const ConfigReader& reader, const BlockKeys& keys, UNetStructur
   unet.middle = std::move(block);
 }
 
+void read_added_embedding(const ConfigReader& reader, const BlockKeys& keys, UNetStructure& unet) {
+  if (reader.is_null("addition_embed_type")) return;
+  if (reader.text("addition_embed_type", {"text", "text_time"}) == "text_time") {
+    unet.added_id_dim = reader.natural("addition_time_embed_dim");
+    unet.added_dim = reader.natural("projection_class_embeddings_input_dim");
+    return;
+  }
+  unet.text_embed_dim = keys.cross_attention_dim.front();
+  if (std::ranges::count(keys.cross_attention_dim, unet.text_embed_dim) != std::ssize(keys.cross_attention_dim)) {
+    reader.refuse("cross_attention_dim", "one number with addition_embed_type \"text\"");
+  }
+  unet.text_embed_heads = reader.natural("addition_embed_type_num_heads");
+  if (unet.text_embed_dim % unet.text_embed_heads != 0) reader.refuse("addition_embed_type_num_heads", "a divisor of cross_attention_dim");
+}
+
 void read_embeddings(const ConfigReader& reader, const BlockKeys& keys, UNetStructure& unet) {
   unet.time_embed_dim = reader.is_null("time_embedding_dim") ? 4 * unet.base_channels : reader.natural("time_embedding_dim");
   if (!reader.is_null("class_embed_type")) {
     reader.text("class_embed_type", {"projection"});
     unet.class_embed_dim = reader.natural("projection_class_embeddings_input_dim");
   }
-  if (!reader.is_null("addition_embed_type")) {
-    reader.text("addition_embed_type", {"text"});
-    unet.text_embed_dim = keys.cross_attention_dim.front();
-    if (std::ranges::count(keys.cross_attention_dim, unet.text_embed_dim) != std::ssize(keys.cross_attention_dim)) {
-      reader.refuse("cross_attention_dim", "one number with addition_embed_type \"text\"");
-    }
-    unet.text_embed_heads = reader.natural("addition_embed_type_num_heads");
-    if (unet.text_embed_dim % unet.text_embed_heads != 0)
-      reader.refuse("addition_embed_type_num_heads", "a divisor of cross_attention_dim");
-  }
+  read_added_embedding(reader, keys, unet);
 }
 
 void check_sample_size(const ConfigReader& reader, const Value& size) {
@@ -199,7 +205,7 @@ UNetStructure read_unet_structure(const Value& complete, const std::string& orig
   const auto& padding = complete.at("downsample_padding");
   if (!padding.is_integer() || padding.as_integer() < 0 || padding.as_integer() > 1) reader.refuse("downsample_padding", "0 or 1");
   unet.downsample_padding = padding.as_integer();
-  reader.boolean("upcast_attention");
+  if (!reader.is_null("upcast_attention")) reader.boolean("upcast_attention");
   const auto& only = complete.at("mid_block_only_cross_attention");
   if (!only.is_null() && !(only.is_bool() && !only.as_bool())) reader.refuse("mid_block_only_cross_attention", "null or false");
   check_sample_size(reader, complete.at("sample_size"));

@@ -1,34 +1,29 @@
 #include "runtime/network/unet_network.h"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/where.h>
+
 #include <fmt/format.h>
 
 #include <utility>
 
 #include "runtime/base/errors.h"
+#include "runtime/network/text_role.h"
+#include "runtime/network/unet_components.h"
 
 namespace espalier::network {
 namespace {
 
-constexpr const char* kUNet = "unet.";                 // prefix of diffusers' names
-constexpr const char* kTextEncoder = "text_encoder.";  // prefix of transformers' names
+constexpr const char* kUNet = "unet.";  // prefix of diffusers' names
 constexpr const char* kVae = "vae.";
 
-void refuse_conditions(const Value& config, const std::string& origin) {
-  const auto refuse = [&origin](const std::string& key, const std::string& found, const std::string& right) {
-    throw DataError(
-        fmt::format("{}: {} has {}, but the folder has no text_encoder to attend to; add one, or take {}", origin, key, found, right));
-  };
-  const auto attends = [](const Value& type) { return type.is_string() && type.as_string().find("CrossAttn") != std::string::npos; };
-  for (const auto& [key, right] : {std::pair{"down_block_types", "DownBlock2D"}, std::pair{"up_block_types", "UpBlock2D"}}) {
-    for (const Value& type : config.at(key).as_list()) {
-      if (attends(type)) refuse(key, type.as_string(), right);
-    }
-  }
-  const Value& middle = config.at("mid_block_type");
-  if (attends(middle)) refuse("mid_block_type", middle.as_string(), "UNetMidBlock2D, or null for none");
-  for (const char* key : {"addition_embed_type", "class_embed_type"}) {
-    if (!config.at(key).is_null()) refuse(key, to_json(config.at(key)), "null");
-  }
+at::Tensor rows_with(const at::Tensor& roles, TextRole role) { return roles == static_cast<std::int64_t>(role); }
+
+at::Tensor roles_of(const TensorMap& condition) {
+  const auto roles = condition.find("text_role");
+  return roles == condition.end() ? at::Tensor() : roles->second;
 }
 
 // What models whose U-Net takes more than the noisy sample have in their other channels.
@@ -49,11 +44,11 @@ void refuse_other_channels(const Value& config, const std::string& origin) {
   throw DataError(fmt::format("{}: in_channels is {}, out_channels {}; a denoiser gives as many channels as it takes", origin, in, out));
 }
 
-void check_widths(const Value& unet, const Value& text_encoder, const std::string& origin) {
-  const Value &attends = unet.at("cross_attention_dim"), &width = text_encoder.at("hidden_size");
-  if (!attends.is_integer() || attends.as_integer() == width.as_integer()) return;
-  throw DataError(fmt::format("{}: cross_attention_dim is {}, but the text encoder's hidden_size is {}", origin, attends.as_integer(),
-                              width.as_integer()));
+// A mask of rows, [B], in a shape that broadcasts over x [B, ...].
+at::Tensor over(const at::Tensor& x, const at::Tensor& rows) {
+  std::vector<std::int64_t> shape(static_cast<std::size_t>(x.dim()), 1);
+  shape[0] = rows.size(0);
+  return rows.view(shape);
 }
 
 void check_latents(const Value& unet, const AutoencoderKL& vae, const std::string& origin) {
@@ -65,40 +60,82 @@ void check_latents(const Value& unet, const AutoencoderKL& vae, const std::strin
 
 }  // namespace
 
-UNetNetwork::UNetNetwork(UNet unet, std::optional<ClipText> text_encoder, std::optional<AutoencoderKL> vae)
-    : unet_(std::move(unet)), text_encoder_(std::move(text_encoder)), vae_(std::move(vae)) {}
+UNetNetwork::UNetNetwork(UNet unet, std::vector<TextEncoder> text_encoders, std::optional<AutoencoderKL> vae,
+                         const NetworkSettings& settings, std::vector<float> time_ids)
+    : unet_(std::move(unet)),
+      text_encoders_(std::move(text_encoders)),
+      vae_(std::move(vae)),
+      clip_skip_(settings.clip_skip),
+      force_zeros_(settings.force_zeros_for_empty_prompt),
+      time_ids_(std::move(time_ids)) {}
 
 Value UNetNetwork::architecture() const {
   Value value = Value::Map{{"unet", unet_.config()}};
-  if (text_encoder_) value["text_encoder"] = text_encoder_->config();
+  for (const auto& encoder : text_encoders_) value[encoder.component] = encoder.clip.config();
   if (vae_) value["vae"] = vae_->config();
   return value;
 }
 
+at::Tensor UNetNetwork::hidden_state(const Weights& weights, const TextEncoder& encoder, const ClipText::Output& output,
+                                     std::int64_t clip_skip) const {
+  const auto& states = output.hidden_states;
+  const auto& state = states.at(states.size() - static_cast<std::size_t>(clip_skip + (has_added_text() ? 2 : 1)));
+  return has_added_text() ? state : encoder.clip.final_layer_norm(weights, encoder.prefix(), state);
+}
+
+at::Tensor UNetNetwork::encoded(const Weights& weights, const TextEncoder& encoder, const ClipText::Output& output,
+                                const at::Tensor& roles) const {
+  auto prompts = hidden_state(weights, encoder, output, clip_skip_);
+  if (clip_skip_ == 0 || !roles.defined()) return prompts;
+  return at::where(over(prompts, rows_with(roles, TextRole::prompt)), prompts, hidden_state(weights, encoder, output, 0));
+}
+
 TensorMap UNetNetwork::embed(const Weights& weights, const TensorMap& condition) const {
-  if (!text_encoder_) return {};
-  return {{"encoder_hidden_states", text_encoder_->forward(weights, kTextEncoder, condition.at("input_ids"))}};
+  if (text_encoders_.empty()) return {};
+  const auto roles = roles_of(condition);
+  TensorMap embedded;
+  std::vector<at::Tensor> states;
+  for (const auto& encoder : text_encoders_) {
+    const auto output = encoder.clip.forward(weights, encoder.prefix(), condition.at(encoder.ids()));
+    states.push_back(encoded(weights, encoder, output, roles));
+    if (has_added_text()) embedded["text_embeds"] = output.text_embeds;  // the last encoder's
+  }
+  embedded["encoder_hidden_states"] = states.size() == 1 ? states.front() : at::cat(states, -1);
+  if (force_zeros_ && roles.defined()) {
+    const auto zero = rows_with(roles, TextRole::no_negative_prompt);
+    for (auto& [name, tensor] : embedded) tensor = tensor.masked_fill(over(tensor, zero), 0.0);
+  }
+  if (has_added_text()) {
+    const auto& states_of_all = embedded.at("encoder_hidden_states");
+    embedded["time_ids"] = at::tensor(time_ids_, at::kFloat).to(states_of_all.device()).expand({states_of_all.size(0), -1});
+  }
+  return embedded;
 }
 
 State UNetNetwork::predict(const Weights& weights, const State& noisy, const at::Tensor& timestep, const TensorMap& embedded) const {
-  const auto text = embedded.find("encoder_hidden_states");
-  return {{"sample", unet_.forward(weights, kUNet, noisy.at("sample"), timestep, text == embedded.end() ? at::Tensor() : text->second)}};
+  const auto tensor = [&embedded](const char* name) {
+    const auto found = embedded.find(name);
+    return found == embedded.end() ? at::Tensor() : found->second;
+  };
+  const UNet::Conditions conditions{
+      .encoder_hidden_states = tensor("encoder_hidden_states"), .text_embeds = tensor("text_embeds"), .time_ids = tensor("time_ids")};
+  return {{"sample", unet_.forward(weights, kUNet, noisy.at("sample"), timestep, conditions)}};
 }
 
 Weights UNetNetwork::initialize(std::uint64_t seed) const {
   Weights weights = unet_.initialize(kUNet, seed);
-  if (text_encoder_) weights.merge(text_encoder_->initialize(kTextEncoder, seed));
+  for (const auto& encoder : text_encoders_) weights.merge(encoder.clip.initialize(encoder.prefix(), seed));
   if (vae_) weights.merge(vae_->initialize(kVae, seed));
   return weights;
 }
 
 void UNetNetwork::check(const Weights& weights, const std::string& origin) const {
   unet_.check(weights, kUNet, origin + "/unet");
-  if (text_encoder_) text_encoder_->check(weights, kTextEncoder, origin + "/text_encoder");
+  for (const auto& encoder : text_encoders_) encoder.clip.check(weights, encoder.prefix(), origin + "/" + encoder.component);
   if (vae_) vae_->check(weights, kVae, origin + "/vae");
 }
 
-std::shared_ptr<const Network> make_unet_network(const ComponentConfigs& configs) {
+std::shared_ptr<const Network> make_unet_network(const ComponentConfigs& configs, const NetworkSettings& settings) {
   const auto& [config, origin] = configs.at("unet");
   UNet unet(config, origin);
   refuse_other_channels(unet.config(), origin);
@@ -107,14 +144,14 @@ std::shared_ptr<const Network> make_unet_network(const ComponentConfigs& configs
     vae.emplace(found->second.config, found->second.origin);
     check_latents(unet.config(), *vae, origin);
   }
-  const auto text = configs.find("text_encoder");
-  if (text == configs.end()) {
-    refuse_conditions(unet.config(), origin);
-    return std::make_shared<UNetNetwork>(std::move(unet), std::nullopt, std::move(vae));
+  std::vector<UNetNetwork::TextEncoder> encoders;
+  for (const char* component : {"text_encoder", "text_encoder_2"}) {
+    const auto found = configs.find(component);
+    if (found != configs.end()) encoders.push_back({component, ClipText(found->second.config, found->second.origin)});
   }
-  ClipText text_encoder(text->second.config, text->second.origin);
-  check_widths(unet.config(), text_encoder.config(), origin);
-  return std::make_shared<UNetNetwork>(std::move(unet), std::move(text_encoder), std::move(vae));
+  check_components(unet.config(), origin, encoders, settings);
+  auto time_ids = size_ids(unet.config(), configs, settings);
+  return std::make_shared<UNetNetwork>(std::move(unet), std::move(encoders), std::move(vae), settings, std::move(time_ids));
 }
 
 }  // namespace espalier::network

@@ -38,6 +38,8 @@ struct UNetStructure {
   std::int64_t class_embed_dim = 0;  // of a "projection" class embedding; 0: none
   std::int64_t text_embed_dim = 0;   // of a "text" addition embedding; 0: none
   std::int64_t text_embed_heads = 0;
+  std::int64_t added_dim = 0;     // of a "text_time" addition embedding's input: text_embeds and the sinusoids of time_ids; 0: none
+  std::int64_t added_id_dim = 0;  // sinusoids of each of time_ids
   std::int64_t norm_num_groups = 0;
   double norm_eps = 1e-5;
   bool use_linear_projection = false;

@@ -17,6 +17,7 @@ class Writer {
     two_layers("time_embedding", unet_.base_channels);
     if (unet_.class_embed_dim > 0) two_layers("class_embedding", unet_.class_embed_dim);
     if (unet_.text_embed_dim > 0) text_embedding();
+    if (unet_.added_dim > 0) two_layers("add_embedding", unet_.added_dim);
     for (std::size_t i = 0; i < unet_.down.size(); ++i) block(fmt::format("down_blocks.{}.", i), unet_.down[i], "downsamplers");
     if (unet_.middle) block("mid_block.", *unet_.middle, "");
     for (std::size_t i = 0; i < unet_.up.size(); ++i) block(fmt::format("up_blocks.{}.", i), unet_.up[i], "upsamplers");

@@ -44,7 +44,27 @@ std::string different_processes(const std::string& sampler, const Value& first, 
   return sampler + ": models of different noise processes cannot be stitched" + fields;
 }
 
+void check_negative_prompt(const std::vector<ModelInfo>& models, const Schedule& schedule, const std::string& sampler) {
+  if (!schedule.negative_prompt) return;
+  if (schedule.guidance_scale == 1.0) {
+    throw ConfigError(sampler + ": negative_prompt has no effect at guidance_scale = 1; leave it out, or set another scale");
+  }
+  for (const auto& model : models) {
+    if (!model.text_front.empty()) continue;
+    throw ConfigError(fmt::format("{}: the model {} takes no texts, and negative_prompt has no effect on it; leave it out", sampler,
+                                  model.digest.substr(0, 12)));
+  }
+}
+
 }  // namespace
+
+void declare_negative_prompt(Schema& schema, std::optional<std::string>& target) {
+  schema
+      .text("negative_prompt", target,
+            "What guidance leads away from: the text of the null condition. Without it that is the empty text, which models with "
+            "force_zeros_for_empty_prompt (SDXL) embed as zeros.")
+      .unkeyed_default();
+}
 
 std::shared_ptr<const diffusion::NoiseProcess> process_of(const ModelInfo& model, const std::string& sampler, const std::string& process) {
   if (model.role != "denoiser") {
@@ -60,6 +80,7 @@ std::shared_ptr<const diffusion::NoiseProcess> process_of(const ModelInfo& model
 
 Phase stitched_phase(const std::vector<ModelInfo>& models, const Schedule& schedule, const std::string& sampler,
                      const std::string& process) {
+  check_negative_prompt(models, schedule, sampler);
   const auto grid_of = [&](const auto& own) { return schedule.grid ? schedule.grid(own) : own.grid(schedule.num_steps); };
   Phase phase;
   for (const auto& model : models) {
@@ -72,7 +93,10 @@ Phase stitched_phase(const std::vector<ModelInfo>& models, const Schedule& sched
     }
   }
   phase.segments = stitch(models, schedule.num_steps);
-  for (auto& segment : phase.segments) segment.guidance_scale = schedule.guidance_scale;
+  for (auto& segment : phase.segments) {
+    segment.guidance_scale = schedule.guidance_scale;
+    segment.negative_prompt = schedule.negative_prompt;
+  }
   return phase;
 }
 

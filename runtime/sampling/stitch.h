@@ -2,9 +2,11 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "runtime/sdk/schema.h"
 #include "runtime/sdk/trajectory_source.h"
 
 namespace espalier::sampling {
@@ -17,10 +19,14 @@ struct Schedule {
   double guidance_scale = 1.0;
   // The sampler's kind of grid of num_steps steps, where the process has several; none: NoiseProcess::grid.
   std::function<diffusion::Grid(const diffusion::NoiseProcess& process)> grid = {};
+  std::optional<std::string> negative_prompt = std::nullopt;
 };
 
+// The option of samplers that guide.
+void declare_negative_prompt(Schema& schema, std::optional<std::string>& target);
+
 // A phase from noise to the sample through these models, whose processes are called `process` and differ in nothing but what their networks
-// predict. Throws ConfigError, naming `sampler`.
+// predict. Throws ConfigError, naming `sampler`, also where a negative prompt would have no effect.
 Phase stitched_phase(const std::vector<ModelInfo>& models, const Schedule& schedule, const std::string& sampler,
                      const std::string& process);
 

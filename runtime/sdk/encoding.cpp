@@ -29,7 +29,7 @@ class ModelExamples final : public EncodedExamples {
 
 }  // namespace
 
-EncodedConditions encode_conditions(const Conditions& conditions, const Model& model) {
+EncodedConditions encode_conditions(const Conditions& conditions, const Model& model, const std::optional<std::string>& negative_prompt) {
   EncodedConditions encoded{conditions.tensors, conditions.null_tensors};
   if (model.text == nullptr) return encoded;
   for (auto& [name, tensor] : model.text->tensors(conditions.text)) {
@@ -37,7 +37,8 @@ EncodedConditions encode_conditions(const Conditions& conditions, const Model& m
       throw PluginError("the domain's conditions have a tensor '" + name + "', which a model's own tokenizer makes of their texts");
     }
   }
-  encoded.null_tensors.merge(model.text->tensors({""}));
+  const auto role = negative_prompt ? network::TextRole::negative_prompt : network::TextRole::no_negative_prompt;
+  encoded.null_tensors.merge(model.text->tensors({negative_prompt.value_or("")}, role));
   return encoded;
 }
 

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "runtime/sdk/domain.h"
@@ -15,8 +17,10 @@ struct EncodedConditions {
   TensorMap null_tensors;  // the same names, [1, ...]
 };
 
-// The conditions' own tensors, and those of the model's text front. The null condition of a text is the empty one.
-EncodedConditions encode_conditions(const Conditions& conditions, const Model& model);
+// The conditions' own tensors, and those of the model's text front. The null condition of a text is the negative prompt, without one the
+// empty text, which a network may embed in another way (network/text_role.h).
+EncodedConditions encode_conditions(const Conditions& conditions, const Model& model,
+                                    const std::optional<std::string>& negative_prompt = std::nullopt);
 
 // Training examples as states, addressed as Examples are.
 class EncodedExamples {

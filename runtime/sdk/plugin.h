@@ -69,7 +69,7 @@ class Registrar {
   void network(std::string class_name, const std::string& component,
                std::function<std::shared_ptr<const Network>(const Value& config, const std::string& origin)> make,
                std::int64_t numerics_version = 1) {
-    auto make_of_configs = [component, make = std::move(make)](const network::ComponentConfigs& configs) {
+    auto make_of_configs = [component, make = std::move(make)](const network::ComponentConfigs& configs, const network::NetworkSettings&) {
       const auto& own = configs.at(component);
       return make(own.config, own.origin);
     };

@@ -102,6 +102,18 @@ Schema::Declaration Schema::text(const std::string& name, std::string& target, c
       [&target] { return Value(target); });
 }
 
+Schema::Declaration Schema::text(const std::string& name, std::optional<std::string>& target, const std::string& doc) {
+  return add(
+      name, "string", doc,
+      [&target](const Value& value) {
+        std::string text;
+        const auto right = value.is_null() ? "" : typed::set_text(text, value);
+        if (right.empty()) target = value.is_null() ? std::nullopt : std::optional(text);
+        return right_or_found(right, value);
+      },
+      [&target] { return target ? Value(*target) : Value(nullptr); });
+}
+
 Schema::Declaration Schema::path(const std::string& name, std::string& target, const std::string& doc) {
   return add(
       name, "path", doc, [&target](const Value& value) { return right_or_found(typed::set_text(target, value), value); },

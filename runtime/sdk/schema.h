@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,7 @@ class Schema {
   Declaration number(const std::string& name, double& target, const std::string& doc);
   Declaration flag(const std::string& name, bool& target, const std::string& doc);
   Declaration text(const std::string& name, std::string& target, const std::string& doc);
+  Declaration text(const std::string& name, std::optional<std::string>& target, const std::string& doc);  // one that may be left out
   Declaration path(const std::string& name, std::string& target,
                    const std::string& doc);  // relative to the working directory; operational() where identity() gives the content's digest
   Declaration choice(const std::string& name, std::string& target, const std::vector<std::string>& choices, const std::string& doc);

@@ -25,6 +25,7 @@ Value Phase::to_value() const {
     part["first"] = segment.first;
     part["last"] = segment.last;
     part["guidance_scale"] = segment.guidance_scale;
+    if (segment.negative_prompt) part["negative_prompt"] = *segment.negative_prompt;
     parts.push_back(std::move(part));
   }
   value["segments"] = Value(std::move(parts));

@@ -16,6 +16,7 @@ struct Segment {
   std::int64_t first = 0;
   std::int64_t last = 0;
   double guidance_scale = 1.0;  // classifier-free guidance: uncond + scale (cond - uncond); 1 evaluates the network once
+  std::optional<std::string> negative_prompt = std::nullopt;  // the text of the null condition (encoding.h)
 };
 
 // Where a trajectory starts, its grid, and the segments that cover it.

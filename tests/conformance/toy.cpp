@@ -108,7 +108,11 @@ std::shared_ptr<const EncodedExamples> encoded(const Domain& domain, const std::
 }
 
 network::NetworkEntry toy_network() {
-  return {"ToyNetwork", "unet", {}, [](const network::ComponentConfigs&) { return std::make_shared<ToyNetwork>(); }, ""};
+  return {"ToyNetwork",
+          "unet",
+          {},
+          [](const network::ComponentConfigs&, const network::NetworkSettings&) { return std::make_shared<ToyNetwork>(); },
+          ""};
 }
 
 Value ToyNetwork::architecture() const { return Value::Map{{"unet", Value::Map{{"_class_name", "ToyNetwork"}}}}; }

@@ -60,8 +60,9 @@ def compare(folder, block, texts, last=0, variant=None, dtype="float32"):
         wanted = torch.from_numpy(file[f"state/sample/{last}"][:])
         rows = file["condition"][:]
     dtype = getattr(torch, dtype)
-    unet = UNet2DConditionModel.from_pretrained(f"{folder}/unet", variant=variant).to(dtype)
-    encoder = CLIPTextModel.from_pretrained(f"{folder}/text_encoder", variant=variant).to(dtype)
+    # transformers would read the weights in the dtype that config.json names, which is the last variant's.
+    unet = UNet2DConditionModel.from_pretrained(f"{folder}/unet", variant=variant, torch_dtype=torch.float32).to(dtype)
+    encoder = CLIPTextModel.from_pretrained(f"{folder}/text_encoder", variant=variant, dtype=torch.float32).to(dtype)
     tokenizer = CLIPTokenizer.from_pretrained(f"{folder}/tokenizer")
     scheduler = DDIMScheduler.from_pretrained(f"{folder}/scheduler")
     prompts = [""] * len(rows) + [texts[int(row)] for row in rows]

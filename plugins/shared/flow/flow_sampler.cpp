@@ -16,10 +16,11 @@ void FlowSampler::options(Schema& schema) {
       .number("guidance_scale", guidance_scale_,
               "Classifier-free guidance: uncond + scale (cond - uncond); 1 asks the network once where guidance asks it twice.")
       .at_least(0.0);
+  sampling::declare_negative_prompt(schema, negative_prompt_);
 }
 
 std::vector<Phase> FlowSampler::phases(const std::vector<ModelInfo>& models, const ModelInfo*) const {
-  auto phase = sampling::stitched_phase(models, {num_inference_steps_, guidance_scale_}, name_, kProcess);
+  auto phase = sampling::stitched_phase(models, {num_inference_steps_, guidance_scale_, {}, negative_prompt_}, name_, kProcess);
   for (const auto& model : models) {
     if (is_corrector(model) && guidance_scale_ != 1.0) {
       throw ConfigError(fmt::format("{}: model {} is a noise corrector's flow, which is not guided; set guidance_scale = 1, not {}", name_,

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,7 @@ class FlowSampler : public Sampler {
   std::string rule_;
   std::int64_t num_inference_steps_ = 50;
   double guidance_scale_ = 1.0;
+  std::optional<std::string> negative_prompt_;
 };
 
 }  // namespace espalier::flow

@@ -42,6 +42,19 @@ TEST(DigestMemo, RemembersAcrossProcesses) {
   EXPECT_EQ(digest_of(folder / "memo", folder / "model"), Hex(64, 'f'));
 }
 
+TEST(DigestMemo, CountsWhatWasReadAndIsNotSavedYet) {
+  const testing::TempFolder folder;
+  testing::overwrite(folder / "model", "weights");
+  learn(folder / "memo", folder / "model");
+  DigestMemo memo(folder / "memo");
+  digest_of(memo, folder / "model");
+  EXPECT_EQ(memo.learned_bytes(), 0u) << "it was remembered";
+  memo.of(folder / "model", "another", [] { return sha256("another"); });
+  EXPECT_EQ(memo.learned_bytes(), 7u);
+  memo.save();
+  EXPECT_EQ(memo.learned_bytes(), 0u);
+}
+
 TEST(DigestMemo, RemembersSeveralDigestsOfOneFile) {
   const testing::TempFolder folder;
   testing::overwrite(folder / "image", "bytes");

@@ -276,7 +276,11 @@ TEST(Models, OfALibrarysNetworkBringTheLibrary) {
   std::filesystem::create_directory(folder.path() / "unet");
   std::ofstream(folder.path() / "unet/config.json") << R"({"_class_name": "Mine"})";
   auto catalog = fake_catalog();
-  network::NetworkEntry mine{"Mine", "unet", {}, [](const network::ComponentConfigs&) { return nullptr; }, ESPALIER_SOURCE_DIR "/LICENSE"};
+  network::NetworkEntry mine{"Mine",
+                             "unet",
+                             {},
+                             [](const network::ComponentConfigs&, const network::NetworkSettings&) { return nullptr; },
+                             ESPALIER_SOURCE_DIR "/LICENSE"};
   auto other = mine;
   other.class_name = "Another";
   catalog.add({}, {mine, other});

@@ -54,8 +54,8 @@ TEST_F(Cuda, RunsAUNetAsTheCpuDoes) {
   const auto unet = small_unet();
   const auto weights = unet.initialize("unet.", 1);
   const auto x = normals({4, 3, 16, 16}, 0), text = normals({4, 5, 12}, 1), t = at::full({4}, 500.0);
-  const auto on_cpu = unet.forward(weights, "unet.", x, t, text);
-  const auto on_gpu = unet.forward(moved(weights, device), "unet.", x.to(device), t.to(device), text.to(device));
+  const auto on_cpu = unet.forward(weights, "unet.", x, t, {text});
+  const auto on_gpu = unet.forward(moved(weights, device), "unet.", x.to(device), t.to(device), {text.to(device)});
   EXPECT_TRUE(on_gpu.is_cuda());
   EXPECT_GT(on_cpu.abs().max().item<double>(), 0.01);
   EXPECT_LT(distance(on_cpu, on_gpu), kTolerance);
@@ -87,7 +87,7 @@ TEST_F(Cuda, TakesAnOptimizerStepAsTheCpuDoes) {
     for (auto& [name, tensor] : weights) parameters.emplace_back(name, tensor.requires_grad_());
     training::AdamW optimizer(parameters, {});
     const auto out = unet.forward(weights, "unet.", normals({4, 3, 16, 16}, 0).to(where), at::full({4}, 500.0).to(where),
-                                  normals({4, 5, 12}, 1).to(where));
+                                  {normals({4, 5, 12}, 1).to(where)});
     out.square().mean().backward();
     optimizer.clip_gradients(1.0);
     optimizer.step(1e-3);

@@ -113,8 +113,7 @@ class MatrixNetwork final : public Network {
 class AdaptedModels : public Models {
  protected:
   AdaptedModels() {
-    spec_.networks.add(
-        {"MatrixNetwork", "unet", {}, [](const network::ComponentConfigs&) { return std::make_shared<MatrixNetwork>(); }, ""});
+    spec_.networks.add({"MatrixNetwork", "unet", {}, [](const auto&, const auto&) { return std::make_shared<MatrixNetwork>(); }, ""});
     auto model = conformance::toy_model();
     model.network = std::make_shared<MatrixNetwork>();
     model.weights = model.network->initialize(0);

@@ -232,7 +232,9 @@ TEST(StageContext, NamesTheStageWhoseModelsNetworkThrows) {
   for (const std::string method : {"make", "architecture", "check", "embed", "predict"}) {
     SCOPED_TRACE(method);
     auto network = conformance::toy_network();
-    network.make = [method](const network::ComponentConfigs&) { return std::make_shared<IllNetwork>(method); };
+    network.make = [method](const network::ComponentConfigs&, const network::NetworkSettings&) {
+      return std::make_shared<IllNetwork>(method);
+    };
     ToyPipeline pipeline({}, {}, network);
     expect_named(pipeline, {"samples"}, method, "samples");
   }

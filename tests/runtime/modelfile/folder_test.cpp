@@ -80,7 +80,7 @@ TEST_F(ModelFolder, GivesBackTheModelThatWasSaved) {
   EXPECT_EQ(back.info.components, (std::vector<std::string>{"text_encoder", "unet"}));
   EXPECT_EQ(back.process->config().at("prediction_type"), Value("v_prediction"));
   const std::vector<std::string> texts{"a red circle", "a blue square"};
-  EXPECT_TRUE(back.text->tensors(texts).at("input_ids").equal(TextFront(kBlank / "tokenizer").tensors(texts).at("input_ids")));
+  EXPECT_TRUE(back.text->tensors(texts).at("input_ids").equal(TextFront(kBlank).tensors(texts).at("input_ids")));
   EXPECT_EQ(info(other.path(), networks_).to_value(), back.info.to_value());
 }
 
@@ -311,7 +311,7 @@ class Scaling final : public Network {
 class RegisteredNetwork : public ::testing::Test {
  protected:
   RegisteredNetwork() {
-    networks_.add({"Scaling", "scaler", {}, [](const network::ComponentConfigs& configs) {
+    networks_.add({"Scaling", "scaler", {}, [](const network::ComponentConfigs& configs, const network::NetworkSettings&) {
                      const auto& [config, origin] = configs.at("scaler");
                      if (config.find("power") == nullptr) throw DataError(origin + ": 'power' is missing");
                      return std::make_shared<Scaling>(config);

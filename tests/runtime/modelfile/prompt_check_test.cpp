@@ -21,7 +21,7 @@ class PromptCheckTest : public ::testing::Test {
  protected:
   PromptCheckTest() { write_word_vocabulary(folder_.path(), {"a", "red", "house", "by", "day", "night"}, 6); }
   PromptCheck ids(const std::vector<std::string>& prompts, bool refuses = false) const {
-    return PromptCheck(ClipTokenizer(folder_.path()), prompts, {"[models]: base", "tokenizer/vocab.json", refuses});
+    return PromptCheck({ClipTokenizer(folder_.path())}, prompts, {"[models]: base", "tokenizer/vocab.json", refuses});
   }
   TemporaryFolder folder_;
 };
@@ -40,6 +40,15 @@ TEST_F(PromptCheckTest, NamesTheFirstFewOnly) {
   const auto notes = ids(prompts).notes();
   EXPECT_THAT(notes[0], AllOf(HasSubstr("5 of 5 prompts"), HasSubstr("'a red house by a'"), HasSubstr("and 2 more"),
                               Not(HasSubstr("'a red house by red'"))));
+}
+
+TEST_F(PromptCheckTest, LooksAtTheIdsOfEveryTokenizer) {
+  const TemporaryFolder other;
+  write_word_vocabulary(other.path(), {"red", "house"}, 6);
+  const std::vector<ClipTokenizer> both{ClipTokenizer(folder_.path()), ClipTokenizer(other.path())};
+  const PromptCheck::Rules rules{"[models]: base", "tokenizer/vocab.json"};
+  EXPECT_THAT([&] { PromptCheck(both, {"a red house"}, rules); }, ThrowsMessage<DataError>(HasSubstr("has the character 'a'")));
+  EXPECT_THAT(PromptCheck(both, {"red house", "red Red house house red"}, rules).notes(), ElementsAre(HasSubstr("1 of 2 prompts are cut")));
 }
 
 TEST_F(PromptCheckTest, SaysWhyPromptsBecomeEqual) {

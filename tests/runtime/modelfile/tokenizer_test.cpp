@@ -77,6 +77,21 @@ TEST_F(Tokenizer, PadsAndCutsToTheConfiguredLength) {
   EXPECT_EQ(tokenizer.max_length(), 8);
 }
 
+// The config of Stable Diffusion 2 pads with the end token, its special_tokens_map.json with "!".
+TEST_F(Tokenizer, TakesSpecialTokensFromTheirMap) {
+  put("special_tokens_map.json", R"({"pad_token": {"content": "b</w>"}, "eos_token": "<|endoftext|>"})");
+  const ClipTokenizer tokenizer(folder_);
+  const auto start = id("<|startoftext|>"), end = id("<|endoftext|>"), pad = id("b</w>"), red = id("red</w>");
+  EXPECT_THAT(tokenizer.encode("red").ids, ElementsAre(start, red, end, pad, pad, pad, pad, pad));
+  EXPECT_THAT(tokenizer.encode("red b</w> red").ids, ElementsAre(start, red, pad, red, end, pad, pad, pad)) << "spelt out";
+  EXPECT_EQ(tokenizer.changed_special_tokens(), Value(Value::Map{{"pad_token", "b</w>"}}));
+  auto config = parse_json(read_file(folder_ / "tokenizer_config.json"), "config");
+  config["added_tokens_decoder"] = Value::Map{};  // a newer file, which comes first
+  put("tokenizer_config.json", to_json(config));
+  EXPECT_THAT(ClipTokenizer(folder_).encode("red").ids, ElementsAre(start, red, end, end, end, end, end, end));
+  EXPECT_EQ(ClipTokenizer(folder_).changed_special_tokens(), Value(Value::Map{}));
+}
+
 TEST_F(Tokenizer, NamesTheFirstUnknownCharacter) {
   const ClipTokenizer tokenizer(folder_);
   const auto z = tokenizer.encode("red z");
@@ -117,6 +132,8 @@ TEST_F(Tokenizer, RefusesDamagedFolders) {
   put("tokenizer_config.json", R"({"model_max_length": 1})");
   EXPECT_THROW(ClipTokenizer{folder_}, DataError);
   put("tokenizer_config.json", R"({"model_max_length": 8, "pad_token": "!"})");
+  EXPECT_NO_THROW(ClipTokenizer{folder_}) << "special_tokens_map.json names another";
+  put("special_tokens_map.json", R"({"pad_token": "!"})");
   EXPECT_THROW(ClipTokenizer{folder_}, DataError);
   std::filesystem::remove(folder_ / "vocab.json");
   EXPECT_THROW(ClipTokenizer{folder_}, DataError);

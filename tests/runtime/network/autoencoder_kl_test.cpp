@@ -141,17 +141,17 @@ ComponentConfigs configs(std::int64_t in_channels, std::int64_t out_channels) {
 TEST(AutoencoderKL, IsAComponentOfAUNetOfItsLatents) {
   const auto registry = engine_networks();
   const auto& make = registry.find("UNet2DConditionModel")->make;
-  const auto network = make(configs(2, 2));
+  const auto network = make(configs(2, 2), {});
   EXPECT_EQ(network->architecture().at("vae").at("_class_name"), Value("AutoencoderKL"));
   auto weights = network->initialize(3);
   network->check(weights, "model");
   EXPECT_EQ(weights.erase("vae.decoder.conv_in.weight"), 1u);
   EXPECT_THAT([&] { network->check(weights, "model"); },
               ThrowsMessage<DataError>(HasSubstr("model/vae: no tensor 'vae.decoder.conv_in.weight'")));
-  EXPECT_THAT([&] { make(configs(3, 3)); },
+  EXPECT_THAT([&] { make(configs(3, 3), {}); },
               ThrowsMessage<DataError>(HasSubstr("unet/config.json: in_channels is 3, but the vae has 2 latent_channels")));
-  EXPECT_THAT([&] { make(configs(2, 4)); }, ThrowsMessage<DataError>(HasSubstr("out_channels 4")));
-  EXPECT_THAT([&] { make(configs(7, 2)); }, ThrowsMessage<DataError>(HasSubstr("an inpainting model")));
+  EXPECT_THAT([&] { make(configs(2, 4), {}); }, ThrowsMessage<DataError>(HasSubstr("out_channels 4")));
+  EXPECT_THAT([&] { make(configs(7, 2), {}); }, ThrowsMessage<DataError>(HasSubstr("an inpainting model")));
 }
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include "runtime/base/value.h"
 #include "runtime/modelfile/adapter.h"
 #include "runtime/modelfile/adapter_file.h"
+#include "runtime/modelfile/folder.h"
 #include "runtime/modelfile/safetensors.h"
 #include "runtime/modelfile/tokenizer.h"
 #include "runtime/modelfile/word_vocabulary.h"
@@ -27,7 +28,9 @@
 #include "runtime/network/clip_text.h"
 #include "runtime/network/element_transformer.h"
 #include "runtime/network/flops.h"
+#include "runtime/network/layers.h"
 #include "runtime/network/unet.h"
+#include "runtime/sdk/encoding.h"
 #include "runtime/training/optimizer.h"
 #include "runtime/training/trainable_weights.h"
 
@@ -47,8 +50,9 @@ void write(const std::string& path, const std::string& bytes) { std::ofstream(pa
 at::Tensor optional(const TensorMap& tensors, const std::string& name) { return tensors.contains(name) ? tensors.at(name) : at::Tensor(); }
 
 at::Tensor run_unet(const UNet& unet, const TensorMap& weights, const TensorMap& inputs, const std::string& prefix = "") {
-  return unet.forward(weights, prefix, inputs.at("sample"), inputs.at("timestep"), optional(inputs, "encoder_hidden_states"),
-                      optional(inputs, "class_labels"));
+  return unet.forward(weights, prefix, inputs.at("sample"), inputs.at("timestep"),
+                      {optional(inputs, "encoder_hidden_states"), optional(inputs, "class_labels"), optional(inputs, "text_embeds"),
+                       optional(inputs, "time_ids")});
 }
 
 // unet CONFIG WEIGHTS INPUTS OUT
@@ -120,8 +124,11 @@ void clip(const Arguments& arguments) {
   const auto weights = ClipText::rename(read_safetensors(arguments[1]), "");
   text.check(weights, "", arguments[1]);
   const c10::InferenceMode inference;
-  write(arguments[3],
-        format_safetensors({{"last_hidden_state", text.forward(weights, "", read_safetensors(arguments[2]).at("input_ids"))}}));
+  const auto output = text.forward(weights, "", read_safetensors(arguments[2]).at("input_ids"));
+  TensorMap out{{"last_hidden_state", text.final_layer_norm(weights, "", output.hidden_states.back())}};
+  for (std::size_t i = 0; i < output.hidden_states.size(); ++i) out["hidden_states." + std::to_string(i)] = output.hidden_states[i];
+  if (output.text_embeds.defined()) out["text_embeds"] = output.text_embeds;
+  write(arguments[3], format_safetensors(out));
 }
 
 // vae CONFIG WEIGHTS INPUTS OUT: the posterior of "image", "z" decoded, "scaled" of the mean and "unscaled" of "z"
@@ -196,6 +203,39 @@ void fresh(const Arguments& arguments) {
 
 // copy IN OUT
 void copy(const Arguments& arguments) { write(arguments[1], format_safetensors(read_safetensors(arguments[0]))); }
+
+// embed FOLDER REQUEST.json OUT: {"prompts", "settings", "negative_prompt" or none} as the model's network embeds them; its null condition
+// behind "null."
+void embed(const Arguments& arguments) {
+  const auto request = read_json(arguments[1]);
+  const auto model = load(arguments[0], engine_networks(), {.settings = request.at("settings")});
+  Conditions conditions;
+  for (const auto& prompt : request.at("prompts").as_list()) conditions.text.push_back(prompt.as_string());
+  const auto* negative = request.find("negative_prompt");
+  const auto encoded = encode_conditions(conditions, model, negative == nullptr ? std::nullopt : std::optional(negative->as_string()));
+  const c10::InferenceMode inference;
+  auto out = model.network->embed(model.weights, encoded.tensors);
+  for (auto& [name, tensor] : model.network->embed(model.weights, encoded.null_tensors)) out["null." + name] = tensor;
+  for (auto& [name, tensor] : out) tensor = tensor.contiguous();
+  write(arguments[2], format_safetensors(out));
+}
+
+// predict FOLDER INPUTS OUT: of embedded conditions
+void predict(const Arguments& arguments) {
+  const auto model = load(arguments[0], engine_networks());
+  const auto inputs = read_safetensors(arguments[1]);
+  const c10::InferenceMode inference;
+  write(arguments[2],
+        format_safetensors(model.network->predict(model.weights, {{"sample", inputs.at("sample")}}, inputs.at("timestep"), inputs)));
+}
+
+// attention INPUTS HEADS OUT
+void attend(const Arguments& arguments) {
+  const auto inputs = read_safetensors(arguments[0]);
+  const c10::InferenceMode inference;
+  const auto out = attention(inputs.at("query"), inputs.at("key"), inputs.at("value"), std::stoll(arguments[1]));
+  write(arguments[2], format_safetensors({{"out", out}}));
+}
 
 // tokenize FOLDER TEXTS.json OUT.json
 void tokenize(const Arguments& arguments) {
@@ -307,6 +347,9 @@ int main(int argc, char** argv) {
                                                 {"unet_flops", {3, unet_flops}},
                                                 {"clip", {4, clip}},
                                                 {"vae", {4, vae}},
+                                                {"embed", {3, embed}},
+                                                {"predict", {3, predict}},
+                                                {"attention", {3, attend}},
                                                 {"elements", {4, elements}},
                                                 {"elements_gradients", {4, elements_gradients}},
                                                 {"elements_flops", {3, elements_flops}},

@@ -91,7 +91,7 @@ TEST(UNet, ChecksWeightsByName) {
   EXPECT_THAT(message(weights), testing::HasSubstr("'unet.conv_in.bias' has the shape [9], the config asks for [8]"));
   weights.erase("unet.conv_in.bias");
   EXPECT_THAT(message(weights), testing::HasSubstr("no tensor 'unet.conv_in.bias'"));
-  EXPECT_THROW(unet.forward(weights, "unet.", at::zeros({1, 1, 8, 8}), at::zeros({1}), at::zeros({1, 3, 12})), DataError);
+  EXPECT_THROW(unet.forward(weights, "unet.", at::zeros({1, 1, 8, 8}), at::zeros({1}), {at::zeros({1, 3, 12})}), DataError);
 }
 
 TEST(UNet, InitialisesAsAFunctionOfSeedAndPrefix) {
@@ -112,7 +112,7 @@ TEST(UNet, EmbedsTimestepsInFloat32WhateverTheDtypeOfTheWeights) {
   TensorMap weights;
   for (auto& [name, tensor] : unet.initialize("unet.", 3)) weights.emplace(name, tensor.to(at::kBFloat16));
   const auto x = at::randn({2, 1, 8, 8}, at::kBFloat16), text = at::randn({2, 3, 12}, at::kBFloat16);
-  const auto at_timestep = [&](double t) { return unet.forward(weights, "unet.", x, at::full({2}, t, at::kFloat), text); };
+  const auto at_timestep = [&](double t) { return unet.forward(weights, "unet.", x, at::full({2}, t, at::kFloat), {text}); };
   EXPECT_TRUE(at::equal(at_timestep(750), at_timestep(750)));
   EXPECT_FALSE(at::equal(at_timestep(750), at_timestep(752)));
   EXPECT_EQ(at_timestep(750).scalar_type(), at::kBFloat16);
@@ -130,6 +130,7 @@ TEST(ClipText, RenamesWhatNewerTransformersWrite) {
       "config.json");
   const auto weights = text.initialize("text_encoder.", 3);
   TensorMap newer{{"unet.x", at::zeros({1})}, {"text_encoder.text_model.embeddings.position_ids", at::zeros({1, 77})}};
+  newer["text_encoder.embeddings.position_ids"] = at::zeros({1, 77});
   for (const auto& [name, tensor] : weights) newer["text_encoder." + name.substr(std::string("text_encoder.text_model.").size())] = tensor;
   const auto renamed = ClipText::rename(newer, "text_encoder.");
   text.check(renamed, "text_encoder.", "here");

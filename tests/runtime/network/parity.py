@@ -228,6 +228,18 @@ def autoencoder_kl(tool):
     vae.expect_published(data_folder("diffusers_folders"))
 
 
+def stable_diffusion(tool):
+    import stable_diffusion as parity
+
+    parity.compare(tool, data_folder("diffusers_folders"), write_clip_files, expect_close, TOLERANCE)
+
+
+def half_attention(tool):
+    import stable_diffusion as parity
+
+    parity.compare_attention(tool, expect_close)
+
+
 def data_folder(name):
     bases = [os.environ.get("ESPALIER_DATA"), SOURCE / "datasets", SOURCE.parent / "shared" / "data"]
     for base in filter(None, bases):
@@ -244,7 +256,7 @@ def write_clip_files(folder):
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     symbols = [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
     tokens = symbols + [s + "</w>" for s in symbols] + ["".join(m.split()) for m in merges] + ["<|startoftext|>", "<|endoftext|>"]
-    folder.mkdir()
+    folder.mkdir(parents=True)
     (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}, ensure_ascii=False), encoding="utf-8")
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
     special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}

@@ -13,7 +13,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-std::shared_ptr<const Network> none(const ComponentConfigs&) { return nullptr; }
+std::shared_ptr<const Network> none(const ComponentConfigs&, const NetworkSettings&) { return nullptr; }
 NetworkEntry mine(const std::string& library) { return {"Mine", "unet", {}, none, library}; }
 
 TEST(Registry, FindsWhatIsAdded) {
@@ -57,7 +57,7 @@ TEST(Registrar, GivesANetworkItsOwnComponentsConfig) {
   const auto& entry = registrar.networks().front();
   EXPECT_EQ(entry.class_name, "Mine");
   EXPECT_EQ(entry.component, "scaler");
-  entry.make({{"scaler", {Value::Map{{"size", "large"}}, "scaler/config.json"}}, {"other", {Value(), "other/config.json"}}});
+  entry.make({{"scaler", {Value::Map{{"size", "large"}}, "scaler/config.json"}}, {"other", {Value(), "other/config.json"}}}, {});
   EXPECT_EQ(seen, "large of scaler/config.json");
 }
 

@@ -90,7 +90,20 @@ TEST(Phase, ItsValueIsWhatDeterminesTrajectories) {
   EXPECT_TRUE(differs([](Phase& p) { p.segments[0].model.architecture["type"] = "x"; }));
   EXPECT_TRUE(differs([](Phase& p) { p.segments[0].last = 1; }));
   EXPECT_TRUE(differs([](Phase& p) { p.segments[0].guidance_scale = 2.0; }));
+  EXPECT_TRUE(differs([](Phase& p) { p.segments[0].negative_prompt = ""; }));
+  EXPECT_TRUE(differs([](Phase& p) { p.segments[0].negative_prompt = "blurry"; }));
   EXPECT_TRUE(differs([](Phase& p) { p.solver = "heun"; }));
+}
+
+TEST(Stitch, HandsANegativePromptOnWhereItHasAnEffect) {
+  auto reader = conformance::toy_model().info;
+  reader.text_front = "0abc";
+  const auto phase = [&](double scale, const ModelInfo& second) {
+    return stitched_phase({reader, second}, {4, scale, {}, "blurry"}, "sampler.ddim", "variance_preserving");
+  };
+  EXPECT_EQ(phase(2.0, reader).segments.at(0).negative_prompt, "blurry");
+  EXPECT_THAT([&] { phase(1.0, reader); }, ThrowsMessage<ConfigError>(HasSubstr("negative_prompt has no effect at guidance_scale = 1")));
+  EXPECT_THAT([&] { phase(2.0, conformance::toy_model().info); }, ThrowsMessage<ConfigError>(HasSubstr("takes no texts")));
 }
 
 struct Guided {

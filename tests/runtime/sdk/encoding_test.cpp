@@ -7,6 +7,7 @@
 #include <ATen/ops/full.h>
 #include <gmock/gmock.h>
 
+#include "runtime/base/files.h"
 #include "runtime/modelfile/word_vocabulary.h"
 #include "runtime/sdk/trajectory_source.h"
 #include "tests/runtime/base/folder.h"
@@ -19,7 +20,8 @@ using ::testing::ElementsAre;
 // A model that reads texts of these words, in up to `length` tokens.
 Model reader(const std::vector<std::string>& words, std::int64_t length) {
   const TemporaryFolder folder;
-  modelfile::write_word_vocabulary(folder.path(), words, length);
+  make_folders(folder.path() / "tokenizer");
+  modelfile::write_word_vocabulary(folder.path() / "tokenizer", words, length);
   Model model;
   model.text = std::make_shared<const modelfile::TextFront>(folder.path());
   model.info.text_front = model.text->digest();
@@ -47,17 +49,31 @@ TEST(EncodeConditions, GivesEachModelTheIdsOfItsOwnTokenizer) {
     const auto encoded = encode_conditions(conditions, *model);
     std::vector<std::int64_t> expected;
     for (const char* text : {"red", "blue"}) {
-      const auto ids = model->text->tokenizer().encode(text).ids;
+      const auto ids = model->text->tokenizers().front().tokenizer.encode(text).ids;
       expected.insert(expected.end(), ids.begin(), ids.end());
     }
     EXPECT_EQ(values(encoded.tensors.at("input_ids")), expected);
-    EXPECT_EQ(values(encoded.null_tensors.at("input_ids")), model->text->tokenizer().encode("").ids) << "the empty text";
+    EXPECT_EQ(values(encoded.null_tensors.at("input_ids")), model->text->tokenizers().front().tokenizer.encode("").ids) << "the empty text";
     EXPECT_THAT(values(encoded.tensors.at("label")), ElementsAre(0, 1)) << "what the data gives goes to every model";
     EXPECT_THAT(values(encoded.null_tensors.at("label")), ElementsAre(2));
   }
   EXPECT_EQ(encode_conditions(conditions, first).tensors.at("input_ids").size(1), 4);
   EXPECT_EQ(encode_conditions(conditions, second).tensors.at("input_ids").size(1), 5);
   EXPECT_FALSE(encode_conditions(conditions, Model()).tensors.contains("input_ids")) << "a model without a tokenizer reads no text";
+}
+
+TEST(EncodeConditions, TheNullConditionIsTheNegativePrompt) {
+  const auto model = reader({"red", "blue"}, 4);
+  const auto ids = [&](const char* text) { return model.text->tokenizers().front().tokenizer.encode(text).ids; };
+  const auto none = encode_conditions(two_texts(), model), empty = encode_conditions(two_texts(), model, ""),
+             blue = encode_conditions(two_texts(), model, "blue");
+  EXPECT_EQ(values(none.null_tensors.at("input_ids")), ids(""));
+  EXPECT_EQ(values(empty.null_tensors.at("input_ids")), ids(""));
+  EXPECT_EQ(values(blue.null_tensors.at("input_ids")), ids("blue"));
+  EXPECT_THAT(values(none.tensors.at("text_role")), ElementsAre(0, 0));
+  EXPECT_THAT(values(none.null_tensors.at("text_role")), ElementsAre(2)) << "which a network may embed as zeros";
+  EXPECT_THAT(values(empty.null_tensors.at("text_role")), ElementsAre(1));
+  EXPECT_THAT(values(blue.null_tensors.at("text_role")), ElementsAre(1));
 }
 
 // Equal weights behind another tokenizer make other trajectories of the same texts.

@@ -121,6 +121,19 @@ TEST(Schema, AnInfinityThatIsDeclaredKeepsItsBoundsAndItsKey) {
   EXPECT_EQ(keyed.at("norm").as_number(), inf);
 }
 
+TEST(Schema, ATextThatIsLeftOutIsNotTheEmptyOne) {
+  std::optional<std::string> prompt;
+  Schema schema;
+  schema.text("negative_prompt", prompt, "What guidance leads away from.").unkeyed_default();
+  EXPECT_TRUE(schema.infos()[0].default_value.is_null());
+  EXPECT_EQ(schema.values(OptionRole::keyed), Value(Map{}));
+  EXPECT_TRUE(schema.read(Value(Map{{"negative_prompt", ""}})).empty());
+  EXPECT_EQ(prompt, "");
+  EXPECT_EQ(schema.values(OptionRole::keyed), Value(Map{{"negative_prompt", ""}}));
+  EXPECT_EQ(schema.read(Value(Map{{"negative_prompt", 3}})).size(), 1u);
+  EXPECT_EQ(prompt, "") << "a member with a problem stays";
+}
+
 TEST(Schema, AMissingRequiredOptionIsReported) {
   Options o;
   const auto problems = o.schema.read(Value());

@@ -79,7 +79,7 @@ TEST(Adapter, LayersWithoutOneComputeTheSameBits) {
       at::equal(conv2d(scope.at("conv"), image, 1, 1), at::conv2d(image, weights.at("conv.weight"), weights.at("conv.bias"), 1, 1)));
 }
 
-// A network that reads a weight with [] would leave its adapter out without a word.
+// A network that reads a weight with [] would leave its adapter out.
 TEST(Adapter, WeightsThatAreReadBesideItAreRefused) {
   const auto weights = with_adapters();
   EXPECT_THAT([&] { Scope(weights, "map.")["weight"]; }, ThrowsMessage<DataError>(HasSubstr("'map.weight' has an adapter")));

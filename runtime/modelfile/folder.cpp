@@ -298,7 +298,11 @@ Opened open_model(const fs::path& folder, const network::Registry& networks, con
         fmt::format("{0}: holds an adapter, not a model: write {{ folder = \"<its base>\", adapter = \"{0}\" }}", folder.string()));
   }
   auto info = read_annotations(folder);
-  if (info.role != kDenoiser) return {open_other(folder, std::move(info))};
+  if (info.role != kDenoiser) {
+    if (options.variant.empty() && options.prediction_type.empty()) return {open_other(folder, std::move(info))};
+    throw ConfigError(fmt::format("{}: is a model of role '{}', whose entry in [models] takes neither variant nor prediction_type",
+                                  folder.string(), info.role));
+  }
   auto [model, components] = open_denoiser(folder, networks, std::move(info), options);
   const bool drawn = fill_denoiser(folder, components, options, model);
   return {std::move(model), drawn};

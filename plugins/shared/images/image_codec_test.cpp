@@ -46,7 +46,7 @@ TEST(ImageCodec, TakesTheSizeOfTheModelAndResizesToIt) {
   EXPECT_EQ(shape_of(*make(unet_of({}))), (std::vector<std::int64_t>{3, 16, 16}));
   EXPECT_EQ(shape_of(*make(unet_of(Value::List{4, 8}))), (std::vector<std::int64_t>{3, 4, 8}));
   const auto codec = make(unet_of(8));
-  const auto grey = at::linspace(0.5, 0.5, 3 * 16 * 16).view({1, 3, 16, 16});
+  const auto grey = at::linspace(0.5, 0.5, std::int64_t{768}).view({1, 3, 16, 16});
   const auto state = codec->encode({"image", {{"image", grey}}, {}}, {}).at("sample");
   EXPECT_EQ(state.sizes(), (std::vector<std::int64_t>{1, 3, 8, 8}));
   EXPECT_NEAR(state.abs().max().item<float>(), 0.0F, 1e-6F);

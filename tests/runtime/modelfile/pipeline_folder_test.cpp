@@ -204,6 +204,20 @@ TEST_F(PipelineFolder, AModelWithOtherInputsIsRefusedByWhatItIs) {
   }
 }
 
+TEST_F(PipelineFolder, SettingsOfADenoiserAreRefusedForAnotherRole) {
+  Model model;
+  model.info.role = "classifier";
+  model.info.architecture = Value::Map{{"classes", 10}};
+  model.weights = {{"linear.weight", at::full({10, 4}, 1.0, at::kFloat)}};
+  const TemporaryFolder other;
+  save(model, other.path());
+  for (const auto& options : {LoadOptions{.variant = "fp16"}, LoadOptions{.prediction_type = "epsilon"}}) {
+    EXPECT_THAT([&] { info(other.path(), networks_, options); },
+                ThrowsMessage<ConfigError>(HasSubstr("is a model of role 'classifier', whose entry in [models] takes neither")));
+  }
+  EXPECT_EQ(load(other.path(), networks_, {.dtype = at::kBFloat16}).weights.at("linear.weight").scalar_type(), at::kFloat);
+}
+
 TEST(MissingFolder, IsSaidWithWhatMakesOne) {
   const auto said = [](const fs::path& path) {
     try {

@@ -33,6 +33,9 @@ class VaeFolder : public ::testing::Test {
     auto unet = parse_json(read_file(path_ / "unet/config.json"), "unet");
     unet["in_channels"] = unet["out_channels"] = 2;
     write(path_ / "unet/config.json", to_json(unet));
+    auto index = parse_json(read_file(path_ / "model_index.json"), "index");
+    index["vae"] = Value::List{"diffusers", "AutoencoderKL"};
+    write(path_ / "model_index.json", to_json(index));
     fs::create_directories(path_ / "vae");
     write(path_ / "vae/config.json",
           R"({"_class_name": "AutoencoderKL", "latent_channels": 2, "norm_num_groups": 4, "block_out_channels": [8, 8],

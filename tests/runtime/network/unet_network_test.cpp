@@ -91,7 +91,11 @@ TEST(UNetNetwork, JoinsTwoTextEncodersAndAddsThePooledTextAndTheSizes) {
 
 TEST(UNetNetwork, SizesAreTheSettingsOrFollowFromTheVae) {
   auto configs = two_encoders();
-  configs["vae"] = {Value::Map{{"block_out_channels", Value::List{4, 8}}}, "vae/config.json"};
+  configs["vae"] = {Value::Map{{"block_out_channels", Value::List{4, 8}},
+                               {"down_block_types", Value::List{"DownEncoderBlock2D", "DownEncoderBlock2D"}},
+                               {"up_block_types", Value::List{"UpDecoderBlock2D", "UpDecoderBlock2D"}},
+                               {"norm_num_groups", 4}},
+                    "vae/config.json"};
   NetworkSettings settings;
   settings.original_size = {1024, 768};
   settings.crops_coords_top_left = {16, 0};

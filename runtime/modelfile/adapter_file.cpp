@@ -29,21 +29,30 @@ struct Pair {
 };
 using Pairs = std::map<std::string, Pair>;  // by module, "unet.down_blocks..."
 
-constexpr const char* kConvert =
-    "in Python load it with pipe.load_lora_weights(...), then pipe.save_lora_weights(folder, "
-    "unet_lora_layers=peft.get_peft_model_state_dict(pipe.unet))";
+// With the metadata, as the scale would be lost without it.
+constexpr const char* kSave =
+    "pipe.save_lora_weights(folder, unet_lora_layers=peft.get_peft_model_state_dict(unet), "
+    "unet_lora_adapter_metadata=unet.peft_config[\"default\"].to_dict())";
 
-// Why a tensor of this name is not read.
-std::string described(const std::string& name) {
+std::string converted() {
+  return fmt::format("in Python pipe.load_lora_weights(file, adapter_name=\"default\"), unet = pipe.unet, {}", kSave);
+}
+
+// What another program's name says, and what converts the file; "" for names that none of them gives.
+std::string described_as_other_name(const std::string& name) {
   const auto has = [&name](const char* part) { return name.find(part) != std::string::npos; };
-  if (name.starts_with("lora_unet_") || name.starts_with("lora_te")) return fmt::format("it has kohya's name: {}", kConvert);
-  if (has(".processor.")) return fmt::format("it has the name of an earlier diffusers: {}", kConvert);
+  if (name.starts_with("text_encoder")) {
+    return fmt::format("it is of a text encoder, whose adapters are not read: save the U-Net's alone, {}", converted());
+  }
+  if (name.starts_with("lora_unet_") || name.starts_with("lora_te")) return fmt::format("it has kohya's name: {}", converted());
+  if (has(".processor.")) return fmt::format("it has the name of an earlier diffusers: {}", converted());
   if (name.starts_with("base_model.model.")) {
-    return "it has the name of PEFT's own file: in Python pipe.save_lora_weights(folder, "
-           "unet_lora_layers=peft.get_peft_model_state_dict(pipe.unet)) writes it for pipelines";
+    return fmt::format(
+        "it has the name of PEFT's own file: in Python unet = peft.PeftModel.from_pretrained(pipe.unet, folder).base_model.model, {}",
+        kSave);
   }
   if (has("dora_scale") || has("lora_magnitude_vector")) return "it is of DoRA, which is not supported: take a LoRA";
-  return "it is no tensor of a LoRA; those are '<module>.lora_A.weight', '<module>.lora_B.weight' and '<module>.alpha'";
+  return "";
 }
 
 struct Place {
@@ -57,17 +66,14 @@ Place place_of(const std::string& name, const std::string& origin) {
                                                                                      {".lora.down.weight", &Pair::lora_A},
                                                                                      {".lora.up.weight", &Pair::lora_B},
                                                                                      {".alpha", &Pair::alpha}}};
-  if (name.starts_with("text_encoder")) {
-    throw DataError(
-        fmt::format("{}: '{}' is of a text encoder, whose adapters are not read: save the U-Net's alone, in Python "
-                    "pipe.save_lora_weights(folder, unet_lora_layers=peft.get_peft_model_state_dict(pipe.unet))",
-                    origin, name));
+  auto why = described_as_other_name(name);
+  if (why.empty()) {
+    for (const auto& [ending, part] : endings) {
+      if (name.ends_with(ending)) return {name.substr(0, name.size() - ending.size()), part};
+    }
+    why = "it is no tensor of a LoRA; those are '<module>.lora_A.weight', '<module>.lora_B.weight' and '<module>.alpha'";
   }
-  const bool of_others = name.starts_with("lora_") || name.starts_with("base_model.") || name.find(".processor.") != std::string::npos;
-  for (const auto& [ending, part] : endings) {
-    if (!of_others && name.ends_with(ending)) return {name.substr(0, name.size() - ending.size()), part};
-  }
-  throw DataError(fmt::format("{}: '{}' is not read: {}", origin, name, described(name)));
+  throw DataError(fmt::format("{}: '{}' is not read: {}", origin, name, why));
 }
 
 Pairs pairs_of(const TensorMap& tensors, const std::string& origin) {
@@ -117,16 +123,18 @@ class Config {
     return found != fields_.end() && found->second.is_bool() && found->second.as_bool();
   }
 
-  // The first entry of alpha_pattern for the module's name or an end of it; else lora_alpha.
+  // The first entry of alpha_pattern for the module's name, "^name", or for an end of it, "name"; else lora_alpha.
   double alpha(const std::string& module) const {
     const auto patterns = fields_.find("alpha_pattern");
     if (patterns != fields_.end() && patterns->second.is_map()) {
       for (const auto& [pattern, value] : patterns->second.as_map()) {
-        if (pattern.find_first_of("^$*+?()[]{}|\\") != std::string::npos) {
+        const bool whole = pattern.starts_with("^");
+        const auto name = pattern.substr(whole ? 1 : 0);
+        if (name.find_first_of("^$*+?()[]{}|\\") != std::string::npos) {
           throw DataError(
               fmt::format("{}: metadata: alpha_pattern '{}' is a regular expression; only names of modules are read", origin_, pattern));
         }
-        if (("." + module).ends_with("." + pattern)) return number("alpha_pattern '" + pattern + "'", value);
+        if (whole ? module == name : ("." + module).ends_with("." + name)) return number("alpha_pattern '" + pattern + "'", value);
       }
     }
     const auto found = fields_.find("lora_alpha");

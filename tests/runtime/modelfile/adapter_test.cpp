@@ -89,6 +89,9 @@ TEST_F(Adapter, HasTheScaleOfAlphaOverRank) {
   EXPECT_NEAR(scale(tensors, R"({"unet.r": 2, "unet.lora_alpha": 5})"), 2.5, 1e-5);
   EXPECT_NEAR(scale(tensors, R"({"unet.r": 2, "unet.lora_alpha": 5, "unet.use_rslora": true})"), 5 / std::sqrt(2.0), 1e-5);
   EXPECT_NEAR(scale(tensors, R"({"unet.lora_alpha": 5, "unet.alpha_pattern": {"to_k": 1, "mid_block.to_q": 8}})"), 4.0, 1e-5);
+  EXPECT_NEAR(scale(tensors, R"({"unet.lora_alpha": 5, "unet.alpha_pattern": {"^to_q": 1, "^mid_block.to_q": 8}})"), 4.0, 1e-5);
+  EXPECT_THAT([&] { scale(tensors, R"({"unet.lora_alpha": 5, "unet.alpha_pattern": {"mid.*": 1}})"); },
+              ThrowsMessage<DataError>(HasSubstr("'mid.*' is a regular expression")));
   EXPECT_NEAR(scale(tensors, R"({"text_encoder.lora_alpha": 5})"), 1.0, 1e-6) << "of another component";
   tensors[kMap + ".alpha"] = at::full({}, 3.0, at::kFloat);
   EXPECT_NEAR(scale(tensors), 1.5, 1e-5);

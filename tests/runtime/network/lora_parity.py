@@ -63,9 +63,22 @@ def save_adapters(model, options, folder):
     StableDiffusionPipeline.save_lora_weights(folder / "metadata", unet_lora_layers=state, **metadata)
     StableDiffusionPipeline.save_lora_weights(folder / "script", unet_lora_layers=convert_state_dict_to_diffusers(dict(state)), **metadata)
     plain = {f"unet.{name}": tensor.contiguous() for name, tensor in state.items()}
-    folded = {name: tensor * scale_of(options) if "lora_B" in name else tensor for name, tensor in plain.items()}
+    folded = {name: (tensor * scale_of(options)).contiguous() if "lora_B" in name else tensor for name, tensor in plain.items()}
     written["folded"] = folder / "folded.safetensors"
     save_file(folded, written["folded"])
+    # As diffusers writes a file again that has several ranks.
+    mixed = folder / "mixed" / file
+    mixed.parent.mkdir()
+    for name, tensor in folded.items():
+        if name.endswith(f"{options['target_modules'][0]}.lora_A.weight"):
+            other = name.replace("lora_A", "lora_B")
+            folded[name], folded[other] = torch.cat([tensor, tensor]), torch.cat([folded[other], folded[other]], 1) / 2
+    save_file(folded, mixed)
+    unet = UNet2DConditionModel.from_pretrained(folder, low_cpu_mem_usage=False)
+    pipeline(unet).load_lora_weights(mixed.parent, adapter_name="default")
+    written["several ranks"] = folder / "several" / file
+    StableDiffusionPipeline.save_lora_weights(folder / "several", unet_lora_layers=get_peft_model_state_dict(unet),
+                                              unet_lora_adapter_metadata=unet.peft_config["default"].to_dict())
     if not options.get("use_rslora"):
         written["alpha"] = folder / "alpha.safetensors"
         save_file(with_alpha(plain, options["lora_alpha"]), written["alpha"])

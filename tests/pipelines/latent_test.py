@@ -118,13 +118,15 @@ def compare(folder, block, images):
 
 
 class Latent(driver.PipelineTest):
-    def blank(self, unet_channels=4, **vae):
+    def blank(self, unet_channels=4, unet_out_channels=None, **vae):
         """A copy of shapes-blank whose U-Net is of the latents of a VAE that halves once."""
         folder = self.folder / "blank"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(ROOT / "datasets/models/shapes-blank", folder)
         config = json.loads((folder / "unet/config.json").read_text())
-        (folder / "unet/config.json").write_text(json.dumps(config | {"in_channels": unet_channels, "out_channels": 4, "sample_size": 8}))
+        (folder / "unet/config.json").write_text(json.dumps(config | {"in_channels": unet_channels, "out_channels": unet_out_channels or unet_channels, "sample_size": 8}))
+        index = json.loads((folder / "model_index.json").read_text())
+        (folder / "model_index.json").write_text(json.dumps(index | {"vae": ["diffusers", "AutoencoderKL"]}))
         (folder / "vae").mkdir()
         (folder / "vae/config.json").write_text(json.dumps(VAE | vae))
         return self.write(folder)
@@ -159,7 +161,7 @@ class Latent(driver.PipelineTest):
         for changes, what in (
             ({"out_channels": 1}, "the model 'blank' (" + str(self.folder / "blank") + "): vae/config.json: out_channels is 1, but the domain's images have 3"),
             ({"unet_channels": 3}, "unet/config.json: in_channels is 3, but the vae has 4 latent_channels"),
-            ({"unet_channels": 9}, "unet/config.json: in_channels is 9, but the vae has 4 latent_channels: this is an inpainting model"),
+            ({"unet_channels": 9, "unet_out_channels": 4}, "unet/config.json: in_channels is 9, out_channels 4: this is an inpainting model"),
             ({"act_fn": "mish"}, 'vae/config.json: act_fn = "mish" is not supported; it must be "silu"'),
             ({"latents_std": [1, 1, 1, 1]}, "vae/config.json: latents_mean = null; it must be a list too where latents_std is one"),
         ):

@@ -1,9 +1,9 @@
 // Inverse noise correction's inversion: the exact inverse of a frozen flow's discrete Euler map, from examples to the noise behind them.
 #include <ATen/TensorOperators.h>
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -137,7 +137,7 @@ class InverseNoise final : public espalier::NoiseCorrector {
   }
 
   std::int64_t compute(const TrajectoryJob& job, espalier::Recorder& recorder) const override {
-    const at::NoGradGuard no_grad;
+    const c10::InferenceMode no_gradients;
     if (phase_of(job).start != "examples") throw espalier::InternalError(std::string(kName) + " was given a phase that it did not make");
     const FlatStates states(job.spec);
     const auto examples = perturbed(states.flatten(job.examples), job, states);  // [S, D]

@@ -169,7 +169,8 @@ TEST(RewardSummary, RefusesKeysThatNoPromptHas) {
               ThrowsMessage<ConfigError>(HasSubstr("which is a list in the metadata")));
   EXPECT_THAT([&] { make<Metric>(plugin("metric.reward_summary"), {{"group_by", Value::List{"n", "category", "n"}}})->check(); },
               ThrowsMessage<ConfigError>(HasSubstr("group_by names 'n' twice")));
-  const PlannedInputs planned{{{"scores", {{.tag = "a", .size = 10, .metadata = kMetadata}}}}, nullptr, *toy_domain()};
+  const auto domain = toy_domain();
+  const PlannedInputs planned{{{"scores", {{.tag = "a", .size = 10, .metadata = kMetadata}}}}, nullptr, *domain};
   EXPECT_THAT([&] { make<Metric>(plugin("metric.reward_summary"), {{"group_by", Value::List{"kind"}}})->check_inputs(planned); },
               ThrowsMessage<ConfigError>(HasSubstr("'kind', which no prompt of 'a' has")));
 }

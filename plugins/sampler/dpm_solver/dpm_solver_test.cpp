@@ -24,7 +24,7 @@ const Options kFirstOrderSde = {{"algorithm_type", "sde-dpmsolver++"}, {"solver_
 
 std::unique_ptr<Sampler> dpm_solver(const Options& options = {}) { return make<Sampler>(plugin("sampler.dpm_solver"), options); }
 
-ModelInfo model_of(const char* prediction, Options keys = {}) {
+ModelInfo model_of(const char* prediction, const Options& keys = {}) {
   auto info = toy_model().info;
   info.process["prediction_type"] = prediction;
   for (const auto& [key, value] : keys) info.process[key] = value;

@@ -10,7 +10,7 @@ namespace {
 // 2 x - 1 is rounded where x < 1/4, and what is left of x is the same from then on.
 TEST(PixelCodec, AnEncodedImageIsDecodedToAsDecodedBitForBit) {
   const auto codec = make_pixel_codec({3, 16, 16});
-  const auto image = at::linspace(0.0, 1.0, 3 * 16 * 16).view({1, 3, 16, 16});
+  const auto image = at::linspace(0.0, 1.0, std::int64_t{3} * 16 * 16).view({1, 3, 16, 16});
   const auto once = as_decoded(image);
   EXPECT_FALSE(at::equal(once, image)) << "some of these numbers are rounded";
   const auto state = codec->encode({"image", {{"image", once}}, {}}, {});

@@ -79,6 +79,8 @@ class Sft final : public Trainer {
   std::int64_t max_train_steps() const override { return loop_.max_train_steps; }
 
   TrainedModel train(const TrainerInput& input) const override {
+    check_intermediate_step(input.selection != nullptr);
+    check_components(components_of(input.model.weights));
     Run run(*this, input);
     auto trained = training::train(input, "trainer.sft", run.weights.parameters(), loop_, run);
     return {run.weights.finish(trained.weights, run.info()), std::move(trained.state)};
@@ -94,9 +96,7 @@ class Sft final : public Trainer {
     TensorMap null_condition;
 
     Run(const Sft& options_in, const TrainerInput& input_in)
-        : options(checked(options_in, input_in)),
-          input(input_in),
-          weights("trainer.sft", input.model, options.train_components_, options.lora_, input.seed) {
+        : options(options_in), input(input_in), weights("trainer.sft", input.model, options.train_components_, options.lora_, input.seed) {
       const auto order = random::streams::training_order(input.seed);
       data = input.selection
                  ? sft::selection_data(*input.selection, input.model, options.loss_, options.first_step(input.selection->view.grid()),
@@ -121,12 +121,6 @@ class Sft final : public Trainer {
       draws.begin(0);
       const auto loss = input.model.process->loss(predict, rows.batch, draws);  // [B]
       return {(rows.weight.defined() ? loss * rows.weight : loss).mean()};
-    }
-
-    static const Sft& checked(const Sft& options, const TrainerInput& input) {
-      options.check_intermediate_step(input.selection != nullptr);
-      options.check_components(components_of(input.model.weights));
-      return options;
     }
 
     ModelInfo info() const {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "runtime/config/checks.h"
+#include "runtime/tensor/spec.h"
 
 namespace espalier::config {
 namespace {
@@ -17,16 +18,6 @@ struct RowCost {
   double flops = 0;
   double bytes = 0;
 };
-
-double bytes_of(const StateSpec& spec) {
-  double bytes = 0;
-  for (const auto& [name, field] : spec) {
-    double elements = 1;
-    for (const auto extent : field.shape) elements *= static_cast<double>(extent);
-    bytes += elements * static_cast<double>(c10::elementSize(field.dtype));
-  }
-  return bytes;
-}
 
 // The folder that a stage's model, or the one that its training began with, is from; "": none.
 std::string folder_of(const PipelineSpec& spec, const StageSpec& stage) {
@@ -47,7 +38,7 @@ RowCost cost_of(const PipelineSpec& spec, const std::string& folder) {
     ModelInfo info;
     info.architecture = network->architecture();
     const auto states = spec.codec(info, folder)->spec();
-    return {network->flops(states), bytes_of(states)};
+    return {network->flops(states), static_cast<double>(tensor::bytes_of(states))};
   } catch (const std::exception&) {
     return {};
   }

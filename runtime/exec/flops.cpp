@@ -6,6 +6,7 @@
 #include "runtime/network/flops.h"
 #include "runtime/plan/trajectory_source.h"
 #include "runtime/sdk/encoding.h"
+#include "runtime/tensor/spec.h"
 
 namespace espalier::exec {
 namespace {
@@ -18,12 +19,7 @@ struct PassFlops {
 
 PassFlops pass_flops(const Context& context, const StateSpec& spec, const Model& model, const Conditions& condition) {
   const at::NoGradGuard no_grad;
-  State state;
-  for (const auto& [name, field] : spec) {
-    std::vector<std::int64_t> shape{1};
-    shape.insert(shape.end(), field.shape.begin(), field.shape.end());
-    state.emplace(name, at::zeros(shape, at::TensorOptions().dtype(field.dtype).device(context.device)));
-  }
+  const auto state = tensor::zeros(spec, 1, context.device);
   TensorMap raw;
   for (const auto& [name, tensor] : encode_conditions(condition, model).tensors) raw.emplace(name, tensor.to(context.device));
   const auto timestep = at::zeros({1}, at::TensorOptions().dtype(at::kFloat).device(context.device));

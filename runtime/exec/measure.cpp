@@ -1,9 +1,7 @@
 // What a stage costs on this machine.
 #include "runtime/exec/measure.h"
 
-#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
-#include <c10/util/accumulate.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,13 +13,14 @@
 #include "runtime/exec/conditioning.h"
 #include "runtime/plan/trajectory_source.h"
 #include "runtime/sampling/guided_model.h"
+#include "runtime/tensor/spec.h"
 
 namespace espalier::exec {
 namespace {
 
-constexpr double kRepeatedFor = 0.5;        // seconds
-constexpr double kCostlyFlops = 1e11;       // of one forward pass of a micro-batch: a second, about, of one thread
-constexpr double kCostlyLatents = 1 << 12;  // numbers of a sample's latents: 256 x 256 pixels of Stable Diffusion
+constexpr double kRepeatedFor = 0.5;              // seconds
+constexpr double kCostlyFlops = 1e11;             // of one forward pass of a micro-batch: a second, about, of one thread
+constexpr std::int64_t kCostlyLatents = 1 << 14;  // bytes of a sample's latents: 256 x 256 pixels of Stable Diffusion
 
 // Of one call; a cheap one is repeated.
 double seconds_of(bool repeat, const std::function<void()>& work) {
@@ -54,12 +53,7 @@ StageProbe::Model described(const std::string& name, const sampling::NoiseRespon
 // Seconds to decode one sample.
 double decoding(Context& context, const plan::Result& trajectories, bool repeat) {
   const auto model = context.model(context.spec.find(trajectories.samples)->input("model")->tags.front());
-  State state;
-  for (const auto& [name, field] : trajectories.codec->spec()) {
-    std::vector<std::int64_t> shape{1};
-    shape.insert(shape.end(), field.shape.begin(), field.shape.end());
-    state.emplace(name, at::zeros(shape, at::TensorOptions().dtype(field.dtype).device(context.device)));
-  }
+  const auto state = tensor::zeros(trajectories.codec->spec(), 1, context.device);
   return seconds_of(repeat, [&] { trajectories.codec->decode(state, {model.get(), context.device}); });
 }
 
@@ -146,9 +140,7 @@ StageProbe measured(Context& context, const plan::StagePlan& plan, bool repeat) 
 bool is_costly(Context& context, const plan::StagePlan& plan) {
   const auto spec = plan.result->codec->spec();
   if (plan.stage->kind->gives == ResultKind::scores) {
-    double elements = 0;
-    for (const auto& [name, field] : spec) elements += static_cast<double>(c10::multiply_integers(field.shape));
-    return plan.result->codec->needs_model() && elements >= kCostlyLatents;
+    return plan.result->codec->needs_model() && tensor::bytes_of(spec) >= kCostlyLatents;
   }
   const auto rows = static_cast<double>(plan.stage->sampler.micro_batch);
   return std::ranges::any_of(plan.phases, [&](const Phase& phase) {

@@ -1,5 +1,7 @@
 #include "runtime/plan/estimate.h"
 
+#include "runtime/tensor/spec.h"
+
 namespace espalier::plan {
 namespace {
 
@@ -34,12 +36,7 @@ std::optional<double> seconds_per_evaluation(const Value& recipe, const cache::I
 
 void estimate_trajectories(std::int64_t evaluations, const cache::Index& index, StagePlan& plan) {
   const auto block_size = plan.stage->sampler.block_size;
-  std::int64_t state_bytes = 0;
-  for (const auto& [name, field] : plan.result->codec->spec()) {
-    std::int64_t elements = 1;
-    for (const auto extent : field.shape) elements *= extent;
-    state_bytes += elements * static_cast<std::int64_t>(c10::elementSize(field.dtype));
-  }
+  const auto state_bytes = tensor::bytes_of(plan.result->codec->spec());
   plan.network_evaluations = plan.samples_to_compute * evaluations;
   for (const auto& [block, steps] : plan.missing_steps) plan.bytes += static_cast<std::int64_t>(steps.size()) * block_size * state_bytes;
   if (plan.missing.empty()) return;

@@ -124,6 +124,24 @@ def compare(base, adapter, block, texts):
     print(json.dumps({"difference": float(difference), "effect": float(effect)}))
 
 
+def read_safetensors(path):
+    """The header without its metadata, and the float32 tensors."""
+    data = path.read_bytes()
+    size, = struct.unpack("<Q", data[:8])
+    header = {name: entry for name, entry in json.loads(data[8:8 + size]).items() if name != "__metadata__"}
+    return header, {name: struct.unpack(f"<{(end - begin) // 4}f", data[8 + size + begin:8 + size + end])
+                    for name, entry in header.items() for begin, end in [entry["data_offsets"]]}
+
+
+def computes_in_float16():
+    return "avx512_fp16" in pathlib.Path("/proc/cpuinfo").read_text().split()
+
+
+def cosine(one, other):
+    dot = lambda a, b: sum(x * y for x, y in zip(a, b))
+    return dot(one, other) / (dot(one, one) * dot(other, other)) ** 0.5
+
+
 class Lora(driver.PipelineTest):
     def pipeline(self, text=PIPELINE):
         path = self.folder / "lora.toml"
@@ -173,6 +191,25 @@ class Lora(driver.PipelineTest):
         shutil.rmtree(self.cache / "sets")
         blocks = self.run_pipeline(text)
         self.assertEqual(blocks["stitched"]["status"], "run")
+
+    def test_a_base_in_half_precision_is_tuned_by_an_adapter_in_float32(self):
+        """Its direction is near that of a float32 base's adapter, and another seed's is not."""
+        def tuned(*settings):
+            stages = self.run_pipeline(PIPELINE, None, "--set", "pgraft.max_train_steps=40", "--set", "pgraft.learning_rate=0.002", *settings)
+            result, = self.cache.glob(f"results/model/*/{stages['pgraft']['key']}/{ADAPTER}")
+            header, tensors = read_safetensors(result)
+            self.assertEqual({entry["dtype"] for entry in header.values()}, {"F32"})
+            return [value for name in sorted(tensors) if "lora_B" in name for value in tensors[name]]
+        single, other = tuned(), tuned("--set", "seed=12")
+        self.assertLess(cosine(single, other), 0.3)
+        for dtype, least in (("bfloat16", 0.7), ("float16", 0.99)):  # AdamW's first steps go by the gradients' signs, small ones too
+            with self.subTest(dtype=dtype):
+                if dtype == "float16" and not computes_in_float16():
+                    self.skipTest("this CPU does not compute in float16")
+                half = tuned("--set", f"models.base.dtype={dtype}")
+                print(f"{dtype}: cosine {cosine(single, half):.4f}, of another seed {cosine(single, other):.4f}", file=sys.stderr)
+                self.assertNotEqual(half, single)
+                self.assertGreater(cosine(single, half), least)
 
     def test_a_killed_training_ends_in_the_same_adapter(self):
         settings = ["--set", "pgraft.max_train_steps=30", "--set", "pgraft.checkpointing_steps=1"]

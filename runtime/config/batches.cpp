@@ -7,19 +7,19 @@
 namespace espalier::config {
 namespace {
 
-// Of a small network. An expensive one gets fewer, so that a pass fits into memory and little is lost with a block.
+// For a small network. An expensive one gets fewer, so that a pass fits into memory and a lost block costs little.
 constexpr std::int64_t kMostRows = 16, kMostInBlock = 64;
-constexpr double kPassFlops = 4e11;               // of one forward pass of a micro-batch
-constexpr double kBlockFlops = 5e12;              // of one evaluation of all of a block
-constexpr double kBlockBytes = 64.0 * (1 << 20);  // of one recorded step of a block
+constexpr double kPassFlops = 4e11;               // budget of one forward pass of a micro-batch
+constexpr double kBlockFlops = 5e12;              // budget of one evaluation of a whole block
+constexpr double kBlockBytes = 64.0 * (1 << 20);  // budget of one recorded step of a block
 
-// What a row of a stage costs. 0: not known.
+// The cost of one trajectory: FLOPs of a network evaluation, bytes of a state. 0: not known.
 struct RowCost {
   double flops = 0;
   double bytes = 0;
 };
 
-// The folder that a stage's model, or the one that its training began with, is from; "": none.
+// Returns the name in [models] of a stage's model, or of the one that its training began with; "": none.
 std::string folder_of(const PipelineSpec& spec, const StageSpec& stage) {
   const auto* input = stage.input("model");
   if (input == nullptr || input->tags.empty()) return "";
@@ -29,7 +29,7 @@ std::string folder_of(const PipelineSpec& spec, const StageSpec& stage) {
   return from == nullptr ? "" : folder_of(spec, *from);
 }
 
-// A folder that cannot be opened, or does not fit the domain, is refused where the stage is planned.
+// Returns no cost for a folder that cannot be opened or does not fit the domain: planning the stage reports that.
 RowCost cost_of(const PipelineSpec& spec, const std::string& folder) {
   if (folder.empty()) return {};
   try {
@@ -44,7 +44,7 @@ RowCost cost_of(const PipelineSpec& spec, const std::string& folder) {
   }
 }
 
-// The largest power of two up to `most`, at least 1, whose cost is within the budget.
+// Returns the largest power of two up to `most` whose cost is within the budget, and at least 1.
 std::int64_t within(double budget, double each, std::int64_t most) {
   auto count = most;
   while (count > 1 && static_cast<double>(count) * each > budget) count /= 2;

@@ -14,17 +14,18 @@ struct Document::Impl {
   std::string origin;
   std::string text;
   std::vector<std::string> overrides;
-  Problems problems;  // of parsing that do not stop it, and of overrides
+  Problems problems;  // of overrides, and those of parsing that do not end it
 };
 
-// TOML text as a tree. Throws ConfigError at a syntax error, and when the text is larger or deeper nested than allowed; what TOML allows
-// and a pipeline does not (dates) goes to `problems`.
+// Parses TOML text into a tree. Throws ConfigError at a syntax error, and if the text is larger or more deeply nested than allowed. What
+// TOML allows and a pipeline does not (dates) is added to `problems`.
 Node parse_toml(std::string_view text, const std::string& origin, Problems& problems);
 
-// The right-hand side of an override: a TOML value, else a bare string. Throws ConfigError when it is neither ("[1, 2", "\"open").
+// Parses the right-hand side of an override: a TOML value, otherwise a bare string. Throws ConfigError if it is neither ("[1, 2",
+// "\"open").
 Node parse_override_value(const std::string& text, const SourceSpan& where);
 
-// Puts "path=value" into the tree. What names nothing goes to `problems`.
+// Applies "path=value" to the tree. Adds a problem if the path names nothing.
 void apply_override(const std::string& override_text, Node& root, Problems& problems);
 
 }  // namespace espalier::config

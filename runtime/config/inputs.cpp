@@ -19,7 +19,7 @@ const Draft* find_draft(const std::vector<Draft>& drafts, const std::string& tag
   return found == drafts.end() ? nullptr : &*found;
 }
 
-// The tags an input may name: what gives its kind of result.
+// Returns the tags that an input may name: of stages, and names of models, that give its kind of result.
 std::vector<std::string> tags_giving(const std::vector<Draft>& drafts, const Folders& folders, const Draft& self, ResultKind result) {
   std::vector<std::string> tags;
   if (result == ResultKind::model) {
@@ -32,7 +32,8 @@ std::vector<std::string> tags_giving(const std::vector<Draft>& drafts, const Fol
   return tags;
 }
 
-// The strings of an input's value; nothing, with a problem, when it is neither a tag nor (of an input that takes many) a list of tags.
+// Returns the tags of an input's value. Returns none and adds a problem if the value is neither a tag nor, for an input that takes many, a
+// list of tags.
 std::vector<std::string> read_tags(const Field& field, const InputInfo& info, const std::string& place, Problems& problems) {
   const Node& value = field.value;
   if (value.is_string()) return {value.scalar.as_string()};
@@ -101,16 +102,17 @@ void read_input(std::vector<Draft>& drafts, const Folders& folders, Draft& draft
   draft.spec.inputs.push_back(std::move(input));
 }
 
-// The stage that an input names; null where there is none of either.
+// Returns the stage that an input names; null if there is no such input or stage.
 const Draft* input_of(const std::vector<Draft>& drafts, const Draft* draft, const std::string& name) {
   const StageInput* input = draft == nullptr ? nullptr : draft->spec.input(name);
   return input == nullptr || input->tags.empty() ? nullptr : find_draft(drafts, input->tags.front());
 }
 
-// The stage whose samples a reward stage scores; null where an input on the way is wrong.
+// Returns the stage whose samples a reward stage scores; null if the input is wrong.
 const Draft* samples_of(const std::vector<Draft>& drafts, const Draft* reward) { return input_of(drafts, reward, "samples"); }
 
-// A tag on a cycle among stages that are not done, and the way round: "a -> b -> a". Every such stage has an input that is not done.
+// Returns the stages of a cycle that can be reached from `start` through stages that are not done, in order. There is one, because every
+// stage that is not done has an input that is not done.
 std::vector<const Draft*> find_cycle(const std::vector<Draft>& drafts, const std::set<std::string>& done, const Draft& start) {
   std::vector<const Draft*> path;
   const Draft* at = &start;
@@ -138,7 +140,7 @@ bool is_ready(const Draft& draft, const std::vector<Draft>& drafts, const std::s
   return true;
 }
 
-// Of a plugin that is not there only those usual for its kind are known.
+// Returns a stage's declared inputs; the usual ones of its kind if its plugin does not exist.
 std::vector<InputInfo> inputs_of(const Draft& draft) {
   if (draft.spec.plugin) {
     return named<PluginError>(draft.spec.type + ": its inputs cannot be read",
@@ -151,7 +153,7 @@ std::vector<InputInfo> inputs_of(const Draft& draft) {
 
 SourceSpan where_of(const Draft& draft, const InputInfo& info) { return draft.node->find("inputs")->value.find(info.name)->where; }
 
-// Inputs that exclude one another.
+// Adds a problem for inputs that exclude one another.
 void check_excluded(const Draft& draft, Problems& problems) {
   for (const StageInput& input : draft.spec.inputs) {
     for (const std::string& other : input.info.excludes) {
@@ -258,7 +260,8 @@ std::vector<StageSpec> in_order(const std::vector<Draft>& drafts, Problems& prob
 
 namespace {
 
-// Trajectories of the kind that an input takes: of samples of its kind, sampled or inverted, with noises that can be drawn again.
+// Checks that the trajectories are of the origin that the input takes (sampled or inverted), and that an input of training examples does
+// not name trajectories that begin with a noise corrector's noise.
 void check_trajectories(const Draft& draft, const StageInput& input, const StageSpec& source, Problems& problems) {
   const InputInfo& info = input.info;
   const std::string place = fmt::format("{}: the input '{}' names '{}' ({})", draft.subject, info.name, source.tag, source.type);
@@ -288,7 +291,7 @@ void check_samples(const Draft& draft, const std::vector<Draft>& drafts, const D
   }
 }
 
-// What a stage reads of a domain that has conditions alone: an identity, or a set to invert, is of examples.
+// Reports a stage that needs examples (to invert them, or for its identity) of a domain that has only conditions.
 void check_examples(const Draft& draft, const Domain& domain, Problems& problems) {
   const StageSpec& spec = draft.spec;
   if (domain.data().has_examples()) return;

@@ -1,4 +1,4 @@
-// [models]: folders that stages take as models, what their tokenizers make of the domain's prompts, and how their schedulers are read.
+// [models]: the folders that stages take as models, the check of the domain's prompts by their tokenizers, and notes on their schedulers.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -18,10 +18,10 @@
 namespace espalier::config {
 namespace {
 
-// network::NetworkSettings' keys that an entry may set.
+// Those keys of network::NetworkSettings that an entry may set.
 constexpr std::array kSettings = {"clip_skip", "original_size", "crops_coords_top_left", "target_size"};
 
-// The keys of an entry, each read into it. Each problem stands at its key.
+// Reads the keys of an entry. Each problem is reported at its key.
 class EntryReader {
  public:
   EntryReader(const Node& table, const std::string& place, Problems& problems) : table_(table), place_(place), problems_(problems) {}
@@ -107,7 +107,8 @@ std::set<std::string> used_models(const PipelineSpec& spec) {
   return used;
 }
 
-// Of all splits (a held-out prompt may have become one of training), and the negative prompts of the stages.
+// Returns the prompts of all splits, because a held-out prompt may have the same token ids as one of training, and the stages' negative
+// prompts.
 std::vector<std::string> all_prompts(const PipelineSpec& spec) {
   const Dataset& data = spec.domain->data();
   std::vector<std::string> prompts;
@@ -191,7 +192,7 @@ void read_prompts(PipelineSpec& spec, Problems& problems) {
 void read_schedulers(PipelineSpec& spec, Problems& problems) {
   for (const std::string& name : used_models(spec)) {
     const ModelEntry& entry = spec.models.at(name);
-    // A folder without the file is refused where it is opened, with all else that is missing.
+    // Opening the folder reports a missing file, together with all others that are missing.
     if (!std::filesystem::is_regular_file(entry.folder / modelfile::kSchedulerFile)) continue;
     try {
       for (const std::string& note : modelfile::read_scheduler_file(entry.folder, entry.prediction_type).notes) {

@@ -10,7 +10,7 @@ namespace espalier::config {
 
 struct Field;
 
-// A value of a pipeline file with its place: what the parser gives and all checks work on.
+// A value of a pipeline file with its place. The parser returns the file as a tree of nodes, and all checks work on it.
 struct Node {
   enum class Shape { scalar, list, table };
   SourceSpan where;
@@ -22,11 +22,11 @@ struct Node {
   bool is_table() const { return shape == Shape::table; }
   bool is_list() const { return shape == Shape::list; }
   bool is_string() const { return shape == Shape::scalar && scalar.is_string(); }
-  const Field* find(const std::string& key) const;               // nullptr when absent or when this is no table
-  Field& set(const std::string& key, Node value);                // of a table; replaces
-  Node& table(const std::string& key, const SourceSpan& place);  // of a table: the table `key`, made when absent
+  const Field* find(const std::string& key) const;               // nullptr if absent, or if this is not a table
+  Field& set(const std::string& key, Node value);                // tables only: adds or replaces the field
+  Node& table(const std::string& key, const SourceSpan& place);  // tables only: returns the table `key`, created if absent
   Value to_value() const;
-  std::string found() const;  // as a message says it: "the integer 3", "a list"
+  std::string found() const;  // for messages: "the integer 3", "a list"
 };
 
 struct Field {
@@ -41,7 +41,7 @@ class Problems {
   void add(const SourceSpan& where, const std::string& message);
   bool empty() const { return problems_.empty(); }
   std::size_t count() const { return problems_.size(); }
-  void raise() const;  // throws ConfigError with a line each, in the file's order, those without a place last; nothing when empty
+  void raise() const;  // throws ConfigError if there are any: one line each, in the file's order, those without a place last
 
  private:
   struct Problem {

@@ -103,7 +103,7 @@ std::map<std::string, const Node*> check_defaults(const Node& root, const plugin
       declare_options(stage, schema);
       for (const OptionProblem& problem : schema.read(field.value.to_value())) {
         const Field* option = field.value.find(problem.option);
-        if (option == nullptr) continue;  // one that each stage must give
+        if (option == nullptr) continue;  // a required option: each stage must set it
         problems.add(option->where, fmt::format("defaults: {} {}", field.key, problem.message));
       }
       tables[field.key] = &field.value;

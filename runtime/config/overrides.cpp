@@ -15,7 +15,7 @@ const char* const kAllowed =
     "allowed: seed, name, cache.path, device.type, device.dtype, domain.<option>, models.<name>, models.<name>.<key>, <tag>.<option>";
 
 struct Override {
-  SourceSpan where;  // the override itself, no place
+  SourceSpan where;  // the override's text as the file; no line
   std::string first;
   std::string second;  // "" for "seed" and "name"
   Node value;
@@ -77,7 +77,7 @@ void apply_override(const std::string& override_text, Node& root, Problems& prob
       models.set(given.second, std::move(given.value));
       return;
     }
-    // `models.base.initialize_weights` of an entry that is a folder alone: it becomes a table with this folder.
+    // For `models.base.initialize_weights`, an entry that is only a folder becomes a table with this folder.
     const auto name = given.second.substr(0, dot);
     const auto* entry = models.find(name);
     if (entry != nullptr && entry->value.is_string()) {

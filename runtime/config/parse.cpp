@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kMaxBytes = 1 << 20;
 constexpr int kMaxNesting = 32;
 
-// Refuses text whose brackets or dotted keys nest deeper than allowed before the parser, which recurses over them, sees it.
+// Refuses text whose brackets or dotted keys nest deeper than allowed. Must run before the parser, which recurses over them.
 class NestingScan {
  public:
   NestingScan(std::string_view text, const std::string& origin) : text_(text), where_{origin, 1, 0} {}
@@ -56,7 +56,7 @@ class NestingScan {
     while (at_ < text_.size()) {
       const char c = text_[at_];
       if (c == '\n') {
-        if (!multiline) return;  // an open string: the parser says so
+        if (!multiline) return;  // an unterminated string, which the parser reports
         ++where_.line;
       }
       if (c == '\\' && quote == '"') {
@@ -110,7 +110,7 @@ class Converter {
     for (const auto& [key, value] : table) {
       const SourceSpan key_place = place(key.source(), node.where);
       if (is_date(value)) {
-        refuse_date(place(value.source(), key_place));  // and leaves it out, so that nothing else is said of it
+        refuse_date(place(value.source(), key_place));  // the field is left out, so that it causes no other problem
         continue;
       }
       node.fields.push_back({std::string(key.str()), key_place, convert(value, key_place, depth + 1)});
@@ -166,7 +166,7 @@ Node parse_override_value(const std::string& text, const SourceSpan& where) {
     const Node node = Converter(where.file, dates).convert(table, where, 0);
     if (!dates.empty()) return bare;
     Node value = node.fields.front().value;
-    // Its places are columns of the text made up here.
+    // The parsed places are columns of "value = ...", which the user did not write.
     const auto move_to = [&](Node& moved, const auto& self) -> void {
       moved.where = where;
       for (Node& element : moved.list) self(element, self);

@@ -15,7 +15,7 @@
 namespace espalier::config {
 namespace {
 
-// The table `key` of the file, or null; a problem when it is no table.
+// Returns the table `key` of the file, or null. Adds a problem if the value is not a table.
 const Node* read_table(const Node& root, const std::string& key, Problems& problems) {
   const Field* field = root.find(key);
   if (field == nullptr) return nullptr;
@@ -59,7 +59,7 @@ void read_cache_and_device(const Node& root, PipelineSpec& spec, Problems& probl
   }
 }
 
-// The options by which domains of earlier versions named a model.
+// Adds a problem for an option with which domains of earlier versions named a model. Returns whether there was one.
 bool refuse_old_form(const Node& options, const Schema& schema, Problems& problems) {
   const auto infos = schema.infos();
   for (const char* name : {"model", "initialize_weights", "on_prompt_overflow"}) {
@@ -133,7 +133,7 @@ void open_domain_of(const Node& root, PipelineSpec& spec, RememberedDigests* dig
   check_domain(spec.domain_type, *spec.domain);
 }
 
-// Whether a folder of [models] holds a network of this class. A folder that cannot be read is another check's.
+// Returns whether a folder of [models] holds a network of this class. Another check reports folders that cannot be read.
 bool names_network(const PipelineSpec& spec, const std::string& class_name) {
   return std::ranges::any_of(spec.models, [&](const auto& model) {
     try {
@@ -144,8 +144,8 @@ bool names_network(const PipelineSpec& spec, const std::string& class_name) {
   });
 }
 
-// By content: a library that was built again with other bytes is another one. Bits also depend on the engine's and on the domain's, which
-// holds decoding and perhaps networks.
+// Sets the libraries of each stage, identified by content: a rebuilt library with other bytes is another one. A stage's numbers also depend
+// on the engine's library and on the domain's, which decodes and may hold networks.
 void read_libraries(const plugin::Catalog& catalog, PipelineSpec& spec) {
   std::map<std::string, Hex> known;
   const auto digest_of = [&known](const std::string& library) {

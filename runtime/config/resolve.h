@@ -13,8 +13,8 @@
 namespace espalier::config {
 
 // A parsed pipeline file (TOML 1.0) with `--set path=value` overrides applied: "seed=3", "cache.path=/data/cache", "domain.model=...",
-// "<tag>.<option>=value". Values are TOML (a bare word is a string). At most 1 MiB and 32 levels. Overrides that name nothing are
-// problems of resolve().
+// "<tag>.<option>=value". Values are TOML (a bare word is a string). A file has at most 1 MiB and 32 levels of nesting. resolve() reports
+// overrides that name nothing.
 class Document {
  public:
   static Document parse_file(const std::filesystem::path& path, const std::vector<std::string>& overrides);
@@ -31,17 +31,19 @@ class Document {
   std::unique_ptr<Impl> impl_;
 };
 
-// Where the digests of the domain's data are remembered, by the path of the pipeline's cache; null: nowhere. It outlives the domain.
+// Returns the store that remembers the digests of the domain's data, for the path of the pipeline's cache; null: they are not remembered.
+// The store must outlive the domain.
 using DigestsOf = std::function<RememberedDigests*(const std::filesystem::path& cache)>;
 
-// Checks everything and opens the domain. Throws ConfigError with one line a problem, all of them, each file:line:col, what was found, what
-// is allowed and the nearest name. With open_domain = false (used where only the cache is asked for) the domain stays closed.
+// Checks everything and opens the domain. Throws ConfigError with all problems, one line each: file:line:col, what was found, what is
+// allowed and the nearest name. With open_domain = false (for commands that need only the cache) the domain stays closed.
 PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, bool open_domain = true, const DigestsOf& digests_of = {});
 
-// The options of a plugin in a pipeline: those of every stage of its kind, then its own. What `plugins info` and docs/reference show.
+// Returns the options that a plugin has in a pipeline: those of every stage of its kind, then its own. `plugins info` and docs/reference
+// show them.
 std::vector<OptionInfo> describe_options(const PluginEntry& entry);
 
-// Only [cache].path after overrides, for commands that need no pipeline.
+// Returns only [cache].path after overrides, for commands that need no pipeline.
 std::filesystem::path cache_path(const std::vector<std::string>& overrides);
 
 }  // namespace espalier::config

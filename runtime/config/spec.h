@@ -21,18 +21,18 @@ struct SamplerView {
   std::string split = "train";
   std::int64_t max_conditions = 0;         // keyed, through the conditions' content; 0: all
   std::int64_t samples_per_condition = 1;  // view
-  std::string noise = "sampling";          // keyed: "sampling" or "held_out", which share none
-  std::vector<Step> record_steps;          // view: more states to keep
-  std::int64_t block_size = 0;             // keyed; a multiple of micro_batch; 0, as read: fill_in_batches() is to come
-  std::int64_t micro_batch = 0;            // keyed: a network's last bits depend on it; 0 likewise
+  std::string noise = "sampling";          // keyed: "sampling" or "held_out", two streams with no noise in common
+  std::vector<Step> record_steps;          // view: further steps whose states are kept
+  std::int64_t block_size = 0;             // keyed; a multiple of micro_batch; 0 until fill_in_batches() sets it
+  std::int64_t micro_batch = 0;            // keyed, because a network's last bits depend on it; 0 likewise
   double max_nonfinite_fraction = 0.0;     // operational, of a sampler: the run stops above this share of NaN or infinite samples
   void options(Schema& schema);
 };
 
-// Options that every noise_corrector stage has, kept in a SamplerView (max_conditions is its max_examples, a view):
+// Declares the options that every noise_corrector stage has, kept in a SamplerView (max_conditions holds max_examples, a view option).
 void inversion_options(SamplerView& view, double& max_unconverged_fraction, Schema& schema);
 
-// Options that every trainer stage has: none yet. Options that every reward stage has:
+// Options that every reward stage has.
 struct RewardView {
   double max_invalid_fraction = 0.1;  // operational: the run stops above this share of NaN or infinite rewards
   void options(Schema& schema);
@@ -48,7 +48,7 @@ struct StageSpec {
   std::string type;  // "kind.name"
   const KindInfo* kind = nullptr;
   std::int64_t numerics_version = 1;
-  std::vector<StageInput> inputs;  // as they are declared
+  std::vector<StageInput> inputs;  // in the order of their declaration
   StagePlugin plugin;              // options read
   Value keyed;                     // keyed options, defaults filled in: the plugin's own and its kind's (block_size, micro_batch, split)
   Value view;
@@ -56,7 +56,7 @@ struct StageSpec {
   SamplerView sampler;                     // of a sampler or noise_corrector stage
   double max_unconverged_fraction = 0.05;  // of a noise_corrector stage, operational: the run stops above this share
   RewardView reward;                       // of a reward stage
-  Value libraries;                         // whose numbers enter what the stage makes: name -> SHA-256
+  Value libraries;                         // libraries that compute the stage's numbers: name -> SHA-256
   SourceSpan where;
 
   const StageInput* input(const std::string& name) const;  // null: the pipeline does not name it
@@ -65,10 +65,10 @@ struct StageSpec {
 // An entry of [models].
 struct ModelEntry {
   std::filesystem::path folder;
-  std::optional<std::filesystem::path> adapter = std::nullopt;  // a folder or file whose adapter is added
+  std::optional<std::filesystem::path> adapter = std::nullopt;  // folder or file of an adapter to add
   bool initialize_weights = false;                              // weights that the folder lacks are drawn from the run's seed
   bool refuses_long_prompts = false;                            // on_prompt_overflow = "error"
-  // As in LoadOptions; without a dtype it is that of [device].
+  // As in LoadOptions. Without a dtype, that of [device] applies.
   std::optional<at::ScalarType> dtype = std::nullopt;
   std::string variant = {};
   std::string prediction_type = {};
@@ -82,7 +82,7 @@ struct PipelineSpec {
   std::uint64_t seed = 0;
   std::string device = "cpu";         // "cpu" or "cuda"
   at::ScalarType dtype = at::kFloat;  // of models whose entry names none
-  Value numerics_class;               // of this machine, by exec::numerics_class: the file does not say it
+  Value numerics_class;               // of this machine (exec::numerics_class); not from the file
   std::filesystem::path cache_path = "cache";
   std::filesystem::path runs_path = "runs";
   std::string origin;  // the file
@@ -94,19 +94,19 @@ struct PipelineSpec {
   Value domain_options;
   std::shared_ptr<Domain> domain;            // opened
   RememberedDigests* digests = nullptr;      // DomainContext::digests
-  network::Registry networks;                // that model folders may hold
+  network::Registry networks;                // the networks that model folders may hold
   std::map<std::string, ModelEntry> models;  // [models], by the name that inputs use
-  std::vector<std::string> notes;            // of the domain's data, of prompts that a tokenizer cuts, of schedulers; for a person
+  std::vector<std::string> notes;            // for the user: on the domain's data, prompts that a tokenizer cuts, schedulers
   std::vector<StageSpec> stages;             // in an order in which inputs come first
 
   bool is_folder(const std::string& tag) const { return models.contains(tag); }
-  // Of a model folder, or of a stage's: a trained model is computed in the dtype of the one that training began with.
+  // How to load the model of a folder or a stage. A trained model is computed in the dtype of the model that training began with.
   modelfile::LoadOptions load_options(const std::string& tag) const;
-  // The codec of the model that the tag names, checked. Throws DataError, naming the tag and its folder, where the model does not fit the
+  // The checked codec of the model that the tag names. Throws DataError, naming the tag and its folder, if the model does not fit the
   // domain's samples.
   std::shared_ptr<const Codec> codec(const ModelInfo& model, const std::string& tag) const;
   const StageSpec* find(const std::string& tag) const;
-  Conditions conditions(const StageSpec& sampler) const;  // what a sampler stage samples, in order
+  Conditions conditions(const StageSpec& sampler) const;  // those that a sampler stage samples, in order
 };
 
 }  // namespace espalier::config

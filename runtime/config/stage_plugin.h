@@ -7,7 +7,7 @@
 
 namespace espalier::config {
 
-// The plugin of a stage, made by the catalog. The one place where a plugin is asked for the interface of its kind.
+// The plugin of a stage, made by the catalog. Plugins are cast to the interface of their kind only here.
 class StagePlugin {
  public:
   StagePlugin() = default;
@@ -17,7 +17,7 @@ class StagePlugin {
   Plugin& operator*() const { return *plugin_; }
   Plugin* operator->() const { return plugin_.get(); }
 
-  // As a Sampler, Reward, ...; null where its kind has another interface.
+  // The plugin as a Sampler, Reward, ...; null if its kind has another interface.
   template <class Interface>
   Interface* get_if() const {
     return dynamic_cast<Interface*>(plugin_.get());

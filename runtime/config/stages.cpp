@@ -16,7 +16,7 @@ std::vector<std::string> kind_names() {
   return names;
 }
 
-// The plugin types that a stage may have, of one kind or ("" ) of all.
+// Returns the plugin types that a stage may have, of one kind; of all kinds if `kind` is "".
 std::vector<std::string> stage_types(const plugin::Catalog& catalog, const std::string& kind) {
   std::vector<std::string> types;
   for (const std::string& type : catalog.types()) {
@@ -102,9 +102,9 @@ void read_stage_options(Draft& draft, const PluginEntry& entry, const Node* defa
   StageSpec& spec = draft.spec;
   spec.numerics_version = entry.numerics_version;
   spec.plugin = plugin::make(entry);
-  Schema schema;  // bound to members of `spec`, which stays where it is until the values are taken
+  Schema schema;  // bound to members of `spec`, which must not move until the values are read
   declare_options(spec, schema);
-  const auto before = problems.count();  // relations among values are judged where each value is right
+  const auto before = problems.count();  // the plugin checks relations among options only if each option is valid
   read_options(schema, defaults, own, spec.where, fmt::format("{}: {}", draft.subject, spec.type), problems);
   if (spec.kind->gives == ResultKind::trajectories) check_micro_batch(draft, defaults, own, problems);
   if (problems.count() == before) check_plugin(*spec.plugin, spec.where, draft.subject + ": ", problems);

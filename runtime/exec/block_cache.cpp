@@ -37,9 +37,9 @@ std::shared_ptr<const void> BlockCache::find_or_make(const Key& key, const std::
   }
 }
 
-// What is larger than the whole cache is not kept.
+// A value that is larger than the whole cache is not kept.
 void BlockCache::keep(const Key& key, std::int64_t bytes) {
-  bytes = std::max<std::int64_t>(bytes, 1);  // 0 marks what is being made
+  bytes = std::max<std::int64_t>(bytes, 1);  // 0 marks a value that is being made
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(key);
   if (found == entries_.end()) return;  // cleared meanwhile

@@ -15,8 +15,8 @@
 
 namespace espalier::exec {
 
-// What was read of a set's blocks, in memory up to a bound, so that stages which use the same samples read, verify and decode them once.
-// The least recently used goes first. Thread-safe: what several threads want at once is made by one of them.
+// Keeps what was read of blocks in memory, up to a bound, so that stages that use the same samples read, verify and decode them once. Drops
+// the least recently used first. Thread-safe: if several threads request a value at once, one of them makes it.
 class BlockCache {
  public:
   explicit BlockCache(std::int64_t most_bytes) : most_bytes_(most_bytes) {}
@@ -30,8 +30,8 @@ class BlockCache {
     auto operator<=>(const Key&) const = default;
   };
 
-  // The kept value, or what `make` gives: a value and its size in bytes. Whoever has it may keep it, and does not change it. An exception
-  // of `make` is thrown to all that wait for it, and nothing is kept.
+  // Returns the kept value, or calls `make`, which returns a value and its size in bytes. Callers may keep the value and must not change
+  // it. An exception of `make` is thrown to all callers that wait for the value, and nothing is kept.
   template <class T>
   std::shared_ptr<const T> get(const Key& key, const std::function<std::pair<T, std::int64_t>()>& make) {
     return std::static_pointer_cast<const T>(find_or_make(key, [&make]() -> Made {
@@ -40,7 +40,7 @@ class BlockCache {
     }));
   }
 
-  void clear();  // not while anything is being made
+  void clear();  // must not be called while a value is being made
   std::int64_t bytes() const;
 
  private:

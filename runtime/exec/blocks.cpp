@@ -57,8 +57,8 @@ std::vector<std::uint64_t> of_shard(const std::vector<std::uint64_t>& blocks, co
   return mine;
 }
 
-// Runs one block's work; what it throws names the block. Of several that fail at once, the later ones are reported here: one error ends the
-// stage.
+// Runs one block's work; its errors name the block. If several blocks fail at once, the first error ends the stage and this function
+// reports the others.
 void run_block(Context& context, const config::StageSpec& stage, std::uint64_t block, std::atomic<bool>& failed,
                const std::function<void()>& work) {
   try {

@@ -9,13 +9,13 @@
 
 namespace espalier::exec {
 
-// Keeps copies, on the CPU, of the steps that a block is to hold; checks all that is recorded.
+// Checks every recorded state, and keeps copies, on the CPU, of those at the steps that a block must hold.
 class KeepSteps final : public Recorder {
  public:
   KeepSteps(const std::set<std::int64_t>& wanted, RecordCheck check, std::optional<FiniteWatch> watch = std::nullopt)
       : wanted_(wanted), check_(std::move(check)), watch_(std::move(watch)) {}
   void record(const diffusion::GridPoint& point, const State& state) override;
-  // By steps remaining. Throws PluginError when a step was not recorded, StageError when the grid has no step that is wanted.
+  // By steps remaining. Throws PluginError if a grid point was not recorded, StageError if a step to keep is not in the grid.
   const std::map<std::int64_t, cache::Block::Recorded>& kept() const;
 
  private:
@@ -25,26 +25,26 @@ class KeepSteps final : public Recorder {
   std::map<std::int64_t, cache::Block::Recorded> kept_;
 };
 
-// The steps that the cache holds of a block. Throws Quarantined when it has none.
+// Returns the steps of a block that the cache holds. Throws Quarantined if it does not have the block.
 std::set<std::int64_t> recorded_steps(Context& context, const plan::StagePlan& plan, std::uint64_t block);
 
-// The first `rows` rows of a stored block, each field at each step, beside the same computed again.
+// Pairs each field at each step of a stored block's first `rows` rows with the same field computed again.
 std::vector<Recomputed> compare(const cache::Block& stored, const std::map<std::int64_t, cache::Block::Recorded>& again, std::int64_t rows);
 
-// The largest absolute difference over the largest absolute value stored. Equal numbers, NaN among them, differ by 0. Infinite where the
-// shapes or types differ, where what is not finite stands beside another number, and where all that is stored is 0 and something else is
+// Returns the largest absolute difference divided by the largest absolute stored value. Two equal numbers or two NaN differ by 0. Infinite
+// if shapes or types differ, if a number that is not finite meets another number, or if all stored numbers are 0 and one of the others is
 // not.
 double relative_difference(const Recomputed& numbers);
 
-// One block that a worker has computed, and how it goes into the cache.
+// A block that a worker has computed; `publish` writes it into the cache.
 struct ComputedBlock {
   std::int64_t network_evaluations = 0;
   std::function<void(const cache::Provenance&)> publish;
 };
 
-// Computes and publishes this shard's missing blocks of trajectories or scores, each by one of `workers`. `compute` advances the
-// progress, which counts in `noun`. A block that fails is named with its error; no other is begun then, and what runs already is finished
-// and published before the first error is thrown. A stop, and what is wrong with the cache, are thrown as they are.
+// Computes and publishes this shard's missing blocks of trajectories or scores, each by one of `workers`. `compute` advances the progress,
+// which counts `noun`s. The error of a block names it; after an error no block is begun, and those in progress are finished and published
+// before the first error is thrown. Stopped and CacheError are rethrown unchanged.
 Work compute_blocks(Context& context, const plan::StagePlan& plan, const std::string& noun, int workers,
                     const std::function<ComputedBlock(std::uint64_t block)>& compute);
 

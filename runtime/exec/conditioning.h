@@ -10,11 +10,11 @@
 
 namespace espalier::exec {
 
-// The first tag of the stage's inputs that is this model.
+// Returns the first tag among the stage's inputs that names this model. Throws InternalError if there is none.
 std::string tag_of(const Context& context, const config::StageSpec& stage, const ModelInfo& model);
 
-// What a batch of trajectories starts from and is conditioned on, in the order of their indices, which go round the conditions (a
-// sampler's) or the examples (a noise corrector's): of the last block, what lies beyond the last example is in no view.
+// The examples that a batch of trajectories starts from and the conditions that it has. Trajectory i has condition i mod C of a sampler, or
+// example i mod C of a noise corrector; trajectories of the last block beyond the last example are in no view.
 class Conditioning {
  public:
   Conditioning(Context& context, const plan::StagePlan& plan, Direction direction);
@@ -23,7 +23,7 @@ class Conditioning {
   std::uint64_t number_of(std::uint64_t index) const { return index % static_cast<std::uint64_t>(count_); }
 
   struct Batch {
-    State examples = {};                                 // a noise corrector's
+    State examples = {};                                 // for a noise corrector
     std::vector<std::vector<SegmentModel>> models = {};  // [phase][segment]
   };
   // Throws DataError for an example that is not finite.
@@ -38,8 +38,8 @@ class Conditioning {
   std::int64_t micro_batch_;
   std::vector<std::vector<std::shared_ptr<const Model>>> models_;  // [phase][segment]
   std::int64_t count_ = 1;
-  std::vector<std::vector<ConditionEmbeddings>> conditions_;  // a sampler's, as models_
-  std::shared_ptr<const EncodedExamples> examples_;           // a noise corrector's
+  std::vector<std::vector<ConditionEmbeddings>> conditions_;  // [phase][segment], for a sampler
+  std::shared_ptr<const EncodedExamples> examples_;           // for a noise corrector
 };
 
 }  // namespace espalier::exec

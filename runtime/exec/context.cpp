@@ -17,14 +17,14 @@ int Context::threads() const { return options.threads > 0 ? static_cast<int>(opt
 
 int Context::workers() const {
   if (options.workers > 0) return static_cast<int>(options.workers);
-  // One GPU is fed by one worker; on the CPU a worker is one thread, so that bits do not depend on the number of cores.
+  // One worker suffices for a GPU; on the CPU a worker is one thread, so that bits do not depend on the number of cores.
   if (device.is_cuda()) return 1;
   return threads();
 }
 
 namespace {
 
-// What differs from `planned`, or why there is no model; "" when it is the one that was planned.
+// Loads a model. Returns in what it differs from the planned one, or why it cannot be loaded; "" if it is the planned one.
 std::string load_planned(const std::function<Model()>& load, const ModelInfo& planned, std::shared_ptr<Model>& model) {
   try {
     model = std::make_shared<Model>(load());
@@ -55,8 +55,8 @@ std::shared_ptr<Model> load_cached(Context& context, const std::string& tag, con
   };
   const auto what = load_planned(load, planned, model);
   if (what.empty()) return model;
-  // Bytes that changed since are damage. Whole ones are days of training that another version of the program wrote, or that could not be
-  // read.
+  // Bytes that have changed since are damage. An undamaged entry is not quarantined: it may hold days of training, written by another
+  // version of the program, or reading it may have failed.
   if (!context.store.verified_result("model", key, &damage)) throw_quarantined(damage, "the model of stage '" + tag + "'");
   throw StageError(entry->folder.string() + ": the model of stage '" + tag + "' is whole, but reads as another one than was published (" +
                    what + "): was it made by another version of the program? Use that one, or another cache folder");
@@ -64,7 +64,7 @@ std::shared_ptr<Model> load_cached(Context& context, const std::string& tag, con
 
 using Loaded = std::shared_ptr<const Model>;
 
-// The model of this info, loaded on the device once a run.
+// Returns the model with this info, loaded on the device once per run.
 Loaded once(Context& context, const ModelInfo& info, const std::function<std::shared_ptr<Model>()>& load) {
   const auto identity = model_identity(info);
   if (const auto found = context.loaded.find(identity); found != context.loaded.end()) return found->second;
@@ -88,7 +88,7 @@ Loaded loaded_model(Context& context, const std::string& tag) {
   });
 }
 
-// Of a model with an adapter: a folder of [models] without its adapter, or what the stage started from.
+// Returns the base of a model with an adapter: the folder of [models] without the adapter, or the model that the stage started from.
 Loaded base_model(Context& context, const std::string& tag) {
   if (context.results.at(tag).model.adapter.empty()) return loaded_model(context, tag);
   if (!context.spec.is_folder(tag)) return base_model(context, context.spec.find(tag)->input("model")->tags.front());
@@ -103,11 +103,11 @@ Loaded base_model(Context& context, const std::string& tag) {
 }  // namespace
 
 std::string difference(const ModelInfo& expected, const ModelInfo& found) {
-  const auto right = expected.to_value(), there = found.to_value();
+  const auto planned = expected.to_value(), actual = found.to_value();
   const auto shown = [](const Value* value) { return value == nullptr ? "absent" : to_json(*value).substr(0, 200); };
-  for (const auto* fields : {&right, &there}) {
+  for (const auto* fields : {&planned, &actual}) {
     for (const auto& [name, field] : fields->as_map()) {
-      const auto *wanted = right.find(name), *got = there.find(name);
+      const auto *wanted = planned.find(name), *got = actual.find(name);
       if (wanted == nullptr || got == nullptr || *wanted != *got) return name + " is " + shown(got) + ", not " + shown(wanted);
     }
   }
@@ -142,7 +142,7 @@ void require_unchanged_models(Context& context, const config::StageSpec& stage) 
     }
   };
   add(stage);
-  for (const auto& input : stage.inputs) {  // the models whose codecs decode what the stage looks at
+  for (const auto& input : stage.inputs) {  // the models whose codecs decode the stage's samples
     for (const auto& tag : input.tags) {
       const auto& result = context.results.at(tag);
       if (result.codec != nullptr && result.codec->needs_model()) add(*context.spec.find(result.samples));
@@ -188,7 +188,7 @@ void for_each_parallel(std::size_t count, int workers, const std::function<void(
   const auto loop = [&] {
     at::set_num_threads(1);
     for (std::size_t i = next++; i < count && !failed; i = next++) {
-      set_default_floating_point();  // what the last one left, or its library when it was loaded, changes no number of this one
+      set_default_floating_point();  // an earlier call, or a library that it loaded, may have changed the environment
       try {
         work(i);
       } catch (...) {

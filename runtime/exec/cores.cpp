@@ -23,7 +23,7 @@ int affinity_cores() {
   return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
-// The first of the list that OMP_NUM_THREADS may be: the threads of the outermost parallel region.
+// Returns the first number in OMP_NUM_THREADS, which may be a list: the threads of the outermost parallel region.
 std::optional<int> openmp_threads() {
   const char* const variable = std::getenv("OMP_NUM_THREADS");
   if (variable == nullptr) return std::nullopt;
@@ -35,7 +35,8 @@ std::optional<int> openmp_threads() {
   return threads;
 }
 
-// A quota in cores: of version 2 "max 100000" or "150000 100000" in one file, of version 1 -1 or 150000 in one and 100000 in another.
+// Returns a group's quota in cores. Version 2 has "max 100000" or "150000 100000" in one file, version 1 has -1 or 150000 in one and 100000
+// in another.
 std::optional<double> quota_of(const fs::path& group, bool version_2) {
   double quota = 0.0, period = 0.0;
   if (version_2) {
@@ -53,7 +54,7 @@ std::optional<double> quota_of(const fs::path& group, bool version_2) {
 
 std::optional<int> quota_cores(const fs::path& membership, const fs::path& mount) {
   const auto least = least_of_groups(membership, mount, "cpu", quota_of);
-  // A thread more than the quota would be stopped for a part of each period, and the others would wait for it.
+  // Rounded down: the kernel would stop an extra thread for part of each period, and the others would wait for it.
   if (!least) return std::nullopt;
   return static_cast<int>(std::clamp(std::floor(*least), 1.0, 1e6));
 }

@@ -5,11 +5,11 @@
 
 namespace espalier::exec {
 
-// Cores this process may use: its affinity (a Slurm allocation or taskset narrows it), the quota of its control group and OMP_NUM_THREADS,
-// whichever is least; at least 1.
+// Returns the number of cores that this process may use: the least of its affinity (which Slurm or taskset narrows), the quota of its
+// control group and OMP_NUM_THREADS; at least 1.
 int usable_cores();
 
-// Cores that the CPU quota of the control groups listed in `membership`, and of those above them, leaves: whole ones, at least 1; nothing
+// Returns the whole cores, at least 1, that the CPU quotas of the control groups listed in `membership` and of their parents allow; nullopt
 // without a quota. Reads cpu.max (version 2) and cpu.cfs_quota_us (version 1) below `mount`.
 std::optional<int> quota_cores(const std::filesystem::path& membership = "/proc/self/cgroup",
                                const std::filesystem::path& mount = "/sys/fs/cgroup");

@@ -20,7 +20,7 @@ std::string cpu_model() {
   return "unknown";
 }
 
-// Of the first GPU that this process may use, by the driver alone: `plan` asks too, and opens no device.
+// The name of the first GPU that this process may use. Uses only the driver, because `plan` needs the name too and opens no device.
 std::string gpu_name() {
   void* const driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
   if (driver == nullptr) return "none";
@@ -62,7 +62,7 @@ bool cuda_available() { return load_cuda().empty(); }
 Value numerics_class(const std::string& device) {
   return Value::Map{
       {"cpu", cpu_model()},
-      {"cpu_capability", at::get_cpu_capability()},  // which kernels LibTorch chose: not every machine offers all that its CPU has
+      {"cpu_capability", at::get_cpu_capability()},  // the kernels that LibTorch chose: a machine may not offer all that its CPU has
       {"libtorch", ESPALIER_TORCH_VERSION},
       {"device", device == "cuda" ? "cuda: " + gpu_name() : device}};
 }

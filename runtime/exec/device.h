@@ -8,15 +8,15 @@
 
 namespace espalier::exec {
 
-// The device a pipeline names. "cuda" loads LibTorch's CUDA libraries first (ATen caches its hooks at the first query, so nothing may ask
-// before); throws StageError when they, or a GPU, are not there.
+// Opens the device that a pipeline names. "cuda" first loads LibTorch's CUDA libraries; no CUDA query may come before, because ATen caches
+// its hooks at the first one. Throws StageError if the libraries or a GPU are missing.
 at::Device open_device(const std::string& name);
 
-// True when a CUDA device can be used here; loads the libraries. Never throws.
+// Returns whether a CUDA device can be used here; loads the libraries. Never throws.
 bool cuda_available();
 
-// What the numbers of sampling and scoring may depend on besides keys and libraries: CPU, LibTorch, device (of "cuda" with the GPU's
-// name). Loads no library of CUDA but the driver's.
+// Returns what the numbers of sampling and scoring may depend on besides keys and libraries: CPU, LibTorch and device ("cuda" with the
+// GPU's name). Loads only the driver of CUDA's libraries.
 Value numerics_class(const std::string& device);
 
 }  // namespace espalier::exec

@@ -6,13 +6,13 @@
 
 namespace espalier::exec {
 
-// The conditions of a stage as one model takes them. Its network embeds each once a run, `micro_batch` at a time and when first needed;
-// what left the bounded cache is embedded again, to the same bits. Thread-safe.
+// The embeddings of a stage's conditions by one model. Each is computed once per run, when first needed, in passes of `micro_batch`
+// conditions; if the bounded cache has dropped it, it is computed again with the same bits. Thread-safe.
 class ConditionEmbeddings {
  public:
   ConditionEmbeddings(BlockCache& cache, std::shared_ptr<const Model> model, EncodedConditions conditions, std::int64_t micro_batch,
                       at::Device device);
-  // The model for trajectories with these conditions, on the device.
+  // Returns the model with the embeddings for trajectories with these conditions, on the device.
   SegmentModel at(const std::vector<std::int64_t>& conditions) const;
 
  private:

@@ -72,7 +72,7 @@ const std::vector<std::int64_t>& excluded_samples(Context& context, const std::s
   if (known != context.excluded.end()) return known->second;
   const auto& source = *context.spec.find(result.samples);
   std::vector<std::int64_t> excluded;
-  // An example is finite; what certifies its inversion may be NaN.
+  // No inversion is excluded here: examples are finite, and NaN among its certificates is allowed.
   if (source.kind->samples()) excluded = excluded_in(context, result, source.sampler.block_size);
   return context.excluded.emplace(std::pair(result.set_id, result.count), std::move(excluded)).first->second;
 }

@@ -1,4 +1,4 @@
-// Measuring: from scores and trajectories in the cache to one published entry of findings.
+// Measuring: computes a metric's findings from scores and trajectories in the cache, and publishes them as one entry.
 #include <ATen/Parallel.h>
 
 #include <utility>

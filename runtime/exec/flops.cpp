@@ -11,7 +11,7 @@
 namespace espalier::exec {
 namespace {
 
-// One pass of the network for one sample, and of what embeds its condition.
+// FLOPs for one sample: one pass of the network, and the embedding of its condition.
 struct PassFlops {
   double predict = 0;
   double embed = 0;

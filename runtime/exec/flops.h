@@ -4,8 +4,8 @@
 
 namespace espalier::exec {
 
-// Of the networks that sample one trajectory of a stage that is done, its condition embedded once a segment; 2 a multiply-add. 0 for an
-// inversion.
+// Returns the FLOPs of the networks that sample one trajectory of a finished stage, with its condition embedded once per segment; a
+// multiply-add counts 2. 0 for an inversion.
 double flops_per_sample(Context& context, const config::StageSpec& stage);
 
 }  // namespace espalier::exec

@@ -19,10 +19,10 @@ constexpr std::size_t kGalleryRows = 8;
 
 struct Shown {
   const config::StageSpec* stage;
-  std::vector<Image> images;  // of the view's part of the first block; empty of an excluded sample
+  std::vector<Image> images;  // of the view's samples in the first block; an excluded sample's is empty
   std::vector<std::int64_t> condition;
-  std::vector<double> reward;           // NaN where nobody scored
-  const config::StageSpec* baseline{};  // whose scores a metric compares these with, or nullptr
+  std::vector<double> reward;           // NaN: not scored
+  const config::StageSpec* baseline{};  // the reward stage with whose scores a metric compares these, or nullptr
   std::vector<double> baseline_reward{};
 };
 
@@ -37,7 +37,7 @@ bool names(const config::StageSpec& stage, const char* port, const std::string& 
   return input != nullptr && std::find(input->tags.begin(), input->tags.end(), tag) != input->tags.end();
 }
 
-// The reward stage that scored these samples: the first that takes part in a metric's comparison, or else the first.
+// Returns the reward stage whose scores to show for these samples: the first in a metric's comparison, otherwise the first.
 const config::StageSpec* judge_of(const config::PipelineSpec& spec, const std::string& samples) {
   const config::StageSpec* judge = nullptr;
   for (const auto& stage : spec.stages) {
@@ -51,15 +51,15 @@ const config::StageSpec* judge_of(const config::PipelineSpec& spec, const std::s
   return judge;
 }
 
-// A reward with its options and its model, whatever it scores.
+// Identifies a reward with its options and its model, independently of the samples that it scores.
 Hex reward_identity(const Context& context, const config::StageSpec& stage) {
   auto request = plan::scores_request(stage, context.results).as_map();
   request.erase("set");
   return digest(Value(std::move(request)));
 }
 
-// The reward stage that the first metric with a baseline compares these scores with. Only scores of one reward are compared: nullptr where
-// the baseline's have other options or another model, and where no metric has a baseline.
+// Returns the reward stage with which the first metric that has a baseline compares these scores. Only scores of one reward are compared:
+// nullptr if the baseline has other options or another model, or if no metric has a baseline.
 const config::StageSpec* baseline_of(const Context& context, const config::StageSpec& scores) {
   for (const auto& stage : context.spec.stages) {
     const auto* input = stage.input("baseline");
@@ -70,7 +70,7 @@ const config::StageSpec* baseline_of(const Context& context, const config::Stage
   return nullptr;
 }
 
-// Of the block's first `count` samples those that are not excluded.
+// Returns those of the block's first `count` samples that are not excluded.
 DecodedBlock first_rows(const DecodedBlock& block, std::int64_t count) {
   const auto end = std::lower_bound(block.rows.begin(), block.rows.end(), count);
   if (end == block.rows.begin()) return {};
@@ -99,7 +99,7 @@ Shown show(Context& context, const config::StageSpec& stage) {
   return shown;
 }
 
-// The samples that a column is compared with, where they stand in the same gallery: of the same conditions and noise.
+// Returns the column that a column is compared with if it is in the same gallery (equal conditions and noise); otherwise "".
 std::string baseline_column(const Context& context, const Shown& column, const std::vector<const Shown*>& columns) {
   if (column.baseline == nullptr) return "";
   const auto& samples = context.results.at(column.baseline->tag).samples;
@@ -107,7 +107,7 @@ std::string baseline_column(const Context& context, const Shown& column, const s
   return found == columns.end() ? "" : samples;
 }
 
-// Side by side: sampler stages on the same conditions and the same noise. A row in which a sample is excluded is left out.
+// Adds a gallery for each group of sampler stages with the same conditions and noise. Rows with an excluded sample are left out.
 void add_galleries(const Context& context, const std::vector<Shown>& all, Record& record) {
   std::map<std::tuple<std::string, std::int64_t, std::string>, std::vector<const Shown*>> groups;
   for (const auto& shown : all) {
@@ -146,7 +146,7 @@ void add_samples(Context& context, const Shown& shown, Record& record) {
     if (stage.kind->gives != ResultKind::selection || plan::samples_stage(context.spec, stage).tag != shown.stage->tag) continue;
     filter = stage.tag;
     const auto selection = read_selection(context, context.results.at(stage.tag));
-    accepted = {selection.index.begin(), selection.index.end()};  // of the last one: a chain's end
+    accepted = {selection.index.begin(), selection.index.end()};  // of the last filter, the end of a chain
   }
   for (std::size_t i = 0; i < shown.images.size(); ++i) {
     if (shown.images[i].rgb.empty()) continue;
@@ -162,7 +162,7 @@ void add_samples(Context& context, const Shown& shown, Record& record) {
   }
 }
 
-// What the codec writes of a stage's whole view, without the excluded samples.
+// Adds the files that the codec writes for a stage's whole view, without the excluded samples.
 void add_files(Context& context, const config::StageSpec& stage, Record& record) {
   const auto& result = context.results.at(stage.tag);
   std::map<std::string, std::string> files;

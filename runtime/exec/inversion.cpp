@@ -1,4 +1,4 @@
-// Inverted noises: which converged, and the noises of a set as examples to train on.
+// Inverted noises: counts those that did not converge, and makes training examples of a set's noises.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 
@@ -14,7 +14,7 @@
 namespace espalier::exec {
 namespace {
 
-// Step N of each block of an inversion, and how many of its rows are in the view.
+// Visits step N of each block of an inversion, with the number of its rows that are in the view.
 void for_each_noise(Context& context, const std::string& tag, const std::function<void(const BlockStates&, std::int64_t)>& visit) {
   const auto& result = context.results.at(tag);
   const auto block_size = context.spec.find(result.samples)->sampler.block_size;

@@ -18,10 +18,10 @@ constexpr std::size_t kKept = 2;
 constexpr const char* kPrefix = "checkpoint-";
 constexpr const char* kFormat = "espalier-checkpoint 1";
 constexpr const char* kState = "state.json";
-constexpr const char* kJournal = "journal";  // in state.json: what is not the trainer's
+constexpr const char* kJournal = "journal";  // in state.json: the engine's entries beside the trainer's
 constexpr std::uint64_t kMostManifestBytes = 1 << 20;
 
-// Steps of the checkpoints whose manifest is there, newest first.
+// Returns the steps of the checkpoints that have a manifest, newest first.
 std::vector<std::int64_t> complete_steps(const std::filesystem::path& folder) {
   std::vector<std::int64_t> steps;
   if (!std::filesystem::exists(folder)) return steps;
@@ -39,7 +39,7 @@ std::vector<std::int64_t> complete_steps(const std::filesystem::path& folder) {
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& what) { throw DataError(path.string() + ": " + what); }
 
-// The files that the manifest names, once it is known to be this training's checkpoint of this step.
+// Returns the files that the manifest names. Throws DataError unless it is of this training's checkpoint of this step.
 Value::Map named_files(const std::filesystem::path& folder, std::int64_t step, const Training& training) {
   const auto path = folder / "manifest.json";
   const auto manifest = cache::unseal(read_file(path, kMostManifestBytes), path.string());
@@ -58,7 +58,7 @@ Value::Map named_files(const std::filesystem::path& folder, std::int64_t step, c
   return files;
 }
 
-// Throws DataError when it is another training's, when any byte differs from the manifest, or when a file is not there.
+// Throws DataError if the checkpoint is another training's, if any byte differs from the manifest, or if a file is missing.
 Checkpoint read_checkpoint(const std::filesystem::path& folder, std::int64_t step, const Training& training) {
   Checkpoint checkpoint;
   for (const auto& [name, file] : named_files(folder, step, training)) {
@@ -107,7 +107,7 @@ std::vector<CurveRecord> curves_from(const Value& value, const std::string& stag
     for (const auto& point : entry.at("value").as_list()) curve.value.push_back(point.as_number());
     if (const auto* times = entry.find("time")) {
       for (const auto& time : times->as_list()) curve.time.push_back(time.as_number());
-    } else {  // an older result
+    } else {  // written by an earlier version
       curve.time.assign(curve.step.size(), std::numeric_limits<double>::quiet_NaN());
     }
   }
@@ -137,7 +137,7 @@ void TrainingJournal::save(const Checkpoint& checkpoint) {
   }
   check_();
   const auto folder = folder_ / (kPrefix + std::to_string(checkpoint.step));
-  std::filesystem::remove_all(folder);  // a killed or damaged attempt at this very step
+  std::filesystem::remove_all(folder);  // left by a killed or damaged attempt at this step
   make_folders(folder);
   auto state = checkpoint.state;
   state["step"] = checkpoint.step;
@@ -161,7 +161,7 @@ void TrainingJournal::save(const Checkpoint& checkpoint) {
                                               {"step", checkpoint.step},
                                               {"files", files}}));
   publish_file(aside, folder / "manifest.json");
-  // Later steps are damaged ones that newest() went back past: they must not crowd out what is sound.
+  // Checkpoints of later steps are damaged ones that newest() skipped; they must not displace sound ones.
   std::size_t sound = 0;
   for (const auto step : complete_steps(folder_)) {
     if (step > checkpoint.step || ++sound > kKept) std::filesystem::remove_all(folder_ / (kPrefix + std::to_string(step)));

@@ -9,20 +9,20 @@
 
 namespace espalier::exec {
 
-// What a checkpoint is of.
+// The training that a checkpoint belongs to.
 struct Training {
   Hex model;                   // the key of the model
-  std::int64_t last_step = 0;  // optimizer steps in all
+  std::int64_t last_step = 0;  // optimizer steps in total
 };
 
 // A training run's checkpoints and curves on disk:
 //   <folder>/checkpoint-<step>/{model,optimizer,ema}.safetensors, state.json, manifest.json (linked last: it makes the checkpoint exist)
-// The newest two are kept, so that one that cannot be used (damaged, of another training, beyond its end, lacking a file) falls back.
-// Curves, each point with the time at which it was computed, and the seconds spent travel in state.json: a resumed run's curves have no
-// hole and no twin, and its time is that of all attempts.
+// The newest two are kept, so that newest() can fall back if one cannot be used (damaged, of another training, beyond its end, without a
+// file). state.json holds the seconds spent and the curves, each point with the time at which it was computed: the curves of a resumed run
+// have no missing and no repeated points, and its seconds are those of all attempts.
 class TrainingJournal final : public Checkpoints, public CurveLog {
  public:
-  // `check`: called before a checkpoint is saved; what it throws is thrown on, and nothing is saved.
+  // `check` is called before a checkpoint is saved; if it throws, nothing is saved.
   TrainingJournal(
       std::filesystem::path folder, Training training, Progress& progress, std::function<void()> check = [] {})
       : folder_(std::move(folder)), training_(std::move(training)), progress_(progress), check_(std::move(check)) {}
@@ -31,7 +31,7 @@ class TrainingJournal final : public Checkpoints, public CurveLog {
   void save(const Checkpoint& checkpoint) override;
   void scalar(const std::string& name, std::int64_t step, double value) override;
   const std::vector<CurveRecord>& curves() const { return curves_; }
-  double earlier_seconds() const { return earlier_seconds_; }  // spent before this attempt on what newest() gave back
+  double earlier_seconds() const { return earlier_seconds_; }  // spent before this attempt on the checkpoint that newest() returned
 
  private:
   std::filesystem::path folder_;

@@ -1,4 +1,4 @@
-// What a stage costs on this machine.
+// Measures what a stage costs on this machine.
 #include "runtime/exec/measure.h"
 
 #include <c10/core/InferenceMode.h>
@@ -19,10 +19,10 @@ namespace espalier::exec {
 namespace {
 
 constexpr double kRepeatedFor = 0.5;              // seconds
-constexpr double kCostlyFlops = 1e11;             // of one forward pass of a micro-batch: a second, about, of one thread
+constexpr double kCostlyFlops = 1e11;             // of one forward pass of a micro-batch: about a second of one thread
 constexpr std::int64_t kCostlyLatents = 1 << 14;  // bytes of a sample's latents: 256 x 256 pixels of Stable Diffusion
 
-// Of one call; a cheap one is repeated.
+// Returns the seconds of one call, or the mean of many calls if it is cheap and `repeat` is set.
 double seconds_of(bool repeat, const std::function<void()>& work) {
   auto start = std::chrono::steady_clock::now();
   work();
@@ -74,7 +74,7 @@ class Measurement {
     const MemoryRise memory;
     auto start = std::chrono::steady_clock::now();
     const auto batch = conditioning_.batch(indices());
-    // Conditions are embedded once a run, examples encoded with each batch.
+    // Conditions are embedded once per run and do not count; examples are encoded with each batch.
     auto per_sample = sampled_ ? 0.0 : seconds_since(start) / static_cast<double>(rows_);
     for (std::size_t i = 0; i < plan_.phases.size(); ++i) {
       for (std::size_t k = 0; k < plan_.phases[i].segments.size(); ++k) {
@@ -90,7 +90,7 @@ class Measurement {
   }
 
  private:
-  // The first two are of one condition.
+  // The first two trajectories have the same condition, as noise_response() requires.
   std::vector<std::uint64_t> indices() const {
     std::vector<std::uint64_t> indices = {0, conditioning_.count()};
     while (static_cast<std::int64_t>(indices.size()) < rows_) indices.push_back(indices.size() - 1);
@@ -130,7 +130,7 @@ class Measurement {
   StageProbe probe_;
 };
 
-// By a worker of one thread.
+// Measures on a worker of one thread.
 StageProbe measured(Context& context, const plan::StagePlan& plan, bool repeat) {
   StageProbe probe;
   for_each_parallel(1, 1, [&](std::size_t) { probe = Measurement(context, plan, repeat).run(); });
@@ -162,7 +162,7 @@ std::optional<std::int64_t> bytes_per_worker(Context& context, const plan::Stage
   return bytes;
 }
 
-// Of the files in which weights lie: they are counted as free, but are in use.
+// The size of the mapped weights files: free memory includes their pages, but they are in use.
 std::int64_t mapped_bytes(const Context& context) {
   std::int64_t bytes = 0;
   std::set<const modelfile::MappedFile*> seen;

@@ -4,12 +4,12 @@
 
 namespace espalier::exec {
 
-// Of a stage of trajectories, by one evaluation of each of its models and one decoding, which are thrown away. What is cheap is repeated
-// for half a second.
+// Measures a stage that computes trajectories by one evaluation of each of its models and one decoding, whose results are discarded. Cheap
+// calls are repeated for half a second.
 StageProbe measure(Context& context, const plan::StagePlan& plan);
 
-// For a stage of trajectories or of scores as many workers as may be used, but no more than memory is free for, which the progress says. On
-// the CPU, for models that cost much, one evaluation or one decoding is measured for it.
+// Returns the number of workers for a stage of trajectories or scores: as many as may be used and free memory allows; reports if memory
+// reduces it. On the CPU, for costly models, measures one evaluation or one decoding for this.
 int workers_that_fit(Context& context, const plan::StagePlan& plan);
 
 }  // namespace espalier::exec

@@ -1,4 +1,4 @@
-// Reuse across builds and machines: a part of what another maker computed is computed again here, and compared.
+// Reuse across builds and machines: part of a block that another maker computed is computed again here and compared.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/where.h>
@@ -36,7 +36,7 @@ std::string what_to_do(const cache::Maker& here, const cache::Maker& other, cons
                   probe.difference, tolerance, what_to_do(probe.maker, probe.against, stage.type)));
 }
 
-// Gives the outcome in words.
+// Returns the outcome in words.
 std::string probe_block(Context& context, const plan::StagePlan& plan, const plan::PendingProbe& pending) {
   const auto& stage = *plan.stage;
   cache::Probe probe{plan::maker_of(context.spec, stage), pending.against, pending.block, 0, 0.0, stage.plugin->probe_tolerance()};

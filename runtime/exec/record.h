@@ -11,7 +11,7 @@
 
 namespace espalier::exec {
 
-// What happened in a run: all that a report shows. Plain values; nothing here computes.
+// What happened in a run: all that a report shows, as plain values.
 
 struct FindingsRecord {  // of a metric stage
   std::string stage;
@@ -42,27 +42,27 @@ struct LawRecord {  // of a filter stage
 
 struct ScoresRecord {  // of a reward stage: the histogram's raw values, without excluded samples
   std::string stage;
-  std::string samples;  // the sampler stage scored
+  std::string samples;  // the sampler stage whose samples were scored
   std::vector<double> score;
-  std::string reward = {};    // equal where one reward with the same options and model scored
+  std::string reward = {};    // equal for the same reward with the same options and model
   std::string baseline = {};  // the reward stage that a metric compares these scores with, of the same reward; "": none does
 };
 
 struct GalleryCell {
   Image image;
   double reward = 0.0;                                         // NaN: not scored
-  double baseline = std::numeric_limits<double>::quiet_NaN();  // the reward of the column's baseline in this row; NaN: none
+  double baseline = std::numeric_limits<double>::quiet_NaN();  // the reward that the column's baseline has in this row; NaN: none
 };
 struct GalleryRow {
   std::string text;                // the prompt
-  std::vector<GalleryCell> cells;  // one a column
+  std::vector<GalleryCell> cells;  // one per column
 };
 // Samples of several sampler stages over the same conditions and noise, side by side.
 struct Gallery {
   std::string split;
   std::vector<std::string> columns;  // sampler stage tags
   std::vector<GalleryRow> rows;
-  std::vector<std::string> baselines = {};  // of each column, the column that a metric compares its scores with; "": none
+  std::vector<std::string> baselines = {};  // for each column, the column with whose scores a metric compares its own; "": none
 };
 
 // One sample written to samples/<stage>/<index>.png and named in metadata.jsonl, accepted.jsonl or rejected.jsonl.
@@ -72,11 +72,11 @@ struct SampleRecord {
   std::string text;
   Image image;
   double reward = 0.0;    // NaN: not scored
-  std::string selection;  // a filter stage, "" if none judged it
+  std::string selection;  // the filter stage that accepted or rejected it; "": none
   bool accepted = false;
 };
 
-// A file that the domain makes of all samples of a stage's view.
+// A file that the codec writes for all samples of a stage's view.
 struct FileRecord {
   std::string stage;
   std::string name;
@@ -89,15 +89,15 @@ struct StageRecord {
   std::string status;            // "run" or "reused"
   std::string because;           // why
   double start_seconds = 0.0;    // since the run began
-  double seconds = 0.0;          // spent now and, of a training that was interrupted, by the attempts that this run went on from
+  double seconds = 0.0;          // spent now and, for an interrupted training, by the attempts that this run resumed
   double earlier_seconds = 0.0;  // of these, spent before this run
   std::int64_t samples = 0;
   std::int64_t samples_run = 0;          // computed now
   std::int64_t network_evaluations = 0;  // spent now
-  std::int64_t samples_decoded = 0;      // by a model's weights, now: those that the memory for decoded samples did not hold
-  std::int64_t excluded = 0;             // of the samples: not finite; of inversions: not converged
+  std::int64_t samples_decoded = 0;      // now, with a model's weights; those kept in memory are not decoded again
+  std::int64_t excluded = 0;             // samples that are not finite, or inversions that did not converge
   std::string key;
-  Value made_by = Value::List{};  // a list: libraries, numerics_class and, of trajectories and scores, blocks of each that made them
+  Value made_by = Value::List{};  // one entry per maker: libraries, numerics_class and, for trajectories and scores, number of blocks
   Value options;
   std::vector<std::string> inputs;  // tags of stages
 };

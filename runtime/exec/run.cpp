@@ -59,7 +59,7 @@ std::string probe_with_context(Context& context, const plan::StagePlan& plan) {
   return with_stage_context(*plan.stage, [&] { return probe_blocks(context, plan); });
 }
 
-// NaN and infinite rewards are never selected; too many of them mean that the reward is broken. Samples that are excluded have none.
+// NaN and infinite rewards are never selected; too many of them mean that the reward is broken. Excluded samples have no reward.
 void check_scores(Context& context, const config::StageSpec& stage) {
   const auto scores = read_view_scores(context, stage.tag);
   const auto excluded = static_cast<std::int64_t>(excluded_samples(context, context.results.at(stage.tag).samples).size());
@@ -86,7 +86,7 @@ StageRecord start_record(const plan::StagePlan& plan, double start) {
   return record;
 }
 
-// A stage is planned once; when it is asked for again, only the cache is asked again.
+// Returns a stage's plan. It is planned once; later calls only look it up in the cache again.
 plan::StagePlan& plan_here(Context& context, const config::StageSpec& stage) {
   const auto known = context.plans.find(stage.tag);
   if (known != context.plans.end() && known->second.pending.empty() && plan::is_current(known->second, context.results)) {
@@ -97,8 +97,8 @@ plan::StagePlan& plan_here(Context& context, const config::StageSpec& stage) {
   return context.plans.insert_or_assign(stage.tag, std::move(plan)).first->second;
 }
 
-// The whole plan, so that what is wrong anywhere in it is reported before a second is spent on the first stage. What is known of a stage by
-// now is kept.
+// Makes the whole plan, so that an error anywhere in it is reported before the first stage runs. Keeps the plans of stages that are not
+// pending.
 void plan_all(Context& context) {
   for (auto& plan : plan::make(context.spec, context.store, &context.folders)) {
     if (plan.pending.empty()) context.plans.emplace(plan.stage->tag, std::move(plan));
@@ -106,7 +106,7 @@ void plan_all(Context& context) {
   context.results = context.folders;
 }
 
-// Who made what the stage uses, by the records in the cache: of trajectories and scores, the makers of the view's blocks.
+// Returns the makers of a stage's result, from the records in the cache; for trajectories and scores those of the view's blocks.
 Value makers_of(Context& context, const config::StageSpec& stage, const plan::StagePlan& plan) {
   if (stage.kind->gives != ResultKind::trajectories && stage.kind->gives != ResultKind::scores) {
     const auto found = context.store.result(result_name(stage.kind->gives), plan.key);
@@ -119,7 +119,7 @@ Value makers_of(Context& context, const config::StageSpec& stage, const plan::St
   } else {
     for (const auto& [block, status] : context.store.blocks(plan.key)) commits.emplace(block, status.total);
   }
-  std::map<Hex, std::pair<cache::Maker, std::int64_t>> blocks;  // by maker, those it made a layer of
+  std::map<Hex, std::pair<cache::Maker, std::int64_t>> blocks;  // by maker, the number of blocks of which it made a layer
   for (const auto& [block, commit] : commits) {
     if (static_cast<std::int64_t>(block) >= plan.blocks) continue;
     std::set<Hex> of_this;
@@ -136,7 +136,8 @@ Value makers_of(Context& context, const config::StageSpec& stage, const plan::St
   return list;
 }
 
-// What is reused is whole when the stage is done, also where this run reads none of it: what every run passes by, none would ever mend.
+// Checks that the cache's entries of the stage are undamaged, even those that this run does not read: otherwise damage that no run reads
+// would never be repaired.
 void check_reused(Context& context, const plan::StagePlan& plan) {
   const auto& stage = *plan.stage;
   const auto gives = stage.kind->gives;
@@ -182,11 +183,11 @@ StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chr
   return record;
 }
 
-// A stage that ran in an earlier pass is reused in the next: its first account is the true one.
-void keep_account(std::vector<StageRecord>& accounts, StageRecord record) {
-  const auto found = std::find_if(accounts.begin(), accounts.end(), [&](const auto& account) { return account.tag == record.tag; });
-  if (found == accounts.end()) {
-    accounts.push_back(std::move(record));
+// A stage that ran in an earlier pass is reused in the next, so the record of the earlier pass is kept.
+void keep_record(std::vector<StageRecord>& records, StageRecord record) {
+  const auto found = std::find_if(records.begin(), records.end(), [&](const auto& earlier) { return earlier.tag == record.tag; });
+  if (found == records.end()) {
+    records.push_back(std::move(record));
   } else if (record.status == "run") {
     record.samples_run += found->samples_run;
     record.network_evaluations += found->network_evaluations;
@@ -198,7 +199,8 @@ void keep_account(std::vector<StageRecord>& accounts, StageRecord record) {
   }
 }
 
-// The libraries of the pipeline's plugins, and the bytes that ran: read before the first stage, for a long run may outlive a rebuild.
+// Returns the libraries of the pipeline's plugins with their digests. Read before the first stage, because a library may be rebuilt during
+// a long run.
 Value libraries_of(const Context& context, const plugin::Catalog& catalog) {
   Value libraries;
   for (const auto& entry : catalog.entries()) {
@@ -225,7 +227,7 @@ Value provenance(const Context& context, Value libraries) {
                     {"domain_notes", std::move(notes)}};
 }
 
-// A shard's part of a stage.
+// Computes a shard's part of a stage.
 void work_on(Context& context, const config::StageSpec& stage, WorkDone& done) {
   context.check_stop();
   auto& plan = plan_here(context, stage);
@@ -249,7 +251,7 @@ void work_on(Context& context, const config::StageSpec& stage, WorkDone& done) {
   }
 }
 
-// Repeats a pass over the plan until the cache holds: what one finds damaged is quarantined, and the next computes it again.
+// Repeats a pass over the plan until it finds no damage. Damage that a pass quarantines is computed again in the next.
 void until_undamaged(Context& context, const std::function<void()>& pass) {
   for (int passes = 1;; ++passes) {
     try {
@@ -260,7 +262,7 @@ void until_undamaged(Context& context, const std::function<void()>& pass) {
       context.results = context.folders;
       context.excluded.clear();
       context.blocks.clear();
-      context.loaded.clear();  // a damaged model's files are others when it is made again
+      context.loaded.clear();  // a damaged model gets other files when it is made again
     }
   }
 }
@@ -276,13 +278,13 @@ Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cac
   plan_all(context);
   context.device = open_device(spec.device);
   auto libraries = libraries_of(context, catalog);
-  std::vector<StageRecord> accounts;
+  std::vector<StageRecord> records;
   Record record;
   until_undamaged(context, [&] {
-    for (const auto& stage : spec.stages) keep_account(accounts, run_stage(context, stage, begun));
+    for (const auto& stage : spec.stages) keep_record(records, run_stage(context, stage, begun));
     stop_waits_for("the report");
     record = {};
-    record.stages = accounts;
+    record.stages = records;
     named<StageError>("the report's samples and curves", [&] { describe_results(context, record); });
   });
   record.started = started;

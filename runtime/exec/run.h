@@ -20,13 +20,14 @@ struct Shard {
 };
 
 struct RunOptions {
-  std::int64_t threads = 0;  // of training and of metrics; 0: as many as the cores this process may use
+  std::int64_t threads = 0;  // of training and of metrics; 0: the number of cores that this process may use
   std::int64_t workers = 0;  // threads of sampling and scoring; 0: `threads`
   Shard shard;
 };
 
-// Does all that the plan says, stage after stage, and gives what happened. Each stage's key is planned anew from the results before it.
-// Damage met on the way is quarantined, reported, and computed again. Throws Stopped once what was done is saved, StageError, CacheError.
+// Runs the plan, stage after stage, and returns the record of the run. A stage is planned again once the results of its inputs exist.
+// Damage that is found is quarantined, reported and computed again. Throws Stopped after all finished work is saved, StageError,
+// CacheError.
 Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cache::Store& store, Progress& progress, const StopToken& stop,
            const RunOptions& options);
 
@@ -35,16 +36,17 @@ struct WorkDone {
   std::vector<std::string> waiting;  // tags of sampling and scoring stages whose inputs are not there yet
 };
 
-// Only a shard's blocks of sampling and scoring, of the stages whose inputs are there.
+// Computes only a shard's blocks of sampling and scoring, for the stages whose inputs exist.
 WorkDone work(const config::PipelineSpec& spec, cache::Store& store, Progress& progress, const StopToken& stop, const RunOptions& options);
 
-// What is measured of a stage of trajectories that has work and whose models are there: one evaluation of each model, one decoding.
+// What is measured of a stage that has trajectories to compute and whose models exist: one evaluation of each model, one decoding.
 struct StageProbe {
   double seconds = 0.0;                                         // of one worker, for all of the work
   double seconds_per_block = 0.0;                               // of one worker
-  std::optional<double> seconds_per_decoding = std::nullopt;    // of one sample, where a model decodes it
-  std::optional<std::int64_t> bytes_per_worker = std::nullopt;  // beside the models; none where the system does not say
-  // Of each model with a variance preserving process: how it answers pure noise, a sentence, and whether that contradicts its scheduler.
+  std::optional<double> seconds_per_decoding = std::nullopt;    // of one sample, if a model decodes it
+  std::optional<std::int64_t> bytes_per_worker = std::nullopt;  // besides the models; none if the system does not report it
+  // For each model with a variance preserving process: its response to pure noise, a sentence about it, and whether it contradicts the
+  // model's scheduler.
   struct Model {
     std::string name;
     sampling::NoiseResponse response;
@@ -54,7 +56,7 @@ struct StageProbe {
   std::vector<Model> models;
 };
 
-// By the stages' tags.
+// Measures the stages of a pipeline. Returns the results by the stages' tags.
 std::map<std::string, StageProbe> probe(const config::PipelineSpec& spec, cache::Store& store, const StopToken& stop);
 
 }  // namespace espalier::exec

@@ -1,4 +1,4 @@
-// Scoring: a reward's numbers for each block of a view.
+// Scoring: computes a reward's scores for each block of a view.
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/tensor.h>
 
@@ -19,11 +19,11 @@ std::vector<T> slice(const std::vector<T>& all, std::int64_t first, std::int64_t
   return {all.begin() + first, all.begin() + first + count};
 }
 
-// Everything about a reward stage that its blocks share.
+// The data of a reward stage that its blocks share.
 struct Scoring {
   Context& context;
   Reward& reward;
-  std::string type;  // of the reward
+  std::string type;  // the reward's
   const plan::Result& samples;
   Conditions conditions;
 
@@ -34,14 +34,14 @@ struct Scoring {
         samples(context.results.at(plan.stage->input("samples")->tags.front())),
         conditions(context.spec.conditions(plan::samples_stage(context.spec, *plan.stage))) {
     const auto* model = plan.stage->input("model");
-    // Once, also where a probe asked before.
+    // The reward is opened once, even if a probe has opened it before.
     const auto loaded = model ? context.model(model->tags.front()) : nullptr;
     if (context.opened_rewards.insert(digest(Value::List{plan.stage->tag, plan.key})).second)
       reward.open({*context.spec.domain, loaded, context.stage_context()});
     check_unchanged(context, plan);
   }
 
-  // NaN of a sample that is excluded.
+  // Returns the scores of a block; NaN for an excluded sample.
   std::vector<double> block(std::uint64_t number) const {
     const auto block = block_states(context, samples, number, 0);
     std::vector<double> scores(block->condition.size(), std::numeric_limits<double>::quiet_NaN());
@@ -59,7 +59,7 @@ struct Scoring {
     const auto most = reward.batch_size() > 0 ? reward.batch_size() : std::ssize(rows);
     for (std::int64_t first = 0; first < std::ssize(rows); first += most) {
       const auto size = std::min(most, std::ssize(rows) - first);
-      const auto sample = rows_of(decoded->sample, View::range(first, size));  // its own: what it changes is changed for nobody else
+      const auto sample = rows_of(decoded->sample, View::range(first, size));  // a copy, which the reward may change
       const auto batch_metadata = slice(metadata, first, size);
       const auto batch_text = slice(text, first, size);
       const auto given = reward.score({sample, batch_metadata, batch_text});

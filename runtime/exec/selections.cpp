@@ -1,4 +1,4 @@
-// Filtering: from scores in the cache, and perhaps samples and an earlier selection, to one small published entry.
+// Filtering: makes a selection from scores in the cache, and perhaps samples and an earlier selection, and publishes it.
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -28,7 +28,7 @@ Value law_value(const Law& law) {
       {"quantile", floats(law.quantile)},       {"density", floats(law.density)}, {"formula", law.formula}};
 }
 
-// Of each sample of a view, "" of an excluded one; decoded block by block.
+// Returns the canonical key of each sample of a view, decoded block by block; "" for an excluded sample.
 std::vector<std::string> read_keys(Context& context, const plan::Result& scores) {
   const auto& samples = context.results.at(scores.samples);
   const auto block_size = context.spec.find(scores.samples)->sampler.block_size;
@@ -50,7 +50,7 @@ std::vector<std::string> read_keys(Context& context, const plan::Result& scores)
   return keys;
 }
 
-// Every trajectory of a view that is not excluded.
+// Returns all trajectories of a view that are not excluded, with weight 1.
 Selection all_but(const std::vector<std::int64_t>& excluded, std::int64_t count) {
   Selection all;
   for (std::int64_t i = 0; i < count; ++i) {
@@ -60,13 +60,13 @@ Selection all_but(const std::vector<std::int64_t>& excluded, std::int64_t count)
   return all;
 }
 
-// The filters from the first to this stage's, each with what it reads of the whole view.
+// Returns the filters from the first to this stage's, each with its input for the whole view.
 std::vector<selection::Link> chain_of(Context& context, const config::StageSpec& stage) {
   std::vector<const config::StageSpec*> stages{&stage};
   while (const auto* before = stages.back()->input("selection")) stages.push_back(context.spec.find(before->tags.front()));
   std::reverse(stages.begin(), stages.end());
   std::vector<selection::Link> chain;
-  std::vector<std::string> keys;  // of one view: every filter chooses among the same samples
+  std::vector<std::string> keys;  // read once, because all filters choose among the same samples
   for (const auto* one : stages) {
     auto& filter = one->plugin.get<Filter>();
     filter.open(context.stage_context());

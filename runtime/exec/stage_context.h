@@ -5,8 +5,8 @@
 
 namespace espalier::exec {
 
-// Runs a part of a stage's work. What it throws, whatever its type, names the stage: a pipeline may have several of a type. A stop, and the
-// cache's own errors (Quarantined too), are of no stage and are thrown as they are.
+// Runs a part of a stage's work. Its exceptions of any type name the stage, because a pipeline may have several stages of a type. Stopped
+// and CacheError (also Quarantined) concern no stage and are rethrown unchanged.
 template <class Part>
 auto with_stage_context(const config::StageSpec& stage, const Part& part) {
   const Doing doing("stage '" + stage.tag + "' (" + stage.type + ")");

@@ -1,4 +1,4 @@
-// Training: one stage in one process, checkpointed, its model published whole.
+// Training: runs one stage in one process, with checkpoints, and publishes its model as one entry.
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -38,21 +38,22 @@ std::optional<SelectedTrajectories> selected_trajectories(Context& context, cons
 
 // Waits for another process that trains the same model.
 std::unique_ptr<cache::FolderLock> lock_training(Context& context, const plan::StagePlan& plan) {
-  bool told = false;
+  bool reported = false;
   for (;;) {
     std::string holder;
     if (auto lock = context.store.lock_training(plan.key, holder)) return lock;
-    if (!told) {
+    if (!reported) {
       context.progress.say("stage '" + plan.stage->tag + "': another process trains this very model; waiting for " +
                            (holder.empty() ? "it" : holder));
     }
-    told = true;
+    reported = true;
     context.check_stop();
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
 }
 
-// A folder of the model that reads back as what keys will be made of. `base`: of a model with an adapter.
+// Saves a model to a new folder. Throws PluginError if the folder reads back as another model, because keys are made of what is read.
+// `base`: null unless the model has an adapter.
 std::filesystem::path save_trained(Context& context, const Model& trained, const Model* base, const std::string& trainer) {
   auto folder = context.store.new_folder();
   modelfile::save(trained, folder);
@@ -63,9 +64,9 @@ std::filesystem::path save_trained(Context& context, const Model& trained, const
                     "; Model::info must describe the weights, the network and the process that are saved");
 }
 
-constexpr const char* kStateFile = "trainer_state.safetensors";  // in the folder of a model whose trainer handed a state on
+constexpr const char* kStateFile = "trainer_state.safetensors";  // in the folder of a model whose trainer returned a state
 
-// What the trainer of the model behind this tag handed on; none of a folder, and where it left nothing.
+// Returns the state (TrainedModel::state) that the trainer of the tag's model returned; none for a folder, or if it returned none.
 std::optional<TensorMap> trainer_state(Context& context, const std::string& tag) {
   const auto& result = context.results.at(tag);
   if (context.spec.is_folder(tag) || result.trainer_state.empty()) return std::nullopt;
@@ -82,7 +83,7 @@ std::optional<TensorMap> trainer_state(Context& context, const std::string& tag)
 
 Work compute_model(Context& context, const plan::StagePlan& plan) {
   const auto lock = lock_training(context, plan);
-  if (context.store.result("model", plan.key)) return {};  // made while this process waited
+  if (context.store.result("model", plan.key)) return {};  // another process made it meanwhile
   const auto& trainer = plan.stage->plugin.get<Trainer>();
   const auto* start = plan.stage->input("model");
   const auto model = start ? context.model(start->tags.front()) : std::make_shared<const Model>();
@@ -104,12 +105,12 @@ Work compute_model(Context& context, const plan::StagePlan& plan) {
   auto [trained, left] = trainer.train(input);
   const bool adapted = !trained.info.adapter.empty();
   for (auto* tensors : {&trained.weights, &left}) {
-    for (auto& [name, tensor] : *tensors) {  // the base of an adapter stays where it is
+    for (auto& [name, tensor] : *tensors) {  // the weights of an adapter's base stay on the device
       if (!adapted || tensors == &left || network::is_adapter_weight(name)) tensor = tensor.detach().to(at::kCPU).contiguous();
     }
   }
   if (!adapted) trained.info.base = model->info.digest;
-  if (trained.info.role == kDenoiser) {  // what no training changes
+  if (trained.info.role == kDenoiser) {  // training changes neither
     trained.text = model->text;
     trained.info.text_front = model->info.text_front;
   }

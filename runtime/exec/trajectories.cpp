@@ -1,4 +1,4 @@
-// Trajectories: missing blocks of a set, sampled from noise or run back from examples, each by one worker.
+// Trajectories: computes the missing blocks of a set, sampled from noise or inverted from examples, each by one worker.
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 
@@ -21,7 +21,7 @@ namespace {
 
 using Recorded = std::map<std::int64_t, cache::Block::Recorded>;  // by steps remaining
 
-// Everything about a stage of trajectories that its blocks share.
+// The data of a stage of trajectories that its blocks share.
 class TrajectoryWork {
  public:
   TrajectoryWork(Context& context, const plan::StagePlan& plan)
@@ -37,10 +37,10 @@ class TrajectoryWork {
         stop_(context.stop) {}
 
   const char* noun() const { return source_->direction() == Direction::to_sample ? "sample" : "example"; }
-  // Rows that are computed at a time.
+  // The number of trajectories that are computed together.
   std::int64_t rows_at_once() const { return source_->whole_blocks() ? view_.block_size : view_.micro_batch; }
 
-  // The trajectories first, first + 1, ..., as many as are computed at a time. Adds the forward passes spent.
+  // Computes the trajectories first, first + 1, ..., rows_at_once() of them. Adds the network evaluations spent to `evaluations`.
   Recorded rows(std::uint64_t first, const std::set<std::int64_t>& steps, std::int64_t& evaluations) const {
     std::vector<std::uint64_t> indices(static_cast<std::size_t>(rows_at_once()));
     std::iota(indices.begin(), indices.end(), first);

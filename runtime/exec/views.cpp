@@ -24,7 +24,7 @@ std::int64_t bytes_of(const Sample& sample) {
   return bytes;
 }
 
-// The model whose codec these trajectories have: the first that their stage names.
+// Returns the model whose codec the trajectories have: the first that their stage names.
 std::shared_ptr<const Model> decoding_model(Context& context, const plan::Result& trajectories) {
   return context.model(context.spec.find(trajectories.samples)->input("model")->tags.front());
 }
@@ -39,7 +39,7 @@ DecodedBlock decode(Context& context, const plan::Result& trajectories, State st
   }
   const auto kept = static_cast<std::int64_t>(decoded.rows.size());
   if (kept == 0) return decoded;
-  // The codec's own: what it does to its tensors is not done to those that are kept.
+  // Copies, so that a codec that changes its input does not change the kept tensors.
   for (auto& [name, tensor] : state) tensor = tensor.index_select(0, at::tensor(decoded.rows, at::kLong));
   const auto model = trajectories.codec->needs_model() ? decoding_model(context, trajectories) : nullptr;
   decoded.sample = trajectories.codec->decode(state, {model.get(), context.device});
@@ -49,7 +49,7 @@ DecodedBlock decode(Context& context, const plan::Result& trajectories, State st
   return decoded;
 }
 
-// Rows of one block that lie next to each other in a list of trajectories.
+// Rows of one block that follow each other in a list of trajectories.
 struct Run {
   std::uint64_t block = 0;
   std::vector<std::int64_t> rows;
@@ -116,7 +116,7 @@ class CachedView final : public ViewSource {
     std::vector<Sample> parts;
     for (const auto& run : runs_of(index, block_size_)) {
       const auto block = decoded_block(context_, result_, run.block);
-      std::vector<std::int64_t> places;  // a view has no excluded rows
+      std::vector<std::int64_t> places;  // every row is in `block->rows`, because a view has no excluded rows
       for (const auto row : run.rows) places.push_back(std::lower_bound(block->rows.begin(), block->rows.end(), row) - block->rows.begin());
       parts.push_back(rows_of(block->sample, places));
     }

@@ -7,10 +7,10 @@
 #include "runtime/exec/context.h"
 #include "runtime/sdk/view.h"
 
-// The one place where trajectories are read from the cache for use. Throws Quarantined on damage.
+// Reads trajectories from the cache; the only place where they are read for use. All functions throw Quarantined on damage.
 namespace espalier::exec {
 
-// One recorded step of a whole block, read and verified once (Context::blocks).
+// One recorded step of a whole block, read and verified once and kept in Context::blocks.
 struct BlockStates {
   std::vector<std::uint64_t> condition;  // [S]
   cache::Block::Recorded recorded;
@@ -20,11 +20,11 @@ std::shared_ptr<const BlockStates> block_states(Context& context, const plan::Re
 // The samples of a whole block that are not excluded, decoded once and checked.
 struct DecodedBlock {
   std::vector<std::int64_t> rows;  // of the block, ascending
-  Sample sample;                   // of these rows; empty where there are none
+  Sample sample;                   // of these rows; empty if there are none
 };
 std::shared_ptr<const DecodedBlock> decoded_block(Context& context, const plan::Result& trajectories, std::uint64_t block);
 
-// The view of a sampler's or noise corrector's stage that is done, without its excluded samples. Not to outlive the context.
+// Returns the view of a finished sampler or noise_corrector stage, without excluded samples. It must not outlive the context.
 View view_of(Context& context, const std::string& tag);
 
 }  // namespace espalier::exec

@@ -35,7 +35,7 @@ void check_shape(const std::string& name, const at::Tensor& tensor, const std::v
                               fmt::join(tensor.sizes(), ", "), fmt::join(weight.sizes(), ", "), fmt::join(expected, ", ")));
 }
 
-// A module with the same name behind a component ("unet."), which files of other programs may leave out; else the nearest name.
+// Returns the module that has this name after its component ("unet."), which other programs may leave out, otherwise the nearest name.
 std::string nearest_module(const std::string& name, const std::vector<std::string>& modules) {
   const auto found = std::ranges::find_if(modules, [&](const auto& module) { return module.ends_with("." + name); });
   return found == modules.end() ? nearest_name(name, modules) : *found;
@@ -60,7 +60,7 @@ void check_fits(const Weights& adapter, const Weights& base, const std::string& 
   tensor::require_finite_weights(adapter, origin);
 }
 
-// What espalier.json beside the file says of this adapter; another model's says nothing of it.
+// Reads the annotations of the adapter from an espalier.json beside the file; one without an `adapter` is another model's and is ignored.
 void read_annotations(const fs::path& file, const Hex& base, const Hex& adapter, ModelInfo& info) {
   const auto path = file.parent_path() / kAnnotations;
   if (!fs::is_regular_file(path)) return;

@@ -23,13 +23,13 @@ using network::kLoraA, network::kLoraB;
 
 constexpr const char* kMetadata = "lora_adapter_metadata";  // diffusers' key: JSON of {"<component>.<field of PEFT's LoraConfig>": value}
 
-// A module's tensors; undefined where the file has none.
+// A module's tensors; undefined if the file lacks them.
 struct Pair {
   at::Tensor lora_A, lora_B, alpha;
 };
 using Pairs = std::map<std::string, Pair>;  // by module, "unet.down_blocks..."
 
-// With the metadata, as the scale would be lost without it.
+// Saves the metadata too, without which the scale would be lost.
 constexpr const char* kSave =
     "pipe.save_lora_weights(folder, unet_lora_layers=peft.get_peft_model_state_dict(unet), "
     "unet_lora_adapter_metadata=unet.peft_config[\"default\"].to_dict())";
@@ -38,7 +38,7 @@ std::string converted() {
   return fmt::format("in Python pipe.load_lora_weights(file, adapter_name=\"default\"), unet = pipe.unet, {}", kSave);
 }
 
-// What another program's name says, and what converts the file; "" for names that none of them gives.
+// Describes a tensor name of another program, and what converts its file; "" for an unknown name.
 std::string described_as_other_name(const std::string& name) {
   const auto has = [&name](const char* part) { return name.find(part) != std::string::npos; };
   if (name.starts_with("text_encoder")) {
@@ -123,7 +123,7 @@ class Config {
     return found != fields_.end() && found->second.is_bool() && found->second.as_bool();
   }
 
-  // The first entry of alpha_pattern for the module's name, "^name", or for an end of it, "name"; else lora_alpha.
+  // The first entry of alpha_pattern that is the module's whole name, "^name", or ends it, "name"; otherwise lora_alpha.
   double alpha(const std::string& module) const {
     const auto patterns = fields_.find("alpha_pattern");
     if (patterns != fields_.end() && patterns->second.is_map()) {

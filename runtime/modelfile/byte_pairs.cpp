@@ -47,7 +47,7 @@ std::string utf8(std::span<const UChar32> points) {
   return icu::UnicodeString::fromUTF32(points.data(), static_cast<std::int32_t>(points.size())).toUTF8String(text);
 }
 
-// Unicode's normal form C.
+// Returns Unicode's normal form C.
 Points composed(const Points& points) {
   UErrorCode status = U_ZERO_ERROR;
   const auto* form = icu::Normalizer2::getNFCInstance(status);
@@ -59,9 +59,9 @@ Points composed(const Points& points) {
   return result;
 }
 
-// Each letter by itself, whatever follows it: a sigma at a word's end stays one in the middle, as in CLIP.
+// Lower-cases each letter independently of its neighbours: a capital sigma at a word's end does not become a final sigma, as in CLIP.
 Points lowered(const Points& points) {
-  constexpr UChar32 kCapitalDottedI = 0x130;  // the one letter whose lower case is two: i and a dot above
+  constexpr UChar32 kCapitalDottedI = 0x130;  // the only letter whose lower case is two characters: i and a dot above
   Points result;
   for (const auto point : points) {
     if (point == kCapitalDottedI) result.insert(result.end(), {'i', 0x307});
@@ -70,7 +70,7 @@ Points lowered(const Points& points) {
   return result;
 }
 
-// The length of the piece that starts at `points`, which is not whitespace.
+// Returns the length of the piece at the start of `points`, which does not start with whitespace.
 std::size_t piece_length(std::span<const UChar32> points) {
   static constexpr std::array<std::u32string_view, 7> kContractions{U"'s", U"'t", U"'re", U"'ve", U"'m", U"'ll", U"'d"};
   for (const auto contraction : kContractions) {

@@ -59,13 +59,13 @@ void require_shards(const ComponentWeights& weights) {
                               missing.size() == 1 ? "is" : "are", fmt::join(missing, ", "), missing.size() == 1 ? "it" : "them"));
 }
 
-// "fp16" of "model.fp16.safetensors" and "model.safetensors.index.fp16.json"; "" of other names.
+// Returns "fp16" for "model.fp16.safetensors" and "model.safetensors.index.fp16.json", "" for other names.
 std::string variant_in(std::string_view name, const std::string& stem) {
   const std::pair<std::string, std::string_view> forms[] = {{stem + ".safetensors.index.", ".json"}, {stem + ".", ".safetensors"}};
   for (const auto& [begin, end] : forms) {
     if (!name.starts_with(begin) || !name.ends_with(end) || name.size() <= begin.size() + end.size()) continue;
     const auto between = name.substr(begin.size(), name.size() - begin.size() - end.size());
-    return between.find_first_of(".-") == std::string_view::npos ? std::string(between) : "";  // "fp16-00001-of-00002" is a shard's
+    return between.find_first_of(".-") == std::string_view::npos ? std::string(between) : "";  // "fp16-00001-of-00002" is a shard
   }
   return "";
 }

@@ -20,20 +20,20 @@ namespace fs = std::filesystem;
 
 using Index = std::optional<std::map<std::string, std::string>>;  // read_model_index()
 
-// Whether the folder's index names the component; without an index, whether the folder has `piece`.
+// Returns whether the folder's index names the component; without an index, whether the folder has `piece`.
 bool has_component(const fs::path& folder, const Index& index, const std::string& component, const std::string& piece) {
   return index ? index->contains(component) : fs::exists(folder / piece);
 }
 
 std::string tokenizer_of(const std::string& text_encoder) { return text_encoder == kTextEncoder ? "tokenizer" : "tokenizer_2"; }
 
-// Any piece of a text encoder in the folder: all of them are needed then.
+// Returns whether the folder has any part of a text encoder; if it does, it must have all.
 bool has_text_encoder(const fs::path& folder, const Index& index, const std::string& encoder) {
   const auto tokenizer = tokenizer_of(encoder);
   return has_component(folder, index, encoder, encoder) || has_component(folder, index, tokenizer, tokenizer);
 }
 
-// Pixels a side of the network's states; 1: they are the images.
+// Returns the pixels per side of one element of the network's states; 1: the states are the images.
 std::int64_t factor_of(const network::ComponentConfigs& configs) {
   const auto vae = configs.find("vae");
   return vae == configs.end() ? 1 : network::AutoencoderKL(vae->second.config, vae->second.origin).factor();
@@ -112,7 +112,7 @@ void set_size(const fs::path& folder, const network::NetworkEntry& entry, std::i
   }
   const Value size = Value::List{height / factor, width / factor};
   const auto& there = config.at("sample_size");
-  if (there != size && Value::List{there, there} != size) config["sample_size"] = size;  // else the key would change with what it says
+  if (there != size && Value::List{there, there} != size) config["sample_size"] = size;  // an equal size keeps its form, and so the key
 }
 
 }  // namespace espalier::modelfile

@@ -38,7 +38,7 @@ constexpr const char* kOtherWeights = "model.safetensors";  // of a model of ano
 Value read_json(const fs::path& path) { return parse_json(read_file(path), path.string()); }
 void write_json(const Value& value, const fs::path& path) { write_durable(path, to_json(value, 2) + "\n"); }
 
-// transformers' components have another name for the file than diffusers'.
+// The weights files of transformers' components have another name than those of diffusers'.
 std::string stem_of(const std::string& component) { return is_text_encoder(component) ? "model" : "diffusion_pytorch_model"; }
 fs::path weights_file(const std::string& component) { return fs::path(component) / (stem_of(component) + ".safetensors"); }
 
@@ -66,7 +66,7 @@ void check_tokenizer(const Value& config, const TextFront::Named& text, const st
   }
 }
 
-// What diffusers' pipeline has of them in model_index.json, then what a trained model has in espalier.json, then the options'.
+// Reads the settings: first from model_index.json, then a trained model's from espalier.json, then the options; later ones replace earlier.
 network::NetworkSettings read_settings(const fs::path& folder, const Value& annotated, const LoadOptions& options) {
   network::NetworkSettings settings;
   const auto index = folder / kIndex;
@@ -82,10 +82,10 @@ network::NetworkSettings read_settings(const fs::path& folder, const Value& anno
 // A denoiser without its weights.
 struct Denoiser {
   Model model;
-  std::vector<std::string> components;  // whose weights it has
+  std::vector<std::string> components;  // those whose weights it has
 };
 
-// A network whose architecture() is not by component could not be saved when it is trained.
+// Refuses a network whose architecture() is not by component: it could not be saved after training.
 void check_architecture(const network::NetworkEntry& entry, const Value& architecture) {
   const auto* config = architecture.is_map() ? architecture.find(entry.component) : nullptr;
   const auto* name = config != nullptr && config->is_map() ? config->find("_class_name") : nullptr;
@@ -104,7 +104,7 @@ void check_dtype(const fs::path& folder, const network::NetworkEntry& entry, at:
                   folder.string(), tensor::dtype_name(dtype), entry.class_name, fmt::join(known, " or ")));
 }
 
-// A denoiser's network, and what it was made of.
+// A denoiser's network, and what it was made from.
 struct OpenedNetwork {
   const network::NetworkEntry& entry;
   Components components;
@@ -150,7 +150,7 @@ Denoiser open_denoiser(const fs::path& folder, const network::Registry& networks
   return opened;
 }
 
-// Throws where no component has files of the variant, with the variants that there are.
+// Throws DataError, naming the existing variants, if no component has files of the variant.
 void require_variant(const fs::path& folder, const std::vector<std::string>& components, const std::string& variant) {
   std::set<std::string> known;
   for (const auto& component : components) {
@@ -162,8 +162,8 @@ void require_variant(const fs::path& folder, const std::vector<std::string>& com
       known.empty() ? std::string("none has variants: leave `variant` out") : fmt::format("there are of: {}", fmt::join(known, ", "))));
 }
 
-// The files of each component, the variant's where it has them. Of a component without files there are none: its weights are to be drawn.
-// Throws where they are not.
+// Returns the files of each component, those of the variant if it has them. A component without files, whose weights are to be drawn, has
+// none here; throws DataError for one if the options do not allow drawing.
 std::map<std::string, ComponentWeights> find_denoiser(const fs::path& folder, const std::vector<std::string>& components,
                                                       const LoadOptions& options) {
   require_variant(folder, components, options.variant);
@@ -183,7 +183,7 @@ std::map<std::string, ComponentWeights> find_denoiser(const fs::path& folder, co
   return found;
 }
 
-// The weights of a component, behind its prefix, where they lie.
+// Returns the mapped weights of a component, with its prefix.
 Weights map_component(const ComponentWeights& files, const std::string& component, Model& model) {
   Weights weights;
   for (auto& [name, tensor] : map_weights(files, model.mapped)) weights.emplace(component + "." + name, tensor);
@@ -192,8 +192,8 @@ Weights map_component(const ComponentWeights& files, const std::string& componen
   return weights;
 }
 
-// A component without weights is drawn where the options allow it: a blueprint may come with its text encoder trained. Gives whether one
-// was.
+// Maps the weights of all components. Components without files are drawn if the options allow it, because a blueprint may have only its
+// text encoder trained. Returns whether any was drawn.
 bool fill_denoiser(const fs::path& folder, const std::vector<std::string>& components, const LoadOptions& options, Model& model) {
   const auto found = find_denoiser(folder, components, options);
   const bool draws = std::ranges::any_of(found, [](const auto& component) { return component.second.files.empty(); });
@@ -249,15 +249,15 @@ void name_parts(Model& model) {
   model.info.modules = network::adaptable_modules(model.weights);
 }
 
-// What is hashed are the bytes that were mapped: a digest is remembered only where the file is still theirs.
+// Computes a digest of mapped bytes. Throws StageError if a file was changed or replaced meanwhile: its digest must not be remembered.
 Hex unchanged(const std::vector<std::shared_ptr<const MappedFile>>& files, const std::function<Hex()>& compute) {
   auto digest = compute();
   for (const auto& file : files) file->require_unchanged();
   return digest;
 }
 
-// Of weights in several files the digest is remembered under the first, by the names of the components and the digests of the other files.
-// Of weights that were drawn there is none to remember.
+// The digest of weights in several files is remembered for the first file, with the names of the components and the digests of the other
+// files. The digest of drawn weights is not remembered.
 Hex remembered_digest(const Opened& opened, RememberedDigests* digests, const std::function<Hex()>& compute) {
   const auto& files = opened.model.mapped;
   if (digests == nullptr || files.empty() || opened.drawn) return compute();
@@ -271,7 +271,7 @@ Hex remembered_digest(const Opened& opened, RememberedDigests* digests, const st
   return digests->of(files.front()->path(), what, [&] { return unchanged(files, compute); });
 }
 
-// Into the dtype that the model is computed in. The files' bytes that were converted take no memory any more.
+// Converts weights to the dtype in which the model is computed, and releases the memory of the files' bytes that were converted.
 void convert_weights(Model& model) {
   for (auto& [name, tensor] : model.weights) {
     const auto dtype = model.network == nullptr ? model.info.dtype : model.network->weight_dtype(name, model.info.dtype);

@@ -25,7 +25,7 @@ struct MappedFile::Identity {
 
   explicit Identity(const struct stat& status)
       : device(status.st_dev), inode(status.st_ino), size(status.st_size), modified(status.st_mtim) {}
-  // The ctime is left out: a new link to the file (a cache publishes by link) changes it, and no byte.
+  // Ignores the ctime, which a new link to the file changes (a cache publishes by link) without changing a byte.
   bool same_content(const Identity& other) const {
     return device == other.device && inode == other.inode && size == other.size && modified.tv_sec == other.modified.tv_sec &&
            modified.tv_nsec == other.modified.tv_nsec;
@@ -35,7 +35,7 @@ struct MappedFile::Identity {
 std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& path) {
   std::shared_ptr<MappedFile> file(new MappedFile);
   file->path_ = path;
-  file->descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // of a pipe nobody waits for its writer
+  file->descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // does not wait for the writer of a pipe
   if (file->descriptor_ < 0) fail(path, std::string("cannot be read: ") + std::strerror(errno));
   struct stat status{};
   if (::fstat(file->descriptor_, &status) != 0) fail(path, std::string("cannot be read: ") + std::strerror(errno));

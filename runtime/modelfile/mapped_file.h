@@ -7,12 +7,12 @@
 
 namespace espalier::modelfile {
 
-// A regular file's bytes in memory as the kernel pages them in; processes that map one file share its pages. What is written to them stays
-// in this process. A file that is cut short while it is mapped ends the program at the next read of what is gone (cli/last_words.h says
-// so); one that is replaced or written to is found by require_unchanged().
+// A regular file's bytes in memory, as the kernel pages them in; processes that map the same file share its pages. Writes to the memory
+// stay in this process. If a mapped file is truncated, the next read of the removed bytes ends the program (with the message of
+// cli/last_words.h); require_unchanged() detects a file that was replaced or written to.
 class MappedFile {
  public:
-  // Throws DataError naming the path for what is no regular file or cannot be read.
+  // Throws DataError naming the path if it is not a regular file or cannot be read.
   static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
@@ -22,11 +22,11 @@ class MappedFile {
   std::string_view bytes() const { return {data_, size_}; }
   char* data() const { return data_; }
 
-  // Gives the memory of these bytes back, which lie in the file and were not written to; the next read fetches them again.
+  // Releases the memory of these bytes, which must be in the file and not written to; the next read fetches them again.
   void release(const void* begin, std::size_t size) const;
 
-  // Throws StageError where the file is no longer the one that was mapped: by device, inode, size and time of modification, of
-  // the path and of what is mapped.
+  // Throws StageError if the path or the open file no longer has the device, inode, size and modification time that the file had when it
+  // was mapped.
   void require_unchanged() const;
 
  private:

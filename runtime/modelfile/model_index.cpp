@@ -21,7 +21,7 @@ std::optional<std::map<std::string, std::string>> read_model_index(const std::fi
   if (!index.is_map()) throw DataError(path.string() + ": is no table of components, as diffusers writes it");
   std::map<std::string, std::string> components;
   for (const auto& [name, value] : index.as_map()) {
-    // Others are settings of the pipeline: "requires_safety_checker": false.
+    // Other values are settings of the pipeline: "requires_safety_checker": false.
     if (name.starts_with('_') || !value.is_list() || std::ranges::find(kNotNeeded, name) != kNotNeeded.end()) continue;
     const auto& parts = value.as_list();
     if (parts.size() != 2) {

@@ -7,9 +7,9 @@
 
 namespace espalier::modelfile {
 
-// model_index.json of a folder in diffusers' layout: the components that make up the model, each with its class. Left out are those that
-// the folder is said to be without ([null, null]) and those that no sampling needs: safety_checker, feature_extractor, image_encoder.
-// nullopt: there is no such file. Throws DataError for a file that is no such table.
+// Reads model_index.json of a folder in diffusers' layout. Returns the components of the model, each with its class, without those that the
+// file marks as absent ([null, null]) and those that sampling does not need: safety_checker, feature_extractor, image_encoder. Returns
+// nullopt if there is no such file. Throws DataError if the file is not a table of components.
 std::optional<std::map<std::string, std::string>> read_model_index(const std::filesystem::path& folder);
 
 }  // namespace espalier::modelfile

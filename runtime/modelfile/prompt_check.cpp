@@ -11,7 +11,7 @@
 namespace espalier::modelfile {
 namespace {
 
-constexpr std::size_t kNamed = 3;    // prompts, or groups of them, that a note names
+constexpr std::size_t kNamed = 3;    // prompts, or groups of prompts, that a note names
 constexpr std::size_t kShown = 160;  // bytes of a prompt that a message shows
 
 std::string quoted(const std::string& prompt) {
@@ -20,7 +20,7 @@ std::string quoted(const std::string& prompt) {
   return "'" + prompt.substr(0, end) + (end < prompt.size() ? "...'" : "'");
 }
 
-// U+0033, of one character
+// Returns "U+0033" for one character, in UTF-8.
 std::string code_point(const std::string& character) {
   std::uint32_t point = 0;
   for (std::size_t i = 0; i < character.size(); ++i) {
@@ -37,7 +37,7 @@ std::string first_few(const std::vector<std::string>& items) {
   return items.size() > kNamed ? fmt::format("{} and {} more", list, items.size() - kNamed) : list;
 }
 
-// By all of them: their ids in a row, the largest number of tokens.
+// Encodes a prompt with all tokenizers: concatenates their ids, and takes the largest number of tokens.
 Encoding encode(const std::vector<ClipTokenizer>& tokenizers, const std::string& prompt) {
   Encoding all;
   for (const auto& tokenizer : tokenizers) {

@@ -9,20 +9,20 @@
 
 namespace espalier::modelfile {
 
-// What of prompts is lost on the way to the token ids that a model's tokenizer gives them (text_front.h).
+// Checks which prompts lose information when a model's tokenizers turn them into token ids (text_front.h).
 class PromptCheck {
  public:
   struct Rules {
-    std::string model;       // what messages begin with: "[models]: base"
-    std::string vocabulary;  // the file, for messages
+    std::string model;       // the beginning of messages: "[models]: base"
+    std::string vocabulary;  // the vocabulary's file, for messages
     bool refuses_long_prompts = false;
   };
 
-  // `tokenizers`: the model's, of one max_length(). Throws DataError, naming the prompt, for a character that a vocabulary has no tokens
-  // for and, with Rules::refuses_long_prompts, for a prompt that is longer than max_length() by any of them.
+  // `tokenizers` are the model's, with the same max_length(). Throws DataError, naming the prompt, if a vocabulary has no tokens for a
+  // character or, with Rules::refuses_long_prompts, if a prompt is longer than max_length() by any of the tokenizers.
   PromptCheck(const std::vector<ClipTokenizer>& tokenizers, const std::vector<std::string>& prompts, const Rules& rules);
 
-  // How many prompts are cut, and which have become one condition; a line each, none where nothing is lost.
+  // Returns one line on the prompts that are cut and one on different prompts that become one condition; no lines if nothing is lost.
   std::vector<std::string> notes() const;
 
  private:

@@ -31,7 +31,7 @@ using nlohmann::json;
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;
 constexpr std::uint64_t kSize = 8;     // bytes of the header's length
-constexpr std::uint64_t kStart = 512;  // bytes that show what another file is
+constexpr std::uint64_t kStart = 512;  // first bytes, by which another kind of file is recognized
 constexpr int kMaxDepth = 3;           // object, tensor, list
 
 struct Dtype {
@@ -39,7 +39,7 @@ struct Dtype {
   at::ScalarType type;
   std::uint64_t size;
 };
-// In the order in which the safetensors package lays data out.
+// In the order in which the safetensors package writes data.
 constexpr Dtype kDtypes[] = {{"I64", at::kLong, 8},      {"F64", at::kDouble, 8}, {"F32", at::kFloat, 4}, {"I32", at::kInt, 4},
                              {"BF16", at::kBFloat16, 2}, {"F16", at::kHalf, 2},   {"I16", at::kShort, 2}, {"I8", at::kChar, 1},
                              {"U8", at::kByte, 1},       {"BOOL", at::kBool, 1}};
@@ -102,7 +102,8 @@ const Dtype* find_dtype(const json& name, const std::string& origin, const std::
   fail(origin, fmt::format("tensor '{}' has the dtype {}; known: {}", tensor, name.dump(), known_dtypes()));
 }
 
-// The shape's bytes, checked for overflow (of the extents that are not 0, too: strides are products of them).
+// Returns the bytes of the shape, checked for overflow. The product of the extents that are not 0 is checked too, because strides are
+// products of them.
 std::uint64_t byte_count(const Entry& entry, const std::string& origin) {
   std::uint64_t bytes = entry.dtype->size;
   bool empty = false;
@@ -143,7 +144,7 @@ Entry parse_entry(const std::string& name, const json& fields, const std::string
   return entry;
 }
 
-// The tensors in the order of their data, which they cover exactly.
+// Returns the tensors in the order of their data. Throws DataError unless they cover the data exactly.
 std::vector<Entry> parse_entries(std::string_view header, std::uint64_t data_size, const std::string& origin) {
   std::vector<Entry> entries;
   const auto parsed = parse_header(header, origin);
@@ -164,12 +165,12 @@ std::vector<Entry> parse_entries(std::string_view header, std::uint64_t data_siz
   return entries;
 }
 
-// Whether a file with these first bytes is too short for the header that they announce.
+// Returns whether a file with these first bytes is shorter than the header size that they state.
 bool claims_more_than(std::string_view start, std::uint64_t file_size) {
   return start.size() >= kSize && read_size(start.data()) > file_size - kSize;
 }
 
-// The header's length, from the file's first bytes: kSize of them, or as many as show what else it is.
+// Returns the header's length from the file's first bytes: kSize of them, or more by which another kind of file is recognized.
 std::uint64_t header_size(std::string_view start, std::uint64_t file_size, const std::string& origin) {
   if (start.empty()) fail(origin, "it is empty");
   if (start.size() < kSize || claims_more_than(start, file_size)) {

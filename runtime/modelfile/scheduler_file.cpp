@@ -14,7 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Python writes the default of DPMSolverMultistepScheduler's lambda_min_clipped as -Infinity, which is no JSON. It means none.
+// Reads the file's JSON. Python writes the default of DPMSolverMultistepScheduler's lambda_min_clipped, which means none, as -Infinity,
+// which is not JSON.
 Value parse(const fs::path& path) {
   static const std::regex none(R"(("lambda_min_clipped"\s*:\s*)-Infinity)");
   return parse_json(std::regex_replace(read_file(path), none, "$1null"), path.string());
@@ -28,7 +29,7 @@ std::string pipeline_of(const fs::path& folder) {
   return name != nullptr && name->is_string() ? name->as_string() : "";
 }
 
-// As StableDiffusionPipeline.__init__, for a scheduler that has been read.
+// Changes a scheduler that was read as StableDiffusionPipeline.__init__ does.
 void use_as_stable_diffusion(SchedulerFile& file) {
   const auto config = diffusion::read_scheduler_config(file.table, file.path.string());
   std::string changed;

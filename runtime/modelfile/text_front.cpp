@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kSpecial = "special_tokens_map.json";  // in a key where it changes a token, and only with that
+constexpr const char* kSpecial = "special_tokens_map.json";  // only the tokens that it changes enter keys
 constexpr const char* kFiles[] = {"vocab.json", "merges.txt", "tokenizer_config.json", kSpecial};
 
 }  // namespace

@@ -50,7 +50,7 @@ MergeRanks read_merges(const std::filesystem::path& path, const std::map<std::st
   return ranks;
 }
 
-// A special token's text: a string, or an object with its "content".
+// Returns a special token's text. The config has a string, or an object with its "content".
 std::string special_text(const Value& config, const std::string& key, const std::string& origin) {
   const auto* value = config.find(key);
   if (value == nullptr || value->is_null()) return key == "bos_token" ? "<|startoftext|>" : "<|endoftext|>";
@@ -97,7 +97,7 @@ std::int64_t ClipTokenizer::special(const std::string& token) const {
   return found->second;
 }
 
-// The character with the first byte that no token stands for; "" where all have one.
+// Returns the character with the first byte that has no token; "" if all have one.
 std::string ClipTokenizer::unknown_character(const std::string& word) const {
   const auto symbols = byte_symbols(word);
   const auto lacking = std::ranges::find_if(symbols, [this](const auto& symbol) { return !vocabulary_.contains(symbol); });
@@ -123,7 +123,7 @@ Encoding ClipTokenizer::encode(const std::string& text) const {
   Encoding encoding;
   auto& ids = encoding.ids;
   ids.push_back(start_);
-  // A text may spell special tokens out; what stands between them is split into words.
+  // A text may contain special tokens; the text between them is split into words.
   for (std::size_t position = 0; position < text.size();) {
     std::size_t next = std::string::npos;
     const std::pair<const std::string, std::int64_t>* which = nullptr;

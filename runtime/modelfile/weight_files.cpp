@@ -26,14 +26,14 @@ bool is_model_of_another_name(const std::string& name) { return name.ends_with("
 bool is_pickle(const std::string& name) { return ends_with_any(name, {".bin", ".pt", ".pth", ".ckpt", ".pkl"}); }
 bool is_of_other_library(const std::string& name) { return ends_with_any(name, {".msgpack", ".h5", ".onnx", ".gguf", ".tflite", ".npz"}); }
 
-// "owner/name" where no folder "owner" lies.
+// Returns whether the path is "owner/name" and there is no folder "owner".
 bool is_hub_id(const fs::path& path) {
   const auto owner = path.parent_path();
   return path.is_relative() && !path.filename().empty() && !owner.empty() && owner.parent_path().empty() && owner != "." && owner != ".." &&
          !fs::exists(owner);
 }
 
-// The files beside `wanted`, by name; none where the folder cannot be read.
+// Returns the names of the files beside `wanted`; none if the folder cannot be read.
 std::vector<std::string> names_beside(const fs::path& wanted) {
   std::vector<std::string> names;
   std::error_code ignored;

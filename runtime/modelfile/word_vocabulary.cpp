@@ -23,7 +23,7 @@ void check_word(const std::string& word) {
   }
 }
 
-// The bytes of the words, each inside a word and at its end.
+// Returns the symbols of the words' bytes, each inside a word and at the end of a word.
 std::vector<std::string> single_symbols(const std::vector<std::string>& words) {
   std::vector<std::string> inside;
   for (const auto& word : words) {
@@ -47,7 +47,8 @@ WordVocabulary make_word_vocabulary(const std::vector<std::string>& words, std::
   MergeRanks ranks;
   std::string merges = "#version: 0.2\n";
   for (const auto& word : words) {
-    // What earlier words' merges leave of this one is joined from its start. Later merges rank behind: they cannot undo an earlier word.
+    // Joins from its start the symbols that the merges of earlier words leave of this word. Later merges have higher ranks, so that they
+    // cannot undo an earlier word.
     for (auto symbols = merge_pairs(byte_symbols(word), ranks); symbols.size() > 1; symbols = merge_pairs(byte_symbols(word), ranks)) {
       ranks.emplace(std::pair{symbols[0], symbols[1]}, static_cast<std::int64_t>(ranks.size()));
       merges += symbols[0] + " " + symbols[1] + "\n";

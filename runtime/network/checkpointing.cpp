@@ -16,7 +16,7 @@ using torch::autograd::variable_list;
 
 thread_local bool checkpointing = false;
 
-// A part with the weights that need no gradients. Its tensors are the inputs, then the weights of `names`.
+// A part with its weights that need no gradients. run() takes the inputs, followed by the weights of `names`.
 struct Recomputed : torch::CustomClassHolder {
   NetworkPart part;
   std::string prefix;
@@ -35,7 +35,7 @@ struct Recompute : torch::autograd::Function<Recompute> {
   static at::Tensor forward(AutogradContext* context, const c10::intrusive_ptr<Recomputed>& recomputed, at::TensorList tensors) {
     context->saved_data["recomputed"] = c10::IValue::make_capsule(recomputed);
     context->save_for_backward(tensors.vec());
-    return recomputed->run(tensors.vec());  // without gradients, as all of forward()
+    return recomputed->run(tensors.vec());  // without gradients, like everything in forward()
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -48,7 +48,7 @@ struct Recompute : torch::autograd::Function<Recompute> {
       if (!saved.requires_grad()) continue;
       tensors.back().requires_grad_();
       wanted.push_back(tensors.back());
-      places.push_back(tensors.size());  // behind the gradient of what is no tensor
+      places.push_back(tensors.size());  // place 0 is for forward()'s first argument, which is not a tensor
     }
     variable_list result(tensors.size() + 1);
     const auto found = torch::autograd::grad({recomputed->run(tensors)}, wanted, gradients, /*retain_graph=*/false, /*create_graph=*/false,

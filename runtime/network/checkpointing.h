@@ -7,9 +7,9 @@
 
 namespace espalier::network {
 
-// While it lives, on this thread, the parts of networks that checkpointed() runs keep their inputs alone for the gradients' sake, and run
-// once more when the gradients pass through them: in less memory and more time the same predictions, and the same gradients but for the
-// order of their sums.
+// While an enabled object exists, the parts of networks that checkpointed() runs on this thread keep only their inputs for the gradients
+// and run again in the backward pass. This takes less memory and more time; predictions are the same, and gradients up to the order of
+// their sums.
 class GradientCheckpointing {
  public:
   explicit GradientCheckpointing(bool enabled);
@@ -22,7 +22,8 @@ class GradientCheckpointing {
   bool before_;
 };
 
-// A part of a network: a function of the weights of a scope and of tensors alone. It must outlive nothing but the network.
+// A part of a network: a function only of the weights of a scope and of tensors. It runs again in the backward pass, so it may refer to
+// nothing that ends before the network does.
 using NetworkPart = std::function<at::Tensor(const Scope& weights, const std::vector<at::Tensor>& inputs)>;
 at::Tensor checkpointed(const Scope& weights, const std::vector<at::Tensor>& inputs, const NetworkPart& part);
 

@@ -36,14 +36,14 @@ using Layer = Scope::Layer;
 
 at::Tensor matrix(const at::Tensor& weight) { return weight.dim() == 2 ? weight : weight.flatten(1); }  // [out, in]
 
-// weight [out, in(, 1, 1)] for every place of x [B, in, H, W]; an undefined bias is 0.
+// Applies weight [out, in(, 1, 1)] at every pixel of x [B, in, H, W]; an undefined bias is 0.
 at::Tensor map_channels(const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& x) {
   const auto maps = matrix(weight).expand({x.size(0), -1, -1});
   const auto mapped = bias.defined() ? at::baddbmm(bias.unsqueeze(-1), maps, x.flatten(2)) : at::bmm(maps, x.flatten(2));
   return mapped.view({x.size(0), -1, x.size(2), x.size(3)});
 }
 
-// y + B (A x) of the layer's adapter; y is a temporary.
+// Returns y + B (A x) with the layer's adapter; y must be a temporary.
 at::Tensor with_adapter(const Layer& layer, at::Tensor y, const at::Tensor& x) {
   if (layer.lora_A == nullptr) return y;
   const auto low = at::linear(x.to(layer.lora_A->scalar_type()), matrix(*layer.lora_A));
@@ -59,7 +59,7 @@ const at::Tensor& Scope::operator[](std::string_view name) const {
   return found->second;
 }
 
-// "bias", "lora_A.weight", "lora_B.weight" and "weight" follow each other in the map, but for modules below this one.
+// "bias", "lora_A.weight", "lora_B.weight" and "weight" are neighbours in the sorted map, except for modules below this one.
 Scope::Layer Scope::layer() const {
   Layer layer;
   for (auto it = weights_->lower_bound(prefix_ + "bias"); it != weights_->end() && it->first.starts_with(prefix_); ++it) {

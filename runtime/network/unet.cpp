@@ -17,7 +17,7 @@ namespace {
 constexpr double kTransformerGroupNormEps = 1e-6;
 constexpr double kLayerNormEps = 1e-5;
 
-// The parts of a U-Net that are evaluated again where gradients are checkpointed.
+// The parts of a U-Net that run again in the backward pass with gradient checkpointing.
 
 at::Tensor resnet_of(const UNetStructure& unet, const Scope& scope, const ResnetStructure& resnet, const at::Tensor& x,
                      const at::Tensor& activated_embedding, double scale) {
@@ -56,7 +56,7 @@ at::Tensor transformer_of(const UNetStructure& unet, const Scope& scope, const B
   return x + to_map(linear(scope.at("proj_out"), h));
 }
 
-// One evaluation: the structure walked over one set of weights.
+// One evaluation of the structure with one set of weights.
 class Evaluation {
  public:
   Evaluation(const UNetStructure& unet, Scope weights, const UNet::Conditions& conditions)
@@ -75,7 +75,7 @@ class Evaluation {
   }
 
  private:
-  // In the input's dtype, whatever the weights'.
+  // Computed in the input's dtype, whatever the weights' dtype.
   static at::Tensor two_layers(const Scope& scope, const at::Tensor& x) {
     return linear(scope.at("linear_2"), silu_(linear(scope.at("linear_1"), x)));
   }
@@ -84,14 +84,14 @@ class Evaluation {
     return timestep_sinusoids(numbers, channels, unet_.flip_sin_to_cos, unet_.freq_shift);
   }
 
-  // In float32 where the rest is in less: neighbouring timesteps differ by less than bfloat16 has.
+  // Computed in float32 if the rest has lower precision, because bfloat16 cannot distinguish neighbouring timesteps.
   void embed(const at::Tensor& timestep, at::ScalarType dtype) {
     const auto wide = at::isReducedFloatingType(dtype) ? at::kFloat : dtype;
     auto embedding = two_layers(weights_.at("time_embedding"), sinusoids(timestep, unet_.base_channels).to(wide));
     if (unet_.class_embed_dim > 0) embedding = embedding + two_layers(weights_.at("class_embedding"), conditions_.class_labels.to(wide));
     if (unet_.text_embed_dim > 0) embedding = embedding + pooled_text(weights_.at("add_embedding"));
     if (unet_.added_dim > 0) embedding = embedding + two_layers(weights_.at("add_embedding"), text_and_sizes().to(wide));
-    activated_embedding_ = silu_(std::move(embedding)).to(dtype);  // every residual network starts from it
+    activated_embedding_ = silu_(std::move(embedding)).to(dtype);  // the first operation on it in every residual network
   }
 
   // The input of a "text_time" addition embedding, [B, projection_class_embeddings_input_dim].
@@ -154,7 +154,7 @@ class Evaluation {
       if (block.attention) x = transformer(scope.at("attentions", i), block, x);
     }
     if (block.resample) {
-      // To the next skip's size, which is twice this one's unless an odd size was halved on the way down.
+      // Resized to the next skip, which has twice this size unless an odd size was halved on the way down.
       x = at::upsample_nearest2d(x, skips.back().sizes().slice(2));
       x = conv2d(scope.at("upsamplers.0.conv"), x, 1, 1);
     }

@@ -81,7 +81,7 @@ void check_settings(const Value& unet, const std::string& origin, const TextEnco
   }
 }
 
-// Height and width that the U-Net is made for, in pixels.
+// Returns the height and width that the U-Net is made for, in pixels.
 std::vector<std::int64_t> image_size(const Value& sample_size, const std::string& origin, std::int64_t factor) {
   if (sample_size.is_integer()) return {factor * sample_size.as_integer(), factor * sample_size.as_integer()};
   if (!sample_size.is_list()) {

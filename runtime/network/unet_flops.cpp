@@ -3,7 +3,7 @@
 namespace espalier::network {
 namespace {
 
-// Of one sample; `positions`: pixels of the states that a part works on.
+// Counts FLOPs for one sample; `positions`: the pixels of the feature map that a part works on.
 class Counter {
  public:
   Counter(const UNetStructure& unet, double tokens) : unet_(unet), tokens_(tokens) {}
@@ -18,7 +18,7 @@ class Counter {
     return flops + map(dim, dim, 1 + 2 * all) + 4 * all * static_cast<double>(dim) + map(dim, unet_.time_embed_dim, 1);
   }
 
-  // Its resampling convolution gives `resampled` positions. The middle has one transformer fewer than residual networks.
+  // `resampled`: the positions after the block's resampling convolution. The middle has one transformer fewer than residual networks.
   double block(const BlockStructure& block, double positions, double resampled, bool middle = false) const {
     double flops = 0;
     for (const auto& part : block.resnets) flops += resnet(part, positions);
@@ -45,7 +45,8 @@ class Counter {
     const auto width = static_cast<double>(channels);
     const auto self = 4 * map(channels, channels, positions) + 4 * positions * positions * width;
     const auto cross = 2 * map(channels, channels, positions) + 2 * map(context, channels, tokens_) + 4 * positions * tokens_ * width;
-    const auto feed_forward = 12 * map(channels, channels, positions);  // to 8 times as many, and from 4 times as many
+    const auto feed_forward =
+        12 * map(channels, channels, positions);  // to 8 times as many channels (GEGLU), and back from 4 times as many
     return 2 * map(channels, channels, positions) + static_cast<double>(block.transformer_layers) * (self + cross + feed_forward);
   }
 

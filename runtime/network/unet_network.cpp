@@ -26,7 +26,7 @@ at::Tensor roles_of(const TensorMap& condition) {
   return roles == condition.end() ? at::Tensor() : roles->second;
 }
 
-// What models whose U-Net takes more than the noisy sample have in their other channels.
+// Throws DataError for a U-Net that takes more channels than the noisy sample's, saying what they usually are.
 void refuse_other_channels(const Value& config, const std::string& origin) {
   const auto in = config.at("in_channels").as_integer(), out = config.at("out_channels").as_integer();
   if (in == out) return;
@@ -44,7 +44,7 @@ void refuse_other_channels(const Value& config, const std::string& origin) {
   throw DataError(fmt::format("{}: in_channels is {}, out_channels {}; a denoiser gives as many channels as it takes", origin, in, out));
 }
 
-// A mask of rows, [B], in a shape that broadcasts over x [B, ...].
+// Returns a mask of rows, [B], in a shape that broadcasts over x [B, ...].
 at::Tensor over(const at::Tensor& x, const at::Tensor& rows) {
   std::vector<std::int64_t> shape(static_cast<std::size_t>(x.dim()), 1);
   shape[0] = rows.size(0);

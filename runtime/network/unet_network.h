@@ -11,15 +11,15 @@
 
 namespace espalier::network {
 
-// A U-Net as a denoiser of the state "sample" [B, C, H, W], alone or with the CLIP text encoders that it attends to. Prompts are embedded
-// as in diffusers' pipelines:
+// A U-Net as a denoiser of the state "sample" [B, C, H, W], alone or with CLIP text encoders. Prompts are embedded as in diffusers'
+// pipelines:
 //   one encoder (StableDiffusionPipeline): hidden_states[-(clip_skip + 1)], then the final layer norm
 //   two (StableDiffusionXLPipeline; addition_embed_type "text_time"): hidden_states[-(clip_skip + 2)] of both, without the norm, joined;
 //   the second's text_embeds; the size ids
-// An autoencoder is carried along for the domain's codec, which decodes the state by it: latents.
-// A condition is "input_ids" [B, L], of a second encoder "input_ids_2" too, int64, and "text_role" (text_role.h; without it all are
-// prompts). As there, a null condition takes no part in clip_skip; with force_zeros_for_empty_prompt one without a negative prompt becomes
-// zeros.
+// If the states are latents, the model also holds an autoencoder, with which the domain's codec decodes them.
+// A condition is "input_ids" [B, L] int64, with a second encoder also "input_ids_2", and "text_role" (text_role.h; without it all are
+// prompts). As in diffusers, clip_skip does not apply to a null condition; with force_zeros_for_empty_prompt one without a negative prompt
+// becomes zeros.
 class UNetNetwork final : public Network {
  public:
   struct TextEncoder {

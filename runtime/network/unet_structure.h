@@ -26,7 +26,7 @@ struct BlockStructure {
   bool resample = false;
 };
 
-// A UNet2DConditionModel's config, understood.
+// The structure that a UNet2DConditionModel's config describes.
 struct UNetStructure {
   std::int64_t in_channels = 0, out_channels = 0;
   std::int64_t conv_in_kernel = 3, conv_out_kernel = 3;
@@ -50,7 +50,7 @@ struct UNetStructure {
   bool needs_text() const;
 };
 
-// Every key of diffusers' config.json with its default; what is not supported is refused. Throws DataError naming origin.
+// Returns the config with every key of diffusers' config.json. Throws DataError naming origin for what is not supported.
 Value complete_unet_config(const Value& given, const std::string& origin);
 UNetStructure read_unet_structure(const Value& complete, const std::string& origin);
 

@@ -36,7 +36,7 @@ PlannedInputs inputs_of(const config::PipelineSpec& spec, const config::StageSpe
   return inputs;
 }
 
-void ask(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& predicted) {
+void check_by_plugin(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& predicted) {
   if (const auto* reward = stage.plugin.get_if<Reward>()) reward->check_model(model_of(stage, predicted));
   if (const auto* metric = stage.plugin.get_if<Metric>()) metric->check_inputs(inputs_of(spec, stage, predicted));
   if (const auto* filter = stage.plugin.get_if<Filter>()) {
@@ -68,7 +68,7 @@ void check_inputs(const config::PipelineSpec& spec, const config::StageSpec& sta
     if (!std::all_of(input.tags.begin(), input.tags.end(), known)) return;
   }
   try {
-    ask(spec, stage, predicted);
+    check_by_plugin(spec, stage, predicted);
   } catch (...) {
     throw with_stage_context(stage, std::current_exception());
   }

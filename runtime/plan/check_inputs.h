@@ -4,12 +4,12 @@
 
 namespace espalier::plan {
 
-// Compares the models that a stage's inputs name with what these inputs take: role and noise process. All of them are in `results`. Throws
-// ConfigError.
+// Checks that the models that a stage's inputs name have the role and the noise process that the inputs take. `results` has all of these
+// models. Throws ConfigError.
 void check_models(const config::StageSpec& stage, const Results& results);
 
-// Asks a reward, filter or metric stage's plugin whether it can work with what its inputs will be. `predicted`: the results of the stages
-// before, made or predicted; inputs that are not in it are not known, and nothing is asked. Throws the plugin's error, naming the stage.
+// Lets the plugin of a reward, filter or metric stage check what its inputs will be. `predicted` has the results of earlier stages, made or
+// predicted; without the result of an input there is no check. Throws the plugin's error, naming the stage.
 void check_inputs(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& predicted);
 
 }  // namespace espalier::plan

@@ -42,7 +42,7 @@ std::set<std::int64_t> default_steps(std::int64_t num_steps) {
 
 std::string count_of(std::size_t count, const char* noun) { return std::to_string(count) + " " + noun + (count == 1 ? "" : "s"); }
 
-// Blocks are computed whole: what is drawn beyond the view is said.
+// Blocks are computed whole, so samples beyond the view are computed too; the plan counts them.
 void count_samples(std::int64_t block_size, StagePlan& plan) {
   plan.samples_to_compute = static_cast<std::int64_t>(plan.missing.size()) * block_size;
   const auto beyond = plan.blocks * block_size - plan.samples;
@@ -50,7 +50,7 @@ void count_samples(std::int64_t block_size, StagePlan& plan) {
   plan.samples_beyond_view = last_is_missing ? beyond : 0;
 }
 
-// Blocks of another maker, also beyond the view: a set is one maker's, or of several that were found to be the same.
+// Plans probes of blocks by other makers, also of blocks beyond the view: all makers of a set must be known to compute the same numbers.
 void plan_probes(const std::map<std::uint64_t, cache::CommitInfo>& blocks, const config::PipelineSpec& spec, const cache::Index& index,
                  const Hex& set_id, const Hex& score_id, StagePlan& plan) {
   const auto here = maker_of(spec, *plan.stage);
@@ -60,7 +60,7 @@ void plan_probes(const std::map<std::uint64_t, cache::CommitInfo>& blocks, const
   }
 }
 
-// Which blocks of the view lack a step asked for, and what a block not yet there is to hold.
+// Finds the view's blocks that are missing or lack a step, and the steps that each of them gets.
 void look_up_blocks(const config::PipelineSpec& spec, const cache::Index& index, StagePlan& plan) {
   const auto have = index.blocks(plan.key);
   const auto block_size = plan.stage->sampler.block_size;
@@ -75,7 +75,7 @@ void look_up_blocks(const config::PipelineSpec& spec, const cache::Index& index,
     if (found == have.end()) {
       plan.missing_steps[block] = plan.fresh_steps;
     } else if (!std::includes(found->second.steps.begin(), found->second.steps.end(), plan.steps.begin(), plan.steps.end())) {
-      std::set<std::int64_t> lacking{0};  // compared with the x_0 already there
+      std::set<std::int64_t> lacking{0};  // x_0 is computed again, to compare it with the stored one
       std::set_difference(plan.steps.begin(), plan.steps.end(), found->second.steps.begin(), found->second.steps.end(),
                           std::inserter(lacking, lacking.end()));
       plan.missing_steps[block] = lacking;
@@ -110,7 +110,7 @@ Result trajectories_result(const StagePlan& plan, std::int64_t count) {
   return result;
 }
 
-// A sampler's: some for each condition.
+// The number of a sampler's trajectories: samples_per_condition for each condition.
 std::int64_t sample_count(const config::PipelineSpec& spec, const config::StageSpec& stage) {
   const auto conditions = spec.conditions(stage).size();
   if (conditions > 0 && stage.sampler.samples_per_condition > std::numeric_limits<std::int64_t>::max() / conditions) {
@@ -120,7 +120,7 @@ std::int64_t sample_count(const config::PipelineSpec& spec, const config::StageS
   return conditions * stage.sampler.samples_per_condition;
 }
 
-// A noise corrector's: the examples, or the first of them.
+// The number of a noise corrector's trajectories: one for each example, or for each of the first max_examples.
 std::int64_t example_count(const config::PipelineSpec& spec, const config::StageSpec& stage) {
   const auto available = spec.domain->data().examples(stage.sampler.split)->size();
   if (available == 0) {
@@ -181,7 +181,7 @@ void look_up_scores(const config::PipelineSpec& spec, const cache::Index& index,
                  : have.empty()       ? "no such scores in the cache"
                                       : count_of(plan.missing.size(), "block") + " of " + std::to_string(plan.blocks) + " to score";
   count_samples(block_size, plan);
-  auto scorable = have;  // a sample beyond the view may be gone, and its score cannot be computed again
+  auto scorable = have;  // the samples of a block beyond the view may be missing, so that its scores cannot be computed again
   const auto samples_there = index.blocks(result.set_id);
   std::erase_if(scorable, [&](const auto& commit) {
     return static_cast<std::int64_t>(commit.first) >= plan.blocks && !samples_there.contains(commit.first);
@@ -191,7 +191,8 @@ void look_up_scores(const config::PipelineSpec& spec, const cache::Index& index,
   estimate_scores(have, plan);
 }
 
-// Of a trained model in the cache. Its components stand beside what is in keys; entries of earlier versions lack them.
+// Reads the info of a trained model in the cache. Its components are stored outside the part that enters keys; entries of earlier versions
+// lack them.
 ModelInfo model_of(const Value& info) {
   auto model = ModelInfo::from_value(info.at("model"));
   if (const auto* components = info.find("components")) {
@@ -200,7 +201,7 @@ ModelInfo model_of(const Value& info) {
   return model;
 }
 
-// Selections, models and findings: one entry, there or not.
+// Requests a selection, a model or findings, which are one cache entry each.
 void request_entry(const config::PipelineSpec& spec, const Results& results, StagePlan& plan) {
   plan.request = request_of(spec, *plan.stage, results);
   plan.key = digest(plan.request);
@@ -228,7 +229,7 @@ void look_up_entry(const cache::Index& index, StagePlan& plan) {
   plan.result = std::move(result);
 }
 
-// All that follows from the options and the inputs, whatever the cache holds.
+// Fills in what follows from the options and the inputs alone, not from the cache.
 void request(const config::PipelineSpec& spec, const Results& results, StagePlan& plan) {
   const auto& stage = *plan.stage;
   for (const auto& input : stage.inputs) {
@@ -247,7 +248,7 @@ void request(const config::PipelineSpec& spec, const Results& results, StagePlan
   }
 }
 
-// The tags of a stage's inputs that are not in `results`.
+// Returns the tags of a stage's inputs that are not in `results`.
 std::vector<std::string> missing_inputs(const config::StageSpec& stage, const Results& results) {
   std::vector<std::string> missing;
   for (const auto& input : stage.inputs) {
@@ -267,7 +268,7 @@ StagePlan pending_plan(const config::StageSpec& stage, std::vector<std::string> 
   return plan;
 }
 
-// Runs a part of a stage's planning; what it throws names the stage.
+// Runs a part of a stage's planning; its exceptions name the stage.
 template <class Part>
 auto of_stage(const config::StageSpec& stage, const Part& part) {
   const Doing doing("stage '" + stage.tag + "' (" + stage.type + ")");
@@ -333,7 +334,7 @@ Error with_stage_context(const config::StageSpec& stage, const std::exception_pt
   try {
     std::rethrow_exception(failure);
   } catch (const Stopped&) {
-    throw;  // of no stage, and a type of its own
+    throw;  // it concerns no stage, and its type must be kept
   } catch (const Error& error) {
     const std::string message = error.what();
     return message.find(who) != std::string::npos ? error : Error(error.code(), where + ": " + message);
@@ -347,7 +348,7 @@ Error with_stage_context(const config::StageSpec& stage, const std::exception_pt
 }
 
 std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index& index, Results* folders) {
-  Results results, predicted;  // what is there, and beside it what will be
+  Results results, predicted;  // `predicted` has `results` and those that are predicted
   std::vector<StagePlan> plans;
   for (const auto& stage : spec.stages) {
     of_stage(stage, [&] { add_folders(spec, stage, results); });

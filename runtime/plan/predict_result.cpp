@@ -11,9 +11,9 @@ std::optional<ModelInfo> predict_model(const config::PipelineSpec& spec, const c
   const auto* start = result_of("model");
   const auto* selection = result_of("selection");
   const auto* noises = result_of("examples");
-  const auto for_what = noises ? std::optional(corrects(spec, *noises, inputs)) : std::nullopt;
+  const auto corrected = noises ? std::optional(corrects(spec, *noises, inputs)) : std::nullopt;
   try {
-    return stage.plugin.get<Trainer>().trained_info(start ? start->model : ModelInfo(), selection ? &selection->grid : nullptr, for_what);
+    return stage.plugin.get<Trainer>().trained_info(start ? start->model : ModelInfo(), selection ? &selection->grid : nullptr, corrected);
   } catch (...) {
     throw with_stage_context(stage, std::current_exception());
   }

@@ -6,12 +6,13 @@
 
 namespace espalier::plan {
 
-// What a flow trained on a set's noises is for (ModelInfo::corrects). `noises`: the set's result, its model's in `results`.
+// Returns the sampling that a flow trained on a set's noises corrects (ModelInfo::corrects). `noises` is the set's result;
+// `results` has that of the set's model.
 CorrectedSampling corrects(const config::PipelineSpec& spec, const Result& noises, const Results& results);
 
-// The result that a stage will have, as far as it is known before it is made: all but digests of contents, for which its key stands.
-// `plan`: of the stage, made with `inputs`, results or what is predicted of them. None where the plan waits for an input, and of a model
-// whose trainer does not tell. Throws what training would, naming the stage.
+// Returns the result that a stage will have: all but the digests of its content, in whose place is its key. `plan` is the stage's plan,
+// made with `inputs`, which are results or predictions of them. Returns none if the plan waits for an input, or if the trainer cannot
+// predict its model. Throws what training would, naming the stage.
 std::optional<Result> predict_result(const config::PipelineSpec& spec, const StagePlan& plan, const Results& inputs);
 
 }  // namespace espalier::plan

@@ -5,7 +5,7 @@
 namespace espalier::plan {
 namespace {
 
-// All makers that are linked with `here` by probes, itself among them.
+// Returns `here` and all makers that probes link with it, directly or through others.
 std::set<Hex> same_as(const cache::Maker& here, const std::vector<cache::Probe>& probes) {
   std::set<Hex> same{here.id()};
   for (std::size_t before = 0; before != same.size();) {

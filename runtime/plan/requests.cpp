@@ -86,7 +86,7 @@ std::shared_ptr<const Codec> codec_of(const config::PipelineSpec& spec, const co
 Value recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, Direction direction, const std::vector<Phase>& phases,
              const Codec& codec) {
   auto options = stage.keyed.as_map();
-  for (const char* name : {"split", "max_conditions"}) options.erase(name);  // the content of the conditions or examples says it
+  for (const char* name : {"split", "max_conditions"}) options.erase(name);  // the conditions or examples enter by their content
   Value value = Value::Map{
       {"format", kFormat},
       {"random", random::kGeneratorId},
@@ -97,7 +97,7 @@ Value recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, D
   };
   if (direction == Direction::to_noise) {
     const auto examples = spec.domain->data().examples(stage.sampler.split);
-    value["domain"] = domain_value(spec, codec);  // which encodes the examples
+    value["domain"] = domain_value(spec, codec);  // its codec encodes the examples
     value["conditions"] = examples->digest();
     value["condition_count"] = examples->size();
   } else {
@@ -125,7 +125,7 @@ Value selection_request(const config::PipelineSpec& spec, const config::StageSpe
   Value request = Value::Map{
       {"scores", scores.digest}, {"set", scores.set_id}, {"count", scores.count}, {"filter", plugin_value(stage)}, {"seed", spec.seed},
   };
-  if (stage.input("selection")) {  // what was accepted, and by its key what was computed: the law of a chain is that of all its filters
+  if (stage.input("selection")) {  // the digest: which samples; the key: by which filters, since the law of a chain depends on all of them
     const auto& before = results.at(first_tag(stage, "selection"));
     request["selection"] = Value::Map{{"digest", before.digest}, {"key", before.key}};
   }
@@ -142,7 +142,7 @@ Value model_request(const config::PipelineSpec& spec, const config::StageSpec& s
   if (stage.input("model")) {
     const auto& start = results.at(first_tag(stage, "model"));
     request["model"] = start.model.function();
-    if (start.model.role == kDenoiser) {  // whose codec encodes what it is trained on
+    if (start.model.role == kDenoiser) {  // its codec encodes the training data
       request["domain"] = domain_value(spec, *spec.codec(start.model, first_tag(stage, "model")));
     }
     if (!start.trainer_state.empty()) request["state"] = start.trainer_state;
@@ -162,7 +162,7 @@ Value model_request(const config::PipelineSpec& spec, const config::StageSpec& s
 Value findings_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {
   const auto& metric = stage.plugin.get<Metric>();
   Value inputs;
-  Value::List decoders;  // of all samples, in the order named
+  Value::List decoders;  // of all samples, each once, in the order in which the samples are named
   for (const auto& input : stage.inputs) {
     Value::List values;
     for (const auto& tag : input.tags) {

@@ -12,12 +12,12 @@
 namespace espalier::sampling {
 namespace {
 
-// Both halves of a guided batch: the null condition first.
-TensorMap both_halves(const TensorMap& empty, const TensorMap& given) {
+// Joins both halves of a guided batch, the null condition's first.
+TensorMap both_halves(const TensorMap& null_condition, const TensorMap& given) {
   TensorMap out;
   for (const auto& [name, tensor] : given) {
-    const auto other = empty.find(name);
-    if (other == empty.end()) throw InternalError("the null condition has no tensor '" + name + "', which the condition has");
+    const auto other = null_condition.find(name);
+    if (other == null_condition.end()) throw InternalError("the null condition has no tensor '" + name + "', which the condition has");
     auto sizes = tensor.sizes().vec();
     out[name] = at::cat({other->second.expand(sizes), tensor});
   }

@@ -29,13 +29,13 @@ NoiseResponse noise_response(double timestep, const State& noise, const State& p
   }
   response.slope = xp / xx;
   if (pp > 0.0) response.explained = xp * xp / (xx * pp);
-  if (square > 0.0) response.varying = pp / square;  // two rows of independent predictions: E (p - q)^2 = E p^2 + E q^2
+  if (square > 0.0) response.varying = pp / square;  // 1 for independent predictions p, q: E (p - q)^2 = E p^2 + E q^2
   return response;
 }
 
 std::string shown_prediction(const NoiseResponse& response) {
   if (std::abs(response.slope - 1.0) < 0.1 && response.explained > 0.8) return kEpsilon;
-  // What does not vary at all is a network that begins with zeros.
+  // A prediction that does not vary at all is that of a network whose last layer is initialized with zeros.
   if (std::abs(response.slope) < 0.1 && response.varying > 0.0 && response.varying < 0.5) return kVelocity;
   return "";
 }

@@ -13,17 +13,18 @@ namespace {
 
 using diffusion::GridPoint;
 
-// States of phase i with more steps remaining than this are recorded: those of other points belong to a later phase.
+// Returns the steps remaining above which the states of phase i are recorded; the other grid points are a later phase's.
 std::int64_t recorded_above(const std::vector<Phase>& phases, std::size_t i) {
   std::int64_t above = -1;
   for (auto later = i + 1; later < phases.size(); ++later) {
-    if (!renoised_to(phases[later])) return std::numeric_limits<std::int64_t>::max();  // another trajectory, on a grid of its own
+    if (!renoised_to(phases[later]))
+      return std::numeric_limits<std::int64_t>::max();  // the later phase is another trajectory, on its own grid
     above = std::max(above, phases[later].segments.front().first);
   }
   return above;
 }
 
-// One micro-batch on its way.
+// The sampling of one micro-batch.
 class Run {
  public:
   Run(const Sampler& sampler, const TrajectoryJob& job, Recorder& recorder) : sampler_(sampler), job_(job), recorder_(recorder) {}
@@ -57,7 +58,7 @@ class Run {
     const auto& process = *with.model->process;
     const auto predict = [&](const State& x, const GridPoint& point) {
       const auto query = process.query(x, point);
-      if (!query) throw InternalError("a solver asks for a prediction where its process has nothing to ask");
+      if (!query) throw InternalError("a solver requests a prediction at a step at which its process does not evaluate the network");
       return network.predict(query->input, query->timestep);
     };
     for (auto n = segment.first; n > segment.last; --n) {

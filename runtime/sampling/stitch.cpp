@@ -9,7 +9,7 @@
 namespace espalier::sampling {
 namespace {
 
-// The step at which the model's range ends, on this schedule.
+// Returns the steps remaining at which the model's range ends on this schedule.
 std::int64_t range_end(const ModelInfo& model, std::int64_t num_steps) {
   if (model.trained_num_steps != 0 && model.trained_num_steps != num_steps) {
     throw ConfigError(
@@ -32,8 +32,8 @@ bool same_grid(const diffusion::Grid& one, const diffusion::Grid& other) {
   });
 }
 
-// Stitched models hand a state over, so all but what their networks predict must be one process, and its grid one. Of spacings the grid
-// shows whether they differ: a file may name the one that is the default.
+// Stitched models pass a state on, so their processes must be equal except for what the networks predict, and have the same grid. Timestep
+// spacings are compared by their grids, because a file may also omit the default spacing.
 const std::vector<std::string> kOfTheModel = {"prediction_type"}, kOfTheGrid = {"prediction_type", "timestep_spacing"};
 
 std::string different_processes(const std::string& sampler, const Value& first, const Value& other) {
@@ -46,9 +46,9 @@ std::string different_processes(const std::string& sampler, const Value& first, 
 
 void check_guidance(const std::vector<ModelInfo>& models, const Guidance& guidance, const std::string& sampler) {
   if (guidance.scale == 1.0) {
-    const char* const vain = guidance.negative_prompt ? "negative_prompt" : guidance.rescale != 0.0 ? "guidance_rescale" : nullptr;
-    if (vain == nullptr) return;
-    throw ConfigError(fmt::format("{}: {} has no effect at guidance_scale = 1; leave it out, or set another scale", sampler, vain));
+    const char* const unused = guidance.negative_prompt ? "negative_prompt" : guidance.rescale != 0.0 ? "guidance_rescale" : nullptr;
+    if (unused == nullptr) return;
+    throw ConfigError(fmt::format("{}: {} has no effect at guidance_scale = 1; leave it out, or set another scale", sampler, unused));
   }
   if (!guidance.negative_prompt) return;
   for (const auto& model : models) {
@@ -116,7 +116,7 @@ std::vector<Segment> stitch(const std::vector<ModelInfo>& models, std::int64_t n
   std::vector<Segment> segments;
   std::vector<bool> used(models.size());
   std::size_t user = models.size();
-  for (std::int64_t step = num_steps; step > 0; --step) {  // the transition from `step` to the one below
+  for (std::int64_t step = num_steps; step > 0; --step) {  // the transition from `step` to `step` - 1
     std::size_t first = 0;
     while (first < models.size() && step <= ends[first]) ++first;
     if (first == models.size()) {
@@ -131,7 +131,7 @@ std::vector<Segment> stitch(const std::vector<ModelInfo>& models, std::int64_t n
     used[first] = true;
   }
   for (std::size_t i = 0; i < models.size(); ++i) {
-    if (used[i] || ends[i] == 0 || ends[i] == num_steps) continue;  // for all steps, or for none
+    if (used[i] || ends[i] == 0 || ends[i] == num_steps) continue;  // its range is all steps, or none
     throw ConfigError(
         fmt::format("the model {} is for the steps above {} of {}, but one named before it takes them all; name it first, as in "
                     "inputs = {{ model = [\"<tuned>\", \"<base>\"] }}",

@@ -7,16 +7,17 @@
 
 namespace espalier::training {
 
-// Keeps gradients that pass through float16 from vanishing: the loss is multiplied by a scale, the gradients are divided by it. As
-// torch.amp.GradScaler with its defaults: from 65536 on, halved where gradients are not finite (that step is left out), doubled after 2000
-// steps in a row where they are.
+// Prevents gradients from vanishing in float16: the loss is multiplied by a scale, and the gradients are divided by it. As in
+// torch.amp.GradScaler with its defaults, the scale starts at 65536, is halved if gradients are not finite (that step is skipped), and is
+// doubled after 2000 consecutive steps with finite gradients.
 class GradientScaler {
  public:
   explicit GradientScaler(bool enabled) : enabled_(enabled) {}
   bool enabled() const { return enabled_; }
   double scale() const { return enabled_ ? scale_ : 1.0; }
 
-  // Divides the gradients and adapts the scale. Whether they are finite: where not, they are cleared. Of a scaler that is not enabled true.
+  // Divides the gradients by the scale and adapts the scale. Returns whether the gradients are finite; if not, clears them. A disabled
+  // scaler does nothing and returns true.
   bool unscale(const NamedParameters& parameters);
 
   Value state() const;
@@ -25,7 +26,7 @@ class GradientScaler {
  private:
   bool enabled_;
   double scale_ = 65536.0;
-  std::int64_t finite_steps_ = 0;  // since the scale changed
+  std::int64_t finite_steps_ = 0;  // since the last change of the scale
 };
 
 }  // namespace espalier::training

@@ -8,7 +8,7 @@
 
 namespace espalier::training {
 
-// The options that every trainer of the loop has; diffusers' names. A trainer gives its own defaults.
+// The options of every trainer that uses the loop, under diffusers' names. A trainer sets its own defaults.
 struct LoopOptions {
   std::int64_t max_train_steps = 400;
   std::int64_t train_batch_size = 64;
@@ -20,12 +20,12 @@ struct LoopOptions {
   bool use_ema = false;
   double ema_decay = 0.999;
   bool keep_state = false;
-  bool gradient_checkpointing = false;  // network/checkpointing.h; an option of trainers whose networks know it
+  bool gradient_checkpointing = false;  // network/checkpointing.h; an option only of trainers whose networks support it
   std::int64_t checkpointing_steps = 100;
   std::int64_t logging_steps = 10;
 
   void options(Schema& schema);
-  double learning_rate(std::int64_t step) const;  // of the step after `step` steps
+  double learning_rate(std::int64_t step) const;  // of the next step, after `step` steps
 };
 
 }  // namespace espalier::training

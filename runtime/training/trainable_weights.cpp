@@ -20,7 +20,7 @@ using network::kLoraA, network::kLoraB;
 std::string lora_A_of(const std::string& module) { return fmt::format("{}.{}", module, kLoraA); }
 std::string lora_B_of(const std::string& module) { return fmt::format("{}.{}", module, kLoraB); }
 
-// PEFT's reset_lora_parameters.
+// As PEFT's reset_lora_parameters.
 at::Tensor initial_lora_A(const std::string& module, const std::vector<std::int64_t>& shape, const std::string& law, std::uint64_t seed) {
   random::Draws draws(random::streams::initial_adapter(seed, crc32c(module)), {0});
   const auto rank = static_cast<double>(shape[0]);

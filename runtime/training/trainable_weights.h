@@ -10,23 +10,23 @@
 
 namespace espalier::training {
 
-// The weights of a network under training: copies of those of the chosen components or, with LoRA, an adapter beside them. All others are
-// the model's own tensors, without gradients.
+// The weights of a network in training. Trained are copies of the chosen components' weights or, with LoRA, an adapter beside them; all
+// other weights are the model's own tensors, without gradients.
 class TrainableWeights {
  public:
-  // An adapter begins at random, a function of (seed, module's name), or where the model has one already, from that. Throws ConfigError as
-  // LoraOptions::targets(), and where the adapter that is there has another rank or other modules.
+  // A new adapter starts from random values, a function of (seed, module's name); training continues an adapter that the model already has.
+  // Throws ConfigError as LoraOptions::targets(), and if the existing adapter has another rank or other modules.
   TrainableWeights(std::string who, const Model& start, const std::vector<std::string>& components, const LoraOptions& lora,
                    std::uint64_t seed);
 
-  // What train() trains: leaves that require gradients; of an adapter in float32, lora_B without the scale.
+  // The leaves that train() trains, which require gradients; an adapter's are in float32, its lora_B without the scale.
   const NamedParameters& parameters() const { return parameters_; }
 
   // All weights, as a network takes them, for one backward pass.
   const Weights& current();
 
-  // The model with what train() gave in place of the parameters. `info` is what it has besides digests, from Trainer::trained_info().
-  // Throws StageError for an adapter whose lora_B are all zero still.
+  // Returns the model with the trained weights in place of the parameters. `info` is from Trainer::trained_info(), without digests. Throws
+  // StageError for an adapter whose lora_B are still all zero.
   Model finish(const Weights& trained, ModelInfo info) const;
 
  private:

@@ -21,9 +21,9 @@ namespace {
 
 constexpr const char* kSince = "steps_since_point";  // in a checkpoint's state
 constexpr const char* kScaler = "gradient_scaler";   // likewise
-constexpr const char* kOptimizer = "optimizer.";     // begins names in a state that is handed on
+constexpr const char* kOptimizer = "optimizer.";     // prefix of names in TrainedModel::state
 
-// One training run's moving parts.
+// The state of one training run.
 class Loop {
  public:
   Loop(const TrainerInput& input, const std::string& who, const NamedParameters& parameters, const LoopOptions& options,
@@ -97,7 +97,7 @@ class Loop {
     checkpoint.tensors["curves"].emplace("sums", sums_);
     objective_.save(checkpoint);
     if (scaler_.enabled()) checkpoint.state[kScaler] = scaler_.state();
-    checkpoint.state[kSince] = since_;  // the run that goes on may log at other steps
+    checkpoint.state[kSince] = since_;  // the resumed run may log at other steps
     input_.checkpoints.save(checkpoint);
   }
 
@@ -149,7 +149,7 @@ class Loop {
     since_ = 0;
   }
 
-  // The last step's loss is that of the weights before it.
+  // Checks the weights, because the last step's loss is that of the weights before the step.
   void check_finite() const {
     const at::NoGradGuard no_grad;
     for (const auto& [name, tensor] : parameters_) {

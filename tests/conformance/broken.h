@@ -4,7 +4,8 @@
 
 #include "runtime/sdk/plugin.h"
 
-// A small right plugin of each kind, and the same with one named flaw: what the conformance suites must pass and must find.
+// A small plugin of each kind, correct or with one named flaw: the conformance suites must accept the first and detect each flaw. `flaw`
+// is "" for the correct plugin.
 namespace espalier::conformance {
 
 PluginEntry filter_with(const std::string& flaw);           // the better half of all scores

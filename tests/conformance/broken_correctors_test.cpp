@@ -17,7 +17,7 @@ namespace {
 
 constexpr int kIterations = 40;
 
-// Picard iteration, as often for every step, without regard to what converged; known noise is not tried.
+// Picard iteration, the same number of times for every step, whether it has converged or not; known noise is not tried.
 class Picard final : public NoiseCorrector {
  public:
   explicit Picard(std::string flaw) : flaw_(std::move(flaw)) {}
@@ -74,7 +74,7 @@ class Picard final : public NoiseCorrector {
   static const Model& model_of(const TrajectoryJob& job) { return *job.models.front().front().model; }
   static at::Tensor rms(const at::Tensor& difference) { return difference.square().mean({1, 2, 3}).sqrt(); }
 
-  // One Euler step of all rows, `micro_batch` at a time; the last goes round to the first rows.
+  // One Euler step of all rows, `micro_batch` at a time; the last pass is filled up with the first rows.
   at::Tensor forward(const TrajectoryJob& job, const at::Tensor& x, std::int64_t n) const {
     if (flaw_ != "stop" && job.stop.stop_requested()) throw Stopped("between two passes");
     std::vector<at::Tensor> parts;

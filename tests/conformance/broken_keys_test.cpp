@@ -8,7 +8,7 @@
 namespace espalier::conformance {
 namespace {
 
-// Of each canonical key the sample with the least draw; samples without a key are dropped.
+// Selects for each canonical key the sample with the smallest draw; drops samples without a key.
 class Distinct final : public Filter {
  public:
   explicit Distinct(std::string flaw) : flaw_(std::move(flaw)) {}
@@ -37,7 +37,7 @@ class Distinct final : public Filter {
   std::string formula(const FilterInput&) const override { return "measured"; }
 
  private:
-  // By condition (or 0) and key, the rows with a finite score.
+  // Returns the rows with a finite score, by condition (or 0) and key.
   std::map<std::pair<std::int64_t, std::string>, std::vector<std::size_t>> copies(const FilterInput& input) const {
     std::map<std::pair<std::int64_t, std::string>, std::vector<std::size_t>> copies;
     for (std::size_t row = 0; row < input.index.size(); ++row) {
@@ -50,7 +50,7 @@ class Distinct final : public Filter {
 
   std::vector<double> draws_of(const FilterInput& input) const {
     std::vector<std::uint64_t> samples(input.index.begin(), input.index.end());
-    if (flaw_ == "rank") {  // the draw of a sample's place among those offered, not its own
+    if (flaw_ == "rank") {  // draws by a sample's place among those offered instead of its index
       auto sorted = samples;
       std::sort(sorted.begin(), sorted.end());
       for (auto& sample : samples)

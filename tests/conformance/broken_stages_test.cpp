@@ -24,7 +24,8 @@ class Half final : public Filter {
   Selection select(const FilterInput& input) const override {
     const bool by_order = flaw_ == "order", all_infinite = flaw_ == "infinite";
     Selection out;
-    if (flaw_ == "" && !std::is_sorted(input.index.begin(), input.index.end())) return {{input.index.front()}, {1.0}};  // filter.h promises
+    if (flaw_ == "" && !std::is_sorted(input.index.begin(), input.index.end()))
+      return {{input.index.front()}, {1.0}};  // as filter.h requires
     for (std::size_t row = 0; row < input.score.size(); ++row) {
       const double score = input.score[row];
       if (by_order ? row % 2 == 0 : (std::isfinite(score) || (all_infinite && score > 0)) && rank(input, row) >= 0.5) {
@@ -40,7 +41,7 @@ class Half final : public Filter {
     return out;
   }
 
-  // The better half of M: at least M/2 of the M-1 others are below u.
+  // The better half of M samples: a sample with quantile u is accepted if at least M/2 of the M-1 others are below u.
   selection::Acceptance acceptance(const FilterInput&) const override {
     return selection::ByQuantile{[flaw = flaw_](double u, std::int64_t size) {
       const auto half = static_cast<double>(size / 2), m = static_cast<double>(size);
@@ -54,7 +55,7 @@ class Half final : public Filter {
   std::string formula(const FilterInput&) const override { return flaw_ == "formula" ? "" : "2 P(better)"; }
 
  private:
-  // The share of the group's scores below this one. With the flaw "groups", of all scores whatever the option says.
+  // The share of the group's scores that are below this one. With the flaw "groups", of all scores.
   double rank(const FilterInput& input, std::size_t row) const {
     double below = 0, valid = 0;
     for (std::size_t other = 0; other < input.score.size(); ++other) {

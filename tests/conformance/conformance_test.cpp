@@ -9,13 +9,13 @@
 #include "tests/conformance/broken.h"
 #include "tests/conformance/toy.h"
 
-// A suite that cannot fail is worth nothing: each must pass a right plugin and find each flaw of a wrong one.
+// Each conformance suite must accept a correct plugin and detect each flaw of a broken one.
 namespace espalier::conformance {
 namespace {
 
 using testing::HasSubstr;
 
-// The failures that a check reports, put into one text instead of failing this test.
+// Returns the failures that a check reports as one text, without failing this test.
 std::string failures(const std::function<void()>& check) {
   testing::TestPartResultArray results;
   {
@@ -51,7 +51,7 @@ struct Case {
   const char* found;
 };
 
-TEST(Conformance, OfFilters) {
+TEST(Conformance, DetectsEachFlawOfAFilter) {
   const Options by_condition{{"group_by", "condition"}};
   check_filter(filter_with(""), {}, scores());
   check_filter(filter_with(""), by_condition, scores());
@@ -66,7 +66,7 @@ TEST(Conformance, OfFilters) {
   }
 }
 
-TEST(Conformance, OfFiltersThatNeedKeys) {
+TEST(Conformance, DetectsEachFlawOfAFilterThatNeedsKeys) {
   check_filter(key_filter_with(""), {}, scores());
   check_filter(key_filter_with(""), {{"group_by", "all"}}, scores());
   for (const auto& [flaw, found] : {Case{"spelling", "how keys are spelt"}, Case{"blind", "the same whatever they are"},
@@ -76,7 +76,7 @@ TEST(Conformance, OfFiltersThatNeedKeys) {
   }
 }
 
-TEST(Conformance, OfRewardsAndOptions) {
+TEST(Conformance, DetectsEachFlawOfARewardAndItsOptions) {
   check_reward(reward_with(""), {{"gain", 2.0}}, images());
   for (const auto& [flaw, found] :
        {Case{"identity", "changed the identity"}, Case{"changes", "changed the samples"}, Case{"batch", "in a batch of 1"},
@@ -87,7 +87,7 @@ TEST(Conformance, OfRewardsAndOptions) {
   }
 }
 
-TEST(Conformance, OfMetrics) {
+TEST(Conformance, DetectsEachFlawOfAMetric) {
   check_metric(metric_with(""), {}, metric_input());
   for (const auto& [flaw, found] :
        {Case{"interval", "an interval holds its value"}, Case{"nan", "a value is finite"}, Case{"key", "other findings"},
@@ -99,7 +99,7 @@ TEST(Conformance, OfMetrics) {
   }
 }
 
-TEST(Conformance, OfSamplers) {
+TEST(Conformance, DetectsEachFlawOfASampler) {
   check_sampler(sampler_with(""), {});
   for (const auto& [flaw, found] :
        {Case{"batch", "depends on its micro-batch"}, Case{"twice", "two results"}, Case{"double", "'sample' as Double"},
@@ -112,11 +112,11 @@ TEST(Conformance, OfSamplers) {
   }
 }
 
-TEST(Conformance, OfTrainers) {
+TEST(Conformance, DetectsEachFlawOfATrainer) {
   check_trainer(trainer_with(""), {{"max_train_steps", 8}}, TrainsOn::examples);
   check_trainer(trainer_with(""), {}, TrainsOn::selection);
   for (const auto& [flaw, found] :
-       {Case{"in place", "changed the model it starts from"}, Case{"momentum", "other bits"}, Case{"stop", "asked to stop"},
+       {Case{"in place", "changed the model it starts from"}, Case{"momentum", "other bits"}, Case{"stop", "a stop was requested"},
         Case{"announce", "declares no such step"}, Case{"curve", "'loss' is not logged"}, Case{"lacks", "without the tensor 'unet.bias'"},
         Case{"more", "with the tensor 'unet.more'"}, Case{"tensor shape", "'unet.bias' as Float [2]"},
         Case{"tensor dtype", "'unet.bias' as Double [3]"}, Case{"not finite", "'unet.bias' holds 1 value of 3"},
@@ -125,20 +125,20 @@ TEST(Conformance, OfTrainers) {
   }
 }
 
-TEST(Conformance, OfNoiseCorrectors) {
+TEST(Conformance, DetectsEachFlawOfANoiseCorrector) {
   check_noise_corrector(noise_corrector_with(""), {});
   for (const auto& [flaw, found] :
        {Case{"foreign", "no flow was accepted"}, Case{"start", "starts at 'noise'"}, Case{"segment", "has 0 segments"},
         Case{"known", "other values than 0 and 1"}, Case{"certified nan", "as converged whose noise is not finite"},
-        Case{"time", "though a step misses"}, Case{"residual", "'residual' at step"}, Case{"round trip", "'round_trip_error' is another"},
+        Case{"time", "though a step misses"}, Case{"residual", "'residual' at step"}, Case{"round trip", "'round_trip_error' is not"},
         Case{"block", "depends on its block"}, Case{"twice", "two results"}, Case{"order", "where that with 0 was due"},
         Case{"zeros", "is 0 at the sample"}, Case{"field", "no field 'iterations'"}, Case{"evaluations", "not those of the network"},
-        Case{"stop", "asked to stop"}}) {
+        Case{"stop", "a stop was requested"}}) {
     EXPECT_THAT(failures([&] { check_noise_corrector(noise_corrector_with(flaw), {}); }), HasSubstr(found)) << flaw;
   }
 }
 
-TEST(Conformance, OfDomains) {
+TEST(Conformance, DetectsEachFlawOfADomain) {
   check_domain(domain_with(""), {});
   for (const auto& [flaw, found] : {Case{"overlap", "is in two splits"},
                                     Case{"null", "no null condition 'label'"},

@@ -23,7 +23,8 @@ std::unique_ptr<Domain> opened(const PluginEntry& entry, const Options& options)
   return domain;
 }
 
-// `digests`: those of the splits before, to which this split's is added. A dataset without examples must refuse to give any.
+// Adds the digest of this split's examples to `digests`, those of earlier splits. A dataset without examples must refuse a request for
+// examples.
 void check_digests(const std::string& split, const Dataset& domain, const Dataset& again, std::set<std::string>& digests) {
   if (!domain.has_examples()) {
     EXPECT_THROW(domain.examples(split), ConfigError) << "has_examples() is false, but '" << split << "' has some";
@@ -62,7 +63,7 @@ void expect_rows(const TensorMap& whole, const TensorMap& part, std::int64_t fir
   }
 }
 
-// A model that takes the conditions as they are, where none is given.
+// Returns the expected model, or one without a tokenizer, which takes conditions unchanged.
 const Model& model_of(const DomainExpectations& expectations) {
   static const Model kNone;
   return expectations.model == nullptr ? kNone : *expectations.model;
@@ -102,7 +103,7 @@ void check_examples(const Domain& domain, const std::string& split, const Domain
   for (const auto& digest : digests) EXPECT_EQ(digest, digest_weights(whole.state)) << "read from two threads at once";
 }
 
-// Four states between -1 and 1, of a domain without examples.
+// Returns four states between -1 and 1, for a domain without examples.
 State drawn_states(const StateSpec& spec) {
   random::Draws draws({3, random::Purpose::evaluation}, {0, 1, 2, 3});
   draws.begin(0);
@@ -128,7 +129,7 @@ void check_decoding(const Domain& domain, const DomainExpectations& expectations
   }
   for (const auto& [name, tensor] : codec->encode(whole, context)) {
     EXPECT_TRUE(at::allclose(tensor.to(at::kDouble), state.at(name).to(at::kDouble), 1e-5, 1e-5))
-        << "'" << name << "' of an encoded sample is another than that of the state it was decoded from";
+        << "'" << name << "' of an encoded sample differs from that of the state it was decoded from";
   }
   if (whole.kind == "image") {
     const auto& image = whole.tensors.at("image");
@@ -142,18 +143,19 @@ void check_decoding(const Domain& domain, const DomainExpectations& expectations
 
 constexpr double kTimestep = 100.0;
 
-// What the process gives its network at the last step at which there is something to ask: parts of a state may be given.
+// Returns the network's input at the first step, counted from the sample, at which the process evaluates it: if parts of a state are given,
+// a process may skip steps.
 State network_input(const Model& model, const State& state) {
   constexpr std::int64_t kMostSteps = 256;
   for (std::int64_t steps = 1; steps <= kMostSteps; ++steps) {
     const auto query = model.process->query(state, {.steps_remaining = steps, .timestep = kTimestep, .level = {}});
     if (query) return query->input;
   }
-  ADD_FAILURE() << "the process has nothing to ask for these examples";
+  ADD_FAILURE() << "the process evaluates the network at no step for these examples";
   return state;
 }
 
-// The network takes what the domain's examples are encoded to.
+// Checks that the network predicts from the domain's encoded examples.
 void check_model(const Domain& domain, const DomainExpectations& expectations) {
   if (expectations.model == nullptr || !domain.data().has_examples()) return;
   const auto& model = *expectations.model;

@@ -24,7 +24,7 @@ FilterInput rows_of(const FilterInput& input, const std::vector<std::size_t>& ro
   return out;
 }
 
-// Keys as a domain might give them: some things are common, some rare, and every tenth sample is not valid.
+// Adds keys as a domain might give them: some are common, some rare, and a tenth of the samples are not valid.
 void give_keys(FilterInput& input) {
   const random::StreamKey key{.seed = 7, .purpose = random::Purpose::evaluation};
   for (std::uint64_t row = 0; row < input.index.size(); ++row) {
@@ -33,7 +33,7 @@ void give_keys(FilterInput& input) {
   }
 }
 
-// The same groups with scores spread evenly at random: the law's own assumption of continuous scores.
+// Returns the same groups with uniform random scores, because the law assumes continuous scores.
 FilterInput continuous(const FilterInput& input, std::uint32_t round) {
   FilterInput out = input;
   out.key.round = round;
@@ -78,7 +78,7 @@ void check_groups(const Filter& filter, const FilterInput& input) {
       << "other groups' scores or keys changed what is selected of condition " << kept;
 }
 
-// As in a chain: only some of the samples are offered.
+// Checks a filter that is offered only some of the samples, as in a chain.
 void check_chain(const Filter& filter, const FilterInput& input, bool by_condition) {
   std::vector<std::size_t> some, of_one;
   const std::int64_t kept = input.condition.front();
@@ -96,7 +96,7 @@ void check_chain(const Filter& filter, const FilterInput& input, bool by_conditi
       << "without the samples of other conditions another selection is made of condition " << kept;
 }
 
-// Keys are equal or not; how they are spelt says nothing, but "" is none.
+// Checks that a selection depends on which keys are equal and not on their spelling; "" means no key.
 void check_keys(const Filter& filter, const FilterInput& input) {
   auto renamed = input;
   for (auto& key : renamed.canonical_key) {
@@ -123,7 +123,7 @@ double integral(const std::vector<double>& x, const std::vector<double>& y, doub
   return sum * (to - from) / kPieces;
 }
 
-// What is selected over many rounds of continuous scores, against what the law says of it.
+// Compares the selections of many rounds of continuous scores with the law.
 void check_law(const Filter& filter, const FilterInput& input) {
   constexpr int kRounds = 200, kBins = 8;
   std::vector<double> bins(kBins, 0.0);
@@ -145,7 +145,7 @@ void check_law(const Filter& filter, const FilterInput& input) {
   Law law;
   if (!expect_accepted([&] { law = law_of("the filter", filter, continuous(input, 1)); })) return;
   EXPECT_FALSE(law.formula.empty());
-  const double sigma = 4.0 * std::sqrt(total_square) / total + 0.01;  // four standard errors, and the curve's own steps
+  const double sigma = 4.0 * std::sqrt(total_square) / total + 0.01;  // four standard errors, and 0.01 for the curve's discretization
   EXPECT_NEAR(law.acceptance_rate, accepted / offered, 0.02) << "the law's acceptance rate is not what is selected";
   EXPECT_NEAR(law.expected_quantile, quantile_sum / total, sigma) << "the law's E[u] is not that of what is selected";
   for (int bin = 0; bin < kBins; ++bin) {
@@ -155,7 +155,7 @@ void check_law(const Filter& filter, const FilterInput& input) {
   std::vector<double> terms;
   for (const auto w : law.density) terms.push_back(w > 0.0 ? w * std::log(w) : 0.0);
   const double kl = integral(law.quantile, terms, 0.0, 1.0);
-  if (filter.needs_keys()) {  // what keys tell apart, quantiles may not
+  if (filter.needs_keys()) {  // keys may distinguish samples that quantiles do not
     EXPECT_GE(law.kl_nats, kl - 0.03 * (1.0 + kl)) << "the law's KL is below that of its density";
   } else {
     EXPECT_NEAR(law.kl_nats, kl, 0.03 * (1.0 + kl)) << "the law's KL is not that of its density";
@@ -167,7 +167,7 @@ void check_law(const Filter& filter, const FilterInput& input) {
 void check_filter(const PluginEntry& entry, const Options& options, const FilterInput& scores) {
   check_options(entry);
   SCOPED_TRACE("conformance of " + entry.kind + "." + entry.name);
-  ASSERT_GE(scores.score.size(), 100u) << "the checks want some hundreds of scores";
+  ASSERT_GE(scores.score.size(), 100u) << "the checks require some hundreds of scores";
   ASSERT_TRUE(std::is_sorted(scores.index.begin(), scores.index.end()));
   const auto filter = make<Filter>(entry, options);
   auto input = scores;

@@ -67,11 +67,11 @@ void check_phase(const Fixture& fixture) {
   EXPECT_EQ(phase.to_value(), again.to_value()) << "phase() is not pure";
   expect_accepted([&] { check_phases("the noise corrector", Direction::to_noise, fixture.phases, {fixture.model.info}); });
   EXPECT_GE(network_evaluations(*fixture.corrector, fixture.phases), 2 * phase.grid.num_steps())
-      << "a step back and one to check it is the least";
+      << "each step needs at least one evaluation to invert it and one to check it";
   EXPECT_THROW(fixture.corrector->phase(toy_model().info), ConfigError) << "a model that is no flow was accepted";
 }
 
-// False when there is too little to look further.
+// Returns false if the recorded states do not suffice for further checks.
 bool check_record(const Fixture& fixture, const Inverted& inverted, std::int64_t batch) {
   auto check = recorded("the noise corrector", Direction::to_noise, fixture.phase(), fixture.spec, batch);
   const bool whole = expect_accepted([&] {
@@ -88,7 +88,7 @@ bool check_record(const Fixture& fixture, const Inverted& inverted, std::int64_t
   return true;
 }
 
-// What is recorded must be what it says: going forward again, by the process and the network alone.
+// Checks the recorded certificates by stepping forward again with only the process and the network.
 void check_certificates(const Fixture& fixture, const Inverted& inverted, const std::vector<std::uint64_t>& positions) {
   const auto& certified = inverted.noise();
   const auto& converged = certified.at(inversion::kConverged);
@@ -113,7 +113,8 @@ void check_certificates(const Fixture& fixture, const Inverted& inverted, const 
     x = forward(x, n);
   }
   const auto error = rms(x - inverted.kept.states.front().at("sample"));
-  EXPECT_TRUE(error.allclose(certified.at(inversion::kRoundTripError), 1e-2, 2e-6)) << "'round_trip_error' is another";
+  EXPECT_TRUE(error.allclose(certified.at(inversion::kRoundTripError), 1e-2, 2e-6))
+      << "'round_trip_error' is not the error of the network's own steps";
   EXPECT_TRUE((certified.at(inversion::kIterations).ge(1)).all().item<bool>());
   const auto& known = certified.at(inversion::kKnownNoiseError);
   EXPECT_TRUE((at::isnan(known) + known.ge(0)).all().item<bool>());
@@ -123,13 +124,13 @@ bool same(const at::Tensor& a, const at::Tensor& b) { return (a.eq(b) + at::isna
 
 void check_independence(const Fixture& fixture) {
   const auto one = fixture.run({3, 8, 0, 5, 2}), again = fixture.run({3, 8, 0, 5, 2});
-  const auto other = fixture.run({16, 3, 7, 8, 1, 9, 4});  // 3 and 8 again, at other places, among others and more of them
+  const auto other = fixture.run({16, 3, 7, 8, 1, 9, 4});  // 3 and 8 again, at other places in a larger block
   ASSERT_EQ(one.kept.states.size(), other.kept.states.size());
   for (std::size_t n = 0; n < one.kept.states.size(); ++n) {
     for (const auto& [name, tensor] : one.kept.states[n]) {
       const auto where = "'" + name + "' at " + std::to_string(n) + " steps remaining";
       EXPECT_TRUE(same(tensor, again.kept.states[n].at(name))) << "inverted twice with two results: " << where;
-      if (name == inversion::kKnownNoiseError) continue;  // tried on a block's first rows
+      if (name == inversion::kKnownNoiseError) continue;  // known noise is tried only on a block's first rows
       EXPECT_TRUE(same(tensor[0], other.kept.states[n].at(name)[1])) << "example 3 depends on its block: " << where;
       EXPECT_TRUE(same(tensor[1], other.kept.states[n].at(name)[3])) << "example 8 depends on its block: " << where;
     }
@@ -156,7 +157,7 @@ void check_noise_corrector(const PluginEntry& entry, const Options& options) {
   if (!check_record(fixture, inverted, 6)) return;
   check_certificates(fixture, inverted, positions);
   check_independence(fixture);
-  EXPECT_THROW(fixture.run(positions, StopAtOnce()), Stopped) << "went on though asked to stop";
+  EXPECT_THROW(fixture.run(positions, StopAtOnce()), Stopped) << "inverting went on after a stop was requested";
 }
 
 }  // namespace espalier::conformance

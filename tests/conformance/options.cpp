@@ -16,7 +16,7 @@ struct Declared {
   Schema schema;
 };
 
-// The schema's members are the plugin's, so both live together.
+// Returns the plugin and its schema together, because the schema refers to the plugin's members.
 std::unique_ptr<Declared> declare(const PluginEntry& entry) {
   auto declared = std::make_unique<Declared>();
   declared->plugin = entry.make();
@@ -65,7 +65,7 @@ void check_misspelt(const PluginEntry& entry) {
   EXPECT_TRUE(refused) << "the unknown option '" << wrong << "' was accepted";
 }
 
-// Whatever an integer sizes, the largest one is refused before it is tried. Any number is a seed.
+// Checks that the largest integer is refused for every integer option, because it may be a size. Seeds may have any value.
 void check_upper_bounds(const PluginEntry& entry) {
   const auto declared = declare(entry);
   for (const auto& info : declared->schema.infos()) {
@@ -118,7 +118,7 @@ std::map<std::string, InputInfo> inputs_of(const PluginEntry& entry, const Optio
 
 void check_options(const PluginEntry& entry) {
   SCOPED_TRACE("conformance of " + entry.kind + "." + entry.name);
-  EXPECT_FALSE(entry.doc.empty()) << "a plugin says what it is";
+  EXPECT_FALSE(entry.doc.empty()) << "a plugin has a doc";
   EXPECT_GE(entry.numerics_version, 1);
   const auto declared = declare(entry);
   std::set<std::string> names;

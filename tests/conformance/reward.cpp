@@ -32,7 +32,7 @@ std::vector<double> score(const Reward& reward, const RewardSamples& samples) {
   return {exact.const_data_ptr<double>(), exact.const_data_ptr<double>() + exact.numel()};
 }
 
-// NaN marks what cannot be scored, and is equal to itself here.
+// NaN means that a sample cannot be scored; here it is equal to itself.
 bool same(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
 
 void expect_same(const std::vector<double>& a, const std::vector<double>& b, const char* what) {

@@ -92,7 +92,7 @@ bool check_record(const Fixture& fixture, const Phase& phase, const Kept& kept, 
 void check_independence(const Fixture& fixture, const Models& models) {
   const auto one = fixture.run(models, {3, 8, 0, 5});
   const auto again = fixture.run(models, {3, 8, 0, 5});
-  const auto other = fixture.run(models, {16, 3, 7, 8});  // 3 and 8 again, at other places and among others
+  const auto other = fixture.run(models, {16, 3, 7, 8});  // 3 and 8 again, at other places and with other samples
   ASSERT_EQ(one.entries.size(), other.entries.size());
   for (std::size_t i = 0; i < one.entries.size(); ++i) {
     const auto& state = one.entries[i].state;
@@ -113,7 +113,7 @@ void check_evaluations(const Fixture& fixture) {
       << "predictions() miscounts";
 }
 
-// A fresh solver has the law of the first step just where the sampler has no reason why it has none.
+// Checks that a new solver returns a log-probability of the first step if and only if no_transition_law() gives no reason against it.
 void check_law(const Fixture& fixture) {
   const auto phase = fixture.phases({fixture.toy(1)}).front();
   const auto process = diffusion::make_process(phase.process, "the toy model");

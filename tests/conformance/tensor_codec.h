@@ -8,7 +8,7 @@
 
 namespace espalier::conformance {
 
-// States are the sample's tensors of the same names, as they are; nothing is drawn. For domains of vectors.
+// The states are the sample's tensors of the same names, unchanged; draws no images. For domains of vectors.
 class TensorCodec final : public Codec {
  public:
   TensorCodec(std::string kind, StateSpec spec) : kind_(std::move(kind)), spec_(std::move(spec)) {}

@@ -130,7 +130,7 @@ State ToyNetwork::predict(const Weights& weights, const State& noisy, const at::
 
 Weights ToyNetwork::initialize(std::uint64_t seed) const {
   random::Draws draws({.seed = seed, .purpose = random::Purpose::initialization, .round = 0, .branch = 0}, {0});
-  const auto values = draws.normals({5})[0] * 0.1;  // leaf tensors of their own, as a file's would be
+  const auto values = draws.normals({5})[0] * 0.1;  // cloned below to separate leaf tensors, like those of a file
   return {{"unet.scale", (values.narrow(0, 0, 1) + 0.5).clone()},
           {"unet.slope", values.narrow(0, 1, 1).clone()},
           {"unet.bias", values.narrow(0, 2, 3).clone()}};

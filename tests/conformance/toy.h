@@ -10,7 +10,7 @@
 #include "runtime/network/registry.h"
 #include "runtime/sdk/encoding.h"
 
-// A domain and a network small enough to check by hand, for tests that need "some" domain.
+// A domain and a network that are small enough to check by hand, for tests that need any domain.
 namespace espalier::conformance {
 
 // Images of 3 x 8 x 8 in [-1, 1] with a bright left (class 0) or right half (class 1) and a little noise. Splits "train" and "held_out";
@@ -18,7 +18,7 @@ namespace espalier::conformance {
 // "right"}; text "left 0", "right 1", ... Endless examples. Decoding maps [-1, 1] to [0, 1].
 std::unique_ptr<Domain> toy_domain();
 
-// Another codec or domain under a changed answer or two: passes everything on. For tests that derive from it.
+// Forward all calls to another codec or domain. Tests derive from them and override a few functions.
 class ForwardingCodec : public Codec {
  public:
   explicit ForwardingCodec(std::shared_ptr<const Codec> codec) : codec_(std::move(codec)) {}
@@ -51,11 +51,11 @@ class ForwardingDomain : public Domain, public Dataset {
   std::shared_ptr<Domain> domain_;
 };
 
-// The domain's examples of a split as states of the model.
+// Returns the domain's examples of a split as states of the model.
 std::shared_ptr<const EncodedExamples> encoded(const Domain& domain, const std::string& split, const Model& model);
 
-// predict: scale x + bias[label] + slope t / 1000, elementwise, so that no sample's bits depend on its batch. Counts the rows it is asked
-// for.
+// Predicts scale x + bias[label] + slope t / 1000, elementwise, so that a sample's bits do not depend on its batch. Counts the rows that it
+// predicts.
 class ToyNetwork final : public Network {
  public:
   Value architecture() const override;
@@ -68,10 +68,10 @@ class ToyNetwork final : public Network {
   mutable std::atomic<std::int64_t> rows_ = 0;
 };
 
-// ToyNetwork of the component "unet", so that toy models can be written to folders and opened again.
+// Returns the registry's entry for ToyNetwork, as component "unet", so that toy models can be saved to folders and opened again.
 network::NetworkEntry toy_network();
 
-// With a process of 1000 training timesteps: "variance_preserving", predicting noise, or "rectified_flow".
+// Returns a model with a process of 1000 training timesteps: "variance_preserving", which predicts noise, or "rectified_flow".
 Model toy_model(std::uint64_t seed = 1, const std::string& process = "variance_preserving");
 
 }  // namespace espalier::conformance

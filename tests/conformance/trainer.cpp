@@ -20,7 +20,7 @@ TensorMap copied(const TensorMap& tensors) {
   return out;
 }
 
-// As the engine keeps them: no tensor shared with the trainer, and the state by way of JSON.
+// Keeps checkpoints as the engine does: shares no tensors with the trainer, and stores the state as JSON.
 class MemoryCheckpoints final : public Checkpoints {
  public:
   std::optional<Checkpoint> newest() override {
@@ -55,21 +55,21 @@ class KeptCurves final : public CurveLog {
   std::set<std::string> names;
 };
 
-// Asks from the n-th question on.
+// Requests a stop from the call of stop_requested() after the first `calls` on.
 class StopAfter final : public StopToken {
  public:
-  explicit StopAfter(int questions) : left_(questions) {}
+  explicit StopAfter(int calls) : left_(calls) {}
   bool stop_requested() const override { return left_-- <= 0; }
 
  private:
   mutable int left_;
 };
 
-// Trajectories of some examples: x_0 noised to each level, as a sampler of that process would have left them.
+// Trajectories of some examples: x_0 noised to each level, as a sampler of the process would have recorded them.
 class ToyTrajectories final : public ViewSource {
  public:
-  ToyTrajectories(const Domain& domain, const Model& model, std::set<std::int64_t> announced, diffusion::Grid grid)
-      : grid_(std::move(grid)), announced_(std::move(announced)) {
+  ToyTrajectories(const Domain& domain, const Model& model, std::set<std::int64_t> declared, diffusion::Grid grid)
+      : grid_(std::move(grid)), declared_(std::move(declared)) {
     std::vector<std::uint64_t> positions;
     for (std::uint64_t i = 0; i < kTrajectories; ++i) positions.push_back(i);
     clean_ = encoded(domain, domain.data().splits().front(), model)->at(positions);
@@ -77,7 +77,7 @@ class ToyTrajectories final : public ViewSource {
     noise_ = model.process->prior(domain.codec(&model.info)->spec(), clean_.condition, draws);
   }
   State states(std::int64_t steps_remaining, const std::vector<std::int64_t>& index) const override {
-    EXPECT_TRUE(announced_.contains(steps_remaining))
+    EXPECT_TRUE(declared_.contains(steps_remaining))
         << "step " << steps_remaining << " is not recorded: the input `selection` declares no such step";
     const auto level = grid_.at(steps_remaining).level;
     State out;
@@ -98,18 +98,17 @@ class ToyTrajectories final : public ViewSource {
   static TensorMap of_rows(const TensorMap& tensors, const std::vector<std::int64_t>& index) { return tensor::rows(tensors, index); }
 
   diffusion::Grid grid_;
-  std::set<std::int64_t> announced_;
+  std::set<std::int64_t> declared_;
   EncodedExamples::Batch clean_;
   State noise_;
 };
 
-SelectedTrajectories toy_selection(const Domain& domain, const Model& model, std::set<std::int64_t> announced,
-                                   const diffusion::Grid& grid) {
+SelectedTrajectories toy_selection(const Domain& domain, const Model& model, std::set<std::int64_t> declared, const diffusion::Grid& grid) {
   const auto all = View::range(0, ToyTrajectories::kTrajectories);
   std::vector<double> score;
   for (const auto i : all) score.push_back(static_cast<double>(i % 5));
   return {View({"samples", grid, domain.codec(&model.info), all, all},
-               std::make_shared<ToyTrajectories>(domain, model, std::move(announced), grid)),
+               std::make_shared<ToyTrajectories>(domain, model, std::move(declared), grid)),
           std::vector<double>(all.size(), 1.0),
           score,
           {"sampler.example", Value::Map{{"guidance_scale", 2.0}, {"eta", 1.0}}}};
@@ -123,7 +122,7 @@ struct Course {
   const SelectedTrajectories* selection;
   KeptCurves curves = {};
 
-  // A new trainer each time, as in a new process.
+  // Trains with a new trainer each time, as in a new process.
   TrainedModel train(MemoryCheckpoints& checkpoints, const StopToken& stop) {
     const auto progress = make_silent_progress();
     const StageContext context{at::kCPU, &stop, progress.get()};
@@ -137,24 +136,24 @@ void expect_equal(const TensorMap& a, const TensorMap& b) {
   ASSERT_EQ(a.size(), b.size());
   for (const auto& [name, tensor] : a) {
     ASSERT_TRUE(b.contains(name)) << name;
-    EXPECT_TRUE(at::equal(tensor, b.at(name))) << "'" << name << "' has other bits after stopping and going on";
+    EXPECT_TRUE(at::equal(tensor, b.at(name))) << "'" << name << "' has other bits after stopping and resuming";
   }
 }
 
 void check_resume(Course& course, const TrainedModel& whole) {
-  for (const int questions : {0, 1, 3}) {
-    SCOPED_TRACE("stopped at question " + std::to_string(questions + 1));
+  for (const int calls : {0, 1, 3}) {
+    SCOPED_TRACE("stopped at call " + std::to_string(calls + 1) + " of stop_requested()");
     MemoryCheckpoints checkpoints;
     bool stopped = false;
     try {
-      course.train(checkpoints, StopAfter(questions));
+      course.train(checkpoints, StopAfter(calls));
     } catch (const Stopped&) {
       stopped = true;
     }
-    ASSERT_TRUE(stopped) << "training went on though asked to stop; are there too few steps?";
+    ASSERT_TRUE(stopped) << "training went on after a stop was requested; are there too few steps?";
     EXPECT_GT(checkpoints.saved, 0) << "stopped without saving";
     const auto resumed = course.train(checkpoints, NeverStop());
-    EXPECT_GT(checkpoints.resumed, 0) << "the checkpoint was not asked for";
+    EXPECT_GT(checkpoints.resumed, 0) << "the resumed training did not read the checkpoint";
     expect_equal(whole.model.weights, resumed.model.weights);
     expect_equal(whole.state, resumed.state);
   }
@@ -179,9 +178,9 @@ void check_trainer(const PluginEntry& entry, const Options& options, TrainsOn so
     const auto grid = model.process->grid(8);
     const auto inputs = inputs_of(entry, options);
     ASSERT_TRUE(inputs.contains("selection")) << "the trainer declares no input 'selection'";
-    auto announced = inputs.at("selection").recorded_steps(8);
-    announced.insert(0);
-    selection = toy_selection(domain, model, announced, grid);
+    auto declared = inputs.at("selection").recorded_steps(8);
+    declared.insert(0);
+    selection = toy_selection(domain, model, declared, grid);
   }
   const auto start = digest_weights(model.weights);
   Course course{entry, options, domain, model, selection ? &*selection : nullptr};

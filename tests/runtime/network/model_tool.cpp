@@ -7,6 +7,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
@@ -31,6 +32,7 @@
 #include "runtime/network/layers.h"
 #include "runtime/network/unet.h"
 #include "runtime/sdk/encoding.h"
+#include "runtime/tensor/dtype.h"
 #include "runtime/training/optimizer.h"
 #include "runtime/training/trainable_weights.h"
 
@@ -131,11 +133,17 @@ void clip(const Arguments& arguments) {
   write(arguments[3], format_safetensors(out));
 }
 
-// vae CONFIG WEIGHTS INPUTS OUT: the posterior of "image", "z" decoded, "scaled" of the mean and "unscaled" of "z"
+// A dtype that may follow the other arguments; float32 where none does.
+at::ScalarType dtype_after(const Arguments& arguments, std::size_t others) {
+  return arguments.size() > others ? tensor::compute_dtype(arguments[others]).value() : at::kFloat;
+}
+
+// vae CONFIG WEIGHTS INPUTS OUT [DTYPE]: the posterior of "image", "z" decoded, "scaled" of the mean and "unscaled" of "z"
 void vae(const Arguments& arguments) {
   const AutoencoderKL network(read_json(arguments[0]), arguments[0]);
-  const auto weights = AutoencoderKL::rename(read_safetensors(arguments[1]), "");
+  auto weights = AutoencoderKL::rename(read_safetensors(arguments[1]), "");
   network.check(weights, "", arguments[1]);
+  for (auto& [name, weight] : weights) weight = weight.to(dtype_after(arguments, 4));
   const auto inputs = read_safetensors(arguments[2]);
   const auto& z = inputs.at("z");
   const c10::InferenceMode inference;
@@ -204,11 +212,11 @@ void fresh(const Arguments& arguments) {
 // copy IN OUT
 void copy(const Arguments& arguments) { write(arguments[1], format_safetensors(read_safetensors(arguments[0]))); }
 
-// embed FOLDER REQUEST.json OUT: {"prompts", "settings", "negative_prompt" or none} as the model's network embeds them; its null condition
-// behind "null."
+// embed FOLDER REQUEST.json OUT [DTYPE]: {"prompts", "settings", "negative_prompt" or none} as the model's network embeds them; its null
+// condition behind "null."
 void embed(const Arguments& arguments) {
   const auto request = read_json(arguments[1]);
-  const auto model = load(arguments[0], engine_networks(), {.settings = request.at("settings")});
+  const auto model = load(arguments[0], engine_networks(), {.dtype = dtype_after(arguments, 3), .settings = request.at("settings")});
   Conditions conditions;
   for (const auto& prompt : request.at("prompts").as_list()) conditions.text.push_back(prompt.as_string());
   const auto* negative = request.find("negative_prompt");
@@ -220,13 +228,15 @@ void embed(const Arguments& arguments) {
   write(arguments[2], format_safetensors(out));
 }
 
-// predict FOLDER INPUTS OUT: of embedded conditions
+// predict FOLDER INPUTS OUT [DTYPE]: of embedded conditions; prints the seconds of the prediction
 void predict(const Arguments& arguments) {
-  const auto model = load(arguments[0], engine_networks());
+  const auto model = load(arguments[0], engine_networks(), {.dtype = dtype_after(arguments, 3)});
   const auto inputs = read_safetensors(arguments[1]);
   const c10::InferenceMode inference;
-  write(arguments[2],
-        format_safetensors(model.network->predict(model.weights, {{"sample", inputs.at("sample")}}, inputs.at("timestep"), inputs)));
+  const auto begin = std::chrono::steady_clock::now();
+  const auto out = model.network->predict(model.weights, {{"sample", inputs.at("sample")}}, inputs.at("timestep"), inputs);
+  std::printf("%.3f\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  write(arguments[2], format_safetensors(out));
 }
 
 // attention INPUTS HEADS OUT

@@ -36,7 +36,7 @@ def compare(tool, folder, measured):
     pipeline = tool.folder / "steps.toml"
     pipeline.write_text(PIPELINE.format(folder=folder, steps=STEPS, guidance=GUIDANCE))
     program = pathlib.Path(tool.path).resolve().parent.parent / "espalier"
-    printed, _, ours = measured([program, "run", "--json", "--quiet", "--workers", "2", pipeline, "--set", f"cache.path={tool.folder / 'cache'}"],
+    printed, _, ours = measured([program, "run", "--json", "--quiet", "--workers", "1", pipeline, "--set", f"cache.path={tool.folder / 'cache'}"],
                                 tool.folder)
     seconds = json.loads(printed)["stages"][0]["seconds"]
     block, = (tool.folder / "cache").glob("sets/*/*/data/*.h5")

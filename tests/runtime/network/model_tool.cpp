@@ -133,6 +133,14 @@ void clip(const Arguments& arguments) {
   write(arguments[3], format_safetensors(out));
 }
 
+// What `compute` gives; prints its seconds.
+TensorMap timed(const std::function<TensorMap()>& compute) {
+  const auto begin = std::chrono::steady_clock::now();
+  auto out = compute();
+  std::printf("%.3f\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  return out;
+}
+
 // A dtype that may follow the other arguments; float32 where none does.
 at::ScalarType dtype_after(const Arguments& arguments, std::size_t others) {
   return arguments.size() > others ? tensor::compute_dtype(arguments[others]).value() : at::kFloat;
@@ -147,12 +155,14 @@ void vae(const Arguments& arguments) {
   const auto inputs = read_safetensors(arguments[2]);
   const auto& z = inputs.at("z");
   const c10::InferenceMode inference;
-  const auto posterior = network.encode(weights, "", inputs.at("image"));
-  write(arguments[3], format_safetensors({{"mean", posterior.mean.contiguous()},
-                                          {"logvar", posterior.logvar},
-                                          {"decoded", network.decode(weights, "", z)},
-                                          {"scaled", network.scaled(posterior.mean).contiguous()},
-                                          {"unscaled", network.unscaled(z)}}));
+  write(arguments[3], format_safetensors(timed([&] {
+          const auto posterior = network.encode(weights, "", inputs.at("image"));
+          return TensorMap{{"mean", posterior.mean.contiguous()},
+                           {"logvar", posterior.logvar},
+                           {"decoded", network.decode(weights, "", z)},
+                           {"scaled", network.scaled(posterior.mean).contiguous()},
+                           {"unscaled", network.unscaled(z)}};
+        })));
 }
 
 ElementInput element_input(const TensorMap& inputs) {
@@ -222,21 +232,23 @@ void embed(const Arguments& arguments) {
   const auto* negative = request.find("negative_prompt");
   const auto encoded = encode_conditions(conditions, model, negative == nullptr ? std::nullopt : std::optional(negative->as_string()));
   const c10::InferenceMode inference;
-  auto out = model.network->embed(model.weights, encoded.tensors);
-  for (auto& [name, tensor] : model.network->embed(model.weights, encoded.null_tensors)) out["null." + name] = tensor;
+  auto out = timed([&] {
+    auto embedded = model.network->embed(model.weights, encoded.tensors);
+    for (auto& [name, tensor] : model.network->embed(model.weights, encoded.null_tensors)) embedded["null." + name] = tensor;
+    return embedded;
+  });
   for (auto& [name, tensor] : out) tensor = tensor.contiguous();
   write(arguments[2], format_safetensors(out));
 }
 
-// predict FOLDER INPUTS OUT [DTYPE]: of embedded conditions; prints the seconds of the prediction
+// predict FOLDER INPUTS OUT [DTYPE]: of embedded conditions
 void predict(const Arguments& arguments) {
   const auto model = load(arguments[0], engine_networks(), {.dtype = dtype_after(arguments, 3)});
   const auto inputs = read_safetensors(arguments[1]);
   const c10::InferenceMode inference;
-  const auto begin = std::chrono::steady_clock::now();
-  const auto out = model.network->predict(model.weights, {{"sample", inputs.at("sample")}}, inputs.at("timestep"), inputs);
-  std::printf("%.3f\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-  write(arguments[2], format_safetensors(out));
+  write(arguments[2], format_safetensors(timed([&] {
+          return model.network->predict(model.weights, {{"sample", inputs.at("sample")}}, inputs.at("timestep"), inputs);
+        })));
 }
 
 // attention INPUTS HEADS OUT

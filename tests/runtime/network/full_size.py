@@ -25,7 +25,7 @@ SUBJECTS = {"unet_sd15": ["unet_sd15"], "unet_sd21": ["unet_sd21"], "unet_sdxl":
             "text": ["text_sd15", "text_sd21", "text_sdxl"], "steps": ["steps_sd21base"]}
 SOURCES = {"sd15": "sd15", "sd21": "sd21", "sd21base": "sd21_base", "sdxl": "sdxl_base"}
 NAMES = {"sd15": "SD 1.5", "sd21": "SD 2.1", "sdxl": "SDXL"}
-TEXT_SHARPNESS, UNET_SHARPNESS = 6, 4  # enough for an attention entropy below half of log n
+TEXT_SHARPNESS, UNET_SHARPNESS = 6, 5  # enough for an attention entropy below half of log n
 
 
 class Shards:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""parity.py TOOL SUBJECT [PART]: what model_tool computes against diffusers, transformers, safetensors and torch."""
+"""parity.py TOOL SUBJECT [ITEM]: what model_tool computes against diffusers, transformers, safetensors and torch."""
 import gzip
 import json
 import math
@@ -241,7 +241,7 @@ def half_attention(tool):
     parity.compare_attention(tool, expect_close)
 
 
-def full_size(tool, subject):
+def full_size(tool, item):
     import full_size as parity
 
     if missing := parity.missing_room(tool.folder):
@@ -249,10 +249,10 @@ def full_size(tool, subject):
         sys.exit(SKIP)
     data_folder("clip_bpe")
     started, begin = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.monotonic()
-    found = parity.compare(tool, subject, data_folder("diffusers_folders"))
-    report = pathlib.Path(tool.path).parent / f"full_size/{subject}.json"
+    found = parity.compare(tool, item, data_folder("diffusers_folders"))
+    report = pathlib.Path(tool.path).parent / f"full_size/{item}.json"
     parity.write_report(report, started, time.monotonic() - begin, found)
-    print(f"scripts/results --add parity {subject} COMMAND COMMIT {report}")
+    print(f"scripts/results --add parity {item} COMMAND COMMIT {report}")
 
 
 def data_folder(name):

@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import time
 import unittest
 
 import driver
@@ -90,8 +91,9 @@ def png_size(path):
     return struct.unpack(">II", path.read_bytes()[16:24])
 
 
-def compare(folder, block, images):
-    """In the peers' Python: StableDiffusionPipeline from the recorded noise to latents, and from the recorded latents to images."""
+def compare(folder, block, images, steps=STEPS, guidance=GUIDANCE, wrong=None):
+    """In the peers' Python: StableDiffusionPipeline from the recorded noise to latents, and from the recorded latents to images. Prints the
+    differences, those of the latents also with schedulers that are wrong: {what: keys of the scheduler}."""
     import h5py
     import numpy
     import torch
@@ -103,12 +105,11 @@ def compare(folder, block, images):
     lines = [json.loads(line) for line in (images / "metadata.jsonl").read_text(encoding="utf-8").splitlines()]
     lines = sorted((line for line in lines if line["stage"] == "samples"), key=lambda line: line["index"])
     with h5py.File(block) as file:
-        noise, wanted = (torch.from_numpy(file[f"state/sample/{step}"][:]) for step in (STEPS, 0))
+        noise, wanted = (torch.from_numpy(file[f"state/sample/{step}"][:]) for step in (steps, 0))
     pipeline = StableDiffusionPipeline(
         AutoencoderKL.from_pretrained(f"{folder}/vae"), CLIPTextModel.from_pretrained(f"{folder}/text_encoder"),
         CLIPTokenizer.from_pretrained(f"{folder}/tokenizer"), UNet2DConditionModel.from_pretrained(f"{folder}/unet"),
         DDIMScheduler.from_pretrained(f"{folder}/scheduler"), safety_checker=None, feature_extractor=None, requires_safety_checker=False)
-    pipeline.scheduler = DDIMScheduler.from_pretrained(f"{folder}/scheduler")  # as it is: the constructor sets steps_offset = 1
     pipeline.set_progress_bar_config(disable=True)
     ours = numpy.stack([numpy.asarray(Image.open(images / line["file_name"]).convert("RGB")) for line in lines]).astype(int)
 
@@ -118,10 +119,18 @@ def compare(folder, block, images):
         return numpy.stack([numpy.asarray(one) for one in pipeline.image_processor.postprocess(image)]).astype(int)
 
     theirs = decoded(wanted / pipeline.vae.config.scaling_factor)
-    sampled = pipeline([line["text"] for line in lines], num_inference_steps=STEPS, guidance_scale=GUIDANCE, eta=0.0, latents=noise, output_type="latent")
-    print(json.dumps({
-        "count": len(lines), "latents": float((sampled.images - wanted).abs().max()), "levels": int(abs(ours - theirs).max()),
-        "equal": float((ours == theirs).mean()), "spread": float(theirs.std()), "without_scaling": int(abs(ours - decoded(wanted)).max())}))
+
+    def latents_off(**keys):
+        pipeline.scheduler = DDIMScheduler.from_pretrained(f"{folder}/scheduler", **keys)  # the constructor sets steps_offset = 1
+        texts = [line["text"] for line in lines]
+        sampled = pipeline(texts, num_inference_steps=steps, guidance_scale=guidance, eta=0.0, latents=noise, output_type="latent")
+        return float((sampled.images - wanted).abs().max())
+
+    begin = time.monotonic()
+    found = {"count": len(lines), "latents": latents_off(), "seconds": time.monotonic() - begin, "largest": float(wanted.abs().max()),
+             "levels": int(abs(ours - theirs).max()), "equal": float((ours == theirs).mean()), "spread": float(theirs.std()),
+             "without_scaling": int(abs(ours - decoded(wanted)).max())}
+    print(json.dumps(found | {what: latents_off(**keys) for what, keys in (wrong or {}).items()}))
 
 
 class Latent(driver.PipelineTest):
@@ -201,6 +210,6 @@ class Latent(driver.PipelineTest):
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["compare"]:
-        compare(*sys.argv[2:])
+        compare(*sys.argv[2:5], **json.loads(sys.argv[5] if sys.argv[5:] else "{}"))
     else:
         unittest.main()

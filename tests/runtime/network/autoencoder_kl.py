@@ -1,8 +1,11 @@
 """AutoencoderKL against diffusers' class: shapes of published configs and odd ones, old tensor names, and mutations that must show."""
 import json
 import math
+import time
 
 import torch
+from cases import Case, check
+from cases import run as run_tool
 from safetensors.torch import load_file, save_file
 
 BLOCKS = dict(down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4)
@@ -10,6 +13,7 @@ PUBLISHED = dict(act_fn="silu", in_channels=3, out_channels=3, latent_channels=4
 CHANNELS = [128, 256, 512, 512]  # published; a quarter of them here
 # Of the largest number. Group norms of few pixels enlarge roundings: diffusers' float32 differs from its float64 by up to 1e-5 here.
 TOLERANCE = 4e-5
+FAR = 10  # times the tolerance: a mutation's least distance
 CONFIGS = {
     "sd15": dict(PUBLISHED, block_out_channels=CHANNELS, sample_size=512),
     "sd21_base": dict(PUBLISHED, block_out_channels=CHANNELS, sample_size=768),
@@ -44,15 +48,19 @@ def expect_published(folder):
             assert published == config, f"{path} is not the config of {name} here"
 
 
-def draw(model):
+def draw_parameter(name, parameter, generator=None):
     """Norms and biases that are not 1 and 0, attention that is far from uniform, and activations so small that a norm's eps shows."""
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.add_((0.2 if "norm" in name else 0.02) * torch.randn_like(parameter))
-            if "conv" in name and "norm" not in name and "conv_out" not in name and "quant" not in name:
-                parameter.mul_(0.3)
-            if "to_q.weight" in name or "to_k.weight" in name:
-                parameter.mul_(6.0)
+        parameter.add_((0.2 if "norm" in name else 0.02) * torch.randn(parameter.shape, generator=generator))
+        if "conv" in name and "norm" not in name and "conv_out" not in name and "quant" not in name:
+            parameter.mul_(0.3)
+        if "to_q.weight" in name or "to_k.weight" in name:
+            parameter.mul_(6.0)
+
+
+def draw(model):
+    for name, parameter in model.named_parameters():
+        draw_parameter(name, parameter)
     return model.eval()
 
 
@@ -115,14 +123,19 @@ MUTATIONS = {"eps 1e-5 for 1e-6": set_eps, "half the norm groups": set_groups, "
              "symmetric padding before a stride": set_padding}
 
 
-def expect_mutations_to_show(make, inputs, right):
-    for what, mutate in MUTATIONS.items():
+def record(name, folder, make, inputs, mutations):
+    """A case of "vae"; `make` gives the model of the folder, again for every mutation."""
+    model = make()
+    started = time.monotonic()
+    right = run(model, inputs)
+    files = [str(folder / "config.json"), str(folder / "diffusion_pytorch_model.safetensors")]
+    case = Case(f"{name} VAE", ["vae", *files], inputs, right, seconds=time.monotonic() - started)
+    right |= {"scaled": scale(model.config, right["mean"], False), "unscaled": scale(model.config, inputs["z"], True)}
+    for what, mutate in MUTATIONS.items() if mutations else ():
         model = make()
         mutate(model)
-        wrong = run(model, inputs)
-        shown = max(((wrong[key] - right[key]).abs().max() / right[key].abs().max().clamp(min=1.0)).item() for key in right)
-        print(f"{what}: differs by {shown:.1e}, {shown / TOLERANCE:.0f} times what is allowed")
-        assert shown > 10 * TOLERANCE, what
+        case.wrong[what] = run(model, inputs)
+    return case
 
 
 def old_names(weights):
@@ -157,26 +170,22 @@ def compare(tool, expect_close):
                   "z": torch.randn(2, model.config.latent_channels, 4, 6)}
         folder = tool.folder / name
         model.save_pretrained(folder)
-        files = [folder / "config.json", folder / "diffusion_pytorch_model.safetensors", tool.tensors("inputs", inputs), tool.folder / "out.safetensors"]
-        theirs = run(model, inputs)
-        tool("vae", *files)
-        ours = load_file(files[3])
-        for key, value in theirs.items():
-            expect_close(f"{name} {key}", ours[key], value, TOLERANCE)
-        expect_close(f"{name} scaled", ours["scaled"], scale(model.config, theirs["mean"], False), TOLERANCE)
-        expect_close(f"{name} unscaled", ours["unscaled"], scale(model.config, inputs["z"], True))
+        published = name == "sd15"
+        case = record(name, folder, make, inputs, mutations=published)
+        check(tool, case, TOLERANCE, FAR)
         opens_in_diffusers(tool, name, config, inputs, expect_close)
-        if name != "sd15":
+        if not published:
             continue
         entropy = attention_entropy(model, inputs)
         print(f"attention entropy {entropy:.2f} of log n")
         assert entropy < 0.5
-        expect_mutations_to_show(make, inputs, theirs)
-        save_file(old_names(load_file(files[1])), files[1])
-        tool("vae", *files)
-        assert all(torch.equal(value, ours[key]) for key, value in load_file(files[3]).items()), "old names"
+        weights = folder / "diffusion_pytorch_model.safetensors"
+        ours, _ = run_tool(tool, case)
+        save_file(old_names(load_file(weights)), weights)
+        renamed, _ = run_tool(tool, case)
+        assert all(torch.equal(value, ours[key]) for key, value in renamed.items()), "old names"
         opened = run(AutoencoderKL.from_pretrained(folder, low_cpu_mem_usage=False).eval(), inputs)
-        assert torch.equal(opened["decoded"], theirs["decoded"]), "old names in diffusers"
+        assert torch.equal(opened["decoded"], case.right["decoded"]), "old names in diffusers"
 
 
 def opens_in_diffusers(tool, name, config, inputs, expect_close):

@@ -7,6 +7,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
@@ -132,20 +133,36 @@ void clip(const Arguments& arguments) {
   write(arguments[3], format_safetensors(out));
 }
 
-// vae CONFIG WEIGHTS INPUTS OUT: the posterior of "image", "z" decoded, "scaled" of the mean and "unscaled" of "z"
+// What `compute` gives; prints its seconds.
+TensorMap timed(const std::function<TensorMap()>& compute) {
+  const auto begin = std::chrono::steady_clock::now();
+  auto out = compute();
+  std::printf("%.3f\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  return out;
+}
+
+// A dtype that may follow the other arguments; float32 where none does.
+at::ScalarType dtype_after(const Arguments& arguments, std::size_t others) {
+  return arguments.size() > others ? tensor::compute_dtype(arguments[others]).value() : at::kFloat;
+}
+
+// vae CONFIG WEIGHTS INPUTS OUT [DTYPE]: the posterior of "image", "z" decoded, "scaled" of the mean and "unscaled" of "z"
 void vae(const Arguments& arguments) {
   const AutoencoderKL network(read_json(arguments[0]), arguments[0]);
-  const auto weights = AutoencoderKL::rename(read_safetensors(arguments[1]), "");
+  auto weights = AutoencoderKL::rename(read_safetensors(arguments[1]), "");
   network.check(weights, "", arguments[1]);
+  for (auto& [name, weight] : weights) weight = weight.to(dtype_after(arguments, 4));
   const auto inputs = read_safetensors(arguments[2]);
   const auto& z = inputs.at("z");
   const c10::InferenceMode inference;
-  const auto posterior = network.encode(weights, "", inputs.at("image"));
-  write(arguments[3], format_safetensors({{"mean", posterior.mean.contiguous()},
-                                          {"logvar", posterior.logvar},
-                                          {"decoded", network.decode(weights, "", z)},
-                                          {"scaled", network.scaled(posterior.mean).contiguous()},
-                                          {"unscaled", network.unscaled(z)}}));
+  write(arguments[3], format_safetensors(timed([&] {
+          const auto posterior = network.encode(weights, "", inputs.at("image"));
+          return TensorMap{{"mean", posterior.mean.contiguous()},
+                           {"logvar", posterior.logvar},
+                           {"decoded", network.decode(weights, "", z)},
+                           {"scaled", network.scaled(posterior.mean).contiguous()},
+                           {"unscaled", network.unscaled(z)}};
+        })));
 }
 
 ElementInput element_input(const TensorMap& inputs) {
@@ -205,29 +222,33 @@ void fresh(const Arguments& arguments) {
 // copy IN OUT
 void copy(const Arguments& arguments) { write(arguments[1], format_safetensors(read_safetensors(arguments[0]))); }
 
-// embed FOLDER REQUEST.json OUT: {"prompts", "settings", "negative_prompt" or none} as the model's network embeds them; its null condition
-// behind "null."
+// embed FOLDER REQUEST.json OUT [DTYPE]: {"prompts", "settings", "negative_prompt" or none} as the model's network embeds them; its null
+// condition behind "null."
 void embed(const Arguments& arguments) {
   const auto request = read_json(arguments[1]);
-  const auto model = load(arguments[0], engine_networks(), {.settings = request.at("settings")});
+  const auto model = load(arguments[0], engine_networks(), {.dtype = dtype_after(arguments, 3), .settings = request.at("settings")});
   Conditions conditions;
   for (const auto& prompt : request.at("prompts").as_list()) conditions.text.push_back(prompt.as_string());
   const auto* negative = request.find("negative_prompt");
   const auto encoded = encode_conditions(conditions, model, negative == nullptr ? std::nullopt : std::optional(negative->as_string()));
   const c10::InferenceMode inference;
-  auto out = model.network->embed(model.weights, encoded.tensors);
-  for (auto& [name, tensor] : model.network->embed(model.weights, encoded.null_tensors)) out["null." + name] = tensor;
+  auto out = timed([&] {
+    auto embedded = model.network->embed(model.weights, encoded.tensors);
+    for (auto& [name, tensor] : model.network->embed(model.weights, encoded.null_tensors)) embedded["null." + name] = tensor;
+    return embedded;
+  });
   for (auto& [name, tensor] : out) tensor = tensor.contiguous();
   write(arguments[2], format_safetensors(out));
 }
 
-// predict FOLDER INPUTS OUT: of embedded conditions
+// predict FOLDER INPUTS OUT [DTYPE]: of embedded conditions
 void predict(const Arguments& arguments) {
-  const auto model = load(arguments[0], engine_networks());
+  const auto model = load(arguments[0], engine_networks(), {.dtype = dtype_after(arguments, 3)});
   const auto inputs = read_safetensors(arguments[1]);
   const c10::InferenceMode inference;
-  write(arguments[2],
-        format_safetensors(model.network->predict(model.weights, {{"sample", inputs.at("sample")}}, inputs.at("timestep"), inputs)));
+  write(arguments[2], format_safetensors(timed([&] {
+          return model.network->predict(model.weights, {{"sample", inputs.at("sample")}}, inputs.at("timestep"), inputs);
+        })));
 }
 
 // attention INPUTS HEADS OUT

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""parity.py TOOL SUBJECT: what model_tool computes against diffusers, transformers, safetensors and torch."""
+"""parity.py TOOL SUBJECT [ITEM]: what model_tool computes against diffusers, transformers, safetensors and torch."""
 import gzip
 import json
 import math
@@ -8,6 +8,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -231,13 +232,27 @@ def autoencoder_kl(tool):
 def stable_diffusion(tool):
     import stable_diffusion as parity
 
-    parity.compare(tool, data_folder("diffusers_folders"), write_clip_files, expect_close, TOLERANCE)
+    parity.compare(tool, data_folder("diffusers_folders"), write_clip_files, TOLERANCE)
 
 
 def half_attention(tool):
     import stable_diffusion as parity
 
     parity.compare_attention(tool, expect_close)
+
+
+def full_size(tool, item):
+    import full_size as parity
+
+    if missing := parity.missing_room(tool.folder):
+        print(f"skipped: {missing}")
+        sys.exit(SKIP)
+    data_folder("clip_bpe")
+    started, begin = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.monotonic()
+    found = parity.compare(tool, item, data_folder("diffusers_folders"))
+    report = pathlib.Path(tool.path).parent / f"full_size/{item}.json"
+    parity.write_report(report, started, time.monotonic() - begin, found)
+    print(f"scripts/results --add parity {item} COMMAND COMMIT {report}")
 
 
 def data_folder(name):
@@ -353,4 +368,4 @@ def optimizer(tool):
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        globals()[sys.argv[2]](Tool(sys.argv[1], pathlib.Path(folder)))
+        globals()[sys.argv[2]](Tool(sys.argv[1], pathlib.Path(folder)), *sys.argv[3:])

@@ -3,10 +3,15 @@
 Each folder is made from its real configuration files with a sixteenth of the text encoders' width, an eighth of the U-Net's, fewer text
 layers, and weights drawn here: norms and biases too, queries and keys enlarged until attention is sharp, residual branches small enough that
 a norm's eps counts. What a wrong implementation would give is computed as well, and must lie far from ours."""
+import contextlib
+import dataclasses
 import json
 import shutil
+import time
+import typing
 
 import torch
+from cases import Case, check
 from safetensors.torch import load_file
 
 PROMPTS = [
@@ -20,10 +25,21 @@ NEGATIVE = "blurry, low quality!"
 SCHEDULER = {"_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "set_alpha_to_one": False,
              "steps_offset": 1, "clip_sample": False}
 # What a norm's input is made of: with a variance of some 1e-4 in front of it, eps counts.
-SMALL = ("to_out", "out_proj", "ff.net.2", "fc2", "proj_in", "conv1", "conv2", "time_emb_proj", "conv_in")
+SHRUNK = ("to_out", "out_proj", "ff.net.2", "fc2", "proj_in", "conv1", "conv2", "time_emb_proj", "conv_in")
 CARRIED = ("conv_shortcut", "proj_out", "samplers")  # of these the bias alone
 TEXT_LAYERS = {12: 4, 23: 5, 32: 6}
 FAR = 50  # times the tolerance: a mutation's least distance
+EPS = ((torch.nn.GroupNorm, 1e-5, 1e-6), (torch.nn.GroupNorm, 1e-6, 1e-5), (torch.nn.LayerNorm, 1e-5, 1e-6))
+SIZE_IDS = {"original_size": [1024, 768], "crops_coords_top_left": [16, 0], "target_size": [512, 640]}
+
+
+@dataclasses.dataclass
+class Sizes:
+    """What is smaller than in a published folder, and by how much queries and keys are enlarged."""
+    text: typing.Callable[[dict], dict]
+    unet: typing.Callable[[dict], dict]
+    text_sharpness: float = 12
+    unet_sharpness: float = 5
 
 
 def small_text_config(config):
@@ -39,48 +55,61 @@ def small_unet_config(config):
     return small
 
 
-def draw(model, seed, sharpness, text_sharpness=1):
-    generator = torch.Generator().manual_seed(seed)
-    noise = lambda like: torch.randn(like.shape, generator=generator)  # noqa: E731
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
+SMALL_SIZES = Sizes(small_text_config, small_unet_config)
+
+
+class Draw:
+    """Draws a model's parameters one by one, in place, over those that its classes begin with."""
+
+    def __init__(self, seed, sharpness, text_sharpness=1):
+        self.generator, self.sharpness, self.text_sharpness = torch.Generator().manual_seed(seed), sharpness, text_sharpness
+
+    def __call__(self, name, parameter):
+        noise = lambda: torch.randn(parameter.shape, generator=self.generator)  # noqa: E731
+        with torch.no_grad():
             if parameter.dim() == 1:
-                parameter.add_(0.2 * noise(parameter))
+                parameter.add_(0.2 * noise())
             elif "embedding.weight" in name:
-                parameter.copy_(0.02 * noise(parameter))
+                parameter.copy_(0.02 * noise())
             elif any(part in name for part in ("to_q", "to_k.", "q_proj", "k_proj")):
-                parameter.mul_(sharpness * (text_sharpness if "attn2.to_k" in name else 1))
-            if any(part in name for part in SMALL + (CARRIED if parameter.dim() == 1 else ())):
+                parameter.mul_(self.sharpness * (self.text_sharpness if "attn2.to_k" in name else 1))
+            if any(part in name for part in SHRUNK + (CARRIED if parameter.dim() == 1 else ())):
                 parameter.mul_(0.03)
-    return model.float().eval()
+
+
+def save_small(cls, config, target, draw):
+    model = cls(config) if "Text" in cls.__name__ else cls.from_config(config)
+    for name, parameter in model.named_parameters():
+        draw(name, parameter)
+    model.float().save_pretrained(target)
+    return model.eval()
 
 
 class Folder:
-    """A small folder in the shape of a published one, and diffusers' pipeline of it."""
+    """A folder in the shape of a published one, without VAE, and diffusers' pipeline of it. `save` writes a component and gives its model."""
 
-    def __init__(self, source, target, write_clip_files):
+    def __init__(self, source, target, write_clip_files, sizes=SMALL_SIZES, save=save_small):
         import diffusers
         from diffusers import DDIMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
         from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
         diffusers.logging.set_verbosity_error()  # of prompts that are cut, which are wanted here
-        self.name, self.path, self.xl = source.name, target, (source / "text_encoder_2").is_dir()
+        self.name, self.path, self.sizes, self.xl = source.name, target, sizes, (source / "text_encoder_2").is_dir()
         index = json.loads((source / "model_index.json").read_text())
         parts = {}
         for number, suffix in enumerate(("", "_2") if self.xl else ("",)):
             encoder, tokenizer = "text_encoder" + suffix, "tokenizer" + suffix
-            config = small_text_config(json.loads((source / encoder / "config.json").read_text()))
+            config = sizes.text(json.loads((source / encoder / "config.json").read_text()))
             cls = CLIPTextModelWithProjection if index[encoder][1] == "CLIPTextModelWithProjection" else CLIPTextModel
-            parts[encoder] = draw(cls(CLIPTextConfig(**config)), 10 + number, sharpness=12)
-            parts[encoder].save_pretrained(target / encoder)
+            parts[encoder] = save(cls, CLIPTextConfig(**config), target / encoder, Draw(10 + number, sizes.text_sharpness))
             (target / encoder / "config.json").write_text(json.dumps(config))  # as published: transformers corrects none of it
             write_clip_files(target / tokenizer)
             for file in (source / tokenizer).iterdir():
                 shutil.copyfile(file, target / tokenizer / file.name)
             parts[tokenizer] = CLIPTokenizer.from_pretrained(target / tokenizer)
-        config = small_unet_config(json.loads((source / "unet" / "config.json").read_text()))
-        self.unet = draw(UNet2DConditionModel.from_config(config), 20, sharpness=5, text_sharpness=60 if self.xl else 1)  # SDXL's states have no final norm
-        self.unet.save_pretrained(target / "unet")
+        config = sizes.unet(json.loads((source / "unet" / "config.json").read_text()))
+        # SDXL's states have no final norm.
+        self.unet = save(UNet2DConditionModel, config, target / "unet", Draw(20, sizes.unet_sharpness, 60 if self.xl else 1))
         (target / "unet" / "config.json").write_text(json.dumps(config))
         (target / "scheduler").mkdir()
         (target / "scheduler" / "scheduler_config.json").write_text(json.dumps(SCHEDULER))
@@ -109,13 +138,6 @@ class Folder:
             states, null, pooled, null_pooled = self.pipeline.encode_prompt(**arguments)
         return {"encoder_hidden_states": states, "text_embeds": pooled}, {"encoder_hidden_states": null[:1], "text_embeds": null_pooled[:1]}
 
-    def ours(self, tool, negative=None, **settings):
-        request = {"prompts": PROMPTS, "settings": settings} | ({} if negative is None else {"negative_prompt": negative})
-        tool("embed", self.path, tool.json("request", request), tool.folder / "embedded.safetensors")
-        embedded = load_file(tool.folder / "embedded.safetensors")
-        prompts = {key: value for key, value in embedded.items() if not key.startswith("null.")}
-        return prompts, {key.removeprefix("null."): value for key, value in embedded.items() if key.startswith("null.")}
-
 
 def entropy_share(probabilities):
     """The mean entropy of rows that attend to more than one place, of the uniform one's."""
@@ -124,16 +146,19 @@ def entropy_share(probabilities):
     return (entropy[places > 1] / places[places > 1].log()).mean().item()
 
 
-def expect_sharp_attention(folder):
-    from diffusers.models.attention_processor import Attention, AttnProcessor
+def attention_entropy(folder, inputs):
+    """By component, of the uniform one's: the largest of a text encoder's layers, the mean of the U-Net's."""
+    from diffusers.models.attention_processor import Attention, AttnProcessor, AttnProcessor2_0
 
     shares = {}
     for name, encoder in folder.parts.items():
         if name.startswith("text_encoder"):
+            usual = encoder.config._attn_implementation
             encoder.set_attn_implementation("eager")
             ids = torch.tensor(folder.parts[name.replace("text_encoder", "tokenizer")](PROMPTS, padding="max_length", truncation=True)["input_ids"])
             with torch.no_grad():
                 shares[name] = max(entropy_share(layer) for layer in encoder(ids, output_attentions=True).attentions)
+            encoder.set_attn_implementation(usual)
     seen, scores = [], Attention.get_attention_scores
 
     def watched(self, *arguments):
@@ -142,114 +167,126 @@ def expect_sharp_attention(folder):
 
     folder.unet.set_attn_processor(AttnProcessor())
     Attention.get_attention_scores = watched
-    with torch.no_grad():
-        folder.run_unet = unet_inputs(folder)
-        run_diffusers(folder.unet, folder.run_unet)
+    run_diffusers(folder.unet, inputs)
     Attention.get_attention_scores = scores
+    folder.unet.set_attn_processor(AttnProcessor2_0())
     shares["unet"] = sum(seen) / len(seen)
+    return shares
+
+
+def expect_sharp_attention(folder, shares):
     print(f"{folder.name}: attention's entropy of the uniform one's:", {key: round(value, 3) for key, value in shares.items()})
     assert all(share < 0.5 for share in shares.values()), shares
 
 
-def unet_inputs(folder):
+def unet_inputs(folder, latents):
     torch.manual_seed(3)
+    count, height, width = latents
     prompts, _ = folder.theirs()
-    inputs = {"sample": torch.randn(3, 4, 16, 16), "timestep": torch.tensor([1.0, 417.0, 999.0])}
-    inputs |= {name: tensor[:3].contiguous() for name, tensor in prompts.items()}
+    inputs = {"sample": torch.randn(count, 4, height, width), "timestep": torch.tensor([417.0, 1.0, 999.0])[:count]}
+    inputs |= {name: tensor[:count].contiguous() for name, tensor in prompts.items()}
     if folder.xl:
-        inputs["time_ids"] = torch.tensor([[1024.0, 768.0, 16.0, 0.0, 512.0, 640.0]] * 3)
+        inputs["time_ids"] = torch.tensor([[1024.0, 768.0, 16.0, 0.0, 512.0, 640.0]] * count)
     return inputs
 
 
 def run_diffusers(unet, inputs):
+    inputs = {name: tensor if name == "timestep" else tensor.to(unet.dtype) for name, tensor in inputs.items()}
     added = {key: inputs[key] for key in ("text_embeds", "time_ids") if key in inputs}
-    return unet(inputs["sample"], inputs["timestep"], inputs["encoder_hidden_states"], added_cond_kwargs=added or None).sample
+    with torch.no_grad():
+        return unet(inputs["sample"], inputs["timestep"], inputs["encoder_hidden_states"], added_cond_kwargs=added or None).sample.float()
 
 
-def distance(ours, theirs):
-    return (ours - theirs).abs().max().item() / max(1.0, theirs.abs().max().item())
+@contextlib.contextmanager
+def eps_of(model, kind, right, wrong):
+    norms = [module for module in model.modules() if isinstance(module, kind) and module.eps == right]
+    for norm in norms:
+        norm.eps = wrong
+    yield
+    for norm in norms:
+        norm.eps = right
 
 
-def compare_prompts(tool, folder, expect_close, expect_far):
+@contextlib.contextmanager
+def softmax_scale_of(model, factor):
+    queries = {module: module.to_q.weight.clone() for module in model.modules() if hasattr(module, "to_q")}
+    with torch.no_grad():
+        for module in queries:
+            module.to_q.weight.mul_(factor)
+        yield
+        for module, weight in queries.items():
+            module.to_q.weight.copy_(weight)
+
+
+def with_null(prompts, null):
+    return {name: tensor.contiguous() for name, tensor in prompts.items()} | {f"null.{name}": tensor.contiguous() for name, tensor in null.items()}
+
+
+def record_prompts(folder):
+    """Cases of "embed"; the first has the mutations."""
     size = 8.0 * folder.unet.config.sample_size
-    time_ids = torch.tensor([[size, size, 0.0, 0.0, size, size]])
-    for case, negative, clip_skip in (("no negative prompt", None, None), ("the empty negative prompt", "", None), ("a negative prompt", NEGATIVE, None),
-                                      ("clip_skip 1", NEGATIVE, 1), ("clip_skip 2", None, 2)):
-        ours, theirs = folder.ours(tool, negative, **({} if clip_skip is None else {"clip_skip": clip_skip})), folder.theirs(negative, clip_skip)
-        for what, mine, reference in zip(("prompts", "null"), ours, theirs, strict=True):
-            if folder.xl:
-                assert torch.equal(mine.pop("time_ids"), time_ids.expand(len(PROMPTS) if what == "prompts" else 1, -1))
-            assert mine.keys() == reference.keys(), (mine.keys(), reference.keys())
-            for name, tensor in reference.items():
-                expect_close(f"{folder.name}, {case}: {what}' {name}", mine[name], tensor)
-    skipped, plain = folder.theirs(None, 1)[0], folder.ours(tool)
-    expect_far(f"{folder.name}: a layer less", plain[0]["encoder_hidden_states"], skipped["encoder_hidden_states"])
-    if folder.xl:
-        zeros = {name: torch.zeros_like(tensor) for name, tensor in plain[1].items() if name != "time_ids"}
-        assert all(torch.equal(plain[1][name], tensor) for name, tensor in zeros.items())
-        sizes = folder.ours(tool, original_size=[1024, 768], crops_coords_top_left=[16, 0], target_size=[512, 640])[0]["time_ids"]
-        assert sizes[0].tolist() == [1024, 768, 16, 0, 512, 640], sizes
-
-
-def mutations_of_prompts(tool, folder, expect_far):
-    """What a wrong pad token, joining order, place of the end token or eps would give."""
-    ours, _ = folder.ours(tool)
-    states = ours["encoder_hidden_states"]
-    for name, tokenizer in list(folder.parts.items()):
-        if not name.startswith("tokenizer"):
+    cases = []
+    for what, negative, settings in (("no negative prompt", None, {}), ("the empty negative prompt", "", {}), ("a negative prompt", NEGATIVE, {}),
+                                     ("clip_skip 1", NEGATIVE, {"clip_skip": 1}), ("clip_skip 2", None, {"clip_skip": 2}), ("size ids", None, SIZE_IDS)):
+        if "target_size" in settings and not folder.xl:
             continue
-        right = tokenizer.pad_token
-        tokenizer.pad_token = "!" if right == "<|endoftext|>" else "<|endoftext|>"
-        expect_far(f"{folder.name}: {name} with another pad token", states, folder.theirs()[0]["encoder_hidden_states"])
-        tokenizer.pad_token = right
+        ids = [*SIZE_IDS["original_size"], *SIZE_IDS["crops_coords_top_left"], *SIZE_IDS["target_size"]] if "target_size" in settings else [
+            size, size, 0, 0, size, size]
+        prompts, null = folder.theirs(negative, settings.get("clip_skip"))
+        for embedded in (prompts, null) if folder.xl else ():
+            embedded["time_ids"] = torch.tensor([ids] * len(embedded["text_embeds"]), dtype=torch.float32)
+        request = {"prompts": PROMPTS, "settings": settings} | ({} if negative is None else {"negative_prompt": negative})
+        cases.append(Case(f"{folder.name}, {what}", ["embed", str(folder.path)], request, with_null(prompts, null)))
+    cases[0].wrong = mutations_of_prompts(folder)
+    return cases
+
+
+def mutations_of_prompts(folder):
+    """What a layer less, or a wrong pad token, eps, joining order or place of the end token would give."""
+    wrong = {"a layer less": folder.theirs(None, 1)[0]["encoder_hidden_states"]}
+    for name, tokenizer in folder.parts.items():
+        if name.startswith("tokenizer"):
+            right = tokenizer.pad_token
+            tokenizer.pad_token = "!" if right == "<|endoftext|>" else "<|endoftext|>"
+            wrong[f"{name} with another pad token"] = folder.theirs()[0]["encoder_hidden_states"]
+            tokenizer.pad_token = right
     for name, encoder in folder.parts.items():
-        if not name.startswith("text_encoder"):
-            continue
-        norms = [module for module in encoder.modules() if isinstance(module, torch.nn.LayerNorm)]
-        for norm in norms:
-            norm.eps = 1e-6
-        expect_far(f"{folder.name}: {name} with eps 1e-6", states, folder.theirs()[0]["encoder_hidden_states"])
-        for norm in norms:
-            norm.eps = 1e-5
+        if name.startswith("text_encoder"):
+            with eps_of(encoder, torch.nn.LayerNorm, 1e-5, 1e-6):
+                wrong[f"{name} with eps 1e-6"] = folder.theirs()[0]["encoder_hidden_states"]
+    wrong = {what: {"encoder_hidden_states": states} for what, states in wrong.items()}
     if folder.xl:
-        first = folder.parts["text_encoder"].config.hidden_size
-        expect_far(f"{folder.name}: joined the other way", states, torch.cat([states[..., first:], states[..., :first]], -1))
+        first, states = folder.parts["text_encoder"].config.hidden_size, folder.theirs()[0]["encoder_hidden_states"]
+        wrong["joined the other way"] = {"encoder_hidden_states": torch.cat([states[..., first:], states[..., :first]], -1)}
         encoder, tokenizer = folder.parts["text_encoder_2"], folder.parts["tokenizer_2"]
         ids = torch.tensor(tokenizer(PROMPTS, padding="max_length", truncation=True)["input_ids"])
         with torch.no_grad():
-            last = encoder.text_projection(encoder(ids).last_hidden_state[:, -1])
-        expect_far(f"{folder.name}: pooled at the last token", ours["text_embeds"], last)
+            wrong["pooled at the last token"] = {"text_embeds": encoder.text_projection(encoder(ids).last_hidden_state[:, -1])}
+    return wrong
 
 
-def compare_unet(tool, folder, expect_close, expect_far):
-    inputs, out = folder.run_unet, tool.folder / "out.safetensors"
-    tool("predict", folder.path, tool.tensors("inputs", inputs), out)
-    ours = load_file(out)["sample"]
-    with torch.no_grad():
-        expect_close(f"{folder.name}: U-Net", ours, run_diffusers(folder.unet, inputs))
-        for kind, right, wrong in ((torch.nn.GroupNorm, 1e-5, 1e-6), (torch.nn.GroupNorm, 1e-6, 1e-5), (torch.nn.LayerNorm, 1e-5, 1e-6)):
-            norms = [module for module in folder.unet.modules() if isinstance(module, kind) and module.eps == right]
-            for norm in norms:
-                norm.eps = wrong
-            expect_far(f"{folder.name}: {kind.__name__} with eps {wrong} for {right}", ours, run_diffusers(folder.unet, inputs))
-            for norm in norms:
-                norm.eps = right
-        for name, turned in (("time_ids", lambda ids: ids.flip(1)), ("text_embeds", lambda text: text.flip(0))) if folder.xl else ():
-            expect_far(f"{folder.name}: other {name}", ours, run_diffusers(folder.unet, inputs | {name: turned(inputs[name])}))
+def record_unet(folder, inputs, mutations=True):
+    started = time.monotonic()
+    right = {"sample": run_diffusers(folder.unet, inputs)}
+    case = Case(f"{folder.name}: U-Net", ["predict", str(folder.path)], inputs, right, seconds=time.monotonic() - started)
+    for kind, right, wrong in EPS if mutations else ():
+        with eps_of(folder.unet, kind, right, wrong):
+            case.wrong[f"{kind.__name__} with eps {wrong} for {right}"] = {"sample": run_diffusers(folder.unet, inputs)}
+    if mutations:
+        with softmax_scale_of(folder.unet, 1.1):
+            case.wrong["another softmax scale"] = {"sample": run_diffusers(folder.unet, inputs)}
+    for name in ("time_ids", "text_embeds") if folder.xl and mutations else ():
+        case.wrong[f"other {name}"] = {"sample": run_diffusers(folder.unet, inputs | {name: inputs[name].flip(1)})}
+    return case
 
 
-def compare(tool, source, write_clip_files, expect_close, tolerance):
-    def expect_far(what, ours, theirs):
-        found = distance(ours, theirs)
-        print(f"{what}: {found / tolerance:.0f} times the tolerance away")
-        assert found >= FAR * tolerance, f"{what} would not be seen: {found}"
-
+def compare(tool, source, write_clip_files, tolerance):
     for name in ("sd15", "sd21_base", "sd21", "sdxl_base"):
         folder = Folder(source / name, tool.folder / name, write_clip_files)
-        expect_sharp_attention(folder)
-        compare_prompts(tool, folder, expect_close, expect_far)
-        mutations_of_prompts(tool, folder, expect_far)
-        compare_unet(tool, folder, expect_close, expect_far)
+        inputs = unet_inputs(folder, (3, 16, 16))
+        expect_sharp_attention(folder, attention_entropy(folder, inputs))
+        for case in [*record_prompts(folder), record_unet(folder, inputs)]:
+            check(tool, case, tolerance, FAR)
 
 
 def compare_attention(tool, expect_close):

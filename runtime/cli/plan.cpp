@@ -11,6 +11,8 @@
 namespace espalier::cli {
 namespace {
 
+constexpr double kLongBlock = 300.0;  // seconds
+
 Value stage_value(const plan::StagePlan& stage, const exec::StageProbe& probe) {
   Value value = Value::Map{{"tag", stage.stage->tag},
                            {"type", stage.stage->type},
@@ -23,6 +25,9 @@ Value stage_value(const plan::StagePlan& stage, const exec::StageProbe& probe) {
                            {"network_evaluations", stage.network_evaluations},
                            {"bytes", stage.bytes}};
   if (stage.seconds) value["seconds"] = *stage.seconds;
+  if (probe.seconds_per_block > 0.0) value["seconds_per_block"] = probe.seconds_per_block;
+  if (probe.seconds_per_decoding) value["seconds_per_decoding"] = *probe.seconds_per_decoding;
+  if (probe.bytes_per_worker) value["bytes_per_worker"] = *probe.bytes_per_worker;
   for (const auto& model : probe.models) {
     value["predictions"][model.name] = Value::Map{{"timestep", model.response.timestep},
                                                   {"slope", model.response.slope},
@@ -47,6 +52,27 @@ std::string stage_line(const plan::StagePlan& stage, std::int64_t block_size, st
   return line + "\n";
 }
 
+// What was measured, and what a person should do about it.
+std::string probe_lines(const exec::StageProbe& probe, std::int64_t block_size) {
+  std::string text;
+  if (probe.seconds_per_block > 0.0) {
+    text += fmt::format("  one worker: {:.3g} s a block of {}", probe.seconds_per_block, block_size);
+    if (probe.seconds_per_decoding) text += fmt::format(", {:.3g} s to decode a sample", *probe.seconds_per_decoding);
+    if (probe.bytes_per_worker) text += fmt::format(", {:.1f} MB beside the models", static_cast<double>(*probe.bytes_per_worker) / 1e6);
+    text += "\n";
+  }
+  if (probe.seconds_per_block > kLongBlock && block_size > 1) {
+    const auto shorter = static_cast<std::int64_t>(static_cast<double>(block_size) * kLongBlock / probe.seconds_per_block);
+    text += fmt::format(
+        "  warning: a run that is stopped waits for its blocks, and one that is killed loses them: block_size = {} is shorter\n",
+        std::max<std::int64_t>(1, shorter));
+  }
+  for (const auto& model : probe.models) {
+    text += fmt::format("  {}model '{}': {}\n", model.contradicts ? "warning: " : "", model.name, model.text);
+  }
+  return text;
+}
+
 }  // namespace
 
 int plan(const Args& args) {
@@ -54,7 +80,8 @@ int plan(const Args& args) {
   bool probe = false;
   Arguments arguments("plan <pipeline.toml>", "Says for each stage whether it would run or be reused, why, and what it would cost.");
   add_pipeline_options(arguments, common);
-  arguments.flag("probe", probe, "measure a micro-batch of each sampler stage with work to estimate its time");
+  arguments.flag("probe", probe,
+                 "measure one evaluation of each model of the sampling stages with work: time, memory, and what the model predicts");
   if (!arguments.parse(args)) return 0;
 
   const auto pipeline = load_pipeline(common);
@@ -77,10 +104,8 @@ int plan(const Args& args) {
     std::size_t width = 6;
     for (const auto& stage : stages) width = std::max(width, plan::action_text(stage).size());
     for (const auto& stage : stages) {
-      print(stage_line(stage, plan::samples_stage(pipeline.spec, *stage.stage).sampler.block_size, width));
-      for (const auto& model : measured[stage.stage->tag].models) {
-        print(fmt::format("  {}model '{}': {}\n", model.contradicts ? "warning: " : "", model.name, model.text));
-      }
+      const auto block_size = plan::samples_stage(pipeline.spec, *stage.stage).sampler.block_size;
+      print(stage_line(stage, block_size, width) + probe_lines(measured[stage.stage->tag], block_size));
     }
   }
   return 0;

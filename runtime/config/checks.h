@@ -96,6 +96,10 @@ void check_transitions(const std::vector<Draft>& drafts, Problems& problems);
 // The stages in an order in which inputs come first, else in the file's. A problem for each cycle.
 std::vector<StageSpec> in_order(const std::vector<Draft>& drafts, Problems& problems);
 
+// Puts a default where a stage of trajectories sets no block_size or no micro_batch: from what a forward pass of its model costs and how
+// large its states are, so that the same files give the same keys everywhere. Needs the opened domain.
+void fill_in_batches(PipelineSpec& spec);
+
 // What needs the opened domain: a sampler's split, the kind of sample that an input takes, the canonical keys that a filter reads.
 void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain, const std::string& domain_type, Problems& problems);
 

@@ -39,13 +39,15 @@ class EntryReader {
       if (check_word(*variant, where, place_ + ": a variant", problems_)) entry.variant = *variant;
     }
     entry.prediction_type = choice("prediction_type", {"epsilon", "v_prediction", "sample"}).value_or("");
+    entry.height = pixels("height");
+    entry.width = pixels("width");
     read_settings(entry);
   }
 
  private:
   static std::vector<std::string> known_keys() {
-    std::vector<std::string> keys = {"folder", "adapter", "initialize_weights", "on_prompt_overflow",
-                                     "dtype",  "variant", "prediction_type"};
+    std::vector<std::string> keys = {"folder", "adapter", "initialize_weights", "on_prompt_overflow", "dtype", "variant", "prediction_type",
+                                     "height", "width"};
     keys.insert(keys.end(), kSettings.begin(), kSettings.end());
     return keys;
   }
@@ -71,6 +73,16 @@ class EntryReader {
     if (field->value.shape == Node::Shape::scalar && value.is_bool()) return value.as_bool();
     problems_.add(field->where, fmt::format("{}: '{}' is true or false; found {}", place_, key, field->value.found()));
     return false;
+  }
+
+  // 0: not set.
+  std::int64_t pixels(const std::string& key) {
+    const Field* field = table_.find(key);
+    if (field == nullptr) return 0;
+    const Value& value = field->value.scalar;
+    if (field->value.shape == Node::Shape::scalar && value.is_integer() && value.as_integer() >= 1) return value.as_integer();
+    problems_.add(field->where, fmt::format("{}: '{}' is a number of pixels, from 1; found {}", place_, key, field->value.found()));
+    return 0;
   }
 
   std::optional<std::string> choice(const std::string& key, const std::vector<std::string>& known) {
@@ -182,11 +194,11 @@ void read_schedulers(PipelineSpec& spec, Problems& problems) {
     // A folder without the file is refused where it is opened, with all else that is missing.
     if (!std::filesystem::is_regular_file(entry.folder / modelfile::kSchedulerFile)) continue;
     try {
-      for (const std::string& note : modelfile::read_scheduler_file(entry.folder).notes) {
+      for (const std::string& note : modelfile::read_scheduler_file(entry.folder, entry.prediction_type).notes) {
         spec.notes.push_back(name + ": " + note);
         make_progress()->say("model '" + name + "': " + note);
       }
-    } catch (const DataError& error) {
+    } catch (const Error& error) {
       problems.add(entry.where, fmt::format("[models]: {}: {}", name, error.what()));
     }
   }

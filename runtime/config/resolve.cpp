@@ -199,6 +199,7 @@ PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, b
     read_prompts(spec, problems);
     read_schedulers(spec, problems);
     problems.raise();
+    fill_in_batches(spec);
   }
   return spec;
 }

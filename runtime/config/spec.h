@@ -23,8 +23,8 @@ struct SamplerView {
   std::int64_t samples_per_condition = 1;  // view
   std::string noise = "sampling";          // keyed: "sampling" or "held_out", which share none
   std::vector<Step> record_steps;          // view: more states to keep
-  std::int64_t block_size = 64;            // keyed; a multiple of micro_batch
-  std::int64_t micro_batch = 16;           // keyed: a network's last bits depend on it
+  std::int64_t block_size = 0;             // keyed; a multiple of micro_batch; 0, as read: fill_in_batches() is to come
+  std::int64_t micro_batch = 0;            // keyed: a network's last bits depend on it; 0 likewise
   double max_nonfinite_fraction = 0.0;     // operational, of a sampler: the run stops above this share of NaN or infinite samples
   void options(Schema& schema);
 };
@@ -72,6 +72,7 @@ struct ModelEntry {
   std::optional<at::ScalarType> dtype = std::nullopt;
   std::string variant = {};
   std::string prediction_type = {};
+  std::int64_t height = 0, width = 0;
   Value settings = Value::Map{};  // of network::NetworkSettings
   SourceSpan where;
 };

@@ -78,7 +78,7 @@ const PluginEntry* read_type(Draft& draft, const plugin::Catalog& catalog, Probl
 
 void check_micro_batch(const Draft& draft, const Node* defaults, const Node* own, Problems& problems) {
   const SamplerView& view = draft.spec.sampler;
-  if (view.micro_batch < 1 || view.block_size % view.micro_batch == 0) return;
+  if (view.micro_batch < 1 || view.block_size < 1 || view.block_size % view.micro_batch == 0) return;
   const Field* field = nullptr;
   for (const char* name : {"micro_batch", "block_size"}) {
     if (own != nullptr && own->find(name) != nullptr) field = own->find(name);

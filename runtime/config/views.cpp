@@ -18,11 +18,15 @@ void SamplerView::options(Schema& schema) {
       .steps("record_steps", record_steps,
              "Steps to keep besides the spaced ones and those that later stages read: an index or a fraction of N.")
       .view();
-  schema.integer("block_size", block_size, "Trajectories computed, stored and verified together; a multiple of micro_batch.")
-      .at_least(1)
+  schema
+      .integer("block_size", block_size,
+               "Trajectories computed, stored and verified together; a multiple of micro_batch; 0: by the cost of the model, at most 64.")
+      .at_least(0)
       .at_most(65536);
-  schema.integer("micro_batch", micro_batch, "Trajectories in one forward pass; a network's last bits depend on it.")
-      .at_least(1)
+  schema
+      .integer("micro_batch", micro_batch,
+               "Trajectories in one forward pass; a network's last bits depend on it; 0: by the cost of the model, at most 16.")
+      .at_least(0)
       .at_most(65536);
   schema
       .number("max_nonfinite_fraction", max_nonfinite_fraction,
@@ -48,11 +52,15 @@ void inversion_options(SamplerView& view, double& max_unconverged_fraction, Sche
       .at_most(1e9)
       .view();
   schema.steps("record_steps", view.record_steps, "Steps to keep besides the example and its noise: an index or a fraction of N.").view();
-  schema.integer("block_size", view.block_size, "Examples inverted, stored and verified together; a multiple of micro_batch.")
-      .at_least(1)
+  schema
+      .integer("block_size", view.block_size,
+               "Examples inverted, stored and verified together; a multiple of micro_batch; 0: by the cost of the model, at most 64.")
+      .at_least(0)
       .at_most(65536);
-  schema.integer("micro_batch", view.micro_batch, "Rows of one forward pass; a network's last bits depend on it.")
-      .at_least(1)
+  schema
+      .integer("micro_batch", view.micro_batch,
+               "Rows of one forward pass; a network's last bits depend on it; 0: by the cost of the model, at most 16.")
+      .at_least(0)
       .at_most(65536);
   schema
       .number("max_unconverged_fraction", max_unconverged_fraction,
@@ -72,6 +80,8 @@ modelfile::LoadOptions PipelineSpec::load_options(const std::string& tag) const 
     options.adapter = model.adapter;
     options.settings = model.settings;
     options.prediction_type = model.prediction_type;
+    options.height = model.height;
+    options.width = model.width;
     return options;
   }
   const auto* stage = find(tag);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <map>
@@ -39,7 +40,8 @@ struct Context {
   plan::Results folders{};                         // of the model folders that the pipeline names: read once a run
   std::map<std::string, plan::StagePlan> plans{};  // of the stages planned so far, by tag
   BlockCache blocks{std::int64_t{1} << 29};
-  std::mutex loading{};  // of models
+  std::mutex loading{};                           // of models
+  std::atomic<std::int64_t> samples_decoded = 0;  // by a model's weights, so far
 
   std::map<Hex, std::shared_ptr<const Model>> loaded{};                          // by model_identity()
   std::map<std::pair<Hex, std::int64_t>, std::vector<std::int64_t>> excluded{};  // excluded_samples(), by set and size of the view
@@ -102,12 +104,6 @@ std::vector<Recomputed> recompute_scores(Context& context, const plan::StagePlan
 // Makes the probes that the plan asks for and records them. Gives what came of them, "" when there were none. Throws CacheError where the
 // numbers differ by more than the plugin's tolerance.
 std::string probe_blocks(Context& context, const plan::StagePlan& plan);
-
-// Seconds one worker takes for an evaluation, measured on one micro-batch that is thrown away.
-double time_evaluation(Context& context, const plan::StagePlan& plan);
-
-// Of each model of a sampler's stage that has a variance preserving process, once.
-std::vector<StageProbe::Model> noise_responses(Context& context, const plan::StagePlan& plan);
 
 // The scores of a reward stage's view, in index order. Throws Quarantined on damage.
 std::vector<double> read_view_scores(Context& context, const std::string& tag);

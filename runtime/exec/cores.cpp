@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "runtime/base/control_groups.h"
+
 namespace espalier::exec {
 namespace {
 
@@ -47,38 +49,10 @@ std::optional<double> quota_of(const fs::path& group, bool version_2) {
   return quota / period;
 }
 
-// The least quota of a group and of those above it, up to the hierarchy's root. In a container the path may be one of the host, which is
-// not there; the root then is the container's own group.
-std::optional<double> least_quota(const fs::path& root, const std::string& path, bool version_2) {
-  std::optional<double> least;
-  for (fs::path group = fs::path(path).relative_path();; group = group.parent_path()) {
-    if (const auto quota = quota_of(root / group, version_2)) least = std::min(least.value_or(*quota), *quota);
-    if (group.empty()) return least;
-  }
-}
-
-bool has_cpu(std::string_view controllers) {
-  for (std::size_t start = 0; start <= controllers.size();) {
-    const auto end = std::min(controllers.find(',', start), controllers.size());
-    if (controllers.substr(start, end - start) == "cpu") return true;
-    start = end + 1;
-  }
-  return false;
-}
-
 }  // namespace
 
 std::optional<int> quota_cores(const fs::path& membership, const fs::path& mount) {
-  std::optional<double> least;
-  std::ifstream file(membership);
-  for (std::string line; std::getline(file, line);) {  // "<number>:<controllers>:<path>"; version 2 has no controllers
-    const auto first = line.find(':'), second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const auto controllers = line.substr(first + 1, second - first - 1), path = line.substr(second + 1);
-    if (!controllers.empty() && !has_cpu(controllers)) continue;
-    const auto quota = least_quota(controllers.empty() ? mount : mount / controllers, path, controllers.empty());
-    if (quota) least = std::min(least.value_or(*quota), *quota);
-  }
+  const auto least = least_of_groups(membership, mount, "cpu", quota_of);
   // A thread more than the quota would be stopped for a part of each period, and the others would wait for it.
   if (!least) return std::nullopt;
   return static_cast<int>(std::clamp(std::floor(*least), 1.0, 1e6));

@@ -7,15 +7,6 @@
 #include "runtime/tensor/tensor_map.h"
 
 namespace espalier::exec {
-namespace {
-
-std::int64_t bytes_of(const TensorMap& tensors) {
-  std::int64_t bytes = 0;
-  for (const auto& [name, tensor] : tensors) bytes += static_cast<std::int64_t>(tensor.nbytes());
-  return bytes;
-}
-
-}  // namespace
 
 ConditionEmbeddings::ConditionEmbeddings(BlockCache& cache, std::shared_ptr<const Model> model, EncodedConditions conditions,
                                          std::int64_t micro_batch, at::Device device)
@@ -38,7 +29,7 @@ std::shared_ptr<const TensorMap> ConditionEmbeddings::embedded(const char* which
   const std::string what = which + std::string(" embedded by ") + model_identity(model_->info);
   return cache_.get<TensorMap>({what, digest_, pass, micro_batch_}, [&]() -> std::pair<TensorMap, std::int64_t> {
     auto made = sampling::embed(*model_, tensor::on(device_, condition), condition.begin()->second.size(0));
-    const auto bytes = bytes_of(made);
+    const auto bytes = tensor::bytes_of(made);
     return {std::move(made), bytes};
   });
 }
@@ -51,8 +42,7 @@ TensorMap ConditionEmbeddings::embedded_rows(const std::vector<std::int64_t>& co
   for (const auto number : conditions) {
     if (number / micro_batch_ != number_of_pass) {
       number_of_pass = number / micro_batch_;
-      std::vector<std::int64_t> which;
-      for (std::int64_t i = 0; i < micro_batch_; ++i) which.push_back((number_of_pass * micro_batch_ + i) % count_);
+      const auto which = sampling::rows_of_pass(number_of_pass * micro_batch_, micro_batch_, count_);
       pass = embedded("conditions", static_cast<std::uint64_t>(number_of_pass), tensor::rows(conditions_.tensors, which));
     }
     for (const auto& [name, tensor] : *pass) rows[name].push_back(tensor[number % micro_batch_]);

@@ -94,6 +94,7 @@ struct StageRecord {
   std::int64_t samples = 0;
   std::int64_t samples_run = 0;          // computed now
   std::int64_t network_evaluations = 0;  // spent now
+  std::int64_t samples_decoded = 0;      // by a model's weights, now: those that the memory for decoded samples did not hold
   std::int64_t excluded = 0;             // of the samples: not finite; of inversions: not converged
   std::string key;
   Value made_by = Value::List{};  // a list: libraries, numerics_class and, of trajectories and scores, blocks of each that made them

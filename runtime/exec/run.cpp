@@ -1,4 +1,5 @@
 #include "runtime/exec/run.h"
+#include "runtime/exec/measure.h"
 
 #include <unistd.h>
 
@@ -156,6 +157,7 @@ StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chr
   auto& plan = plan_here(context, stage);
   auto record = start_record(plan, seconds_since(begun));
   const auto start = std::chrono::steady_clock::now();
+  const std::int64_t decoded_before = context.samples_decoded;
   record.because += probe_with_context(context, plan);
   if (plan.action == plan::Action::run) {
     const auto work = compute_with_context(context, plan);
@@ -175,6 +177,7 @@ StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chr
     }
   });
   record.made_by = makers_of(context, stage, plan);
+  record.samples_decoded = context.samples_decoded - decoded_before;
   record.seconds = record.earlier_seconds + seconds_since(start);
   return record;
 }
@@ -187,6 +190,7 @@ void keep_account(std::vector<StageRecord>& accounts, StageRecord record) {
   } else if (record.status == "run") {
     record.samples_run += found->samples_run;
     record.network_evaluations += found->network_evaluations;
+    record.samples_decoded += found->samples_decoded;
     record.seconds += found->seconds;
     record.earlier_seconds += found->earlier_seconds;
     record.start_seconds = found->start_seconds;
@@ -315,11 +319,7 @@ std::map<std::string, StageProbe> probe(const config::PipelineSpec& spec, cache:
       context.check_stop();
       const auto& plan = plan_here(context, stage);
       if (stage.kind->samples() && plan.pending.empty() && plan.action == plan::Action::run) {
-        auto& found = probes[stage.tag];
-        with_stage_context(stage, [&] {
-          found.seconds = time_evaluation(context, plan) * static_cast<double>(plan.network_evaluations);
-          found.models = noise_responses(context, plan);
-        });
+        with_stage_context(stage, [&] { probes[stage.tag] = measure(context, plan); });
       }
       if (plan.result) context.results.insert_or_assign(stage.tag, *plan.result);
     }

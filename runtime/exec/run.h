@@ -38,9 +38,12 @@ struct WorkDone {
 // Only a shard's blocks of sampling and scoring, of the stages whose inputs are there.
 WorkDone work(const config::PipelineSpec& spec, cache::Store& store, Progress& progress, const StopToken& stop, const RunOptions& options);
 
-// What is measured of a sampler stage that has work and whose models are there.
+// What is measured of a stage of trajectories that has work and whose models are there: one evaluation of each model, one decoding.
 struct StageProbe {
-  double seconds = 0.0;  // of one worker, for all of the work: estimated from one micro-batch that is computed and thrown away
+  double seconds = 0.0;                                         // of one worker, for all of the work
+  double seconds_per_block = 0.0;                               // of one worker
+  std::optional<double> seconds_per_decoding = std::nullopt;    // of one sample, where a model decodes it
+  std::optional<std::int64_t> bytes_per_worker = std::nullopt;  // beside the models; none where the system does not say
   // Of each model with a variance preserving process: how it answers pure noise, a sentence, and whether that contradicts its scheduler.
   struct Model {
     std::string name;

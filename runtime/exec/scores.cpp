@@ -7,6 +7,7 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/exec/blocks.h"
+#include "runtime/exec/measure.h"
 #include "runtime/exec/views.h"
 #include "runtime/sdk/check.h"
 
@@ -70,8 +71,6 @@ struct Scoring {
     }
     return scores;
   }
-
-  int workers() const { return reward.single_threaded() ? 1 : context.workers(); }
 };
 
 std::vector<double> read_block_scores(Context& context, const plan::Result& scores, const std::string& tag, std::uint64_t block) {
@@ -85,7 +84,8 @@ std::vector<double> read_block_scores(Context& context, const plan::Result& scor
 
 Work compute_scores(Context& context, const plan::StagePlan& plan) {
   const Scoring job(context, plan);
-  return compute_blocks(context, plan, "sample", job.workers(), [&](std::uint64_t number) {
+  const auto workers = job.reward.single_threaded() ? 1 : workers_that_fit(context, plan);
+  return compute_blocks(context, plan, "sample", workers, [&](std::uint64_t number) {
     const auto scores = job.block(number);
     context.progress.advance(static_cast<std::int64_t>(scores.size()));
     return ComputedBlock{0, [&, number, scores](const cache::Provenance& provenance) {

@@ -11,18 +11,13 @@
 #include "runtime/exec/excluded.h"
 #include "runtime/exec/flops.h"
 #include "runtime/sdk/check.h"
+#include "runtime/tensor/tensor_map.h"
 
 namespace espalier::exec {
 namespace {
 
-std::int64_t bytes_of(const TensorMap& tensors) {
-  std::int64_t bytes = 0;
-  for (const auto& [name, tensor] : tensors) bytes += static_cast<std::int64_t>(tensor.nbytes());
-  return bytes;
-}
-
 std::int64_t bytes_of(const Sample& sample) {
-  auto bytes = bytes_of(sample.tensors);
+  auto bytes = tensor::bytes_of(sample.tensors);
   for (const auto& [name, texts] : sample.strings) {
     for (const auto& text : texts) bytes += static_cast<std::int64_t>(sizeof(std::string) + text.size());
   }
@@ -49,6 +44,7 @@ DecodedBlock decode(Context& context, const plan::Result& trajectories, State st
   const auto model = trajectories.codec->needs_model() ? decoding_model(context, trajectories) : nullptr;
   decoded.sample = trajectories.codec->decode(state, {model.get(), context.device});
   for (auto& [name, tensor] : decoded.sample.tensors) tensor = tensor.to(at::kCPU);
+  if (model != nullptr) context.samples_decoded += kept;
   check_decoded(context.spec.domain_type, decoded.sample, context.spec.domain->sample_kind(), kept);
   return decoded;
 }
@@ -159,7 +155,7 @@ std::shared_ptr<const BlockStates> block_states(Context& context, const plan::Re
                                                 std::int64_t step) {
   return context.blocks.get<BlockStates>({"states", trajectories.set_id, block, step}, [&] {
     auto read = read_steps(context, trajectories, block, {step});
-    const auto bytes = bytes_of(read.steps.front().state);
+    const auto bytes = tensor::bytes_of(read.steps.front().state);
     return std::pair(BlockStates{std::move(read.condition), std::move(read.steps.front())}, bytes);
   });
 }

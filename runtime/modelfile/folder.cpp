@@ -13,6 +13,7 @@
 #include "runtime/modelfile/adapter.h"
 #include "runtime/modelfile/adapter_file.h"
 #include "runtime/modelfile/component_weights.h"
+#include "runtime/modelfile/components.h"
 #include "runtime/modelfile/model_index.h"
 #include "runtime/modelfile/safetensors.h"
 #include "runtime/modelfile/scheduler_file.h"
@@ -29,8 +30,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kAnnotations = "espalier.json";
-constexpr const char* kTextEncoder = "text_encoder";
-constexpr const char* kTextEncoder2 = "text_encoder_2";
 constexpr const char* kVae = "vae";
 constexpr const char* kIndex = "model_index.json";
 constexpr const char* kForceZeros = "force_zeros_for_empty_prompt";
@@ -38,8 +37,6 @@ constexpr const char* kOtherWeights = "model.safetensors";  // of a model of ano
 
 Value read_json(const fs::path& path) { return parse_json(read_file(path), path.string()); }
 void write_json(const Value& value, const fs::path& path) { write_durable(path, to_json(value, 2) + "\n"); }
-
-bool is_text_encoder(const std::string& component) { return component == kTextEncoder || component == kTextEncoder2; }
 
 // transformers' components have another name for the file than diffusers'.
 std::string stem_of(const std::string& component) { return is_text_encoder(component) ? "model" : "diffusion_pytorch_model"; }
@@ -56,57 +53,6 @@ ModelInfo read_annotations(const fs::path& folder) {
     throw DataError(path.string() + ": " + error.what());
   }
   return info;
-}
-
-void require_files(const fs::path& folder, const std::vector<std::string>& pieces, const std::string& layout) {
-  std::string missing;
-  for (const auto& piece : pieces) {
-    if (!fs::is_regular_file(folder / piece)) missing += (missing.empty() ? "" : ", ") + piece;
-  }
-  if (!missing.empty()) throw DataError(folder.string() + ": not a model folder in " + layout + " layout; missing: " + missing);
-}
-
-using Index = std::optional<std::map<std::string, std::string>>;  // read_model_index()
-
-// Whether the folder's index names the component; without an index, whether the folder has it.
-bool has_component(const fs::path& folder, const Index& index, const std::string& component) {
-  return index ? index->contains(component) : fs::exists(folder / component);
-}
-
-std::string tokenizer_of(const std::string& text_encoder) { return text_encoder == kTextEncoder ? "tokenizer" : "tokenizer_2"; }
-
-// The text encoders of which the folder has any piece: all of them are needed then.
-std::vector<std::string> text_encoders_of(const fs::path& folder, const Index& index, const network::NetworkEntry& entry) {
-  auto encoders = entry.with;
-  std::erase_if(encoders, [&](const std::string& name) {
-    return !is_text_encoder(name) || !(has_component(folder, index, name) || has_component(folder, index, tokenizer_of(name)));
-  });
-  return encoders;
-}
-
-// A component that nothing here reads would be missing from what is computed.
-void refuse_other_components(const fs::path& folder, const Index& index, const network::NetworkEntry& entry) {
-  if (!index) return;
-  std::vector<std::string> known = {entry.component, "scheduler"};
-  for (const auto& component : entry.with) {
-    known.push_back(component);
-    if (is_text_encoder(component)) known.push_back(tokenizer_of(component));
-  }
-  for (const auto& [component, class_name] : *index) {
-    if (std::ranges::find(known, component) != known.end()) continue;
-    throw DataError(fmt::format("{}: names the component '{}' ({}), which a model with the network '{}' does not have here; it has: {}",
-                                (folder / "model_index.json").string(), component, class_name, entry.class_name, fmt::join(known, ", ")));
-  }
-}
-
-// What the folder must have for these.
-std::vector<std::string> pieces_of(const std::vector<std::string>& text_encoders) {
-  std::vector<std::string> pieces;
-  for (const auto& encoder : text_encoders) {
-    pieces.push_back(encoder + "/config.json");
-    for (const char* file : {"/vocab.json", "/merges.txt", "/tokenizer_config.json"}) pieces.push_back(tokenizer_of(encoder) + file);
-  }
-  return pieces;
 }
 
 void check_tokenizer(const Value& config, const TextFront::Named& text, const std::string& origin) {
@@ -149,18 +95,6 @@ void check_architecture(const network::NetworkEntry& entry, const Value& archite
                   entry.library, entry.class_name, to_json(architecture), entry.component, entry.class_name));
 }
 
-std::shared_ptr<const diffusion::NoiseProcess> open_process(const fs::path& folder, const std::string& prediction_type) {
-  auto scheduler = read_scheduler_file(folder);
-  auto process = diffusion::make_process(scheduler.table, scheduler.path.string());
-  if (prediction_type.empty()) return process;
-  if (process->config().find("prediction_type") == nullptr) {
-    throw ConfigError(fmt::format("{}: prediction_type = \"{}\", but the process '{}' has none; leave it out", folder.string(),
-                                  prediction_type, process->name()));
-  }
-  scheduler.table["prediction_type"] = prediction_type;
-  return diffusion::make_process(scheduler.table, scheduler.path.string());
-}
-
 void check_dtype(const fs::path& folder, const network::NetworkEntry& entry, at::ScalarType dtype) {
   if (std::ranges::find(entry.dtypes, dtype) != entry.dtypes.end()) return;
   std::vector<std::string> known;
@@ -170,46 +104,46 @@ void check_dtype(const fs::path& folder, const network::NetworkEntry& entry, at:
                   folder.string(), tensor::dtype_name(dtype), entry.class_name, fmt::join(known, " or ")));
 }
 
-Denoiser open_denoiser(const fs::path& folder, const network::Registry& networks, ModelInfo info, const LoadOptions& options) {
+// A denoiser's network, and what it was made of.
+struct OpenedNetwork {
+  const network::NetworkEntry& entry;
+  Components components;
+  network::NetworkSettings settings;
+  std::shared_ptr<const Network> network;
+};
+
+OpenedNetwork open_network(const fs::path& folder, const network::Registry& networks, const Value& annotated, const LoadOptions& options) {
   const auto& entry = network_of(folder, networks);
-  const auto index = read_model_index(folder);
+  auto components = read_components(folder, entry);
+  set_size(folder, entry, options.height, options.width, components.configs);
+  auto settings = read_settings(folder, annotated, options);
+  auto network = entry.make(components.configs, settings);
+  if (network == nullptr)
+    throw PluginError("the network '" + entry.class_name + "' of " + entry.library + " gave none for " + folder.string());
+  return {entry, std::move(components), std::move(settings), std::move(network)};
+}
+
+Denoiser open_denoiser(const fs::path& folder, const network::Registry& networks, ModelInfo info, const LoadOptions& options) {
+  auto [entry, components, settings, network] = open_network(folder, networks, info.settings, options);
   Denoiser opened;
-  opened.components = {entry.component};
-  const auto texts = text_encoders_of(folder, index, entry);
-  auto pieces = pieces_of(texts);
-  pieces.emplace(pieces.begin(), kSchedulerFile);
-  for (const auto& component : entry.with) {
-    const bool text = std::ranges::find(texts, component) != texts.end();
-    const auto config = component + "/config.json";
-    if (is_text_encoder(component) ? !text : !(index ? index->contains(component) : fs::is_regular_file(folder / config))) continue;
-    opened.components.push_back(component);
-    if (!text) pieces.push_back(config);
-  }
-  require_files(folder, pieces, "diffusers'");
-  network::ComponentConfigs configs;
-  for (const auto& component : opened.components) {
-    const auto path = folder / component / "config.json";
-    configs.emplace(component, network::ComponentConfig{read_json(path), path.string()});
-  }
+  opened.components = std::move(components.names);
   auto& model = opened.model;
   model.info = std::move(info);
-  const auto settings = read_settings(folder, model.info.settings, options);
   model.info.settings = settings.to_value();
-  model.network = entry.make(configs, settings);
-  if (model.network == nullptr)
-    throw PluginError("the network '" + entry.class_name + "' of " + entry.library + " gave none for " + folder.string());
+  model.network = std::move(network);
   model.info.architecture = model.network->architecture();
   model.info.network_version = entry.numerics_version;
   check_architecture(entry, model.info.architecture);
-  refuse_other_components(folder, index, entry);
+  refuse_other_components(folder, entry);
   check_dtype(folder, entry, options.dtype);
   model.info.dtype = options.dtype;
-  model.process = open_process(folder, options.prediction_type);
+  const auto scheduler = read_scheduler_file(folder, options.prediction_type);
+  model.process = diffusion::make_process(scheduler.table, scheduler.path.string());
   model.info.process = model.process->config();
-  if (!texts.empty()) {
+  if (const auto& texts = components.text_encoders; !texts.empty()) {
     model.text = std::make_shared<const TextFront>(folder);
     for (std::size_t i = 0; i < texts.size(); ++i) {
-      check_tokenizer(model.info.architecture.at(texts[i]), model.text->tokenizers()[i], configs.at(texts[i]).origin);
+      check_tokenizer(model.info.architecture.at(texts[i]), model.text->tokenizers()[i], components.configs.at(texts[i]).origin);
     }
     model.info.text_front = model.text->digest();
   }
@@ -299,8 +233,10 @@ Opened open_model(const fs::path& folder, const network::Registry& networks, con
   }
   auto info = read_annotations(folder);
   if (info.role != kDenoiser) {
-    if (options.variant.empty() && options.prediction_type.empty()) return {open_other(folder, std::move(info))};
-    throw ConfigError(fmt::format("{}: is a model of role '{}', whose entry in [models] takes neither variant nor prediction_type",
+    if (options.variant.empty() && options.prediction_type.empty() && options.height == 0 && options.width == 0) {
+      return {open_other(folder, std::move(info))};
+    }
+    throw ConfigError(fmt::format("{}: is a model of role '{}', whose entry in [models] takes no variant, prediction_type, height or width",
                                   folder.string(), info.role));
   }
   auto [model, components] = open_denoiser(folder, networks, std::move(info), options);
@@ -335,9 +271,10 @@ Hex remembered_digest(const Opened& opened, RememberedDigests* digests, const st
   return digests->of(files.front()->path(), what, [&] { return unchanged(files, compute); });
 }
 
-// Into the wanted dtype. The files' bytes that were converted take no memory any more.
-void convert_weights(Model& model, at::ScalarType dtype) {
+// Into the dtype that the model is computed in. The files' bytes that were converted take no memory any more.
+void convert_weights(Model& model) {
   for (auto& [name, tensor] : model.weights) {
+    const auto dtype = model.network == nullptr ? model.info.dtype : model.network->weight_dtype(name, model.info.dtype);
     if (!tensor.is_floating_point() || tensor.scalar_type() == dtype) continue;
     const auto before = std::exchange(tensor, tensor.to(dtype));
     const auto* begin = static_cast<const char*>(before.const_data_ptr());
@@ -381,6 +318,13 @@ const network::NetworkEntry& network_of(const fs::path& folder, const network::R
   throw DataError(fmt::format("{}: not a model folder in diffusers' layout; missing: {}", folder.string(), fmt::join(wanted, " or ")));
 }
 
+std::shared_ptr<const Network> open_network(const fs::path& folder, const network::Registry& networks, const LoadOptions& options) {
+  require_folder(folder);
+  const auto annotations = read_annotations(folder);
+  if (annotations.role != kDenoiser) return nullptr;
+  return open_network(folder, networks, annotations.settings, options).network;
+}
+
 ModelInfo info(const fs::path& folder, const network::Registry& networks, const LoadOptions& options, RememberedDigests* digests) {
   auto opened = open_model(folder, networks, options);
   auto& model = opened.model;
@@ -400,7 +344,7 @@ Model load(const fs::path& folder, const network::Registry& networks, const Load
   tensor::require_finite_weights(model.weights, folder.string());
   name_parts(model);
   model.info.digest = digest_weights(model.weights);
-  convert_weights(model, model.info.dtype);
+  convert_weights(model);
   return options.adapter ? with_adapter(model, *options.adapter) : model;
 }
 

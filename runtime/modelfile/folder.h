@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 
 #include "runtime/base/remembered_digests.h"
@@ -30,7 +31,8 @@ struct LoadOptions {
   at::ScalarType dtype = at::kFloat;
   // Of a denoiser's files, "fp16": a component without files of the variant is read from the plain ones; DataError where all are.
   std::string variant = {};
-  std::string prediction_type = {};  // in place of the scheduler file's; "": that one. ConfigError where the process has none
+  std::string prediction_type = {};    // in place of the scheduler file's; "": that one. ConfigError where the process has none
+  std::int64_t height = 0, width = 0;  // of images, in pixels, in place of the network's sample_size; 0: that
   std::optional<std::filesystem::path> adapter = std::nullopt;  // a folder or file whose adapter is added (adapter.h)
   Value settings = Value::Map{};                                // NetworkSettings' keys, in place of the folder's
 };
@@ -43,6 +45,10 @@ const network::NetworkEntry& network_of(const std::filesystem::path& folder, con
 
 // Throws ConfigError where there is no such folder, saying what makes one of a hub's id or a single-file checkpoint.
 void require_folder(const std::filesystem::path& folder);
+
+// The network of a denoiser's folder, whatever else the folder lacks; null for a model of another role.
+std::shared_ptr<const Network> open_network(const std::filesystem::path& folder, const network::Registry& networks,
+                                            const LoadOptions& options = {});
 
 // Reads no weights into memory: their digest is remembered, or made once from the mapped file. A weight that is not finite is refused then.
 // Throws ConfigError where there is no such folder, DataError naming every missing piece, or what does not fit together.

@@ -19,7 +19,7 @@ class PromptCheck {
   };
 
   // `tokenizers`: the model's, of one max_length(). Throws DataError, naming the prompt, for a character that a vocabulary has no tokens
-  // for and, where the rules say so, for a prompt that is longer than max_length() by any of them.
+  // for and, with Rules::refuses_long_prompts, for a prompt that is longer than max_length() by any of them.
   PromptCheck(const std::vector<ClipTokenizer>& tokenizers, const std::vector<std::string>& prompts, const Rules& rules);
 
   // How many prompts are cut, and which have become one condition; a line each, none where nothing is lost.

@@ -49,12 +49,19 @@ bool is_variance_preserving(const Value& table) {
 
 }  // namespace
 
-SchedulerFile read_scheduler_file(const fs::path& folder) {
+SchedulerFile read_scheduler_file(const fs::path& folder, const std::string& prediction_type) {
   SchedulerFile file;
   file.path = folder / kSchedulerFile;
   file.table = parse(file.path);
   if (!file.table.is_map())
     throw DataError(fmt::format("{}: a scheduler's config is a table, not a {}", file.path.string(), file.table.type_name()));
+  if (!prediction_type.empty()) {
+    if (!is_variance_preserving(file.table)) {
+      throw ConfigError(fmt::format("{}: prediction_type = \"{}\" is set, but a process of this class has none; leave it out",
+                                    file.path.string(), prediction_type));
+    }
+    file.table["prediction_type"] = prediction_type;
+  }
   file.notes = diffusion::scheduler_notes(file.table);
   if (pipeline_of(folder) == "StableDiffusionPipeline" && is_variance_preserving(file.table)) use_as_stable_diffusion(file);
   for (auto& note : file.notes) note = "scheduler_config.json: " + note;

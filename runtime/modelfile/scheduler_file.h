@@ -19,7 +19,8 @@ struct SchedulerFile {
   std::vector<std::string> notes;  // what a person should know of how it is read, a sentence each
 };
 
-// Throws DataError for a file that is no JSON table. What its keys mean is diffusion::make_process's.
-SchedulerFile read_scheduler_file(const std::filesystem::path& folder);
+// With this prediction_type in place of the file's; "": the file's. Throws DataError for a file that is no JSON table, ConfigError where
+// processes of the file's class have no prediction_type. What its keys mean is diffusion::make_process's.
+SchedulerFile read_scheduler_file(const std::filesystem::path& folder, const std::string& prediction_type = "");
 
 }  // namespace espalier::modelfile

@@ -81,6 +81,12 @@ Scope::Layer Scope::layer_with_bias() const {
   return found;
 }
 
+TensorMap Scope::all() const {
+  auto first = weights_->lower_bound(prefix_), last = first;
+  while (last != weights_->end() && last->first.starts_with(prefix_)) ++last;
+  return {first, last};
+}
+
 void Scope::lack(std::string_view name) const { throw DataError(fmt::format("the weights lack the tensor '{}{}'", prefix_, name)); }
 
 void Scope::refuse_adapter() const {

@@ -29,6 +29,9 @@ class Scope {
   Layer layer() const;
   Layer layer_with_bias() const;  // throws where the bias is missing, too
 
+  const std::string& prefix() const { return prefix_; }
+  TensorMap all() const;  // by their whole names
+
  private:
   [[noreturn]] void lack(std::string_view name) const;
   [[noreturn]] void refuse_adapter() const;

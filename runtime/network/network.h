@@ -28,6 +28,19 @@ class Network {
   // states stay float32 whatever the dtype of the weights (NetworkEntry::dtypes).
   virtual State predict(const Weights& weights, const State& noisy, const at::Tensor& timestep, const TensorMap& embedded) const = 0;
 
+  // Floating-point operations of one predict() for one row of states of this spec, 2 a multiply-add (flops.h), known without weights; the
+  // defaults of block_size and micro_batch follow from it. 0: not known.
+  virtual double flops(const StateSpec& spec) const {
+    (void)spec;
+    return 0.0;
+  }
+
+  // The dtype of this weight in a model that is computed in `dtype`: float32 for a part that would overflow in float16.
+  virtual at::ScalarType weight_dtype(const std::string& weight, at::ScalarType dtype) const {
+    (void)weight;
+    return dtype;
+  }
+
   // Fresh weights by the library's usual initialisation, a function of the seed alone.
   virtual Weights initialize(std::uint64_t seed) const = 0;
 

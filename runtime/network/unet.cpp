@@ -7,6 +7,7 @@
 #include <ATen/ops/upsample_nearest2d.h>
 
 #include "runtime/base/errors.h"
+#include "runtime/network/checkpointing.h"
 #include "runtime/network/in_place.h"
 #include "runtime/network/unet_structure.h"
 
@@ -15,6 +16,45 @@ namespace {
 
 constexpr double kTransformerGroupNormEps = 1e-6;
 constexpr double kLayerNormEps = 1e-5;
+
+// The parts of a U-Net that are evaluated again where gradients are checkpointed.
+
+at::Tensor resnet_of(const UNetStructure& unet, const Scope& scope, const ResnetStructure& resnet, const at::Tensor& x,
+                     const at::Tensor& activated_embedding, double scale) {
+  auto h = silu_(group_norm(scope.at("norm1"), x, unet.norm_num_groups, unet.norm_eps));
+  h = conv2d(scope.at("conv1"), h, 1, 1);
+  h += linear(scope.at("time_emb_proj"), activated_embedding).unsqueeze(-1).unsqueeze(-1);
+  h = silu_(group_norm(scope.at("norm2"), h, unet.norm_num_groups, unet.norm_eps));
+  h = conv2d(scope.at("conv2"), h, 1, 1);
+  h += resnet.in_channels == resnet.out_channels ? x : channel_map(scope.at("conv_shortcut"), x);
+  return scale == 1.0 ? h : h / scale;
+}
+
+at::Tensor attend(const Scope& scope, const at::Tensor& x, const at::Tensor& context, std::int64_t heads) {
+  const auto mixed =
+      attention(projection(scope.at("to_q"), x), projection(scope.at("to_k"), context), projection(scope.at("to_v"), context), heads);
+  return linear(scope.at("to_out.0"), mixed);
+}
+
+at::Tensor transformer_block(const Scope& scope, const BlockStructure& block, at::Tensor x, const at::Tensor& text) {
+  const auto self = layer_norm(scope.at("norm1"), x, kLayerNormEps);  // [B, N, C]
+  x = attend(scope.at("attn1"), self, self, block.heads) += x;
+  x = attend(scope.at("attn2"), layer_norm(scope.at("norm2"), x, kLayerNormEps), text, block.heads) += x;
+  const auto inner = linear(scope.at("ff.net.0.proj"), layer_norm(scope.at("norm3"), x, kLayerNormEps)).chunk(2, -1);
+  return linear(scope.at("ff.net.2"), inner[0] * at::gelu(inner[1])) += x;
+}
+
+at::Tensor transformer_of(const UNetStructure& unet, const Scope& scope, const BlockStructure& block, const at::Tensor& x,
+                          const at::Tensor& text) {
+  const auto to_tokens = [](const at::Tensor& map) { return map.flatten(2).transpose(1, 2); };  // [B, C, H, W] -> [B, N, C]
+  const auto to_map = [&x](const at::Tensor& tokens) { return tokens.transpose(1, 2).reshape(x.sizes()); };
+  auto h = group_norm(scope.at("norm"), x, unet.norm_num_groups, kTransformerGroupNormEps);
+  h = linear(scope.at("proj_in"), to_tokens(h));
+  for (std::int64_t i = 0; i < block.transformer_layers; ++i) {
+    h = transformer_block(scope.at("transformer_blocks", static_cast<std::size_t>(i)), block, h, text);
+  }
+  return x + to_map(linear(scope.at("proj_out"), h));
+}
 
 // One evaluation: the structure walked over one set of weights.
 class Evaluation {
@@ -72,38 +112,15 @@ class Evaluation {
   }
 
   at::Tensor resnet(const Scope& scope, const ResnetStructure& resnet, const at::Tensor& x, double scale = 1.0) {
-    auto h = silu_(group_norm(scope.at("norm1"), x, unet_.norm_num_groups, unet_.norm_eps));
-    h = conv2d(scope.at("conv1"), h, 1, 1);
-    h += linear(scope.at("time_emb_proj"), activated_embedding_).unsqueeze(-1).unsqueeze(-1);
-    h = silu_(group_norm(scope.at("norm2"), h, unet_.norm_num_groups, unet_.norm_eps));
-    h = conv2d(scope.at("conv2"), h, 1, 1);
-    h += resnet.in_channels == resnet.out_channels ? x : channel_map(scope.at("conv_shortcut"), x);
-    return scale == 1.0 ? h : h / scale;
-  }
-
-  static at::Tensor attend(const Scope& scope, const at::Tensor& x, const at::Tensor& context, std::int64_t heads) {
-    const auto mixed =
-        attention(projection(scope.at("to_q"), x), projection(scope.at("to_k"), context), projection(scope.at("to_v"), context), heads);
-    return linear(scope.at("to_out.0"), mixed);
-  }
-
-  at::Tensor transformer_block(const Scope& scope, const BlockStructure& block, at::Tensor x) {
-    const auto self = layer_norm(scope.at("norm1"), x, kLayerNormEps);  // [B, N, C]
-    x = attend(scope.at("attn1"), self, self, block.heads) += x;
-    x = attend(scope.at("attn2"), layer_norm(scope.at("norm2"), x, kLayerNormEps), text_, block.heads) += x;
-    const auto inner = linear(scope.at("ff.net.0.proj"), layer_norm(scope.at("norm3"), x, kLayerNormEps)).chunk(2, -1);
-    return linear(scope.at("ff.net.2"), inner[0] * at::gelu(inner[1])) += x;
+    return checkpointed(scope, {x, activated_embedding_}, [&unet = unet_, &resnet, scale](const Scope& weights, const auto& inputs) {
+      return resnet_of(unet, weights, resnet, inputs[0], inputs[1], scale);
+    });
   }
 
   at::Tensor transformer(const Scope& scope, const BlockStructure& block, const at::Tensor& x) {
-    const auto to_tokens = [](const at::Tensor& map) { return map.flatten(2).transpose(1, 2); };  // [B, C, H, W] -> [B, N, C]
-    const auto to_map = [&x](const at::Tensor& tokens) { return tokens.transpose(1, 2).reshape(x.sizes()); };
-    auto h = group_norm(scope.at("norm"), x, unet_.norm_num_groups, kTransformerGroupNormEps);
-    h = linear(scope.at("proj_in"), to_tokens(h));
-    for (std::int64_t i = 0; i < block.transformer_layers; ++i) {
-      h = transformer_block(scope.at("transformer_blocks", static_cast<std::size_t>(i)), block, h);
-    }
-    return x + to_map(linear(scope.at("proj_out"), h));
+    return checkpointed(scope, {x, text_}, [&unet = unet_, &block](const Scope& weights, const auto& inputs) {
+      return transformer_of(unet, weights, block, inputs[0], inputs[1]);
+    });
   }
 
   at::Tensor down(const Scope& scope, const BlockStructure& block, at::Tensor x, std::vector<at::Tensor>& skips) {
@@ -187,6 +204,10 @@ TensorMap UNet::initialize(const std::string& prefix, std::uint64_t seed) const 
 
 void UNet::check(const TensorMap& weights, const std::string& prefix, const std::string& origin) const {
   impl_->weights.check(weights, prefix, origin);
+}
+
+double UNet::flops(std::int64_t height, std::int64_t width, std::int64_t tokens) const {
+  return unet_flops(impl_->structure, height, width, tokens);
 }
 
 const Value& UNet::config() const { return impl_->config; }

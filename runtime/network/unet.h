@@ -34,6 +34,9 @@ class UNet {
   at::Tensor forward(const TensorMap& weights, const std::string& prefix, const at::Tensor& sample, const at::Tensor& timestep,
                      const Conditions& conditions) const;
 
+  // Of one forward() for one sample of height x width and this many tokens, 2 a multiply-add: convolutions, matrix products, attentions.
+  double flops(std::int64_t height, std::int64_t width, std::int64_t tokens) const;
+
   // Every weight's name (behind the prefix) with fresh values as PyTorch's layers initialise theirs, from a counter-based stream.
   TensorMap initialize(const std::string& prefix, std::uint64_t seed) const;
 

@@ -82,13 +82,10 @@ void check_settings(const Value& unet, const std::string& origin, const TextEnco
 }
 
 // Height and width that the U-Net is made for, in pixels.
-std::vector<std::int64_t> image_size(const ComponentConfig& unet, const Value& sample_size, const ComponentConfigs& configs) {
-  const auto vae = configs.find("vae");
-  const auto* channels = vae == configs.end() ? nullptr : vae->second.config.find("block_out_channels");
-  const auto factor = channels == nullptr ? 8 : std::int64_t{1} << (channels->as_list().size() - 1);
+std::vector<std::int64_t> image_size(const Value& sample_size, const std::string& origin, std::int64_t factor) {
   if (sample_size.is_integer()) return {factor * sample_size.as_integer(), factor * sample_size.as_integer()};
   if (!sample_size.is_list()) {
-    throw DataError(unet.origin + ": sample_size is null, so that the size ids have no default; set original_size and target_size");
+    throw DataError(origin + ": sample_size is null, so that the size ids have no default; set original_size and target_size");
   }
   std::vector<std::int64_t> size;
   std::ranges::transform(sample_size.as_list(), std::back_inserter(size), [&](const Value& value) { return factor * value.as_integer(); });
@@ -104,11 +101,13 @@ void check_components(const Value& unet, const std::string& origin, const TextEn
   check_settings(unet, origin, encoders, settings);
 }
 
-std::vector<float> size_ids(const Value& unet, const ComponentConfigs& configs, const NetworkSettings& settings) {
+std::vector<float> size_ids(const Value& unet, const std::string& origin, const std::optional<AutoencoderKL>& vae,
+                            const NetworkSettings& settings) {
   if (!is_text_time(unet)) return {};
+  const auto factor = vae ? vae->factor() : 8;
   std::vector<float> ids;
   for (const auto* pair : {&settings.original_size, &settings.crops_coords_top_left, &settings.target_size}) {
-    const auto numbers = pair->empty() ? image_size(configs.at("unet"), unet.at("sample_size"), configs) : *pair;
+    const auto numbers = pair->empty() ? image_size(unet.at("sample_size"), origin, factor) : *pair;
     ids.insert(ids.end(), numbers.begin(), numbers.end());
   }
   return ids;

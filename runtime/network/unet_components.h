@@ -11,6 +11,7 @@ void check_components(const Value& unet, const std::string& origin, const std::v
 
 // Of a U-Net with addition_embed_type "text_time" original height and width, crop's top and left, target height and width, in pixels; where
 // the settings name no size, the U-Net's sample_size times the VAE's factor (8 without a VAE, as in diffusers). Of another U-Net none.
-std::vector<float> size_ids(const Value& unet, const ComponentConfigs& configs, const NetworkSettings& settings);
+std::vector<float> size_ids(const Value& unet, const std::string& origin, const std::optional<AutoencoderKL>& vae,
+                            const NetworkSettings& settings);
 
 }  // namespace espalier::network

@@ -122,6 +122,17 @@ State UNetNetwork::predict(const Weights& weights, const State& noisy, const at:
   return {{"sample", unet_.forward(weights, kUNet, noisy.at("sample"), timestep, conditions)}};
 }
 
+double UNetNetwork::flops(const StateSpec& spec) const {
+  const auto& shape = spec.at("sample").shape;
+  const auto tokens = text_encoders_.empty() ? 0 : text_encoders_.front().clip.config().at("max_position_embeddings").as_integer();
+  return unet_.flops(shape[1], shape[2], tokens);
+}
+
+at::ScalarType UNetNetwork::weight_dtype(const std::string& weight, at::ScalarType dtype) const {
+  const bool upcast = dtype == at::kHalf && has_added_text() && vae_ && vae_->force_upcast() && weight.starts_with(kVae);
+  return upcast ? at::kFloat : dtype;
+}
+
 Weights UNetNetwork::initialize(std::uint64_t seed) const {
   Weights weights = unet_.initialize(kUNet, seed);
   for (const auto& encoder : text_encoders_) weights.merge(encoder.clip.initialize(encoder.prefix(), seed));
@@ -150,7 +161,7 @@ std::shared_ptr<const Network> make_unet_network(const ComponentConfigs& configs
     if (found != configs.end()) encoders.push_back({component, ClipText(found->second.config, found->second.origin)});
   }
   check_components(unet.config(), origin, encoders, settings);
-  auto time_ids = size_ids(unet.config(), configs, settings);
+  auto time_ids = size_ids(unet.config(), origin, vae, settings);
   return std::make_shared<UNetNetwork>(std::move(unet), std::move(encoders), std::move(vae), settings, std::move(time_ids));
 }
 

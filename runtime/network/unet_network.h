@@ -37,6 +37,9 @@ class UNetNetwork final : public Network {
   // "encoder_hidden_states" [B, L, D], of a "text_time" U-Net also "text_embeds" [B, P] and "time_ids" [B, 6].
   TensorMap embed(const Weights& weights, const TensorMap& condition) const override;
   State predict(const Weights& weights, const State& noisy, const at::Tensor& timestep, const TensorMap& embedded) const override;
+  double flops(const StateSpec& spec) const override;
+  // A VAE of SDXL's with force_upcast stays in float32 in a model of float16, as in StableDiffusionXLPipeline.
+  at::ScalarType weight_dtype(const std::string& weight, at::ScalarType dtype) const override;
   Weights initialize(std::uint64_t seed) const override;
   void check(const Weights& weights, const std::string& origin) const override;
 

@@ -57,4 +57,7 @@ UNetStructure read_unet_structure(const Value& complete, const std::string& orig
 // The state_dict's names and shapes. Throws DataError naming origin if channels do not divide into norm groups or heads.
 WeightSpecs unet_weights(const UNetStructure& structure, const std::string& origin);
 
+// UNet::flops().
+double unet_flops(const UNetStructure& unet, std::int64_t height, std::int64_t width, std::int64_t tokens);
+
 }  // namespace espalier::network

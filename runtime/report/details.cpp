@@ -19,6 +19,7 @@ std::string samples_text(const exec::StageRecord& stage) {
   if (stage.samples == 0) return "–";
   auto text = count_text(stage.samples);
   if (stage.samples_run != 0 && stage.samples_run != stage.samples) text += fmt::format(" ({} now)", count_text(stage.samples_run));
+  if (stage.samples_decoded != 0) text += fmt::format(", {} decoded", count_text(stage.samples_decoded));
   if (stage.excluded != 0) text += fmt::format(", {} excluded", count_text(stage.excluded));
   return text;
 }

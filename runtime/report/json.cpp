@@ -21,6 +21,7 @@ Json stage_json(const exec::StageRecord& stage) {
           {"samples", stage.samples},
           {"samples_run", stage.samples_run},
           {"network_evaluations", stage.network_evaluations},
+          {"samples_decoded", stage.samples_decoded},
           {"excluded", stage.excluded},
           {"key", stage.key},
           {"made_by", plain(stage.made_by)},

@@ -9,15 +9,19 @@
 
 namespace espalier::sampling {
 
+std::vector<std::int64_t> rows_of_pass(std::int64_t first, std::int64_t micro_batch, std::int64_t count) {
+  std::vector<std::int64_t> which;
+  for (std::int64_t i = 0; i < micro_batch; ++i) which.push_back((first + i) % count);
+  return which;
+}
+
 TensorMap embed(const Model& model, const TensorMap& condition, std::int64_t micro_batch) {
   const at::NoGradGuard no_grad;
   if (condition.empty()) return model.network->embed(model.weights, {});
   const auto count = condition.begin()->second.size(0);
   std::map<std::string, std::vector<at::Tensor>> parts;
   for (std::int64_t first = 0; first < count; first += micro_batch) {
-    std::vector<std::int64_t> which;
-    for (std::int64_t i = 0; i < micro_batch; ++i) which.push_back((first + i) % count);
-    for (const auto& [name, rows] : model.network->embed(model.weights, tensor::rows(condition, which))) {
+    for (const auto& [name, rows] : model.network->embed(model.weights, tensor::rows(condition, rows_of_pass(first, micro_batch, count)))) {
       parts[name].push_back(rows.narrow(0, 0, std::min(micro_batch, count - first)));
     }
   }

@@ -4,9 +4,6 @@
 
 #include <cmath>
 
-#include "runtime/diffusion/variance_preserving.h"
-#include "runtime/sampling/guided_model.h"
-
 namespace espalier::sampling {
 namespace {
 
@@ -15,23 +12,19 @@ constexpr const char* kVelocity = "v_prediction or sample";
 
 double dot(const at::Tensor& a, const at::Tensor& b) { return (a * b).sum().item<double>(); }
 
-at::Tensor difference(const at::Tensor& two_rows) {
-  const auto rows = two_rows.to(at::kDouble);
+at::Tensor difference(const at::Tensor& tensor) {
+  const auto rows = tensor.narrow(0, 0, 2).to(at::kDouble);
   return rows[0] - rows[1];
 }
 
 }  // namespace
 
-NoiseResponse noise_response(const SegmentModel& twice, const StateSpec& spec, random::Draws& draws, at::Device device) {
-  const auto& process = dynamic_cast<const diffusion::VariancePreserving&>(*twice.model->process);
-  auto x = process.prior(spec, twice.condition, draws);
-  for (auto& [name, value] : x) value = value.to(device);
+NoiseResponse noise_response(double timestep, const State& noise, const State& prediction) {
   NoiseResponse response;
-  response.timestep = static_cast<double>(process.alpha_bars().size() - 1);
-  const auto prediction = GuidedModel(twice, 1.0).predict(x, response.timestep);
+  response.timestep = timestep;
   double xx = 0.0, xp = 0.0, pp = 0.0, square = 0.0;
   for (const auto& [name, value] : prediction) {
-    const auto dx = difference(x.at(name)), dp = difference(value), both = value.to(at::kDouble);
+    const auto dx = difference(noise.at(name)), dp = difference(value), both = value.narrow(0, 0, 2).to(at::kDouble);
     xx += dot(dx, dx), xp += dot(dx, dp), pp += dot(dp, dp), square += dot(both, both);
   }
   response.slope = xp / xx;

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "runtime/diffusion/scheduler_config.h"
-#include "runtime/sdk/trajectory_source.h"
+#include "runtime/tensor/state.h"
 
 namespace espalier::sampling {
 
@@ -16,9 +16,8 @@ struct NoiseResponse {
   double varying = 0.0;    // the share of the predictions' mean square that differs between the noises
 };
 
-// Of a model with a variance preserving process and the same condition twice: one evaluation of two rows, without guidance. Takes the
-// current ordinal of the draws, which are of two samples.
-NoiseResponse noise_response(const SegmentModel& twice, const StateSpec& spec, random::Draws& draws, at::Device device);
+// Of a prediction, without guidance, whose first two rows are of two noises and one condition.
+NoiseResponse noise_response(double timestep, const State& noise, const State& prediction);
 
 // "epsilon" (a slope of 1 that explains most of the difference), "v_prediction or sample" (a slope of 0, and predictions of which most is
 // common to both noises), or "" where the response does not show it, as that of random weights.

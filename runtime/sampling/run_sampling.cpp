@@ -53,7 +53,7 @@ class Run {
 
   void segment(const Phase& phase, const Segment& segment, const SegmentModel& with, std::int64_t above) {
     const auto solver = sampler_.solver(phase);
-    const GuidedModel network(with, segment.guidance_scale);
+    const GuidedModel network(with, segment.guidance);
     const auto& process = *with.model->process;
     const auto predict = [&](const State& x, const GridPoint& point) {
       const auto query = process.query(x, point);
@@ -85,7 +85,7 @@ class SamplerSource final : public TrajectorySource {
     return sampler_.phases(models, prior);
   }
   std::int64_t network_evaluations(const Phase& phase, const Segment& segment) const override {
-    return sampler_.predictions(phase, segment) * (segment.guidance_scale == 1.0 ? 1 : 2);
+    return sampler_.predictions(phase, segment) * (segment.guidance.scale == 1.0 ? 1 : 2);
   }
   bool whole_blocks() const override { return false; }
   std::int64_t compute(const TrajectoryJob& job, Recorder& recorder) const override {

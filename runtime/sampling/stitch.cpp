@@ -44,11 +44,13 @@ std::string different_processes(const std::string& sampler, const Value& first, 
   return sampler + ": models of different noise processes cannot be stitched" + fields;
 }
 
-void check_negative_prompt(const std::vector<ModelInfo>& models, const Schedule& schedule, const std::string& sampler) {
-  if (!schedule.negative_prompt) return;
-  if (schedule.guidance_scale == 1.0) {
-    throw ConfigError(sampler + ": negative_prompt has no effect at guidance_scale = 1; leave it out, or set another scale");
+void check_guidance(const std::vector<ModelInfo>& models, const Guidance& guidance, const std::string& sampler) {
+  if (guidance.scale == 1.0) {
+    const char* const vain = guidance.negative_prompt ? "negative_prompt" : guidance.rescale != 0.0 ? "guidance_rescale" : nullptr;
+    if (vain == nullptr) return;
+    throw ConfigError(fmt::format("{}: {} has no effect at guidance_scale = 1; leave it out, or set another scale", sampler, vain));
   }
+  if (!guidance.negative_prompt) return;
   for (const auto& model : models) {
     if (!model.text_front.empty()) continue;
     throw ConfigError(fmt::format("{}: the model {} takes no texts, and negative_prompt has no effect on it; leave it out", sampler,
@@ -58,9 +60,19 @@ void check_negative_prompt(const std::vector<ModelInfo>& models, const Schedule&
 
 }  // namespace
 
-void declare_negative_prompt(Schema& schema, std::optional<std::string>& target) {
+void declare_guidance(Schema& schema, Guidance& guidance) {
   schema
-      .text("negative_prompt", target,
+      .number("guidance_scale", guidance.scale,
+              "Classifier-free guidance: uncond + scale (cond - uncond); 1 runs the network once where guidance runs it twice.")
+      .at_least(0.0);
+  schema
+      .number("guidance_rescale", guidance.rescale,
+              "How far the deviation of the guided prediction is brought back to that of the conditional one (Lin et al. 2023).")
+      .at_least(0.0)
+      .at_most(1.0)
+      .unkeyed_default();
+  schema
+      .text("negative_prompt", guidance.negative_prompt,
             "What guidance leads away from: the text of the null condition. Without it that is the empty text, which models with "
             "force_zeros_for_empty_prompt (SDXL) embed as zeros.")
       .unkeyed_default();
@@ -80,7 +92,7 @@ std::shared_ptr<const diffusion::NoiseProcess> process_of(const ModelInfo& model
 
 Phase stitched_phase(const std::vector<ModelInfo>& models, const Schedule& schedule, const std::string& sampler,
                      const std::string& process) {
-  check_negative_prompt(models, schedule, sampler);
+  check_guidance(models, schedule.guidance, sampler);
   const auto grid_of = [&](const auto& own) { return schedule.grid ? schedule.grid(own) : own.grid(schedule.num_steps); };
   Phase phase;
   for (const auto& model : models) {
@@ -93,10 +105,7 @@ Phase stitched_phase(const std::vector<ModelInfo>& models, const Schedule& sched
     }
   }
   phase.segments = stitch(models, schedule.num_steps);
-  for (auto& segment : phase.segments) {
-    segment.guidance_scale = schedule.guidance_scale;
-    segment.negative_prompt = schedule.negative_prompt;
-  }
+  for (auto& segment : phase.segments) segment.guidance = schedule.guidance;
   return phase;
 }
 

@@ -16,14 +16,13 @@ std::shared_ptr<const diffusion::NoiseProcess> process_of(const ModelInfo& model
 
 struct Schedule {
   std::int64_t num_steps = 0;
-  double guidance_scale = 1.0;
+  Guidance guidance = {};
   // The sampler's kind of grid of num_steps steps, where the process has several; none: NoiseProcess::grid.
   std::function<diffusion::Grid(const diffusion::NoiseProcess& process)> grid = {};
-  std::optional<std::string> negative_prompt = std::nullopt;
 };
 
-// The option of samplers that guide.
-void declare_negative_prompt(Schema& schema, std::optional<std::string>& target);
+// The options of samplers that guide.
+void declare_guidance(Schema& schema, Guidance& guidance);
 
 // A phase from noise to the sample through these models, whose processes are called `process` and differ in nothing but what their networks
 // predict. Throws ConfigError, naming `sampler`, also where a negative prompt would have no effect.

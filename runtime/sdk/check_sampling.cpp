@@ -45,7 +45,10 @@ void check_segments(const std::string& who, const std::vector<Segment>& segments
         std::any_of(models.begin(), models.end(), [&](const ModelInfo& model) { return model.to_value() == segment.model.to_value(); });
     require(known, who, "a segment has the model {}, which is none of those that the sampler was given",
             segment.model.digest.substr(0, 12));
-    require(std::isfinite(segment.guidance_scale), who, "a segment has the guidance_scale {}; it is finite", segment.guidance_scale);
+    const auto& guidance = segment.guidance;
+    require(std::isfinite(guidance.scale), who, "a segment has the guidance_scale {}; it is finite", guidance.scale);
+    require(guidance.rescale >= 0.0 && guidance.rescale <= 1.0, who, "a segment has the guidance_rescale {}; it is from 0 to 1",
+            guidance.rescale);
   }
   require(next == 0, who, "the segments of a phase end with {} steps remaining; the last one reaches the sample, 0", next);
 }

@@ -24,8 +24,9 @@ Value Phase::to_value() const {
     auto part = segment.model.function();  // a model's role and range change no trajectory beyond the steps it is used for
     part["first"] = segment.first;
     part["last"] = segment.last;
-    part["guidance_scale"] = segment.guidance_scale;
-    if (segment.negative_prompt) part["negative_prompt"] = *segment.negative_prompt;
+    part["guidance_scale"] = segment.guidance.scale;
+    if (segment.guidance.rescale != 0.0) part["guidance_rescale"] = segment.guidance.rescale;
+    if (segment.guidance.negative_prompt) part["negative_prompt"] = *segment.guidance.negative_prompt;
     parts.push_back(std::move(part));
   }
   value["segments"] = Value(std::move(parts));

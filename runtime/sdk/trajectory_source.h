@@ -10,13 +10,19 @@
 
 namespace espalier {
 
+// Classifier-free guidance, under diffusers' names.
+struct Guidance {
+  double scale = 1.0;    // guidance_scale: uncond + scale (cond - uncond); 1 evaluates the network once
+  double rescale = 0.0;  // guidance_rescale: how far the guided prediction's deviation is brought back to that of cond, 0 to 1
+  std::optional<std::string> negative_prompt = std::nullopt;  // the text of the null condition (encoding.h)
+};
+
 // A model used for steps first -> last (steps remaining, first > last).
 struct Segment {
   ModelInfo model;
   std::int64_t first = 0;
   std::int64_t last = 0;
-  double guidance_scale = 1.0;  // classifier-free guidance: uncond + scale (cond - uncond); 1 evaluates the network once
-  std::optional<std::string> negative_prompt = std::nullopt;  // the text of the null condition (encoding.h)
+  Guidance guidance = {};
 };
 
 // Where a trajectory starts, its grid, and the segments that cover it.

@@ -13,6 +13,12 @@ TensorMap rows(const TensorMap& tensors, const std::vector<std::int64_t>& which)
   return out;
 }
 
+std::int64_t bytes_of(const TensorMap& tensors) {
+  std::int64_t bytes = 0;
+  for (const auto& [name, tensor] : tensors) bytes += static_cast<std::int64_t>(tensor.nbytes());
+  return bytes;
+}
+
 TensorMap on(at::Device device, TensorMap tensors) {
   for (auto& [name, tensor] : tensors) tensor = tensor.to(device);
   return tensors;

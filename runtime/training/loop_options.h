@@ -20,6 +20,7 @@ struct LoopOptions {
   bool use_ema = false;
   double ema_decay = 0.999;
   bool keep_state = false;
+  bool gradient_checkpointing = false;  // network/checkpointing.h; an option of trainers whose networks know it
   std::int64_t checkpointing_steps = 100;
   std::int64_t logging_steps = 10;
 

@@ -59,7 +59,7 @@ void TrainableWeights::copy(const std::vector<std::string>& components) {
 }
 
 void TrainableWeights::add_parameter(const std::string& name, const at::Tensor& values) {
-  const auto own = values.requires_grad_();
+  const auto& own = values.requires_grad_();
   parameters_.emplace_back(name, own);
   weights_.insert_or_assign(name, own);
 }

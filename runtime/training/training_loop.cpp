@@ -13,11 +13,14 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/network/adapter.h"
+#include "runtime/network/checkpointing.h"
+#include "runtime/training/gradient_scaler.h"
 
 namespace espalier::training {
 namespace {
 
 constexpr const char* kSince = "steps_since_point";  // in a checkpoint's state
+constexpr const char* kScaler = "gradient_scaler";   // likewise
 constexpr const char* kOptimizer = "optimizer.";     // begins names in a state that is handed on
 
 // One training run's moving parts.
@@ -33,6 +36,7 @@ class Loop {
         communicator_(communicator),
         curves_(objective.curves()),
         optimizer_(parameters, options.adamw),
+        scaler_(input.model.info.dtype == at::kHalf),
         sums_(at::zeros({static_cast<std::int64_t>(curves_.size())}, at::kFloat).to(input.context.device)) {
     if (options.use_ema) ema_.emplace(parameters, options.ema_decay);
   }
@@ -77,6 +81,7 @@ class Loop {
     if (ema_) ema_->load(checkpoint.tensors.at("ema"));
     sums_.copy_(checkpoint.tensors.at("curves").at("sums"));
     objective_.load(checkpoint);
+    if (const auto* scaler = checkpoint.state.find(kScaler)) scaler_.load(*scaler);
     step_ = checkpoint.step;
     const auto* since = checkpoint.state.find(kSince);
     since_ = since ? since->as_integer() : step_ % options_.logging_steps;
@@ -91,6 +96,7 @@ class Loop {
     if (ema_) checkpoint.tensors["ema"] = ema_->averaged();
     checkpoint.tensors["curves"].emplace("sums", sums_);
     objective_.save(checkpoint);
+    if (scaler_.enabled()) checkpoint.state[kScaler] = scaler_.state();
     checkpoint.state[kSince] = since_;  // the run that goes on may log at other steps
     input_.checkpoints.save(checkpoint);
   }
@@ -98,10 +104,12 @@ class Loop {
   void take_step() {
     for (std::int64_t part = 0; part < options_.gradient_accumulation_steps; ++part) add_gradients(part);
     reduce_gradients();
-    if (options_.max_grad_norm > 0) optimizer_.clip_gradients(options_.max_grad_norm);
     const double rate = options_.learning_rate(step_);
-    optimizer_.step(rate);
-    if (ema_) ema_->update(parameters_, step_);
+    if (scaler_.unscale(parameters_)) {
+      if (options_.max_grad_norm > 0) optimizer_.clip_gradients(options_.max_grad_norm);
+      optimizer_.step(rate);
+      if (ema_) ema_->update(parameters_, step_);
+    }
     ++step_;
     ++since_;
     if (step_ % options_.logging_steps == 0 || step_ == options_.max_train_steps) log(rate);
@@ -109,10 +117,11 @@ class Loop {
   }
 
   void add_gradients(std::int64_t part) {
+    const network::GradientCheckpointing checkpointing(options_.gradient_checkpointing);
     const auto parts = options_.gradient_accumulation_steps;
     const auto values = objective_.values((step_ * parts + part) * communicator_.size() + communicator_.rank());
     const auto share = static_cast<double>(parts);
-    (values.front() / share).backward();
+    (values.front() / share * scaler_.scale()).backward();
     for (std::size_t i = 0; i < curves_.size(); ++i) sums_[static_cast<std::int64_t>(i)] += values.at(i).detach() / share;
   }
 
@@ -166,6 +175,7 @@ class Loop {
   const Communicator& communicator_;
   std::vector<std::string> curves_;
   AdamW optimizer_;
+  GradientScaler scaler_;
   std::optional<Ema> ema_;
   at::Tensor sums_;         // [curves], of the batches since the last point
   std::int64_t step_ = 0;   // optimizer steps taken

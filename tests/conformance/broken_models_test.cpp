@@ -49,7 +49,7 @@ class Ddim final : public Sampler {
                                               : sampling::process_of(models.at(0), "sampler.example", kProcess);
     auto segments =
         flaw_ == "stitch" ? std::vector<Segment>{{models.back(), num_inference_steps_, 0}} : sampling::stitch(models, num_inference_steps_);
-    for (auto& segment : segments) segment.guidance_scale = 2.0;
+    for (auto& segment : segments) segment.guidance.scale = 2.0;
     if (flaw_ == "no phase") return {};
     Phase phase{"noise", process->config(), process->grid(num_inference_steps_), std::move(segments)};
     if (flaw_ == "start") phase.start = "nowhere";

@@ -23,7 +23,7 @@ std::unique_ptr<Domain> opened(const PluginEntry& entry, const Options& options)
   return domain;
 }
 
-// `digests`: of the splits before. Without examples each split says so.
+// `digests`: those of the splits before, to which this split's is added. A dataset without examples must refuse to give any.
 void check_digests(const std::string& split, const Dataset& domain, const Dataset& again, std::set<std::string>& digests) {
   if (!domain.has_examples()) {
     EXPECT_THROW(domain.examples(split), ConfigError) << "has_examples() is false, but '" << split << "' has some";

@@ -53,6 +53,13 @@ tag = "score"
 type = "reward.shape_checker"
 inputs = {{ samples = "samples" }}
 [[stage]]
+tag = "likeness"
+type = "reward.shape_checker"
+inputs = {{ samples = "samples" }}
+[stage.options]
+measure = "likeness"
+max_invalid_fraction = 1.0
+[[stage]]
 tag = "best"
 type = "filter.top_k"
 inputs = {{ scores = "score" }}
@@ -147,6 +154,8 @@ class Latent(driver.PipelineTest):
         pipeline = self.blank()
         stages = self.run_stages(pipeline)
         self.assertEqual({stage["status"] for stage in stages.values()}, {"run"})
+        self.assertEqual(stages["score"]["samples_decoded"], 2 * CONDITIONS)
+        self.assertEqual(stages["likeness"]["samples_decoded"], 0, "the same samples are in memory")
         samples, = (self.folder / "runs/latent").glob("*/samples")
         for tag in ("samples", "tuned_samples"):
             self.assertEqual({png_size(path) for path in (samples / tag).glob("*.png")}, {(16, 16)})

@@ -130,7 +130,7 @@ class Folders(driver.PipelineTest):
         return found
 
     def entry(self, name="whole", **keys):
-        settings = "".join(f', {key} = "{value}"' for key, value in keys.items())
+        settings = "".join(f", {key} = {json.dumps(value)}" for key, value in keys.items())
         return f'{{ folder = "{self.models / name}"{settings} }}'
 
     def test_variants_sample_what_diffusers_samples_with_them(self):
@@ -204,6 +204,17 @@ inputs = { model = "tuned" }
         keys = {self.sample(self.entry(**settings), "plan")["key"]
                 for settings in ({}, {"prediction_type": "v_prediction"}, {"prediction_type": "epsilon"})}
         self.assertEqual(len(keys), 2, "v_prediction is what the scheduler's file says")
+
+
+    def test_another_size_makes_other_samples(self):
+        keys = {self.sample(self.entry(**settings), "plan")["key"]
+                for settings in ({}, {"height": 16, "width": 16}, {"height": 24, "width": 32})}
+        self.assertEqual(len(keys), 2, "16 x 16 is the folder's")
+        bytes_of = {}
+        for side in (16, 24):
+            self.sample(self.entry(height=side, width=side))
+            bytes_of[side] = sum(path.stat().st_size for path in self.cache.glob("sets/*/*/data/*.h5")) - sum(bytes_of.values())
+        self.assertGreater(bytes_of[24], 2 * bytes_of[16])
 
 
 class BadFolders(driver.PipelineTest):

@@ -13,6 +13,7 @@ from transformers import CLIPTextModel
 
 import bench_contention
 import bench_elements
+import bench_networks
 from bench_program import ROOT, alternate, cores, folder_after, run
 
 MODEL = ROOT / "datasets/models/shapes-base"
@@ -49,6 +50,8 @@ learning_rate = 1e-4
 use_ema = true
 checkpointing_steps = 1000
 """
+RANK = 4
+LORA = TRAINER + f"rank = {RANK}\n"
 
 FLOW_STEPS, TOLERANCE, MAX_ITERATIONS, BLOCK, ANDERSON = 20, 1e-5, 50, 64, 5
 # A small flow, trained enough for its steps to differ in how hard they are to invert.
@@ -120,9 +123,16 @@ class Peer:
         self.sample(batch)
         return (time.perf_counter() - start) / batch
 
+    def add_adapter(self):
+        """As diffusers' train_text_to_image_lora.py."""
+        from peft import LoraConfig
+        self.unet.requires_grad_(False)
+        self.unet.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, init_lora_weights="gaussian", target_modules=["to_k", "to_q", "to_v", "to_out.0"]))
+
     def train(self, steps, batch=64):
-        optimizer = torch.optim.AdamW(self.unet.parameters(), lr=1e-4, fused=True)
-        average = [p.detach().clone() for p in self.unet.parameters()]
+        trained = [p for p in self.unet.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
+        average = [p.detach().clone() for p in trained]
         abar = self.scheduler.alphas_cumprod
         start = time.perf_counter()
         for _ in range(steps):
@@ -134,11 +144,11 @@ class Peer:
             v = self.forward(a.sqrt() * x0 + (1 - a).sqrt() * eps, t, encoder_hidden_states=states, return_dict=False)[0]
             loss = ((v - (a.sqrt() * eps - (1 - a).sqrt() * x0)) ** 2).mean()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.unet.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()
             optimizer.zero_grad()
             with torch.no_grad():
-                torch._foreach_lerp_(average, [p.detach() for p in self.unet.parameters()], 0.001)
+                torch._foreach_lerp_(average, [p.detach() for p in trained], 0.001)
         return (time.perf_counter() - start) / steps
 
 
@@ -222,9 +232,11 @@ def measure(what, compiled):
         sides = {"espalier": lambda: espalier(SAMPLER, 2, 8) / 64, "diffusers": lambda: peer.sampling_seconds(best)}
         note = f"diffusers at its best batch size of 16, 32, 64: {best}"
     else:
+        if what == "lora":
+            peer.add_adapter()
         peer.train(3)
-        sides = {"espalier": lambda: espalier(TRAINER, 5, 35), "diffusers": lambda: peer.train(15)}
-        note = "batch 64, EMA, gradient clipping"
+        sides = {"espalier": lambda: espalier(LORA if what == "lora" else TRAINER, 5, 35), "diffusers": lambda: peer.train(15)}
+        note = f"batch 64, EMA, gradient clipping{f', LoRA of rank {RANK}' if what == 'lora' else ''}"
     rounds, median = alternate(sides)
     unit = "samples" if what == "sampler" else "steps"
     return {"what": what, "peer": "torch.compile" if compiled else "eager", "note": note,
@@ -234,12 +246,14 @@ def measure(what, compiled):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["sampler", "trainer", "inversion", *bench_elements.KINDS, "scoring", "contention"])
+    parser.add_argument("what", choices=["sampler", "trainer", "lora", "inversion", *bench_elements.KINDS, *bench_networks.KINDS, "scoring", "contention"])
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     if arguments.what in bench_elements.KINDS:
         results = [bench_elements.measure(arguments.what, arguments.compile)]
+    elif arguments.what in bench_networks.KINDS:
+        results = [bench_networks.measure(arguments.what, compiled) for compiled in ([False, True] if arguments.compile else [False])]
     elif arguments.what == "scoring":
         results = [bench_elements.measure_scoring()]
     elif arguments.what == "contention":

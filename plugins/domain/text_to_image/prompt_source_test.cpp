@@ -1,4 +1,5 @@
 #include "plugins/domain/text_to_image/prompt_source.h"
+#include "plugins/shared/folder/data_variable.h"
 
 #include <gmock/gmock.h>
 
@@ -83,7 +84,7 @@ TEST(PromptSource, RefusesListsThatAreNotThere) {
 }
 
 TEST(PublishedPrompts, AreNamedWhereTheirFilesAreNotThere) {
-  const images::DataVariable data(nullptr);
+  const folder::DataVariable data(nullptr);
   EXPECT_THAT(
       [] { published_prompts("geneval", "held_out"); },
       ThrowsMessage<DataError>(AllOf(HasSubstr("\"geneval\" stands for \"prompts/geneval\", which is no folder (tried prompts/geneval, "),

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "plugins/shared/folder/data_variable.h"
 #include "plugins/shared/images/test_files.h"
 #include "runtime/base/errors.h"
 #include "runtime/modelfile/folder.h"
@@ -145,7 +146,7 @@ TEST(TextToImage, ModelsMustTakeTextsAndImagesOfThisKind) {
 TEST(TextToImage, FindsADataSetByItsName) {
   TempFolder folder;
   write_image_folder(folder / "tiny");
-  const DataVariable data(folder.path().c_str());
+  const folder::DataVariable data(folder.path().c_str());
   EXPECT_EQ(opened({{"prompts", "folder"}, {"data", "tiny"}})->data().conditions("train").size(), 5);
   EXPECT_THAT([] { opened({{"prompts", "folder"}, {"data", "huge"}}); },
               ThrowsMessage<DataError>(AllOf(HasSubstr("huge"), HasSubstr("ESPALIER_DATA"), HasSubstr(folder.path().string()))));

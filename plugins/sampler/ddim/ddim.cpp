@@ -43,11 +43,7 @@ class Ddim final : public espalier::Sampler {
     schema.integer("num_inference_steps", num_inference_steps_, "Denoising steps N; at most the model's num_train_timesteps.")
         .at_least(1)
         .at_most(1e5);
-    schema
-        .number("guidance_scale", guidance_scale_,
-                "Classifier-free guidance: uncond + scale (cond - uncond); 1 runs the network once a step.")
-        .at_least(0.0);
-    espalier::sampling::declare_negative_prompt(schema, negative_prompt_);
+    espalier::sampling::declare_guidance(schema, guidance_);
     schema.number("eta", eta_, "Fresh noise of each step: 0 is deterministic DDIM, 1 ancestral (DDPM) sampling.")
         .at_least(0.0)
         .at_most(1.0);
@@ -71,8 +67,7 @@ class Ddim final : public espalier::Sampler {
       if (!diffusers_previous_timestep_) return process.grid(num_inference_steps_);
       return dynamic_cast<const VariancePreserving&>(process).diffusers_grid(num_inference_steps_);
     };
-    return {espalier::sampling::stitched_phase(models, {num_inference_steps_, guidance_scale_, grid, negative_prompt_}, "sampler.ddim",
-                                               kProcess)};
+    return {espalier::sampling::stitched_phase(models, {num_inference_steps_, guidance_, grid}, "sampler.ddim", kProcess)};
   }
 
   std::string no_transition_law() const override {
@@ -83,8 +78,7 @@ class Ddim final : public espalier::Sampler {
 
  private:
   std::int64_t num_inference_steps_ = 50;
-  double guidance_scale_ = 7.5;
-  std::optional<std::string> negative_prompt_;
+  espalier::Guidance guidance_ = {.scale = 7.5};
   double eta_ = 0.0;
   bool diffusers_previous_timestep_ = false;
 };

@@ -66,11 +66,7 @@ class DpmSolver final : public espalier::Sampler {
     schema.integer("num_inference_steps", num_inference_steps_, "Denoising steps N; less than the model's num_train_timesteps.")
         .at_least(1)
         .at_most(1e5);
-    schema
-        .number("guidance_scale", guidance_scale_,
-                "Classifier-free guidance: uncond + scale (cond - uncond); 1 runs the network once a step.")
-        .at_least(0.0);
-    espalier::sampling::declare_negative_prompt(schema, negative_prompt_);
+    espalier::sampling::declare_guidance(schema, guidance_);
     schema.choice("algorithm_type", algorithm_type_, {"dpmsolver++", "sde-dpmsolver++"},
                   "dpmsolver++ solves the ODE, without fresh noise; sde-dpmsolver++ the SDE.");
     schema.integer("solver_order", solver_order_, "2: each step also uses the prediction of the step before (2M). 1: DDIM's steps.")
@@ -94,8 +90,7 @@ class DpmSolver final : public espalier::Sampler {
     const auto grid = [&](const NoiseProcess& process) {
       return dynamic_cast<const VariancePreserving&>(process).dpm_solver_grid(num_inference_steps_, spacing(), end);
     };
-    return {espalier::sampling::stitched_phase(models, {num_inference_steps_, guidance_scale_, grid, negative_prompt_},
-                                               "sampler.dpm_solver", kProcess)};
+    return {espalier::sampling::stitched_phase(models, {num_inference_steps_, guidance_, grid}, "sampler.dpm_solver", kProcess)};
   }
 
   std::unique_ptr<espalier::Solver> solver(const Phase& phase) const override {
@@ -122,8 +117,7 @@ class DpmSolver final : public espalier::Sampler {
   }
 
   std::int64_t num_inference_steps_ = 20;
-  double guidance_scale_ = 7.5;
-  std::optional<std::string> negative_prompt_;
+  espalier::Guidance guidance_ = {.scale = 7.5};
   std::string algorithm_type_ = "dpmsolver++";
   std::int64_t solver_order_ = 2;
   std::string solver_type_ = "midpoint";

@@ -12,19 +12,15 @@ bool is_corrector(const ModelInfo& model) { return model.corrects.has_value(); }
 
 void FlowSampler::options(Schema& schema) {
   schema.integer("num_inference_steps", num_inference_steps_, "Steps N of equal length from noise to the sample.").at_least(1).at_most(1e5);
-  schema
-      .number("guidance_scale", guidance_scale_,
-              "Classifier-free guidance: uncond + scale (cond - uncond); 1 asks the network once where guidance asks it twice.")
-      .at_least(0.0);
-  sampling::declare_negative_prompt(schema, negative_prompt_);
+  sampling::declare_guidance(schema, guidance_);
 }
 
 std::vector<Phase> FlowSampler::phases(const std::vector<ModelInfo>& models, const ModelInfo*) const {
-  auto phase = sampling::stitched_phase(models, {num_inference_steps_, guidance_scale_, {}, negative_prompt_}, name_, kProcess);
+  auto phase = sampling::stitched_phase(models, {num_inference_steps_, guidance_}, name_, kProcess);
   for (const auto& model : models) {
-    if (is_corrector(model) && guidance_scale_ != 1.0) {
+    if (is_corrector(model) && guidance_.scale != 1.0) {
       throw ConfigError(fmt::format("{}: model {} is a noise corrector's flow, which is not guided; set guidance_scale = 1, not {}", name_,
-                                    model.digest.substr(0, 12), guidance_scale_));
+                                    model.digest.substr(0, 12), guidance_.scale));
     }
   }
   phase.solver = rule_;

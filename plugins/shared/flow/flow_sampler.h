@@ -37,14 +37,13 @@ class FlowSampler : public Sampler {
 
   const std::string& name() const { return name_; }
   std::int64_t num_inference_steps() const { return num_inference_steps_; }
-  double guidance_scale() const { return guidance_scale_; }
+  double guidance_scale() const { return guidance_.scale; }
 
  private:
   std::string name_;
   std::string rule_;
   std::int64_t num_inference_steps_ = 50;
-  double guidance_scale_ = 1.0;
-  std::optional<std::string> negative_prompt_;
+  Guidance guidance_;
 };
 
 }  // namespace espalier::flow

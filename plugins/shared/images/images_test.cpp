@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "plugins/shared/folder/data.h"
+#include "plugins/shared/folder/data_variable.h"
 #include "plugins/shared/images/idx.h"
 #include "plugins/shared/images/idx_images.h"
 #include "plugins/shared/images/image.h"
@@ -148,7 +149,7 @@ TEST(Image, HasAKeyOfItsEightBitPixels) {
 TEST(Data, IsFoundByItsName) {
   const TempFolder folder;
   write_file(folder / "tiny/x", "x");
-  const DataVariable data(folder.path().c_str());
+  const folder::DataVariable data(folder.path().c_str());
   EXPECT_EQ(folder::find_data("tiny", "domain.test"), folder / "tiny");
   EXPECT_THAT([] { folder::find_data("huge", "domain.test"); },
               ThrowsMessage<DataError>(AllOf(HasSubstr("domain.test: data = \"huge\""), HasSubstr("ESPALIER_DATA"))));

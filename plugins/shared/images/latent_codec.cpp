@@ -25,19 +25,17 @@ at::Tensor row_by_row(const at::Tensor& batch, const Map& map) {
 
 class LatentCodec final : public Codec {
  public:
-  LatentCodec(const ImageSize& image, network::AutoencoderKL vae, bool upcasts) : image_(image), vae_(std::move(vae)), upcasts_(upcasts) {}
+  LatentCodec(const ImageSize& image, network::AutoencoderKL vae) : image_(image), vae_(std::move(vae)) {}
 
   StateSpec spec() const override {
     return {{"sample", {{vae_.latent_channels(), image_.height / vae_.factor(), image_.width / vae_.factor()}, at::kFloat}}};
   }
-  Value key() const override {
-    return Value::Map{{"type", "latents"}, {"vae", vae_.config()}, {"posterior", "mean"}, {"upcasts", upcasts_}};
-  }
+  Value key() const override { return Value::Map{{"type", "latents"}, {"vae", vae_.config()}, {"posterior", "mean"}}; }
   bool needs_model() const override { return true; }
 
   State encode(const Sample& sample, const CodecContext& context) const override {
     const at::NoGradGuard no_grad;
-    const auto weights = weights_of(context);
+    const auto& weights = weights_of(context);
     const auto images = resized(sample.tensors.at("image"), image_.height, image_.width).mul(2.0).sub(1.0).to(context.device);
     return {
         {"sample", row_by_row(images, [&](const at::Tensor& image) { return vae_.scaled(vae_.encode(weights, kPrefix, image).mean); })}};
@@ -45,7 +43,7 @@ class LatentCodec final : public Codec {
 
   Sample decode(const State& state, const CodecContext& context) const override {
     const at::NoGradGuard no_grad;
-    const auto weights = weights_of(context);
+    const auto& weights = weights_of(context);
     const auto latents = state.at("sample").to(context.device, at::kFloat);
     auto image = row_by_row(latents, [&](const at::Tensor& row) {
       return vae_.decode(weights, kPrefix, vae_.unscaled(row)).add(1.0).div(2.0).clamp(0.0, 1.0);
@@ -58,29 +56,19 @@ class LatentCodec final : public Codec {
   std::vector<std::string> canonical_keys(const Sample& sample) const override { return image_keys(sample.tensors.at("image")); }
 
  private:
-  // The vae's, in the dtype to compute in.
-  TensorMap weights_of(const CodecContext& context) const {
+  static const Weights& weights_of(const CodecContext& context) {
     if (context.model == nullptr) throw InternalError("latents are encoded and decoded by a model's vae, but there is no model");
-    TensorMap weights;
-    for (auto it = context.model->weights.lower_bound(kPrefix); it != context.model->weights.end() && it->first.starts_with(kPrefix);
-         ++it) {
-      const bool upcast = upcasts_ && it->second.scalar_type() == at::kHalf;
-      weights.emplace(it->first, upcast ? it->second.to(at::kFloat) : it->second);
-    }
-    return weights;
+    return context.model->weights;
   }
 
   ImageSize image_;
   network::AutoencoderKL vae_;
-  bool upcasts_;
 };
 
 }  // namespace
 
 std::shared_ptr<const Codec> make_latent_codec(const ImageSize& image, const Value& architecture) {
-  network::AutoencoderKL vae(architecture.at("vae"), "vae/config.json");
-  const bool upcasts = vae.force_upcast() && architecture.contains("text_encoder_2");
-  return std::make_shared<LatentCodec>(image, std::move(vae), upcasts);
+  return std::make_shared<LatentCodec>(image, network::AutoencoderKL(architecture.at("vae"), "vae/config.json"));
 }
 
 }  // namespace espalier::images

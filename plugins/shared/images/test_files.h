@@ -4,10 +4,8 @@
 #include <zlib.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,23 +31,6 @@ class TempFolder {
 
  private:
   fs::path path_;
-};
-
-// Sets ESPALIER_DATA, or unsets it (null), for as long as it lives.
-class DataVariable {
- public:
-  explicit DataVariable(const char* value) {
-    if (const char* before = std::getenv(kName)) before_ = before;
-    set(value);
-  }
-  ~DataVariable() { set(before_ ? before_->c_str() : nullptr); }
-  DataVariable(const DataVariable&) = delete;
-  DataVariable& operator=(const DataVariable&) = delete;
-
- private:
-  static constexpr const char* kName = "ESPALIER_DATA";
-  static void set(const char* value) { value == nullptr ? ::unsetenv(kName) : ::setenv(kName, value, 1); }
-  std::optional<std::string> before_;
 };
 
 inline void write_file(const fs::path& path, const std::string& bytes) {

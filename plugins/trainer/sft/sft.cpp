@@ -43,6 +43,10 @@ class Sft final : public Trainer {
     schema.text("examples", examples_,
                 "The split of the domain's examples to train on where the stage has neither a selection nor examples.");
     loop_.options(schema);
+    schema
+        .flag("gradient_checkpointing", loop_.gradient_checkpointing,
+              "Compute a U-Net's blocks again for the gradients instead of keeping what is inside them: less memory, more time.")
+        .unkeyed_default();
     schema.number("conditioning_dropout_prob", conditioning_dropout_prob_, "Share of conditions replaced by the empty one.")
         .at_least(0)
         .at_most(1);

@@ -178,7 +178,7 @@ const std::vector<Faulty> kStage = {
      "p.toml:13:13: stage 'r': reward.fake takes the option 'palette' as warm or cold; found the string \"worm\"; did you mean 'warm'?"},
     {"OptionMissing", kGood + "[[stage]]\ntag = 'r'\ntype = 'reward.atoms'\ninputs = { samples = 's' }\n",
      "p.toml:9:1: stage 'r': reward.atoms needs the option 'scale' (number): In angstrom."},
-    {"BlocksAndMicroBatches", kGood + "[stage.options]\nblock_size = 24\n",
+    {"BlocksAndMicroBatches", kGood + "[stage.options]\nblock_size = 24\nmicro_batch = 16\n",
      "p.toml:10:1: stage 's': block_size is a multiple of micro_batch; found block_size 24 and micro_batch 16"},
 };
 FAULTY_TABLE(Stage);
@@ -334,6 +334,10 @@ const std::vector<Faulty> kOverrides = {
      kGood,
      "--set models.base.prediction_type=v: [models]: base: 'prediction_type' is one of: epsilon, v_prediction, sample; found 'v'",
      {"models.base.prediction_type=v"}},
+    {"ModelHeight",
+     kGood,
+     "--set models.base.height=0: [models]: base: 'height' is a number of pixels, from 1; found the integer 0",
+     {"models.base.height=0"}},
     {"HubId",
      kGood,
      "--set models.base=stabilityai/sd: [models]: base: stabilityai/sd: no such model folder; a model of the hub is fetched before: hf "

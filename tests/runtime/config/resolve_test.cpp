@@ -198,6 +198,8 @@ TEST(Models, AreComputedInTheDtypeOfTheirEntryElseOfTheDevice) {
   EXPECT_EQ(options("tuned", {"models.base.variant=fp16", "models.base.prediction_type=epsilon"}).variant, "");
   EXPECT_EQ(options("base", {"models.base.variant=fp16"}).variant, "fp16");
   EXPECT_EQ(options("base", {"models.base.prediction_type=epsilon"}).prediction_type, "epsilon");
+  EXPECT_EQ(options("base", {"models.base.height=24"}).height, 24);
+  EXPECT_EQ(options("base", {"models.base.width=32"}).width, 32);
   const auto halves = [&] { return options("base", {"device.dtype=float16"}).dtype; };
   if (tensor::cpu_computes(at::kHalf)) {
     EXPECT_EQ(halves(), at::kHalf);
@@ -247,13 +249,18 @@ TEST_F(Prompts, ThatAreCutAreCountedInTheNotes) {
 TEST(Schedulers, AreNotedWhereAPersonShouldKnow) {
   const TemporaryFolder folder;
   std::filesystem::create_directories(folder.path() / "scheduler");
-  const auto notes = [&](const std::string& scheduler) {
+  const auto notes = [&](const std::string& scheduler, const std::vector<std::string>& more = {}) {
     std::ofstream(folder.path() / "scheduler/scheduler_config.json") << scheduler;
-    return read(kPipeline, {"models.base=" + folder.path().string()}).notes;
+    std::vector<std::string> overrides = {"models.base=" + folder.path().string()};
+    overrides.insert(overrides.end(), more.begin(), more.end());
+    return read(kPipeline, overrides).notes;
   };
   EXPECT_THAT(notes(R"({"_class_name": "PNDMScheduler"})"),
               ElementsAre(testing::StartsWith("base: scheduler_config.json: prediction_type is not named")));
   EXPECT_THAT(notes(R"({"_class_name": "PNDMScheduler", "prediction_type": "epsilon"})"), testing::IsEmpty());
+  EXPECT_THAT(notes(R"({"_class_name": "PNDMScheduler"})", {"models.base.prediction_type=epsilon"}), testing::IsEmpty());
+  EXPECT_THAT([&] { notes(R"({"_class_name": "FlowMatchEulerDiscreteScheduler"})", {"models.base.prediction_type=epsilon"}); },
+              testing::ThrowsMessage<ConfigError>(testing::HasSubstr("a process of this class has none; leave it out")));
   EXPECT_THAT([&] { notes("[1]"); }, testing::ThrowsMessage<ConfigError>(testing::HasSubstr("[models]: base: ")));
 }
 
@@ -288,6 +295,52 @@ TEST(Models, OfALibrarysNetworkBringTheLibrary) {
   const auto& libraries = spec.find("samples")->libraries;
   EXPECT_EQ(libraries.at("network Mine"), Value(digest_file(ESPALIER_SOURCE_DIR "/LICENSE")));
   EXPECT_FALSE(libraries.contains("network Another")) << "no folder names it";
+}
+
+// A network of which one row costs this much.
+struct CostlyNetwork final : Network {
+  explicit CostlyNetwork(double flops) : flops_(flops) {}
+  Value architecture() const override { return Value::Map{{"unet", Value::Map{{"_class_name", "Costly"}}}}; }
+  State predict(const Weights&, const State& noisy, const at::Tensor&, const TensorMap&) const override { return noisy; }
+  Weights initialize(std::uint64_t) const override { return {}; }
+  double flops(const StateSpec&) const override { return flops_; }
+  double flops_;
+};
+
+// The numbers of a stage's `options` for a model of this cost: block_size, then micro_batch.
+std::vector<std::int64_t> batches(double flops, const std::vector<std::string>& overrides = {}, const std::string& stage = "samples") {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder.path() / "unet");
+  std::filesystem::create_directories(folder.path() / "scheduler");
+  std::ofstream(folder.path() / "unet/config.json") << R"({"_class_name": "Costly"})";
+  std::ofstream(folder.path() / "scheduler/scheduler_config.json") << R"({"_class_name": "DDIMScheduler", "prediction_type": "epsilon"})";
+  auto catalog = fake_catalog();
+  network::NetworkEntry costly{.class_name = "Costly", .component = "unet"};
+  costly.make = [flops](const auto&, const auto&) { return std::make_shared<CostlyNetwork>(flops); };
+  catalog.add({}, {costly});
+  auto all = overrides;
+  all.push_back("models.base=" + folder.path().string());
+  const auto spec = resolve(Document::parse(kPipeline, "p.toml", all), catalog);
+  const auto& found = *spec.find(stage);
+  EXPECT_EQ(found.keyed.at("block_size"), Value(found.sampler.block_size));
+  EXPECT_EQ(found.keyed.at("micro_batch"), Value(found.sampler.micro_batch));
+  return {found.sampler.block_size, found.sampler.micro_batch};
+}
+
+TEST(Batches, AreSmallerForModelsThatCostMore) {
+  EXPECT_THAT(batches(0), ElementsAre(64, 16)) << "a network that does not say";
+  EXPECT_THAT(batches(2e10), ElementsAre(64, 16));
+  EXPECT_THAT(batches(1e11), ElementsAre(32, 4));
+  EXPECT_THAT(batches(8e11), ElementsAre(4, 1)) << "Stable Diffusion at 512 px";
+  EXPECT_THAT(batches(6e12), ElementsAre(1, 1));
+  EXPECT_THAT(batches(8e11, {}, "tuned_samples"), ElementsAre(32, 8)) << "as the stage sets them";
+}
+
+TEST(Batches, DefaultsFitWhatTheStageSets) {
+  EXPECT_THAT(batches(0, {"samples.block_size=24"}), ElementsAre(24, 8));
+  EXPECT_THAT(batches(0, {"samples.block_size=3"}), ElementsAre(3, 1));
+  EXPECT_THAT(batches(0, {"samples.micro_batch=20"}), ElementsAre(80, 20));
+  EXPECT_THAT(batches(8e11, {"samples.micro_batch=8"}), ElementsAre(8, 8));
 }
 
 std::vector<std::string> names_of(const std::vector<OptionInfo>& options) {

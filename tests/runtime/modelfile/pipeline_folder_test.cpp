@@ -72,6 +72,18 @@ TEST_F(PipelineFolder, ComponentsThatNoSamplingNeedsArePassedOver) {
   EXPECT_EQ(read_model_index(path_)->size(), 4u) << "scheduler, text_encoder, tokenizer, unet";
 }
 
+TEST_F(PipelineFolder, HeightAndWidthTakeThePlaceOfTheNetworksSampleSize) {
+  const auto size = [&](const LoadOptions& options) { return open(options).info.architecture.at("unet").at("sample_size"); };
+  EXPECT_EQ(size({}), Value(16));
+  EXPECT_EQ(size({.height = 24, .width = 32}), Value(Value::List{24, 32}));
+  EXPECT_EQ(size({.height = 16, .width = 16}), Value(16)) << "the folder's own: the key is the same";
+  expect_refused<ConfigError>("width is missing", {.height = 24});
+  expect_refused<ConfigError>("height is missing", {.width = 24});
+  const auto elements = kBlank.parent_path() / "layout-blank-small";
+  EXPECT_THAT([&] { info(elements, networks_, {.initialize_weights = 1, .height = 8, .width = 8}); },
+              ThrowsMessage<ConfigError>(HasSubstr("the network 'ElementTransformer' has no sample_size")));
+}
+
 TEST_F(PipelineFolder, AComponentThatNothingReadsIsRefused) {
   change("model_index.json", "controlnet", Value::List{"diffusers", "ControlNetModel"});
   expect_refused("names the component 'controlnet' (ControlNetModel)");
@@ -157,7 +169,7 @@ TEST_F(PipelineFolder, MayPredictSomethingElseThanItsSchedulerSays) {
   EXPECT_EQ(open({.prediction_type = "v_prediction"}).info.to_value(), plain.info.to_value());
   EXPECT_THAT(
       [&] { info(kBlank.parent_path() / "fashion-flow-base-blank", networks_, {.initialize_weights = 1, .prediction_type = "epsilon"}); },
-      ThrowsMessage<ConfigError>(HasSubstr("prediction_type = \"epsilon\", but the process 'rectified_flow' has none")));
+      ThrowsMessage<ConfigError>(HasSubstr("prediction_type = \"epsilon\" is set, but a process of this class has none")));
 }
 
 TEST_F(PipelineFolder, ItsDtypeIsInItsFunctionWhereItIsNotFloat32) {
@@ -211,9 +223,10 @@ TEST_F(PipelineFolder, SettingsOfADenoiserAreRefusedForAnotherRole) {
   model.weights = {{"linear.weight", at::full({10, 4}, 1.0, at::kFloat)}};
   const TemporaryFolder other;
   save(model, other.path());
-  for (const auto& options : {LoadOptions{.variant = "fp16"}, LoadOptions{.prediction_type = "epsilon"}}) {
+  for (const auto& options : {LoadOptions{.variant = "fp16"}, LoadOptions{.prediction_type = "epsilon"}, LoadOptions{.height = 8}}) {
     EXPECT_THAT([&] { info(other.path(), networks_, options); },
-                ThrowsMessage<ConfigError>(HasSubstr("is a model of role 'classifier', whose entry in [models] takes neither")));
+                ThrowsMessage<ConfigError>(HasSubstr(
+                    "is a model of role 'classifier', whose entry in [models] takes no variant, prediction_type, height or width")));
   }
   EXPECT_EQ(load(other.path(), networks_, {.dtype = at::kBFloat16}).weights.at("linear.weight").scalar_type(), at::kFloat);
 }

@@ -85,6 +85,7 @@ Cost cost(const std::string& folder, std::int64_t channels, std::int64_t side) {
   for (const auto& [name, tensor] : model.weights) cost.parameters += static_cast<double>(tensor.numel());
   const State state = {{"sample", at::ones({1, channels, side, side})}};
   cost.flops = network::count_flops([&] { model.network->predict(model.weights, state, at::ones({1}), {}); });
+  EXPECT_EQ(model.network->flops({{"sample", {{channels, side, side}}}}), cost.flops);
   return cost;
 }
 

@@ -2,6 +2,7 @@
 #include "runtime/network/unet_network.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/randint.h>
@@ -10,7 +11,9 @@
 #include <gmock/gmock.h>
 
 #include "runtime/base/errors.h"
+#include "runtime/network/flops.h"
 #include "runtime/network/text_role.h"
+#include "runtime/tensor/tensor_map.h"
 
 namespace espalier::network {
 namespace {
@@ -87,6 +90,43 @@ TEST(UNetNetwork, JoinsTwoTextEncodersAndAddsThePooledTextAndTheSizes) {
     other[name] = tensor + 1.0;
     EXPECT_FALSE(predict(embedded).equal(predict(other))) << name << " enters the prediction";
   }
+}
+
+// Known from the structure, and equal to what a pass runs.
+TEST(UNetNetwork, KnowsItsFlops) {
+  auto pooled = one_encoder();
+  auto& unet = pooled.at("unet").config;
+  unet["addition_embed_type"] = "text";
+  unet["addition_embed_type_num_heads"] = 2;
+  unet["conv_in_kernel"] = 5;
+  unet["mid_block_type"] = nullptr;
+  unet["transformer_layers_per_block"] = 2;
+  for (const auto& configs : {one_encoder(), two_encoders(), pooled}) {
+    const Made made(configs);
+    const at::NoGradGuard no_grad;
+    const auto condition = made.embed(tensor::rows(rows(), {0}));
+    const State noisy{{"sample", at::zeros({1, 4, 16, 32})}};
+    const auto counted = count_flops([&] { made.network->predict(made.weights, noisy, at::full({1}, 500.0), condition); });
+    EXPECT_EQ(made.network->flops({{"sample", {{4, 16, 32}}}}), counted);
+  }
+}
+
+// A VAE that overflows in float16 (force_upcast), which diffusers converts in its pipeline of SDXL alone.
+TEST(UNetNetwork, KeepsTheVaeOfSdxlInFloat32WhereTheRestIsFloat16) {
+  const Value vae = Value::Map{{"block_out_channels", Value::List{4, 8}},
+                               {"down_block_types", Value::List{"DownEncoderBlock2D", "DownEncoderBlock2D"}},
+                               {"up_block_types", Value::List{"UpDecoderBlock2D", "UpDecoderBlock2D"}},
+                               {"norm_num_groups", 4}};
+  const auto dtype = [&](ComponentConfigs configs, bool force_upcast, const char* weight, at::ScalarType wanted) {
+    configs["vae"] = {vae, "vae/config.json"};
+    configs["vae"].config["force_upcast"] = force_upcast;
+    return make_unet_network(configs, {})->weight_dtype(weight, wanted);
+  };
+  EXPECT_EQ(dtype(two_encoders(), true, "vae.decoder.conv_in.weight", at::kHalf), at::kFloat);
+  EXPECT_EQ(dtype(two_encoders(), true, "vae.decoder.conv_in.weight", at::kBFloat16), at::kBFloat16);
+  EXPECT_EQ(dtype(two_encoders(), true, "unet.conv_in.weight", at::kHalf), at::kHalf);
+  EXPECT_EQ(dtype(two_encoders(), false, "vae.decoder.conv_in.weight", at::kHalf), at::kHalf);
+  EXPECT_EQ(dtype(one_encoder(), true, "vae.decoder.conv_in.weight", at::kHalf), at::kHalf);
 }
 
 TEST(UNetNetwork, SizesAreTheSettingsOrFollowFromTheVae) {

@@ -7,6 +7,7 @@
 
 #include "runtime/modelfile/folder.h"
 #include "runtime/sampling/embedding.h"
+#include "runtime/sampling/guided_model.h"
 #include "runtime/sdk/encoding.h"
 #include "tests/conformance/toy.h"
 
@@ -20,7 +21,8 @@ NoiseResponse response_of(Model model, const StateSpec& spec, const TensorMap& c
   const auto twice = segment_model(std::make_shared<const Model>(std::move(model)), condition, 2);
   random::Draws draws({seed, random::Purpose::sampling}, {0, 1});
   draws.begin(0);
-  return noise_response(twice, spec, draws, at::kCPU);
+  const auto noise = twice.model->process->prior(spec, twice.condition, draws);
+  return noise_response(999.0, noise, GuidedModel(twice, {}).predict(noise, 999.0));
 }
 
 // The toy network predicts scale x + bias.

@@ -51,7 +51,7 @@ const std::shared_ptr<const Model>& model() {
   return model;
 }
 Phase whole(std::int64_t steps, double guidance_scale = 1.0) {
-  return stitched_phase({model()->info}, {steps, guidance_scale}, "the test", "variance_preserving");
+  return stitched_phase({model()->info}, {steps, {.scale = guidance_scale}}, "the test", "variance_preserving");
 }
 random::Draws draws() { return {{7, random::Purpose::sampling}, {0, 1, 2}}; }
 

@@ -89,9 +89,10 @@ TEST(Phase, ItsValueIsWhatDeterminesTrajectories) {
   EXPECT_TRUE(differs([](Phase& p) { p.segments[0].model.digest = "x"; }));
   EXPECT_TRUE(differs([](Phase& p) { p.segments[0].model.architecture["type"] = "x"; }));
   EXPECT_TRUE(differs([](Phase& p) { p.segments[0].last = 1; }));
-  EXPECT_TRUE(differs([](Phase& p) { p.segments[0].guidance_scale = 2.0; }));
-  EXPECT_TRUE(differs([](Phase& p) { p.segments[0].negative_prompt = ""; }));
-  EXPECT_TRUE(differs([](Phase& p) { p.segments[0].negative_prompt = "blurry"; }));
+  EXPECT_TRUE(differs([](Phase& p) { p.segments[0].guidance.scale = 2.0; }));
+  EXPECT_TRUE(differs([](Phase& p) { p.segments[0].guidance.negative_prompt = ""; }));
+  EXPECT_TRUE(differs([](Phase& p) { p.segments[0].guidance.rescale = 0.5; }));
+  EXPECT_TRUE(differs([](Phase& p) { p.segments[0].guidance.negative_prompt = "blurry"; }));
   EXPECT_TRUE(differs([](Phase& p) { p.solver = "heun"; }));
 }
 
@@ -99,10 +100,12 @@ TEST(Stitch, HandsANegativePromptOnWhereItHasAnEffect) {
   auto reader = conformance::toy_model().info;
   reader.text_front = "0abc";
   const auto phase = [&](double scale, const ModelInfo& second) {
-    return stitched_phase({reader, second}, {4, scale, {}, "blurry"}, "sampler.ddim", "variance_preserving");
+    return stitched_phase({reader, second}, {4, {.scale = scale, .negative_prompt = "blurry"}}, "sampler.ddim", "variance_preserving");
   };
-  EXPECT_EQ(phase(2.0, reader).segments.at(0).negative_prompt, "blurry");
+  EXPECT_EQ(phase(2.0, reader).segments.at(0).guidance.negative_prompt, "blurry");
   EXPECT_THAT([&] { phase(1.0, reader); }, ThrowsMessage<ConfigError>(HasSubstr("negative_prompt has no effect at guidance_scale = 1")));
+  const auto rescaled = [&] { stitched_phase({reader}, {4, {.rescale = 0.7}}, "sampler.ddim", "variance_preserving"); };
+  EXPECT_THAT(rescaled, ThrowsMessage<ConfigError>(HasSubstr("guidance_rescale has no effect at guidance_scale = 1")));
   EXPECT_THAT([&] { phase(2.0, conformance::toy_model().info); }, ThrowsMessage<ConfigError>(HasSubstr("takes no texts")));
 }
 
@@ -116,7 +119,7 @@ struct Guided {
   double weight(const char* name, std::int64_t i = 0) const { return model.weights.at(name)[i].item<double>(); }
   double first(std::int64_t row, double scale) const {
     const auto segment = segment_model(std::make_shared<const Model>(model), condition, 2, null_condition);
-    const auto out = GuidedModel(segment, scale).predict(noisy, 500.0);
+    const auto out = GuidedModel(segment, {.scale = scale}).predict(noisy, 500.0);
     return out.at("sample")[row][0][0][0].item<double>();
   }
 };
@@ -151,11 +154,11 @@ TEST(GuidedModel, RefusesGuidanceWithoutConditions) {
   Guided g;
   g.model.network = std::make_shared<Unconditional>();
   SegmentModel segment{std::make_shared<const Model>(g.model)};
-  EXPECT_THAT([&] { GuidedModel(segment, 2.0); }, ThrowsMessage<ConfigError>(HasSubstr("guidance_scale = 1")));
-  EXPECT_TRUE(at::equal(GuidedModel(segment, 1.0).predict(g.noisy, 1.0).at("sample"), g.noisy.at("sample")));
+  EXPECT_THAT([&] { GuidedModel(segment, {.scale = 2.0}); }, ThrowsMessage<ConfigError>(HasSubstr("guidance_scale = 1")));
+  EXPECT_TRUE(at::equal(GuidedModel(segment, {}).predict(g.noisy, 1.0).at("sample"), g.noisy.at("sample")));
   g.model.network = nullptr;
   segment.model = std::make_shared<const Model>(g.model);
-  EXPECT_THROW(GuidedModel(segment, 1.0), InternalError);
+  EXPECT_THROW(GuidedModel(segment, {}), InternalError);
 }
 
 }  // namespace

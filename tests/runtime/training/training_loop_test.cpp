@@ -247,5 +247,48 @@ TEST(TrainingLoop, HandsTheOptimizersStateOn) {
   EXPECT_TRUE(train(slope, silent).state.empty()) << "no state is kept unless it is asked for";
 }
 
+// L(w) = w computed in float16, where the gradient of w is `gradient`.
+class HalfSlope final : public Objective {
+ public:
+  explicit HalfSlope(double gradient) : gradient_(gradient) {}
+  NamedParameters parameters = trainable_copies({{"w", at::full({1}, 1.0, at::kFloat)}}, at::kCPU);
+  std::vector<at::Tensor> values(std::int64_t) override {
+    const auto half = parameters.front().second.to(at::kHalf);
+    return {(half * std::sqrt(gradient_)).to(at::kFloat).sum() * std::sqrt(gradient_)};
+  }
+
+ private:
+  double gradient_;
+};
+
+// Where w is after these steps by learning rate kRate.
+double weight_after(std::int64_t steps, double gradient, at::ScalarType dtype, Engine& engine) {
+  HalfSlope slope(gradient);
+  auto options = options_of({.max_train_steps = steps});
+  options.adamw.adam_epsilon = 1e-30;
+  options.max_grad_norm = 0.0;
+  const auto domain = conformance::toy_domain();
+  Model model;
+  model.info.dtype = dtype;
+  train({*domain, model, nullptr, 0, {at::kCPU, &engine, nullptr}, engine, engine}, "trainer.slope", slope.parameters, options, slope);
+  return slope.parameters.front().second.item<double>();
+}
+
+TEST(TrainingLoop, ScalesTheLossOfAModelOfFloat16) {
+  Engine plain, scaled;
+  EXPECT_EQ(weight_after(5, 1e-9, at::kFloat, plain), 1.0) << "the gradient vanishes in float16";
+  EXPECT_NEAR(weight_after(5, 1e-9, at::kHalf, scaled), 1.0 - 5 * kRate, 1e-6);
+}
+
+TEST(TrainingLoop, LeavesOutStepsWhoseGradientsOverflowInFloat16) {
+  // 65536 * 16 and its halves down to 65536 are no numbers of float16: five steps are left out.
+  Engine engine;
+  EXPECT_NEAR(weight_after(8, 16.0, at::kHalf, engine), 1.0 - 3 * kRate, 1e-6);
+  Engine stopped;
+  stopped.stop_at = 3;
+  EXPECT_THROW(weight_after(8, 16.0, at::kHalf, stopped), Stopped);
+  EXPECT_NEAR(weight_after(8, 16.0, at::kHalf, stopped), 1.0 - 3 * kRate, 1e-6) << "the checkpoint holds the scale";
+}
+
 }  // namespace
 }  // namespace espalier::training

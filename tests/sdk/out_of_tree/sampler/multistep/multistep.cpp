@@ -37,18 +37,18 @@ class Multistep final : public Sampler {
  public:
   void options(Schema& schema) override {
     schema.integer("num_inference_steps", num_inference_steps_, "Denoising steps N.").at_least(1).at_most(1e5);
-    schema.number("guidance_scale", guidance_scale_, "Classifier-free guidance: uncond + scale (cond - uncond).").at_least(0.0);
+    sampling::declare_guidance(schema, guidance_);
   }
   void inputs(Inputs& in) override { in.model("model").process(kProcess); }
   double probe_tolerance() const override { return 1e-4; }  // LibTorch rounds otherwise on other CPUs
   std::vector<Phase> phases(const std::vector<ModelInfo>& models, const ModelInfo*) const override {
-    return {sampling::stitched_phase(models, {num_inference_steps_, guidance_scale_}, "sampler.multistep", kProcess)};
+    return {sampling::stitched_phase(models, {num_inference_steps_, guidance_}, "sampler.multistep", kProcess)};
   }
   std::unique_ptr<Solver> solver(const Phase&) const override { return std::make_unique<MultistepSolver>(); }
 
  private:
   std::int64_t num_inference_steps_ = 20;
-  double guidance_scale_ = 1.0;
+  Guidance guidance_;
 };
 
 }  // namespace

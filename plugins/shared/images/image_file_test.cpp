@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "plugins/shared/images/image_folder.h"
+#include "plugins/shared/images/jpeg.h"
 #include "plugins/shared/images/test_files.h"
 #include "runtime/base/errors.h"
 
@@ -154,6 +155,13 @@ std::filesystem::path peers_python() {
   return std::filesystem::path(home == nullptr ? "/" : home) / ".cache/espalier/peers/bin/python";
 }
 
+// Runs a script of this folder on a folder in the peers' Python.
+void run_pillow(const std::filesystem::path& python, const std::string& script, const TempFolder& folder) {
+  const std::string command =
+      "'" + python.string() + "' '" ESPALIER_SOURCE_DIR "/plugins/shared/images/" + script + "' '" + folder.path().string() + "'";
+  ASSERT_EQ(std::system(command.c_str()), 0) << command;  // NOLINT(concurrency-mt-unsafe, bugprone-command-processor)
+}
+
 // Every kind of PNG equals Pillow's pixels, laid over black; a JPEG is within one level (another release of libjpeg-turbo may round
 // otherwise).
 TEST(ImageFile, DecodesWhatPillowDecodes) {
@@ -161,9 +169,7 @@ TEST(ImageFile, DecodesWhatPillowDecodes) {
   if (!std::filesystem::exists(python))
     GTEST_SKIP() << "no " << python << ": scripts/setup --peers installs it, ESPALIER_PEERS names another";
   const TempFolder folder;
-  const std::string command =
-      "'" + python.string() + "' '" ESPALIER_SOURCE_DIR "/plugins/shared/images/pillow_images.py' '" + folder.path().string() + "'";
-  ASSERT_EQ(std::system(command.c_str()), 0) << command;  // NOLINT(concurrency-mt-unsafe, bugprone-command-processor)
+  ASSERT_NO_FATAL_FAILURE(run_pillow(python, "pillow_images.py", folder));
   int files = 0, unequal_jpegs = 0;
   for (const std::filesystem::path& file : list_images(folder.path()).files) {
     const Image image = read_image(folder.path() / file);
@@ -183,6 +189,46 @@ TEST(ImageFile, DecodesWhatPillowDecodes) {
   }
   EXPECT_EQ(files, 39);
   RecordProperty("unequal_jpegs", unequal_jpegs);
+}
+
+// "P6 <width> <height> 255\n" and the pixels.
+Image read_ppm(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string magic;
+  Image image;
+  int most = 0;
+  file >> magic >> image.width >> image.height >> most;
+  file.get();
+  image.rgb.resize(static_cast<std::size_t>(3 * image.width * image.height));
+  file.read(reinterpret_cast<char*>(image.rgb.data()), static_cast<std::streamsize>(image.rgb.size()));
+  return image;
+}
+
+TEST(Jpeg, IsWrittenAsPillowWritesIt) {
+  const auto python = peers_python();
+  if (!std::filesystem::exists(python))
+    GTEST_SKIP() << "no " << python << ": scripts/setup --peers installs it, ESPALIER_PEERS names another";
+  const TempFolder folder;
+  ASSERT_NO_FATAL_FAILURE(run_pillow(python, "pillow_jpegs.py", folder));
+  int files = 0;
+  for (const auto& entry : fs::directory_iterator(folder.path())) {
+    if (entry.path().extension() != ".ppm") continue;
+    const std::string ours = encode_jpeg(read_ppm(entry.path()), 95), theirs = read_file(fs::path(entry.path()).replace_extension(".jpg"));
+    EXPECT_EQ(ours.size(), theirs.size()) << entry.path();
+    EXPECT_TRUE(ours == theirs) << entry.path() << ": the same size, other bytes";
+    ++files;
+  }
+  EXPECT_EQ(files, 25);
+}
+
+TEST(Jpeg, IsReadAgain) {
+  const Image image{8192, 2, std::vector<std::uint8_t>(std::size_t{3} * 8192 * 2, 77)};
+  const Image read = decode_jpeg(encode_jpeg(image, 95), "x.jpg");
+  EXPECT_EQ(read.width, 8192);
+  EXPECT_EQ(read.rgb, image.rgb);
+  for (const auto& [width, height] : {std::pair{0, 4}, std::pair{4, 0}, std::pair{8193, 1}}) {
+    EXPECT_THAT([&] { encode_jpeg({width, height, {}}, 95); }, ThrowsMessage<StageError>(HasSubstr("1 x 1 to 8192 x 8192")));
+  }
 }
 
 }  // namespace

@@ -1,0 +1,158 @@
+"""pipelines/studies/sd2_pgraft.toml as it is, on the whole prompt sets (planned) and on a few prompts (run), of small folders of Stable
+Diffusion 2 base and SDXL."""
+import io
+import json
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import sys
+import unittest
+
+import diffusers_test
+import driver
+from diffusers_test import PYTHON
+from driver import ROOT
+
+STUDY = ROOT / "pipelines/studies/sd2_pgraft.toml"
+BASE, SDXL = "sd21_base", "sdxl_base"
+STEPS, GUIDANCE = 4, 7.5
+ROWS = ("base", "control", "graft", "pgraft_25", "pgraft_50", "sdxl")
+TUNED = ("control", "graft", "pgraft_25", "pgraft_50")
+PROMPTS = {
+    "train.jsonl": [("a green bench and a red car", "color"), ("two cats on a mat", "numeracy"), ("a dog left of a chair", "spatial")],
+    "compbench.jsonl": [("a blue boat and a white gull", "color"), ("a red book and a yellow vase", "color"), ("a dog right of a tree", "spatial")],
+    "geneval.jsonl": [("a photo of four clocks", "counting"), ("a photo of a bench", "single_object"), ("a photo of a cow", "single_object")],
+}
+
+
+def data(name):
+    folder = pathlib.Path(os.environ.get("ESPALIER_DATA") or "/nonexistent") / name
+    if not folder.is_dir():
+        raise unittest.SkipTest(f"ESPALIER_DATA names no folder with {name}")
+    return folder
+
+
+def python(script, *words):
+    done = subprocess.run([PYTHON, script, *map(str, words)], env=diffusers_test.peers_environment(), capture_output=True, text=True)
+    if done.returncode != 0:
+        raise AssertionError(done.stderr)
+    return done.stdout.splitlines()[-1:]
+
+
+def kilobytes(images):
+    """In the peers' Python: the mean size of the images' files as DDPO's reward has them."""
+    from PIL import Image
+
+    sizes = []
+    for path in sorted(pathlib.Path(images).glob("*.png")):
+        file = io.BytesIO()
+        Image.open(path).convert("RGB").save(file, format="JPEG", quality=95)
+        sizes.append(file.tell() / 1000)
+    print(json.dumps([len(sizes), sum(sizes) / len(sizes)]))
+
+
+class Sd2Pgraft(driver.PipelineTest):
+    @classmethod
+    def setUpClass(cls):
+        if not PYTHON.exists():
+            raise unittest.SkipTest("the peers are not installed: scripts/setup --peers")
+        data("clip_bpe")
+        cls.models = pathlib.Path(driver.tempfile.mkdtemp(prefix="espalier-small-"))
+        python(ROOT / "tests/pipelines/small_folders.py", cls.models, data("diffusers_folders"), BASE, SDXL)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.models, ignore_errors=True)
+
+    def settings(self, **options):
+        options = {"models.base.folder": self.models / BASE, "models.sdxl.folder": self.models / SDXL, "device.type": "cpu",
+                   "device.dtype": "float32"} | options
+        return [word for name, value in options.items() for word in ("--set", f"{name}={value}")]
+
+    def few(self):
+        """Of three training and six held-out prompts, a few steps, and a training that shows."""
+        for name, lines in PROMPTS.items():
+            entries = [{"prompt": prompt, "category": category, "prompts": name.split(".")[0]} for prompt, category in lines]
+            (self.folder / name).write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+        options = {"domain.train": '["train.jsonl"]', "domain.held_out": '["compbench.jsonl", "geneval.jsonl"]'}
+        options |= {f"{tag}.{name}": value for tag in TUNED for name, value in
+                    {"max_train_steps": 3, "gradient_accumulation_steps": 1, "learning_rate": 0.01, "lr_warmup_steps": 0}.items()}
+        options |= {f"{tag}_samples.num_inference_steps": STEPS for tag in ROWS} | {"samples.num_inference_steps": STEPS}
+        return self.settings(**options, **{"pgraft_25_samples.record_steps": f"[{STEPS}]", "pgraft_25_samples.eta": 0})
+
+    def adapter(self, stages, tag):
+        return self.cache / "results/model" / stages[tag]["key"][:2] / stages[tag]["key"]
+
+    def test_the_published_prompts_are_sampled_by_every_row(self):
+        data("prompts")
+        plan = json.loads(self.call("plan", "--json", *self.settings(), pipeline=STUDY))
+        stages = {stage["tag"]: stage for stage in plan["stages"]}
+        print({tag: stage["samples"] for tag, stage in stages.items() if "samples" in stage}, file=sys.stderr)
+
+    def test_a_run_compares_all_rows_by_prompt_set_and_category(self):
+        report = json.loads(self.call("run", "--json", "--quiet", *self.few(), pipeline=STUDY))
+        stages = {stage["tag"]: stage for stage in report["stages"]}
+        self.check_findings(report)
+        self.check_adapters(stages)
+        again = json.loads(self.call("run", "--json", "--quiet", *self.few(), pipeline=STUDY))
+        self.assertEqual({stage["status"] for stage in again["stages"]}, {"reused"})
+        self.check_images(report)
+        self.check_stitched(stages)
+
+    def check_findings(self, report):
+        scalars = {(one["stage"], one["name"]): one["value"] for one in report["scalars"]}
+        self.assertEqual({name for stage, name in scalars if stage == "over_base" and name.startswith("reward.")}, {f"reward.{row}_score" for row in ROWS})
+        self.assertEqual({name for stage, name in scalars if stage == "over_control" and name.startswith("gain_over_control.")},
+                         {f"gain_over_control.{row}_score" for row in ("graft", "pgraft_25", "pgraft_50")})
+        self.check_table(report, "prompts", {"compbench": 3, "geneval": 3})
+        self.check_table(report, "category", {"color": 2, "counting": 1, "single_object": 2, "spatial": 1})
+
+    def check_table(self, report, key, counts):
+        table, = (table for table in report["tables"] if (table["stage"], table["name"]) == ("over_base", f"reward_by_{key}"))
+        names = [column["name"] for column in table["columns"]]
+        rows = [dict(zip(names, row, strict=True)) for row in table["rows"]]
+        self.assertEqual({(row[key], row["scores"], row["prompts"]) for row in rows},
+                         {(value, f"{row}_score", count) for value, count in counts.items() for row in ROWS})
+        gains = {row["gain"] for row in rows if row["scores"] == "graft_score"}
+        self.assertGreater(len(gains), 1, "every prompt gained the same")
+
+    def check_adapters(self, stages):
+        explained = json.loads(self.call("explain", "--json", "base_samples", *self.few(), pipeline=STUDY))
+        print(json.dumps(explained)[:3000], file=sys.stderr)
+        for tag, last_step in zip(TUNED, (0, 0, 0.25, 0.5)):
+            about = json.loads((self.adapter(stages, tag) / "espalier.json").read_text())
+            print(about, file=sys.stderr)
+            self.assertEqual(about["last_step"], last_step)
+
+    def check_images(self, report):
+        scalars = {one["name"]: one["value"] for one in report["scalars"] if one["stage"] == "over_base"}
+        samples, = (self.folder / "runs/sd2-pgraft").glob("*/samples")[-1:]
+        for row, side in (("base", 64), ("pgraft_25", 64), ("sdxl", 128)):
+            images = samples / f"{row}_samples"
+            self.assertEqual({struct.unpack(">II", path.read_bytes()[16:24]) for path in images.glob("*.png")}, {(side, side)})
+            count, mean = json.loads(python(__file__, "kilobytes", images)[0])
+            self.assertEqual(count, 6)
+            self.assertAlmostEqual(scalars[f"reward.{row}_score"], -mean, places=6)
+
+    def check_stitched(self, stages):
+        """The lines of docs/stable_diffusion.md sample what Espalier samples."""
+        copy = self.folder / "my-lora"
+        copy.mkdir()
+        for name in ("pytorch_lora_weights.safetensors", "espalier.json"):
+            shutil.copyfile(self.adapter(stages, "pgraft_25") / name, copy / name)
+        block, = self.cache.glob(f"sets/*/{stages['pgraft_25_samples']['key']}/data/*.h5")
+        prompts = [prompt for name in ("compbench.jsonl", "geneval.jsonl") for prompt, _ in PROMPTS[name]]
+        found = json.loads(python(ROOT / "tests/pipelines/sample_stitched.py", self.models / BASE, copy, block, json.dumps(prompts), GUIDANCE)[0])
+        print(found, file=sys.stderr)
+        self.assertEqual(found["steps"], STEPS)
+        for wrong in ("all steps", "a step later", "a step earlier"):
+            self.assertGreater(found[wrong], 100 * found["stitched"], wrong)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["kilobytes"]:
+        kilobytes(sys.argv[2])
+    else:
+        unittest.main()

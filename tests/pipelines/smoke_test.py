@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import struct
 import unittest
 
 import driver
@@ -81,6 +82,22 @@ max_conditions = 2
             self.assertIn((model + "_result", "quality"), scalars)
             self.assertIn(("layout", f"overlap.{model}_samples"), scalars)
         self.assertEqual(scalars["layout", "data_overlap"], 0.0)  # generated pages never overlap
+
+    def test_latent_lora(self):
+        report = json.loads(self.call("run", "--json", "--quiet", pipeline=ROOT / "pipelines/smoke/latent_lora.toml"))
+        scalars = {(f["stage"], f["name"]) for f in report["scalars"]}
+        for model in ("control", "graft", "pgraft_25"):
+            self.assertIn(("over_base", f"held_out_gain.{model}_alignment"), scalars)
+        stages = {stage["tag"]: stage["key"] for stage in report["stages"]}
+        for model in ("control", "graft", "pgraft_25"):
+            result, = self.cache.glob(f"results/model/*/{stages[model]}")
+            self.assertEqual({path.name for path in result.iterdir()}, {"pytorch_lora_weights.safetensors", "espalier.json", "manifest.json"})
+        sampled = [block for block in self.blocks() if block.split("/")[0] != stages["samples"]]
+        self.assertEqual(len(sampled), 4)
+        self.assertEqual(len({block.split("/")[1] for block in sampled}), 4, "an adapter changes what is sampled")
+        images, = (self.folder / "runs/latent_lora").glob("*/samples")
+        sizes = {path.read_bytes()[16:24] for path in images.glob("*/*.png")}
+        self.assertEqual(sizes, {struct.pack(">II", 64, 64)}, "latents of 16 x 16 are decoded")
 
     def test_demo_and_studies_are_valid(self):
         for pipeline in [ROOT / "pipelines/demo.toml", *sorted((ROOT / "pipelines/studies").glob("*.toml"))]:

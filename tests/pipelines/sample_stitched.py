@@ -30,7 +30,8 @@ def compare(folder, adapter, block, prompts, guidance):
     with h5py.File(block) as file:
         recorded = sorted(int(step) for step in file["state/sample"])
         noise, wanted = (torch.from_numpy(file[f"state/sample/{step}"][:]) for step in (recorded[-1], 0))
-    pipe = StableDiffusionPipeline.from_pretrained(folder)
+        prompts = [prompts[int(row)] for row in file["condition"]]
+    pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None, feature_extractor=None)  # which the folder lacks
     pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
     pipe.load_lora_weights(adapter)
     pipe.set_progress_bar_config(disable=True)

@@ -35,7 +35,7 @@ def data(name):
 
 
 def python(script, *words):
-    done = subprocess.run([PYTHON, script, *map(str, words)], env=diffusers_test.peers_environment(), capture_output=True, text=True)
+    done = subprocess.run([PYTHON, script, *map(str, words)], env=diffusers_test.peers_environment() | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
     if done.returncode != 0:
         raise AssertionError(done.stderr)
     return done.stdout.splitlines()[-1:]
@@ -80,6 +80,7 @@ class Sd2Pgraft(driver.PipelineTest):
         options |= {f"{tag}.{name}": value for tag in TUNED for name, value in
                     {"max_train_steps": 3, "gradient_accumulation_steps": 1, "learning_rate": 0.01, "lr_warmup_steps": 0}.items()}
         options |= {f"{tag}_samples.num_inference_steps": STEPS for tag in ROWS} | {"samples.num_inference_steps": STEPS}
+        options["sdxl_samples.block_size"] = 8  # a report has the images of the first block
         return self.settings(**options, **{"pgraft_25_samples.record_steps": f"[{STEPS}]", "pgraft_25_samples.eta": 0})
 
     def adapter(self, stages, tag):
@@ -88,8 +89,12 @@ class Sd2Pgraft(driver.PipelineTest):
     def test_the_published_prompts_are_sampled_by_every_row(self):
         data("prompts")
         plan = json.loads(self.call("plan", "--json", *self.settings(), pipeline=STUDY))
-        stages = {stage["tag"]: stage for stage in plan["stages"]}
-        print({tag: stage["samples"] for tag, stage in stages.items() if "samples" in stage}, file=sys.stderr)
+        samples = {stage["tag"]: stage["samples"] for stage in plan["stages"] if stage["action"] == "run" and stage["samples"]}
+        held_out = 2400 + 553
+        self.assertEqual(samples, {"samples": 4 * 5559, "score": 4 * 5559, "best": 4 * 5559, "any": 4 * 5559, "base_samples": held_out,
+                                   "base_score": held_out, "sdxl_samples": held_out, "sdxl_score": held_out})
+        self.assertEqual({stage["tag"] for stage in plan["stages"] if "pending" in stage["because"]},
+                         {*TUNED, *(f"{tag}_{what}" for tag in TUNED for what in ("samples", "score")), "over_base", "over_control"})
 
     def test_a_run_compares_all_rows_by_prompt_set_and_category(self):
         report = json.loads(self.call("run", "--json", "--quiet", *self.few(), pipeline=STUDY))
@@ -111,24 +116,28 @@ class Sd2Pgraft(driver.PipelineTest):
 
     def check_table(self, report, key, counts):
         table, = (table for table in report["tables"] if (table["stage"], table["name"]) == ("over_base", f"reward_by_{key}"))
-        names = [column["name"] for column in table["columns"]]
-        rows = [dict(zip(names, row, strict=True)) for row in table["rows"]]
-        self.assertEqual({(row[key], row["scores"], row["prompts"]) for row in rows},
-                         {(value, f"{row}_score", count) for value, count in counts.items() for row in ROWS})
-        gains = {row["gain"] for row in rows if row["scores"] == "graft_score"}
+        self.assertEqual([column["name"] for column in table["columns"]][:4], [key, "scores", "prompts", "samples"])
+        gain = [column["name"] for column in table["columns"]].index("gain")
+        self.assertEqual({tuple(row[:3]) for row in table["rows"]}, {(value, f"{row}_score", count) for value, count in counts.items() for row in ROWS})
+        gains = {row[gain] for row in table["rows"] if row[1] == "graft_score"}
         self.assertGreater(len(gains), 1, "every prompt gained the same")
 
+    def segments(self, stage):
+        recipe, = self.cache.glob(f"sets/*/{stage['key']}/recipe.json")
+        return json.loads(recipe.read_text())["phases"][0]["segments"]
+
     def check_adapters(self, stages):
-        explained = json.loads(self.call("explain", "--json", "base_samples", *self.few(), pipeline=STUDY))
-        print(json.dumps(explained)[:3000], file=sys.stderr)
+        base = self.segments(stages["base_samples"])[0]["digest"]
         for tag, last_step in zip(TUNED, (0, 0, 0.25, 0.5)):
             about = json.loads((self.adapter(stages, tag) / "espalier.json").read_text())
-            print(about, file=sys.stderr)
-            self.assertEqual(about["last_step"], last_step)
+            self.assertEqual((about["base"], about["last_step"]), (base, last_step))
+        self.assertEqual(len({self.segments(stages[f"{tag}_samples"])[0]["digest"] for tag in TUNED} | {base}), 5)
+        stitched = self.segments(stages["pgraft_50_samples"])
+        self.assertEqual([segment["digest"] == base for segment in stitched], [False, True])
 
     def check_images(self, report):
         scalars = {one["name"]: one["value"] for one in report["scalars"] if one["stage"] == "over_base"}
-        samples, = (self.folder / "runs/sd2-pgraft").glob("*/samples")[-1:]
+        samples = sorted((self.folder / "runs/sd2-pgraft").glob("*/samples"))[0]
         for row, side in (("base", 64), ("pgraft_25", 64), ("sdxl", 128)):
             images = samples / f"{row}_samples"
             self.assertEqual({struct.unpack(">II", path.read_bytes()[16:24]) for path in images.glob("*.png")}, {(side, side)})

@@ -22,7 +22,8 @@ def run(tool, case, dtype=None):
     given = tool.tensors("inputs", case.inputs) if tensors else tool.json("request", case.inputs)
     out = tool.folder / "out.safetensors"
     printed = tool(*case.command, given, out, *([] if dtype is None else [dtype]))
-    return load_file(out), printed
+    # Copies: load_file's tensors may lie in the file, which the next run overwrites.
+    return {name: tensor.clone() for name, tensor in load_file(out).items()}, printed
 
 
 def distance(ours, theirs, least=0.0):

@@ -148,7 +148,10 @@ def record_vae(name, source, path, _):
 
     generator = torch.Generator().manual_seed(3)
     save_vae(source, path, generator)
-    make = lambda: AutoencoderKL.from_pretrained(path, torch_dtype=torch.float32).eval()  # noqa: E731
+
+    def make(dtype=torch.float32):
+        return AutoencoderKL.from_pretrained(path, torch_dtype=dtype).eval()
+
     inputs = {"image": torch.rand(1, 3, 512, 512, generator=generator) * 2 - 1, "z": torch.randn(1, 4, 64, 64, generator=generator)}
     small = {"image": inputs["image"][..., :256, :256].contiguous(), "z": inputs["z"][..., :32, :32].contiguous()}
     entropy = autoencoder_kl.attention_entropy(make(), small)
@@ -156,7 +159,7 @@ def record_vae(name, source, path, _):
     assert entropy < 0.5
     full, mutated = (autoencoder_kl.record(name, path, make, given, mutations=given is small) for given in (inputs, small))
     full.what, mutated.what = "VAE, encode and decode at 512 px", "VAE, encode and decode at 256 px"
-    full.half = autoencoder_kl.run(make().to(torch.bfloat16), {key: tensor.to(torch.bfloat16) for key, tensor in inputs.items()})
+    full.half = autoencoder_kl.run(make(torch.bfloat16), {key: tensor.to(torch.bfloat16) for key, tensor in inputs.items()})
     return [full, mutated]
 
 

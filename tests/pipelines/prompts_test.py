@@ -71,10 +71,10 @@ class Prompts(driver.PipelineTest):
         report, _ = self.run_file(world_prompts())
         table = self.table(report)
         names = [column["name"] for column in table["columns"]]
-        self.assertEqual(names, ["relation", "scores", "prompts", "samples", "reward", "reward_low", "reward_high"])
+        self.assertEqual(names, ["relation", "scores", "conditions", "samples", "reward", "reward_low", "reward_high"])
         rows = [dict(zip(names, row, strict=True)) for row in table["rows"]]
         self.assertEqual([row["relation"] for row in rows], RELATIONS)
-        self.assertEqual({(row["prompts"], row["samples"]) for row in rows}, {(2, 4)})
+        self.assertEqual({(row["conditions"], row["samples"]) for row in rows}, {(2, 4)})
         reward = next(scalar["value"] for scalar in report["scalars"] if scalar["name"] == "reward")
         self.assertAlmostEqual(sum(row["reward"] for row in rows) / 4, reward)
         page = next((self.folder / "runs").glob("*/*/report.html")).read_text()

@@ -116,7 +116,7 @@ class Sd2Pgraft(driver.PipelineTest):
 
     def check_table(self, report, key, counts):
         table, = (table for table in report["tables"] if (table["stage"], table["name"]) == ("over_base", f"reward_by_{key}"))
-        self.assertEqual([column["name"] for column in table["columns"]][:4], [key, "scores", "prompts", "samples"])
+        self.assertEqual([column["name"] for column in table["columns"]][:4], [key, "scores", "conditions", "samples"])
         gain = [column["name"] for column in table["columns"]].index("gain")
         self.assertEqual({tuple(row[:3]) for row in table["rows"]}, {(value, f"{row}_score", count) for value, count in counts.items() for row in ROWS})
         gains = {row[gain] for row in table["rows"] if row[1] == "graft_score"}

@@ -96,7 +96,7 @@ class RewardSummary final : public espalier::Metric {
     for (const auto& view : scores) groups.push_back(reward_summary::groups_of(view.metadata, key, view.tag));
     espalier::Table table;
     table.name = reward_name_ + "_by_" + key;
-    table.columns = {{key}, {"scores"}, {"prompts"}, {"samples"}};
+    table.columns = {{key}, {"scores"}, {"conditions"}, {"samples"}};
     const auto add_columns = [&](const std::string& name) {
       for (const char* bound : {"", "_low", "_high"}) table.columns.push_back({name + bound});
     };

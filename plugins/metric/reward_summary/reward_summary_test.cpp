@@ -121,7 +121,7 @@ TEST(RewardSummary, GivesATableByAKeyOfTheMetadata) {
   EXPECT_EQ(table.name, "alignment_by_category");
   std::vector<std::string> columns;
   for (const auto& column : table.columns) columns.push_back(column.name);
-  EXPECT_THAT(columns, testing::ElementsAre("category", "scores", "prompts", "samples", "alignment", "alignment_low", "alignment_high",
+  EXPECT_THAT(columns, testing::ElementsAre("category", "scores", "conditions", "samples", "alignment", "alignment_low", "alignment_high",
                                             "gain", "gain_low", "gain_high"));
   ASSERT_EQ(table.rows.size(), 6U);
   const auto head = [&](std::size_t row) { return Value::List(table.rows[row].begin(), table.rows[row].begin() + 5); };

@@ -83,13 +83,13 @@ void begin_buffer(j_compress_ptr state) {
 
 void append(j_compress_ptr state, std::size_t count) {
   auto& writing = *static_cast<Writing*>(state->client_data);
-  bool appended = false;
+  bool full = false;
   try {
     writing.bytes.append(reinterpret_cast<const char*>(writing.buffer.data()), count);
-    appended = true;
-  } catch (const std::bad_alloc&) {  // which must not pass libjpeg's frames
+  } catch (const std::bad_alloc&) {
+    full = true;  // an exception must not pass libjpeg's frames
   }
-  if (appended) return;
+  if (!full) return;
   state->err->msg_code = JERR_OUT_OF_MEMORY;
   fail(reinterpret_cast<j_common_ptr>(state));
 }

@@ -19,7 +19,7 @@ namespace espalier::exec {
 namespace {
 
 constexpr double kRepeatedFor = 0.5;              // seconds
-constexpr double kCostlyFlops = 1e11;             // of one forward pass of a micro-batch: about a second of one thread
+constexpr double kCostlyFlops = 1e11;             // of one forward pass: about a second of one thread
 constexpr std::int64_t kCostlyLatents = 1 << 14;  // bytes of a sample's latents: 256 x 256 pixels of Stable Diffusion
 
 // Returns the seconds of one call, or the mean of many calls if it is cheap and `repeat` is set.
@@ -57,6 +57,14 @@ double decoding(Context& context, const plan::Result& trajectories, bool repeat)
   return seconds_of(repeat, [&] { trajectories.codec->decode(state, {model.get(), context.device}); });
 }
 
+// The rows of the stage's largest forward pass, of which guidance has two per trajectory; noise_response() needs two.
+std::int64_t rows_of_pass(const plan::StagePlan& plan) {
+  const bool guided = std::ranges::any_of(plan.phases, [](const Phase& phase) {
+    return std::ranges::any_of(phase.segments, [](const Segment& segment) { return segment.guidance.scale != 1.0; });
+  });
+  return std::max<std::int64_t>(2, plan.stage->sampler.micro_batch * (guided ? 2 : 1));
+}
+
 class Measurement {
  public:
   Measurement(Context& context, const plan::StagePlan& plan, bool repeat)
@@ -67,7 +75,7 @@ class Measurement {
         sampled_(source_->direction() == Direction::to_sample),
         conditioning_(context, plan, source_->direction()),
         spec_(plan.result->codec->spec()),
-        rows_(std::max<std::int64_t>(2, plan.stage->sampler.micro_batch)) {}
+        rows_(rows_of_pass(plan)) {}
 
   StageProbe run() {
     const c10::InferenceMode no_gradients;
@@ -142,7 +150,7 @@ bool is_costly(Context& context, const plan::StagePlan& plan) {
   if (plan.stage->kind->gives == ResultKind::scores) {
     return plan.result->codec->needs_model() && tensor::bytes_of(spec) >= kCostlyLatents;
   }
-  const auto rows = static_cast<double>(plan.stage->sampler.micro_batch);
+  const auto rows = static_cast<double>(rows_of_pass(plan));
   return std::ranges::any_of(plan.phases, [&](const Phase& phase) {
     return std::ranges::any_of(phase.segments, [&](const Segment& segment) {
       return context.model(tag_of(context, *plan.stage, segment.model))->network->flops(spec) * rows > kCostlyFlops;

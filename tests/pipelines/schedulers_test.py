@@ -41,6 +41,14 @@ class Schedulers(driver.PipelineTest):
     def plan(self, *arguments, **scheduler):
         return json.loads(self.call("plan", "--json", *arguments, pipeline=self.pipeline(**scheduler)))["stages"][0]
 
+    def test_the_probe_states_what_a_worker_takes(self):
+        stage = self.plan("--probe")
+        blocks = stage["samples_to_compute"] / 4  # of block_size
+        self.assertGreater(stage["seconds_per_block"], 0)
+        self.assertAlmostEqual(stage["seconds"], blocks * stage["seconds_per_block"], delta=1e-6 * stage["seconds"])
+        self.assertGreater(stage["bytes_per_worker"], 0)
+        self.assertNotIn("seconds_per_decoding", stage, "pixels are decoded without a model")
+
     def test_the_probe_states_the_slope_and_warns_where_the_file_contradicts_it(self):
         right = self.plan("--probe")["predictions"]["base"]
         self.assertEqual((right["timestep"], right["shows"], right["contradicts"]), (999, "v_prediction or sample", False))

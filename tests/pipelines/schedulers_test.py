@@ -49,6 +49,17 @@ class Schedulers(driver.PipelineTest):
         self.assertGreater(stage["bytes_per_worker"], 0)
         self.assertNotIn("seconds_per_decoding", stage, "pixels are decoded without a model")
 
+    def test_a_costly_model_takes_the_workers_that_memory_allows(self):
+        """512 x 512 pixels of the latent base: more than 0.1 TFLOP in a pass. No machine has memory for a million workers."""
+        file = self.folder / "costly.toml"
+        model = ROOT / "datasets/models/shapes-latent-base"
+        text = PIPELINE.replace('base = "{folder}"', 'base = {{ folder = "{folder}", height = 512, width = 512 }}')
+        self.assertIn("height", text)
+        file.write_text(text.format(folder=model, sampler="ddim") + "guidance_scale = 2.0\n")
+        self.call("run", "--workers", "1000000", "--set", "samples.num_inference_steps=1", "--set", "samples.block_size=16", "--set",
+                  "samples.micro_batch=16", pipeline=file)
+        self.assertRegex(self.stderr, r"stage 'samples': \d+ of 1000000 workers: one needs \d+\.\d GB of the \d+\.\d GB that are free")
+
     def test_the_probe_states_the_slope_and_warns_where_the_file_contradicts_it(self):
         right = self.plan("--probe")["predictions"]["base"]
         self.assertEqual((right["timestep"], right["shows"], right["contradicts"]), (999, "v_prediction or sample", False))

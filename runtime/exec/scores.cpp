@@ -48,6 +48,7 @@ struct Scoring {
     const auto decoded = decoded_block(context, samples, number);
     const auto& rows = decoded->rows;
     if (rows.empty()) return scores;
+    const auto first_index = static_cast<std::int64_t>(number) * std::ssize(scores);
     std::vector<Value> metadata;
     std::vector<std::string> text;
     for (const auto row : rows) {
@@ -62,7 +63,9 @@ struct Scoring {
       const auto sample = rows_of(decoded->sample, View::range(first, size));  // a copy, which the reward may change
       const auto batch_metadata = slice(metadata, first, size);
       const auto batch_text = slice(text, first, size);
-      const auto given = reward.score({sample, batch_metadata, batch_text});
+      std::vector<std::int64_t> index;
+      for (std::int64_t i = first; i < first + size; ++i) index.push_back(first_index + rows[static_cast<std::size_t>(i)]);
+      const auto given = reward.score({sample, batch_metadata, batch_text, index});
       check_scores(type, given, size);
       const auto score = given.to(at::kCPU).to(at::kDouble).contiguous();
       for (std::int64_t i = 0; i < size; ++i) {
@@ -84,7 +87,7 @@ std::vector<double> read_block_scores(Context& context, const plan::Result& scor
 
 Work compute_scores(Context& context, const plan::StagePlan& plan) {
   const Scoring job(context, plan);
-  const auto workers = job.reward.single_threaded() ? 1 : workers_that_fit(context, plan);
+  const auto workers = job.reward.own_threads() > 0 ? job.reward.own_threads() : workers_that_fit(context, plan);
   return compute_blocks(context, plan, "sample", workers, [&](std::uint64_t number) {
     const auto scores = job.block(number);
     context.progress.advance(static_cast<std::int64_t>(scores.size()));

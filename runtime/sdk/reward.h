@@ -12,6 +12,7 @@ struct RewardInput {
   const Sample& sample;                  // of a kind the reward takes, B decoded samples
   const std::vector<Value>& metadata;    // [B], each sample's condition
   const std::vector<std::string>& text;  // [B], each sample's prompt
+  std::vector<std::int64_t> index = {};  // [B], the numbers of the trajectories in their set
 };
 
 struct RewardContext {
@@ -30,10 +31,11 @@ class Reward : public Plugin {
   // What the numbers depend on besides options and inputs (a digest of weights named by path); enters the key of scores. Called unopened.
   virtual Value identity() const { return Value(); }
   // How score() is called; its numbers may not depend on it.
-  virtual bool single_threaded() const { return false; }  // by one thread only, one call after the other
-  virtual std::int64_t batch_size() const { return 0; }   // with at most so many samples; 0: as many as there are
-  // [B], float or double; NaN marks a sample that cannot be scored. Called by several threads at once, unless single_threaded(), each with
-  // one intra-op thread.
+  // 0: by the run's workers, several at once. n > 0: by n threads of its own beside the workers, because score() mostly waits (for a
+  // program, for a device) or, with n = 1, because two threads must not call it at once.
+  virtual int own_threads() const { return 0; }
+  virtual std::int64_t batch_size() const { return 0; }  // with at most so many samples; 0: as many as there are
+  // [B], float or double; NaN marks a sample that cannot be scored. Each thread has one intra-op thread.
   virtual at::Tensor score(const RewardInput& input) const = 0;
 };
 

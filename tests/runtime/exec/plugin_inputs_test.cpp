@@ -119,7 +119,7 @@ class Careful final : public Reward {
   };
   explicit Careful(Calls& calls) : calls_(calls) {}
   void open(const RewardContext& context) override { calls_.has_context = context.stage.stop && context.stage.progress; }
-  bool single_threaded() const override { return true; }
+  int own_threads() const override { return 1; }
   std::int64_t batch_size() const override { return 3; }
   at::Tensor score(const RewardInput& input) const override {
     const std::lock_guard lock(calls_.mutex);

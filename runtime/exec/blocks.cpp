@@ -1,7 +1,5 @@
 #include "runtime/exec/blocks.h"
 
-#include <atomic>
-
 #include "runtime/base/errors.h"
 
 namespace espalier::exec {
@@ -45,58 +43,6 @@ std::vector<Recomputed> compare(const cache::Block& stored, const std::map<std::
     }
   }
   return pairs;
-}
-
-namespace {
-
-std::vector<std::uint64_t> of_shard(const std::vector<std::uint64_t>& blocks, const Shard& shard) {
-  std::vector<std::uint64_t> mine;
-  for (const auto block : blocks) {
-    if (static_cast<std::int64_t>(block % static_cast<std::uint64_t>(shard.count)) == shard.number - 1) mine.push_back(block);
-  }
-  return mine;
-}
-
-// Runs one block's work; its errors name the block. If several blocks fail at once, the first error ends the stage and this function
-// reports the others.
-void run_block(Context& context, const config::StageSpec& stage, std::uint64_t block, std::atomic<bool>& failed,
-               const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Stopped&) {
-    throw;
-  } catch (const CacheError&) {
-    throw;
-  } catch (...) {
-    const auto error = plan::with_stage_context(stage, std::current_exception(), "block " + std::to_string(block));
-    if (failed.exchange(true)) context.progress.say(error.what());
-    throw error;
-  }
-}
-
-}  // namespace
-
-Work compute_blocks(Context& context, const plan::StagePlan& plan, const std::string& noun, int workers,
-                    const std::function<ComputedBlock(std::uint64_t block)>& compute) {
-  const auto blocks = of_shard(plan.missing, context.options.shard);
-  const auto block_size = plan::samples_stage(context.spec, *plan.stage).sampler.block_size;
-  const auto samples = static_cast<std::int64_t>(blocks.size()) * block_size;
-  const auto maker = plan::maker_of(context.spec, *plan.stage);
-  std::atomic<std::int64_t> evaluations{0};
-  std::atomic<bool> failed{false};
-  context.progress.begin(plan.stage->tag, samples, noun);
-  for_each_parallel(blocks.size(), workers, [&](std::size_t i) {
-    run_block(context, *plan.stage, blocks[i], failed, [&] {
-      context.check_stop();
-      const auto start = std::chrono::steady_clock::now();
-      const auto computed = compute(blocks[i]);
-      require_unchanged_models(context, *plan.stage);
-      computed.publish({maker, seconds_since(start), computed.network_evaluations});
-      evaluations += computed.network_evaluations;
-    });
-  });
-  context.progress.end();
-  return {samples, evaluations};
 }
 
 }  // namespace espalier::exec

@@ -39,13 +39,27 @@ double relative_difference(const Recomputed& numbers);
 // A block that a worker has computed; `publish` writes it into the cache.
 struct ComputedBlock {
   std::int64_t network_evaluations = 0;
+  std::int64_t samples_decoded = 0;
   std::function<void(const cache::Provenance&)> publish;
 };
 
-// Computes and publishes this shard's missing blocks of trajectories or scores, each by one of `workers`. `compute` advances the progress,
-// which counts `noun`s. The error of a block names it; after an error no block is begun, and those in progress are finished and published
-// before the first error is thrown. Stopped and CacheError are rethrown unchanged.
-Work compute_blocks(Context& context, const plan::StagePlan& plan, const std::string& noun, int workers,
-                    const std::function<ComputedBlock(std::uint64_t block)>& compute);
+// One stage of trajectories or scores, ready to compute its missing blocks.
+struct BlockWork {
+  const plan::StagePlan* plan = nullptr;
+  int own_threads = 0;  // 0: the run's workers compute its blocks; n > 0: n threads that compute no other stage's
+  int workers = 1;      // how many of the run's workers its memory allows
+  std::function<ComputedBlock(std::uint64_t block)> compute = {};  // advances the progress
+};
+BlockWork trajectory_work(Context& context, const plan::StagePlan& plan);
+BlockWork score_work(Context& context, const plan::StagePlan& plan);
+
+// Computes and publishes this shard's missing blocks of the stages, which are the first stage and stages that score the same trajectories.
+// Scores of a block that the first stage samples begin once the cache has it. Returns each stage's work. The error of a block names it.
+// After an error of the first stage no block is begun; after an error of another, none of that stage; blocks in progress are finished and
+// published before the first error is thrown. Stopped and CacheError end all stages and are rethrown unchanged.
+std::vector<Work> compute_blocks(Context& context, const std::vector<BlockWork>& stages);
+
+// Returns this shard's part of the blocks.
+std::vector<std::uint64_t> of_shard(const std::vector<std::uint64_t>& blocks, const Shard& shard);
 
 }  // namespace espalier::exec

@@ -17,6 +17,16 @@
 
 namespace espalier::exec {
 
+// What computing one stage took.
+struct Work {
+  std::int64_t samples = 0;
+  std::int64_t network_evaluations = 0;
+  std::int64_t samples_decoded = 0;                  // with a model's weights
+  double earlier_seconds = 0.0;                      // spent by interrupted attempts that this one resumed
+  double seconds = 0.0;                              // spent now
+  std::chrono::steady_clock::time_point begun = {};  // of blocks: when the first was begun
+};
+
 // What every stage's work uses. One per run.
 struct Context {
   const config::PipelineSpec& spec;
@@ -46,6 +56,7 @@ struct Context {
   std::map<Hex, std::shared_ptr<const Model>> loaded{};                          // by model_identity()
   std::map<std::pair<Hex, std::int64_t>, std::vector<std::int64_t>> excluded{};  // excluded_samples(), by set and size of the view
   std::set<Hex> opened_rewards{};                                                // digests of (tag, key) of the opened reward stages
+  std::map<std::string, Work> scored_ahead{};  // of reward stages whose blocks were scored while they were sampled, by tag
 };
 
 // Identifies a model: models with equal weights (drawn from one seed, or in a copy of a folder) may have different networks or processes.
@@ -79,14 +90,7 @@ void for_each_parallel(std::size_t count, int workers, const std::function<void(
 
 double seconds_since(std::chrono::steady_clock::time_point start);
 
-// One stage's work. Each function publishes the result.
-struct Work {
-  std::int64_t samples = 0;
-  std::int64_t network_evaluations = 0;
-  double earlier_seconds = 0.0;  // spent by interrupted attempts that this one resumed
-};
-Work compute_trajectories(Context& context, const plan::StagePlan& plan);
-Work compute_scores(Context& context, const plan::StagePlan& plan);
+// Each function computes and publishes a stage's result; blocks.h has those of trajectories and scores.
 void compute_selection(Context& context, const plan::StagePlan& plan);
 Work compute_model(Context& context, const plan::StagePlan& plan);
 void compute_findings(Context& context, const plan::StagePlan& plan);

@@ -1,5 +1,4 @@
 #include "runtime/exec/run.h"
-#include "runtime/exec/measure.h"
 
 #include <unistd.h>
 
@@ -15,11 +14,15 @@
 #include "runtime/exec/device.h"
 #include "runtime/exec/excluded.h"
 #include "runtime/exec/gallery.h"
+#include "runtime/exec/measure.h"
 #include "runtime/exec/stage_context.h"
+#include "runtime/exec/stages.h"
 #include "runtime/tensor/failure.h"
 
 namespace espalier::exec {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 constexpr int kMostPasses = 5;  // over the plan, each after damage was quarantined
 
@@ -30,33 +33,6 @@ std::string now_utc() {
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
   return text;
-}
-
-Work compute(Context& context, const plan::StagePlan& plan) {
-  stop_waits_for("stage '" + plan.stage->tag + "' to finish " + plan.stage->kind->stops_after);
-  switch (plan.stage->kind->gives) {
-    case ResultKind::trajectories:
-      return compute_trajectories(context, plan);
-    case ResultKind::scores:
-      return compute_scores(context, plan);
-    case ResultKind::selection:
-      compute_selection(context, plan);
-      return {};
-    case ResultKind::model:
-      return compute_model(context, plan);
-    case ResultKind::findings:
-      compute_findings(context, plan);
-      return {};
-  }
-  throw InternalError("an unknown kind of stage");
-}
-
-Work compute_with_context(Context& context, const plan::StagePlan& plan) {
-  return with_stage_context(*plan.stage, [&] { return compute(context, plan); });
-}
-
-std::string probe_with_context(Context& context, const plan::StagePlan& plan) {
-  return with_stage_context(*plan.stage, [&] { return probe_blocks(context, plan); });
 }
 
 // NaN and infinite rewards are never selected; too many of them mean that the reward is broken. Excluded samples have no reward.
@@ -84,26 +60,6 @@ StageRecord start_record(const plan::StagePlan& plan, double start) {
   record.options = plan.stage->keyed;
   for (const auto& input : plan.stage->inputs) record.inputs.insert(record.inputs.end(), input.tags.begin(), input.tags.end());
   return record;
-}
-
-// Returns a stage's plan. It is planned once; later calls only look it up in the cache again.
-plan::StagePlan& plan_here(Context& context, const config::StageSpec& stage) {
-  const auto known = context.plans.find(stage.tag);
-  if (known != context.plans.end() && known->second.pending.empty() && plan::is_current(known->second, context.results)) {
-    plan::look_up(context.spec, context.store, known->second);
-    return known->second;
-  }
-  auto plan = plan::plan_stage(context.spec, stage, context.results, context.store);
-  return context.plans.insert_or_assign(stage.tag, std::move(plan)).first->second;
-}
-
-// Makes the whole plan, so that an error anywhere in it is reported before the first stage runs. Keeps the plans of stages that are not
-// pending.
-void plan_all(Context& context) {
-  for (auto& plan : plan::make(context.spec, context.store, &context.folders)) {
-    if (plan.pending.empty()) context.plans.emplace(plan.stage->tag, std::move(plan));
-  }
-  context.results = context.folders;
 }
 
 // Returns the makers of a stage's result, from the records in the cache; for trajectories and scores those of the view's blocks.
@@ -153,22 +109,31 @@ void check_reused(Context& context, const plan::StagePlan& plan) {
   for (const auto& entry : damage) context.progress.say("stage '" + stage.tag + "': quarantined or written anew: " + entry.what);
 }
 
-StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chrono::steady_clock::time_point begun) {
+StageRecord run_stage(Context& context, const config::StageSpec& stage, Clock::time_point begun) {
   context.check_stop();
   auto& plan = plan_here(context, stage);
   auto record = start_record(plan, seconds_since(begun));
-  const auto start = std::chrono::steady_clock::now();
-  const std::int64_t decoded_before = context.samples_decoded;
+  const auto start = Clock::now();
   record.because += probe_with_context(context, plan);
-  if (plan.action == plan::Action::run) {
-    const auto work = compute_with_context(context, plan);
-    record.samples_run = work.samples;
-    record.network_evaluations = work.network_evaluations;
-    record.earlier_seconds = work.earlier_seconds;
+  Work work;
+  double waited = 0.0;  // for the blocks, of this stage and of those that were scored with it
+  if (const auto ahead = context.scored_ahead.extract(stage.tag)) {
+    work = ahead.mapped();
+    record.status = "run";
+    record.because = "scored together with its samples";
+    record.start_seconds = std::chrono::duration<double>(work.begun - begun).count();
+  } else if (plan.action == plan::Action::run) {
+    const auto computing = Clock::now();
+    work = compute_with_context(context, plan);
+    waited = seconds_since(computing);
     plan::look_up(context.spec, context.store, plan);
     if (plan.action == plan::Action::run) throw Quarantined("stage '" + stage.tag + "' (" + plan.because + ")");
     record.because += probe_with_context(context, plan);  // of blocks that another maker published meanwhile
   }
+  record.samples_run = work.samples;
+  record.network_evaluations = work.network_evaluations;
+  record.samples_decoded = work.samples_decoded;
+  record.earlier_seconds = work.earlier_seconds;
   check_reused(context, plan);
   context.results.insert_or_assign(stage.tag, *plan.result);
   with_stage_context(stage, [&] {
@@ -178,8 +143,7 @@ StageRecord run_stage(Context& context, const config::StageSpec& stage, std::chr
     }
   });
   record.made_by = makers_of(context, stage, plan);
-  record.samples_decoded = context.samples_decoded - decoded_before;
-  record.seconds = record.earlier_seconds + seconds_since(start);
+  record.seconds = record.earlier_seconds + work.seconds + seconds_since(start) - waited;
   return record;
 }
 
@@ -240,7 +204,9 @@ void work_on(Context& context, const config::StageSpec& stage, WorkDone& done) {
   }
   probe_with_context(context, plan);
   if (shared && plan.action == plan::Action::run) {
-    done.blocks += compute_with_context(context, plan).samples / plan::samples_stage(context.spec, stage).sampler.block_size;
+    const auto block_size = plan::samples_stage(context.spec, stage).sampler.block_size;
+    done.blocks += compute_with_context(context, plan).samples / block_size;
+    for (const auto& [tag, work] : std::exchange(context.scored_ahead, {})) done.blocks += work.samples / block_size;
   }
   if (shared) plan::look_up(context.spec, context.store, plan);
   probe_with_context(context, plan);  // of blocks that another maker published meanwhile
@@ -261,6 +227,7 @@ void until_undamaged(Context& context, const std::function<void()>& pass) {
       context.progress.say(std::string("quarantined and computed again: ") + damage.what());
       context.results = context.folders;
       context.excluded.clear();
+      context.scored_ahead.clear();
       context.blocks.clear();
       context.loaded.clear();  // a damaged model gets other files when it is made again
     }

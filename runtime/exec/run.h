@@ -25,9 +25,9 @@ struct RunOptions {
   Shard shard;
 };
 
-// Runs the plan, stage after stage, and returns the record of the run. A stage is planned again once the results of its inputs exist.
-// Damage that is found is quarantined, reported and computed again. Throws Stopped after all finished work is saved, StageError,
-// CacheError.
+// Runs the plan, stage after stage (stages that score the same samples together), and returns the record of the run. A stage is planned
+// again once the results of its inputs exist. Damage that is found is quarantined, reported and computed again. Throws Stopped after all
+// finished work is saved, StageError, CacheError.
 Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cache::Store& store, Progress& progress, const StopToken& stop,
            const RunOptions& options);
 

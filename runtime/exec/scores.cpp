@@ -41,11 +41,11 @@ struct Scoring {
     check_unchanged(context, plan);
   }
 
-  // Returns the scores of a block; NaN for an excluded sample.
-  std::vector<double> block(std::uint64_t number) const {
+  // Returns the scores of a block; NaN for an excluded sample. Counts the samples that it decoded.
+  std::vector<double> block(std::uint64_t number, std::atomic<std::int64_t>& samples_decoded) const {
     const auto block = block_states(context, samples, number, 0);
     std::vector<double> scores(block->condition.size(), std::numeric_limits<double>::quiet_NaN());
-    const auto decoded = decoded_block(context, samples, number);
+    const auto decoded = decoded_block(context, samples, number, &samples_decoded);
     const auto& rows = decoded->rows;
     if (rows.empty()) return scores;
     const auto first_index = static_cast<std::int64_t>(number) * std::ssize(scores);
@@ -85,16 +85,17 @@ std::vector<double> read_block_scores(Context& context, const plan::Result& scor
 
 }  // namespace
 
-Work compute_scores(Context& context, const plan::StagePlan& plan) {
-  const Scoring job(context, plan);
-  const auto workers = job.reward.own_threads() > 0 ? job.reward.own_threads() : workers_that_fit(context, plan);
-  return compute_blocks(context, plan, "sample", workers, [&](std::uint64_t number) {
-    const auto scores = job.block(number);
-    context.progress.advance(static_cast<std::int64_t>(scores.size()));
-    return ComputedBlock{0, [&, number, scores](const cache::Provenance& provenance) {
-                           context.store.publish_scores(job.samples.set_id, plan.key, plan.request, number, scores, provenance);
-                         }};
-  });
+BlockWork score_work(Context& context, const plan::StagePlan& plan) {
+  const auto job = std::make_shared<const Scoring>(context, plan);
+  const auto own_threads = job->reward.own_threads();
+  return {&plan, own_threads, own_threads > 0 ? 0 : workers_that_fit(context, plan), [&context, &plan, job](std::uint64_t number) {
+            std::atomic<std::int64_t> decoded = 0;
+            const auto scores = job->block(number, decoded);
+            context.progress.advance(static_cast<std::int64_t>(scores.size()));
+            return ComputedBlock{0, decoded, [&context, &plan, job, number, scores](const cache::Provenance& provenance) {
+                                   context.store.publish_scores(job->samples.set_id, plan.key, plan.request, number, scores, provenance);
+                                 }};
+          }};
 }
 
 std::vector<Recomputed> recompute_scores(Context& context, const plan::StagePlan& plan, std::uint64_t block) {
@@ -102,7 +103,8 @@ std::vector<Recomputed> recompute_scores(Context& context, const plan::StagePlan
   const auto stored = read_block_scores(context, *plan.result, plan.stage->tag, block);
   const Scoring job(context, plan);
   std::vector<double> again;
-  for_each_parallel(1, 1, [&](std::size_t) { again = job.block(block); });
+  std::atomic<std::int64_t> decoded = 0;
+  for_each_parallel(1, 1, [&](std::size_t) { again = job.block(block, decoded); });
   return {{"the score", tensor(stored), tensor(again)}};
 }
 

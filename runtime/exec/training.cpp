@@ -131,7 +131,7 @@ Work compute_model(Context& context, const plan::StagePlan& plan) {
   }
   context.store.publish_result("model", plan.key, plan.request, info, folder);
   context.store.remove_checkpoints(plan.key);
-  return {0, 0, journal.earlier_seconds()};
+  return {.earlier_seconds = journal.earlier_seconds()};
 }
 
 }  // namespace espalier::exec

@@ -36,7 +36,6 @@ class TrajectoryWork {
         device_(context.device),
         stop_(context.stop) {}
 
-  const char* noun() const { return source_->direction() == Direction::to_sample ? "sample" : "example"; }
   // The number of trajectories that are computed together.
   std::int64_t rows_at_once() const { return source_->whole_blocks() ? view_.block_size : view_.micro_batch; }
 
@@ -101,17 +100,17 @@ class TrajectoryWork {
 
 }  // namespace
 
-Work compute_trajectories(Context& context, const plan::StagePlan& plan) {
-  const TrajectoryWork work(context, plan);
+BlockWork trajectory_work(Context& context, const plan::StagePlan& plan) {
+  const auto work = std::make_shared<const TrajectoryWork>(context, plan);
   const auto set_id = context.store.ensure_set(plan.request);
-  return compute_blocks(context, plan, work.noun(), workers_that_fit(context, plan), [&](std::uint64_t number) {
-    ComputedBlock computed;
-    const auto block = work.block(number, plan.missing_steps.at(number), context, computed.network_evaluations);
-    computed.publish = [&context, set_id, block](const cache::Provenance& provenance) {
-      context.store.publish_block(set_id, block, provenance);
-    };
-    return computed;
-  });
+  return {&plan, 0, workers_that_fit(context, plan), [&context, &plan, work, set_id](std::uint64_t number) {
+            ComputedBlock computed;
+            const auto block = work->block(number, plan.missing_steps.at(number), context, computed.network_evaluations);
+            computed.publish = [&context, set_id, block](const cache::Provenance& provenance) {
+              context.store.publish_block(set_id, block, provenance);
+            };
+            return computed;
+          }};
 }
 
 std::vector<Recomputed> recompute_trajectories(Context& context, const plan::StagePlan& plan, std::uint64_t block) {

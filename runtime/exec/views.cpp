@@ -29,7 +29,7 @@ std::shared_ptr<const Model> decoding_model(Context& context, const plan::Result
   return context.model(context.spec.find(trajectories.samples)->input("model")->tags.front());
 }
 
-DecodedBlock decode(Context& context, const plan::Result& trajectories, State state) {
+DecodedBlock decode(Context& context, const plan::Result& trajectories, State state, std::atomic<std::int64_t>& count) {
   const at::NoGradGuard no_grad;
   DecodedBlock decoded;
   const auto size = state.begin()->second.size(0);
@@ -44,7 +44,7 @@ DecodedBlock decode(Context& context, const plan::Result& trajectories, State st
   const auto model = trajectories.codec->needs_model() ? decoding_model(context, trajectories) : nullptr;
   decoded.sample = trajectories.codec->decode(state, {model.get(), context.device});
   for (auto& [name, tensor] : decoded.sample.tensors) tensor = tensor.to(at::kCPU);
-  if (model != nullptr) context.samples_decoded += kept;
+  if (model != nullptr) count += kept;
   check_decoded(context.spec.domain_type, decoded.sample, context.spec.domain->sample_kind(), kept);
   return decoded;
 }
@@ -160,9 +160,11 @@ std::shared_ptr<const BlockStates> block_states(Context& context, const plan::Re
   });
 }
 
-std::shared_ptr<const DecodedBlock> decoded_block(Context& context, const plan::Result& trajectories, std::uint64_t block) {
+std::shared_ptr<const DecodedBlock> decoded_block(Context& context, const plan::Result& trajectories, std::uint64_t block,
+                                                  std::atomic<std::int64_t>* decoded_now) {
   return context.blocks.get<DecodedBlock>({"decoded by " + digest(trajectories.decoder), trajectories.set_id, block, 0}, [&] {
-    auto decoded = decode(context, trajectories, block_states(context, trajectories, block, 0)->recorded.state);
+    auto decoded = decode(context, trajectories, block_states(context, trajectories, block, 0)->recorded.state,
+                          decoded_now ? *decoded_now : context.samples_decoded);
     const auto bytes = bytes_of(decoded.sample);
     return std::pair(std::move(decoded), bytes);
   });

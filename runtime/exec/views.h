@@ -22,7 +22,10 @@ struct DecodedBlock {
   std::vector<std::int64_t> rows;  // of the block, ascending
   Sample sample;                   // of these rows; empty if there are none
 };
-std::shared_ptr<const DecodedBlock> decoded_block(Context& context, const plan::Result& trajectories, std::uint64_t block);
+// Adds the samples that this call decoded with a model's weights to `decoded` (null: Context::samples_decoded): none if they were in
+// memory.
+std::shared_ptr<const DecodedBlock> decoded_block(Context& context, const plan::Result& trajectories, std::uint64_t block,
+                                                  std::atomic<std::int64_t>* decoded = nullptr);
 
 // Returns the view of a finished sampler or noise_corrector stage, without excluded samples. It must not outlive the context.
 View view_of(Context& context, const std::string& tag);

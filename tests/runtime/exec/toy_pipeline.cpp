@@ -160,7 +160,7 @@ Record ToyPipeline::run(const std::vector<std::string>& tags, const std::vector<
   const auto cache = store();
   Keeper progress(said_);
   RunOptions options;
-  options.workers = 2;
+  options.workers = workers;
   return exec::run(spec, catalog_, *cache, progress, NeverStop(), options);
 }
 

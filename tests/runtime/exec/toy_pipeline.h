@@ -28,6 +28,8 @@ class ToyPipeline {
   // The code and message of the error that such a run ends with; code 0 where it does not.
   std::pair<int, std::string> error(const std::vector<std::string>& tags, const std::vector<std::string>& overrides = {});
 
+  std::int64_t workers = 2;  // of the next runs
+
   std::unique_ptr<cache::Store> store() const;
   std::string said() const { return said_; }                                                    // by the last run
   std::filesystem::path model(const std::string& name) const { return folder_.path() / name; }  // its folder

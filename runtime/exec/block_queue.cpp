@@ -1,0 +1,53 @@
+#include "runtime/exec/block_queue.h"
+
+#include <algorithm>
+
+namespace espalier::exec {
+
+BlockQueue::BlockQueue(std::vector<Stage> stages, std::optional<std::size_t> source) : stages_(std::move(stages)), source_(source) {}
+
+std::optional<BlockQueue::Task> BlockQueue::next(const std::vector<std::size_t>& stages) {
+  std::optional<Task> best;
+  for (const auto stage : stages) {
+    const auto& ready = stages_[stage].ready;
+    if (ready.empty()) continue;
+    const bool better = !best || best->stage == source_ || (stage != source_ && *ready.begin() < best->block);
+    if (better) best = {stage, *ready.begin()};
+  }
+  if (best) stages_[best->stage].ready.erase(best->block);
+  return best;
+}
+
+std::optional<BlockQueue::Task> BlockQueue::take(const std::vector<std::size_t>& stages) {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (const auto task = next(stages)) return task;
+    if (std::ranges::all_of(stages, [&](std::size_t stage) { return stages_[stage].waiting.empty(); })) return std::nullopt;
+    changed_.wait(lock);
+  }
+}
+
+void BlockQueue::done(const Task& task) {
+  if (task.stage != source_) return;
+  const std::lock_guard lock(mutex_);
+  for (auto& stage : stages_) {
+    if (stage.waiting.erase(task.block) > 0) stage.ready.insert(task.block);
+  }
+  changed_.notify_all();
+}
+
+void BlockQueue::failed(const Task& task, const std::exception_ptr& error, bool ends_all) {
+  const std::lock_guard lock(mutex_);
+  if (!first_error_) first_error_ = error;
+  for (std::size_t stage = 0; stage < stages_.size(); ++stage) {
+    if (ends_all || task.stage == source_ || task.stage == stage) stages_[stage] = {};
+  }
+  changed_.notify_all();
+}
+
+std::exception_ptr BlockQueue::first_error() const {
+  const std::lock_guard lock(mutex_);
+  return first_error_;
+}
+
+}  // namespace espalier::exec

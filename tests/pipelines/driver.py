@@ -58,5 +58,10 @@ class PipelineTest(unittest.TestCase):
         return {p.parent.name: json.loads(p.read_text())["info"]["model"]["digest"]
                 for p in (cache or self.cache).glob("results/model/*/*/manifest.json")}
 
+    def makers(self, cache=None):
+        """By model: the number of threads that trained it, and the CPU and libraries that its numbers depend on."""
+        infos = {p.parent.name: json.loads(p.read_text())["info"] for p in (cache or self.cache).glob("results/model/*/*/manifest.json")}
+        return {model: (info["training_threads"], info["made_by"]["numerics_class"]) for model, info in infos.items()}
+
 
 main = unittest.main

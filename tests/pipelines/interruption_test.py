@@ -101,7 +101,8 @@ class Interruption(driver.PipelineTest):
         errors = [process.communicate()[1] for process in (first, second)]
         self.assertEqual([first.returncode, second.returncode], [0, 0], errors)
         self.assertIn("another process trains this very model", errors[1])
-        self.assertEqual(self.models(), self.models(alone))
+        self.assertEqual(self.blocks(), self.blocks(alone), "the samples that the models are trained on")
+        self.assertEqual(self.models(), self.models(alone), (self.makers(), self.makers(alone)))
 
     def test_a_second_ctrl_c_or_sigterm_stops_at_once(self):
         for stop in (signal.SIGINT, signal.SIGTERM):

@@ -58,7 +58,7 @@ void apply_override(const std::string& override_text, Node& root, Problems& prob
     static const std::map<std::string, std::set<std::string>> keys = {{"cache", {"path"}}, {"device", {"type", "dtype"}}};
     const auto table = keys.find(first);
     if (table == keys.end() ? !given.second.empty() : !table->second.contains(given.second)) {
-      problems.add(given.where, fmt::format("names nothing; {}", kAllowed));
+      problems.add(given.where, fmt::format("there is no such key; {}", kAllowed));
     } else if (given.second.empty()) {
       root.set(first, std::move(given.value));
     } else {

@@ -35,7 +35,7 @@ void read_tag(Draft& draft, std::size_t number, const std::vector<Draft>& before
   draft.subject = fmt::format("stage '{}'", *tag);
   for (const char* reserved : {"domain", "models", "cache", "device", "seed", "name"}) {
     if (*tag != reserved) continue;
-    problems.add(where, fmt::format("{}: the tag '{}' means something else; choose another", draft.subject, *tag));
+    problems.add(where, fmt::format("{}: the tag '{}' is reserved; choose another", draft.subject, *tag));
     return;
   }
   for (const Draft& other : before) {

@@ -9,6 +9,7 @@
 #include "runtime/base/floating_point.h"
 #include "runtime/exec/block_queue.h"
 #include "runtime/exec/blocks.h"
+#include "runtime/tensor/failure.h"
 
 namespace espalier::exec {
 namespace {
@@ -86,6 +87,8 @@ class BlockComputation {
   }
 
   void compute(const BlockQueue::Task& task) {
+    const auto& spec = *stages_[task.stage].plan->stage;
+    const Doing doing("stage '" + spec.tag + "' (" + spec.type + ")");
     try {
       context_.check_stop();
       const auto start = Clock::now();

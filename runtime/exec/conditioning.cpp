@@ -1,5 +1,7 @@
 #include "runtime/exec/conditioning.h"
 
+#include <ATen/ops/equal.h>
+
 #include "runtime/base/errors.h"
 #include "runtime/exec/excluded.h"
 #include "runtime/sampling/embedding.h"
@@ -17,6 +19,32 @@ std::string tag_of(const Context& context, const config::StageSpec& stage, const
   throw InternalError("a segment's model is no input of its stage");
 }
 
+namespace {
+
+bool same_weights(const at::Tensor& one, const at::Tensor& other) {
+  if (one.scalar_type() != other.scalar_type() || one.sizes() != other.sizes()) return false;
+  return one.const_data_ptr() == other.const_data_ptr() || at::equal(one, other);  // models with adapters of one base share its weights
+}
+
+// Throws StageError if two of the stage's models differ in a weight with which the codec decodes: their states are not of one space.
+void require_one_codec(const Context& context, const plan::StagePlan& plan, const std::vector<std::shared_ptr<const Model>>& models) {
+  const auto& first = *models.front();
+  const auto name_of = [&](const Model& model) { return "'" + tag_of(context, *plan.stage, model.info) + "'"; };
+  for (const auto& component : plan.result->codec->components()) {
+    for (const auto& model : models) {
+      for (auto weight = first.weights.lower_bound(component + "."); weight != first.weights.end(); ++weight) {
+        if (!weight->first.starts_with(component + ".")) break;
+        const auto other = model->weights.find(weight->first);
+        if (other != model->weights.end() && same_weights(weight->second, other->second)) continue;
+        throw StageError("the models " + name_of(first) + " and " + name_of(*model) + " differ in " + weight->first +
+                         "; models of one trajectory must have the same " + component);
+      }
+    }
+  }
+}
+
+}  // namespace
+
 Conditioning::Conditioning(Context& context, const plan::StagePlan& plan, Direction direction)
     : split_(plan.stage->sampler.split),
       domain_type_(context.spec.domain_type),
@@ -27,9 +55,12 @@ Conditioning::Conditioning(Context& context, const plan::StagePlan& plan, Direct
     auto& row = models_.emplace_back();
     for (const auto& segment : phase.segments) row.push_back(context.model(tag_of(context, *plan.stage, segment.model)));
   }
+  std::vector<std::shared_ptr<const Model>> all;
+  for (const auto& row : models_) all.insert(all.end(), row.begin(), row.end());
+  require_one_codec(context, plan, all);
   const auto& data = context.spec.domain->data();
   if (direction == Direction::to_noise) {
-    examples_ = encode_examples(data.examples(split_), plan.result->codec, *models_.front().front(), device_);
+    examples_ = encode_examples(data.examples(split_), plan.result->codec, *models_.front().front(), context.spec.seed, device_);
     count_ = examples_->size();
     return;
   }

@@ -28,7 +28,7 @@ std::string what_to_do(const cache::Maker& here, const cache::Maker& other, cons
 
 [[noreturn]] void refuse(const plan::StagePlan& plan, const cache::Probe& probe, const std::string& what) {
   const auto& stage = *plan.stage;
-  const auto tolerance = probe.tolerance == 0.0 ? "equal bits are wanted" : fmt::format("its tolerance is {}", probe.tolerance);
+  const auto tolerance = probe.tolerance == 0.0 ? "the bits must be equal" : fmt::format("its tolerance is {}", probe.tolerance);
   throw CacheError(
       fmt::format("{}: stage '{}': block {} of {} in the cache is of {}, and computed again here {} differs by {:.3g} of its largest value "
                   "({}); nothing of it is used or added to: {}",

@@ -154,6 +154,8 @@ std::shared_ptr<const Network> make_unet_network(const ComponentConfigs& configs
   if (const auto found = configs.find("vae"); found != configs.end()) {
     vae.emplace(found->second.config, found->second.origin);
     check_latents(unet.config(), *vae, origin);
+  } else if (settings.sample_mode == "sample") {
+    throw DataError(origin + ": the model has no vae, whose latents sample_mode = \"sample\" would draw; leave it out");
   }
   std::vector<UNetNetwork::TextEncoder> encoders;
   for (const char* component : {"text_encoder", "text_encoder_2"}) {

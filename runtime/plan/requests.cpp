@@ -71,10 +71,10 @@ std::shared_ptr<const Codec> codec_of(const config::PipelineSpec& spec, const co
         codec = std::move(other);
         first = tag;
       } else if (other->key() != codec->key()) {
-        throw ConfigError("the models '" + first + "' and '" + tag + "' decode their states otherwise, " + to_json(codec->key()) + " and " +
-                          to_json(other->key()) + "; models of one trajectory decode alike");
+        throw ConfigError("the models '" + first + "' and '" + tag + "' decode their states differently, " + to_json(codec->key()) +
+                          " and " + to_json(other->key()) + "; models of one trajectory decode alike");
       } else if (spec_value(other->spec()) != spec_value(codec->spec())) {
-        throw ConfigError("the models '" + first + "' and '" + tag + "' have states of other shapes, " +
+        throw ConfigError("the models '" + first + "' and '" + tag + "' have states of different shapes, " +
                           to_json(spec_value(codec->spec())) + " and " + to_json(spec_value(other->spec())) +
                           "; models of one trajectory have the same");
       }

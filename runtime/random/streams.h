@@ -30,6 +30,8 @@ constexpr StreamKey initial_adapter(std::uint64_t seed, std::uint32_t module) { 
 // Draws: the examples that a domain makes itself (or what it draws for each), split 0 for "train" and 1 for "held_out". A pipeline has one
 // domain.
 constexpr StreamKey examples(std::uint64_t seed, std::uint32_t split) { return {seed, Purpose::data, split, 0}; }
+// Draws: the latents of each example, where a model's sample_mode is "sample".
+constexpr StreamKey posterior(std::uint64_t seed) { return {seed, Purpose::data, 0, 1}; }
 // Order: of the sizes of sets over conditions.
 constexpr StreamKey condition_order(std::uint64_t seed) { return {seed, Purpose::data, 0, 0}; }
 // Order: which boxes of a page are given to be completed.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "runtime/modelfile/model.h"
+#include "runtime/random/draws.h"
 #include "runtime/sdk/dataset.h"
 #include "runtime/sdk/image.h"
 
@@ -14,6 +15,7 @@ namespace espalier {
 struct CodecContext {
   const Model* model = nullptr;  // the codec's; null where Codec::needs_model() is false
   at::Device device = at::kCPU;
+  random::Draws* draws = nullptr;  // one row for each example, for a codec whose encode() draws; others leave it
 };
 
 // Between the states of one model and samples. Immutable, shared by threads.
@@ -24,8 +26,9 @@ class Codec {
   // What determines how samples are encoded and states decoded, besides these and the model's weights; enters the keys of what is decoded,
   // and of what is made of encoded examples.
   virtual Value key() const = 0;
-  // Whether encode() and decode() use the model's weights (an autoencoder's); these are in the keys then.
-  virtual bool needs_model() const { return false; }
+  // The model's components whose weights encode() and decode() use ("vae"); these are in the keys then.
+  virtual std::vector<std::string> components() const { return {}; }
+  bool needs_model() const { return !components().empty(); }
 
   virtual State encode(const Sample& sample, const CodecContext& context) const = 0;  // clean, [B, ...] of spec()
   virtual Sample decode(const State& state, const CodecContext& context) const = 0;   // of the domain's sample_kind()

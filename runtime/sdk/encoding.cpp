@@ -3,27 +3,31 @@
 #include <utility>
 
 #include "runtime/base/errors.h"
+#include "runtime/random/streams.h"
 
 namespace espalier {
 namespace {
 
 class ModelExamples final : public EncodedExamples {
  public:
-  ModelExamples(std::shared_ptr<const Examples> examples, std::shared_ptr<const Codec> codec, const Model& model, at::Device device)
-      : examples_(std::move(examples)), codec_(std::move(codec)), model_(model), device_(device) {}
+  ModelExamples(std::shared_ptr<const Examples> examples, std::shared_ptr<const Codec> codec, const Model& model, std::uint64_t seed,
+                at::Device device)
+      : examples_(std::move(examples)), codec_(std::move(codec)), model_(model), seed_(seed), device_(device) {}
 
   std::int64_t size() const override { return examples_->size(); }
   Hex digest() const override { return examples_->digest(); }
   Batch at(const std::vector<std::uint64_t>& positions) const override {
     auto batch = examples_->at(positions);
     auto encoded = encode_conditions(batch.condition, model_);
-    return {codec_->encode(batch.sample, {&model_, device_}), std::move(encoded.tensors), std::move(batch.condition.metadata)};
+    random::Draws draws(random::streams::posterior(seed_), positions);
+    return {codec_->encode(batch.sample, {&model_, device_, &draws}), std::move(encoded.tensors), std::move(batch.condition.metadata)};
   }
 
  private:
   std::shared_ptr<const Examples> examples_;
   std::shared_ptr<const Codec> codec_;
   const Model& model_;
+  std::uint64_t seed_;
   at::Device device_;
 };
 
@@ -43,8 +47,8 @@ EncodedConditions encode_conditions(const Conditions& conditions, const Model& m
 }
 
 std::shared_ptr<const EncodedExamples> encode_examples(std::shared_ptr<const Examples> examples, std::shared_ptr<const Codec> codec,
-                                                       const Model& model, at::Device device) {
-  return std::make_shared<ModelExamples>(std::move(examples), std::move(codec), model, device);
+                                                       const Model& model, std::uint64_t seed, at::Device device) {
+  return std::make_shared<ModelExamples>(std::move(examples), std::move(codec), model, seed, device);
 }
 
 Sample samples_of(const Domain& domain, const Examples::Batch& batch) {

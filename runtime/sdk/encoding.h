@@ -36,9 +36,10 @@ class EncodedExamples {
   virtual Batch at(const std::vector<std::uint64_t>& positions) const = 0;  // thread-safe
 };
 
-// A dataset's examples as the states of this model. The model outlives them.
+// A dataset's examples as the states of this model, which outlives them. A codec that draws gives the same state for an example whenever
+// it is encoded with one seed.
 std::shared_ptr<const EncodedExamples> encode_examples(std::shared_ptr<const Examples> examples, std::shared_ptr<const Codec> codec,
-                                                       const Model& model, at::Device device = at::kCPU);
+                                                       const Model& model, std::uint64_t seed, at::Device device = at::kCPU);
 
 // A batch of examples as rewards and metrics see samples: encoded and decoded by the codec of the samples' own size.
 Sample samples_of(const Domain& domain, const Examples::Batch& batch);

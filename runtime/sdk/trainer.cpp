@@ -15,7 +15,7 @@ double SamplingInfo::number(const std::string& who, const std::string& option) c
 
 std::shared_ptr<const EncodedExamples> TrainerInput::encoded(const std::string& split) const {
   if (codec == nullptr) throw InternalError("examples are encoded for a model that samplers take; this stage has none");
-  return encode_examples(domain.data().examples(split), codec, model, context.device);
+  return encode_examples(domain.data().examples(split), codec, model, seed, context.device);
 }
 
 }  // namespace espalier

@@ -9,7 +9,9 @@
 #include <mutex>
 #include <new>
 #include <stdexcept>
+#include <thread>
 #include <typeinfo>
+#include <utility>
 #include <vector>
 
 namespace espalier {
@@ -18,7 +20,7 @@ namespace {
 // Not of an object: the handlers that call now() are the process's.
 struct Activities {
   std::mutex mutex;
-  std::vector<const std::string*> list;
+  std::vector<std::pair<std::thread::id, const std::string*>> list;
 };
 Activities& activities() {
   static auto* const all = new Activities;  // never destroyed: now() may be called during exit()
@@ -89,17 +91,21 @@ std::string largest_of(const Value& options) {
 
 Doing::Doing(std::string what) : what_(std::move(what)) {
   const std::lock_guard lock(activities().mutex);
-  activities().list.push_back(&what_);
+  activities().list.emplace_back(std::this_thread::get_id(), &what_);
 }
 
 Doing::~Doing() {
   const std::lock_guard lock(activities().mutex);
-  std::erase(activities().list, &what_);
+  std::erase_if(activities().list, [this](const auto& activity) { return activity.second == &what_; });
 }
 
 std::string Doing::now() {
   const std::unique_lock lock(activities().mutex, std::try_to_lock);
-  return lock.owns_lock() && !activities().list.empty() ? *activities().list.back() : "";
+  if (!lock.owns_lock() || activities().list.empty()) return "";
+  const auto& list = activities().list;
+  const auto here =
+      std::find_if(list.rbegin(), list.rend(), [](const auto& activity) { return activity.first == std::this_thread::get_id(); });
+  return *(here != list.rend() ? here->second : list.back().second);
 }
 
 }  // namespace espalier

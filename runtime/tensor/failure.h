@@ -24,7 +24,7 @@ class Doing {
   ~Doing();
   Doing(const Doing&) = delete;
   Doing& operator=(const Doing&) = delete;
-  static std::string now();  // what began last and has not ended; "" for nothing
+  static std::string now();  // what began last and has not ended, on this thread, or on any if this one does nothing; "" for nothing
 
  private:
   std::string what_;

@@ -74,7 +74,7 @@ std::shared_ptr<const Codec> codec_of(const Domain& domain, const DomainExpectat
 }
 
 std::shared_ptr<const EncodedExamples> encoded_by(const Domain& domain, const std::string& split, const DomainExpectations& expectations) {
-  return encode_examples(domain.data().examples(split), codec_of(domain, expectations), model_of(expectations));
+  return encode_examples(domain.data().examples(split), codec_of(domain, expectations), model_of(expectations), 7);
 }
 
 void check_examples(const Domain& domain, const std::string& split, const DomainExpectations& expectations) {

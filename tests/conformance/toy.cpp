@@ -104,7 +104,7 @@ class ToyDomain final : public Domain, public Dataset {
 std::unique_ptr<Domain> toy_domain() { return std::make_unique<ToyDomain>(); }
 
 std::shared_ptr<const EncodedExamples> encoded(const Domain& domain, const std::string& split, const Model& model) {
-  return encode_examples(domain.data().examples(split), domain.codec(&model.info), model);
+  return encode_examples(domain.data().examples(split), domain.codec(&model.info), model, 7);
 }
 
 network::NetworkEntry toy_network() {

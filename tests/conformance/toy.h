@@ -24,7 +24,7 @@ class ForwardingCodec : public Codec {
   explicit ForwardingCodec(std::shared_ptr<const Codec> codec) : codec_(std::move(codec)) {}
   StateSpec spec() const override { return codec_->spec(); }
   Value key() const override { return codec_->key(); }
-  bool needs_model() const override { return codec_->needs_model(); }
+  std::vector<std::string> components() const override { return codec_->components(); }
   State encode(const Sample& sample, const CodecContext& context) const override { return codec_->encode(sample, context); }
   Sample decode(const State& state, const CodecContext& context) const override { return codec_->decode(state, context); }
   std::vector<Image> draw(const Sample& sample) const override { return codec_->draw(sample); }

@@ -159,6 +159,38 @@ class Latent(driver.PipelineTest):
     def model_folder(self, stage):
         return self.cache / "results/model" / stage["key"][:2] / stage["key"]
 
+    def test_models_of_one_trajectory_have_one_vae(self):
+        pipeline = self.blank()
+        base = self.model_folder(self.run_stages(pipeline)["base"])
+        text = pipeline.read_text().replace('["pgraft", "base"]', '["pgraft", "other"]').replace(
+            "[models]\n", f'[models]\nother = "{self.folder / "other"}"\n')
+        pipeline.write_text(text)
+        shutil.copytree(base, self.folder / "other")
+        self.run_stages(pipeline)  # a copy has the same VAE
+        weights = self.folder / "other/vae/diffusion_pytorch_model.safetensors"
+        os.chmod(weights.parent, 0o755)
+        os.chmod(weights, 0o644)
+        data = bytearray(weights.read_bytes())
+        data[-4:] = struct.pack("<f", 0.5)
+        weights.write_bytes(data)
+        self.call("run", "--quiet", pipeline=pipeline, code=1)
+        self.assertRegex(self.stderr, "the models 'pgraft' and 'other' differ in vae[.a-z_0-9]*; models of one trajectory must have the same vae")
+
+    def test_latents_of_examples_may_be_sampled(self):
+        pipeline = self.blank()
+        stages = {}
+        for mode in ("argmax", "sample"):
+            plan = json.loads(self.call("plan", "--json", "--set", f"models.blank.sample_mode={mode}", pipeline=pipeline))
+            stages[mode] = {stage["tag"]: stage for stage in plan["stages"]}
+        default = {stage["tag"]: stage for stage in json.loads(self.call("plan", "--json", pipeline=pipeline))["stages"]}
+        self.assertEqual(stages["argmax"]["base"]["key"], default["base"]["key"])
+        self.assertNotEqual(stages["sample"]["base"]["key"], default["base"]["key"])
+        report = json.loads(self.call("run", "--json", "--quiet", "--set", "models.blank.sample_mode=sample", pipeline=pipeline))
+        self.assertEqual({stage["status"] for stage in report["stages"]}, {"run"})
+        self.call("validate", "--set", "models.blank.sample_mode=mode", pipeline=pipeline, code=2)
+        self.assertIn('sample_mode', self.stderr)
+        self.assertIn('"argmax" or "sample"', self.stderr)
+
     def test_latents_are_sampled_scored_and_tuned(self):
         pipeline = self.blank()
         stages = self.run_stages(pipeline)

@@ -124,7 +124,7 @@ type = "sampler.ddim"
 inputs = {{ model = ["small", "large"] }}
 """)
         self.call("plan", pipeline=pipeline, code=2)
-        for word in ("stage 'samples'", "'small' and 'large'", "states of other shapes"):
+        for word in ("stage 'samples'", "'small' and 'large'", "states of different shapes"):
             self.assertIn(word, self.stderr)
 
     def test_an_override_of_a_model_that_no_stage_takes_is_refused(self):

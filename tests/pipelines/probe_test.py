@@ -153,7 +153,7 @@ class Probe(driver.PipelineTest):
         self.call("run", "--quiet", code=4)
         self.assertIn("stage 'samples'", self.stderr)
         self.assertIn("another numerics class", self.stderr)
-        self.assertIn("equal bits are wanted", self.stderr)
+        self.assertIn("the bits must be equal", self.stderr)
         self.assertIn("go on where the set was made", self.stderr)
 
     def loaded(self, build, library):

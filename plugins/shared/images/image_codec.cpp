@@ -55,13 +55,13 @@ std::shared_ptr<const Codec> codec_of_pixels(const Value& unet, ImageSize size) 
   return make_pixel_codec(size);
 }
 
-std::shared_ptr<const Codec> codec_of_latents(const Value& unet, const Value& vae, ImageSize size, const Value& architecture) {
+std::shared_ptr<const Codec> codec_of_latents(const Value& unet, const Value& vae, ImageSize size, const ModelInfo& model) {
   const auto factor = std::int64_t{1} << halvings(vae);
   check_channels(vae, size.channels, kVae);
   read_sample_size(unet, factor, size);
   check_halvings(vae, "images", size.height, size.width, kVae);
   check_halvings(unet, "latents", size.height / factor, size.width / factor, kUNet);
-  return make_latent_codec(size, architecture);
+  return make_latent_codec(size, model);
 }
 
 }  // namespace
@@ -72,7 +72,7 @@ std::shared_ptr<const Codec> make_image_codec(const ImageSize& data, Conditionin
   if (unet == nullptr) throw DataError("it is no U-Net (" + std::string(kUNet) + "); images need one");
   check_conditions(model->architecture, conditioning);
   const auto* vae = model->architecture.find("vae");
-  return vae == nullptr ? codec_of_pixels(*unet, data) : codec_of_latents(*unet, *vae, data, model->architecture);
+  return vae == nullptr ? codec_of_pixels(*unet, data) : codec_of_latents(*unet, *vae, data, *model);
 }
 
 }  // namespace espalier::images

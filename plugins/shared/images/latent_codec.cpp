@@ -9,6 +9,7 @@
 #include "plugins/shared/images/image.h"
 #include "runtime/base/errors.h"
 #include "runtime/network/autoencoder_kl.h"
+#include "runtime/network/settings.h"
 
 namespace espalier::images {
 namespace {
@@ -25,20 +26,32 @@ at::Tensor row_by_row(const at::Tensor& batch, const Map& map) {
 
 class LatentCodec final : public Codec {
  public:
-  LatentCodec(const ImageSize& image, network::AutoencoderKL vae) : image_(image), vae_(std::move(vae)) {}
+  LatentCodec(const ImageSize& image, network::AutoencoderKL vae, bool samples) : image_(image), vae_(std::move(vae)), samples_(samples) {}
 
   StateSpec spec() const override {
     return {{"sample", {{vae_.latent_channels(), image_.height / vae_.factor(), image_.width / vae_.factor()}, at::kFloat}}};
   }
-  Value key() const override { return Value::Map{{"type", "latents"}, {"vae", vae_.config()}, {"posterior", "mean"}}; }
-  bool needs_model() const override { return true; }
+  Value key() const override {
+    return Value::Map{{"type", "latents"}, {"vae", vae_.config()}, {"posterior", samples_ ? "sample" : "mean"}};
+  }
+  std::vector<std::string> components() const override { return {"vae"}; }
 
   State encode(const Sample& sample, const CodecContext& context) const override {
     const at::NoGradGuard no_grad;
     const auto& weights = weights_of(context);
     const auto images = resized(sample.tensors.at("image"), image_.height, image_.width).mul(2.0).sub(1.0).to(context.device);
-    return {
-        {"sample", row_by_row(images, [&](const at::Tensor& image) { return vae_.scaled(vae_.encode(weights, kPrefix, image).mean); })}};
+    if (!samples_) {
+      return {
+          {"sample", row_by_row(images, [&](const at::Tensor& image) { return vae_.scaled(vae_.encode(weights, kPrefix, image).mean); })}};
+    }
+    if (context.draws == nullptr) throw InternalError("latents are sampled, but there is no stream to draw from");
+    const auto noise = context.draws->normals(spec().at("sample").shape).to(context.device);
+    std::vector<at::Tensor> rows;
+    for (std::int64_t i = 0; i < images.size(0); ++i) {
+      const auto posterior = vae_.encode(weights, kPrefix, images.narrow(0, i, 1));
+      rows.push_back(vae_.scaled(posterior.mean + (posterior.logvar * 0.5).exp() * noise.narrow(0, i, 1)));
+    }
+    return {{"sample", at::cat(rows)}};
   }
 
   Sample decode(const State& state, const CodecContext& context) const override {
@@ -63,12 +76,16 @@ class LatentCodec final : public Codec {
 
   ImageSize image_;
   network::AutoencoderKL vae_;
+  bool samples_;
 };
 
 }  // namespace
 
-std::shared_ptr<const Codec> make_latent_codec(const ImageSize& image, const Value& architecture) {
-  return std::make_shared<LatentCodec>(image, network::AutoencoderKL(architecture.at("vae"), "vae/config.json"));
+std::shared_ptr<const Codec> make_latent_codec(const ImageSize& image, const ModelInfo& model) {
+  network::NetworkSettings settings;
+  settings.read(model.settings, "the model's settings");
+  return std::make_shared<LatentCodec>(image, network::AutoencoderKL(model.architecture.at("vae"), "vae/config.json"),
+                                       settings.sample_mode == "sample");
 }
 
 }  // namespace espalier::images

@@ -2,25 +2,32 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/linspace.h>
 #include <gmock/gmock.h>
 
+#include <cmath>
+
 #include "runtime/base/errors.h"
 #include "runtime/network/autoencoder_kl.h"
+#include "runtime/random/streams.h"
 
 namespace espalier::images {
 namespace {
 
 // f = 2; images of 8 x 12.
-Value architecture() {
+ModelInfo described(const std::string& sample_mode = "argmax") {
   const Value vae = Value::Map{{"block_out_channels", Value::List{8, 8}},
                                {"down_block_types", Value::List{"DownEncoderBlock2D", "DownEncoderBlock2D"}},
                                {"up_block_types", Value::List{"UpDecoderBlock2D", "UpDecoderBlock2D"}},
                                {"norm_num_groups", 4},
                                {"scaling_factor", 0.5},
                                {"shift_factor", 0.25}};
-  return Value::Map{{"vae", vae}};
+  ModelInfo info;
+  info.architecture = Value::Map{{"vae", vae}};
+  if (sample_mode != "argmax") info.settings["sample_mode"] = sample_mode;
+  return info;
 }
 
 class LatentCodec : public ::testing::Test {
@@ -33,9 +40,9 @@ class LatentCodec : public ::testing::Test {
     return codec.decode({{"sample", latents}}, {&model_}).tensors.at("image");
   }
 
-  network::AutoencoderKL vae_{architecture().at("vae"), "vae/config.json"};
+  network::AutoencoderKL vae_{described().architecture.at("vae"), "vae/config.json"};
   Model model_;
-  std::shared_ptr<const Codec> codec_ = make_latent_codec({3, 8, 12}, architecture());
+  std::shared_ptr<const Codec> codec_ = make_latent_codec({3, 8, 12}, described());
 };
 
 TEST_F(LatentCodec, EncodesToTheScaledMeanAndDecodesWhatItIsGiven) {
@@ -69,6 +76,39 @@ TEST_F(LatentCodec, ComputesInTheDtypeOfTheWeights) {
   EXPECT_EQ(half.scalar_type(), at::kFloat);
   EXPECT_FALSE(at::equal(half, exact));
   EXPECT_TRUE(at::allclose(half, exact, 0.0, 0.05));
+}
+
+// Over many draws the latents have the posterior's mean and standard deviation.
+TEST_F(LatentCodec, SamplesThePosterior) {
+  constexpr std::int64_t kDraws = 4000;
+  const auto codec = make_latent_codec({3, 8, 12}, described("sample"));
+  const auto one = sample(1);
+  const auto posterior = vae_.encode(model_.weights, "vae.", one.tensors.at("image") * 2 - 1);
+  std::vector<at::Tensor> drawn;
+  for (std::uint64_t i = 0; i < kDraws; ++i) {
+    random::Draws draws(random::streams::posterior(7), {i});
+    drawn.push_back(codec->encode(one, {&model_, at::kCPU, &draws}).at("sample") / 0.5 + 0.25);
+  }
+  const auto latents = at::cat(drawn).to(at::kDouble);
+  const auto deviation = (posterior.logvar.to(at::kDouble) / 2).exp();
+  const auto error = (latents.mean(0, true) - posterior.mean) / (deviation / std::sqrt(kDraws));  // standard normal
+  EXPECT_LT(error.abs().max().item<double>(), 5.0);
+  const auto ratio = (latents - posterior.mean).square().mean(0, true).sqrt() / deviation;
+  EXPECT_LT((ratio - 1).abs().max().item<double>(), 5.0 / std::sqrt(2.0 * kDraws));
+  EXPECT_THROW(codec->encode(one, {&model_}), InternalError);
+  EXPECT_NE(codec->key(), codec_->key());
+}
+
+TEST_F(LatentCodec, ASampleDependsOnTheExampleNotOnItsBatch) {
+  const auto codec = make_latent_codec({3, 8, 12}, described("sample"));
+  const auto encoded = [&](const at::Tensor& images, const std::vector<std::uint64_t>& positions) {
+    random::Draws draws(random::streams::posterior(7), positions);
+    return codec->encode({"image", {{"image", images}}, {}}, {&model_, at::kCPU, &draws}).at("sample");
+  };
+  const auto images = sample(3).tensors.at("image");
+  const auto all = encoded(images, {4, 5, 6});
+  EXPECT_TRUE(at::equal(all.narrow(0, 1, 1), encoded(images.narrow(0, 1, 1), {5})));
+  EXPECT_FALSE(at::equal(all.narrow(0, 1, 1), encoded(images.narrow(0, 1, 1), {6})));
 }
 
 TEST_F(LatentCodec, NeedsTheModelAndItsKeyHoldsItsConfig) {

@@ -210,18 +210,23 @@ TEST(UNetNetwork, RefusesSettingsThatDoNotFit) {
   settings = {};
   settings.target_size = {512, 512};
   EXPECT_THAT(refusal(one_encoder(), settings), HasSubstr("takes no target_size"));
+  settings = {};
+  settings.sample_mode = "sample";
+  EXPECT_THAT(refusal(one_encoder(), settings), HasSubstr("the model has no vae"));
 }
 
 TEST(NetworkSettings, ReadTheirKeysAndGiveBackThoseThatAreNotDefaults) {
   NetworkSettings settings;
   EXPECT_EQ(settings.to_value(), Value(Value::Map{}));
-  const Value given = Value::Map{{"clip_skip", 2}, {"force_zeros_for_empty_prompt", true}, {"original_size", Value::List{768, 512}}};
+  const Value given = Value::Map{
+      {"clip_skip", 2}, {"force_zeros_for_empty_prompt", true}, {"sample_mode", "sample"}, {"original_size", Value::List{768, 512}}};
   settings.read(given, "here");
   EXPECT_EQ(settings.to_value(), given);
   settings.read(Value::Map{{"clip_skip", 0}}, "here");
   EXPECT_EQ(settings.clip_skip, 0);
   EXPECT_EQ(settings.original_size, (std::vector<std::int64_t>{768, 512})) << "a key that is not there changes nothing";
-  for (const auto& wrong : {Value::Map{{"clip_skip", -1}}, Value::Map{{"target_size", Value::List{512}}}, Value::Map{{"clipskip", 1}}}) {
+  for (const auto& wrong : {Value::Map{{"clip_skip", -1}}, Value::Map{{"target_size", Value::List{512}}}, Value::Map{{"clipskip", 1}},
+                            Value::Map{{"sample_mode", "mode"}}}) {
     EXPECT_THROW(settings.read(wrong, "here"), DataError);
   }
 }

@@ -187,7 +187,7 @@ TEST(Plan, RefusesATrajectoryOfModelsWithOtherStates) {
   text.replace(text.find(from), from.size(), R"(model = ["tuned", "large"])");
   EXPECT_THAT([&] { plan_all(pipeline({}, {}, text), FakeIndex()); },
               testing::ThrowsMessage<Error>(testing::AllOf(HasSubstr("stage 'tuned_samples'"), HasSubstr("'tuned' and 'large'"),
-                                                           HasSubstr("states of other shapes"))));
+                                                           HasSubstr("states of different shapes"))));
 }
 
 TEST(NearestDifferences, NamesTheFieldsWithOldAndNew) {

@@ -39,6 +39,7 @@ std::vector<Stream> all_streams() {
                              {"initial_adapter of another module", initial_adapter(kSeed, 0x8f5c2a11)},
                              {"examples of train", examples(kSeed, 0)},
                              {"examples of held_out", examples(kSeed, 1)},
+                             {"posterior", posterior(kSeed)},
                              {"condition_order", condition_order(kSeed), Use::order},
                              {"given_boxes", given_boxes(kSeed), Use::order},
                              {"metric", judge},

@@ -130,8 +130,8 @@ class Numbers final : public Examples {
 TEST(EncodeExamples, GivesEachModelItsStatesAndItsIds) {
   const auto small = reader({"red", "blue"}, 4), large = reader({"blue", "red"}, 6);
   const auto numbers = std::make_shared<const Numbers>();
-  const auto of_small = encode_examples(numbers, std::make_shared<CopyingCodec>(2), small);
-  const auto of_large = encode_examples(numbers, std::make_shared<CopyingCodec>(3), large);
+  const auto of_small = encode_examples(numbers, std::make_shared<CopyingCodec>(2), small, 7);
+  const auto of_large = encode_examples(numbers, std::make_shared<CopyingCodec>(3), large, 7);
   EXPECT_EQ(of_small->size(), 8);
   EXPECT_EQ(of_small->digest(), "0abc");
   const auto batch = of_small->at({5, 2}), other = of_large->at({5, 2});

@@ -9,6 +9,7 @@
 #include <cfenv>
 #include <limits>
 #include <new>
+#include <thread>
 
 #include "runtime/base/floating_point.h"
 
@@ -63,6 +64,20 @@ TEST(Named, LeavesOurErrorsAndNamesTheOthers) {
   EXPECT_THROW(named<PluginError>("x", [] { throw ConfigError("ours"); }), ConfigError);
   EXPECT_EQ(failure_text(caught([] { named<PluginError>("reward.x", [] { throw 7; }); })),
             "reward.x: threw the int 7, not a std::exception");
+}
+
+TEST(Doing, IsThatOfTheThreadThatFails) {
+  const Doing stage("stage");
+  std::string there, other;
+  std::jthread([&] {
+    there = Doing::now();
+    const Doing block("block");
+    other = Doing::now();
+    const std::jthread third([&] { there += ", " + Doing::now(); });
+  });
+  EXPECT_EQ(there, "stage, block") << "a thread that does nothing has the newest of any";
+  EXPECT_EQ(other, "block");
+  EXPECT_EQ(Doing::now(), "stage");
 }
 
 TEST(Doing, IsTheInnermost) {

@@ -34,7 +34,7 @@ with open(os.environ["GENEVAL_NAMES"]) as file:
 
 
 def score(samples, prompts, metadata):
-    return [share_met(image, wanted) for image, wanted in zip(samples.images(), metadata)]
+    return [share_met(image, wanted or {}) for image, wanted in zip(samples.images(), metadata)]
 
 
 def share_met(image, wanted):

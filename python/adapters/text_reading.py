@@ -1,9 +1,9 @@
-"""How well an image shows the text that its prompt has in quotes: what Tesseract reads, compared with it.
+"""How well an image shows the text that its prompt asks for: what Tesseract reads, compared with it.
 
     score = 1 - d / max(characters read, characters wanted), in [0, 1]
 
-d is the edit distance (insertions, deletions, replacements), both texts in lower case with single spaces. Of several quoted texts the
-wanted one is all of them in their order. A prompt without text in double quotes, straight or curly, has no score (NaN).
+d is the edit distance (insertions, deletions, replacements), both texts in lower case with single spaces. Wanted is `text` of the prompt's
+metadata, or else what the prompt has in double quotes, straight or curly, all of it in its order. A prompt with neither has no score (NaN).
 
 Needs the command tesseract; its version is in the identity, because another one reads otherwise.
 """
@@ -19,10 +19,11 @@ from espalier_reward import serve
 QUOTED = re.compile('"([^"]+)"|“([^”]+)”')
 SHORTER_SIDE = 512  # smaller images are enlarged to it: Tesseract reads letters of 20 pixels and more
 SPARSE_TEXT = "11"  # its page mode for words anywhere in the image
+DPI = "300"  # otherwise it estimates one, and writes a line about it for every image
 
 
 def score(samples, prompts, metadata):
-    return [likeness(image, wanted_text(prompt)) for image, prompt in zip(samples.images(), prompts)]
+    return [likeness(image, wanted_text(prompt, known or {})) for image, prompt, known in zip(samples.images(), prompts, metadata)]
 
 
 def likeness(image, wanted):
@@ -32,8 +33,8 @@ def likeness(image, wanted):
     return 1 - edit_distance(found, wanted) / max(len(found), len(wanted))
 
 
-def wanted_text(prompt):
-    return plain(" ".join(straight or curly for straight, curly in QUOTED.findall(prompt)))
+def wanted_text(prompt, metadata):
+    return plain(metadata.get("text") or " ".join(straight or curly for straight, curly in QUOTED.findall(prompt)))
 
 
 def plain(text):
@@ -46,7 +47,7 @@ def read(image):
         image = image.resize([round(side * scale) for side in image.size])
     file = io.BytesIO()
     image.convert("L").save(file, format="PNG")
-    command = ["tesseract", "stdin", "stdout", "--psm", SPARSE_TEXT]
+    command = ["tesseract", "stdin", "stdout", "--psm", SPARSE_TEXT, "--dpi", DPI]
     done = subprocess.run(command, input=file.getvalue(), stdout=subprocess.PIPE, check=True, env={**os.environ, "OMP_THREAD_LIMIT": "1"})
     return done.stdout.decode()
 

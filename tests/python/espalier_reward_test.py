@@ -3,6 +3,7 @@ import io
 import math
 import os
 import pty
+import re
 import subprocess
 import sys
 import time
@@ -150,7 +151,7 @@ class Serving(unittest.TestCase):
 
     def test_states_its_throughput(self):
         """Printed, not required: it depends on the machine."""
-        megabytes, batches = 256, 4
+        megabytes, batches = 64, 4
         field = {"name": "image", "format": "tensor", "dtype": "float32", "shape": [4, megabytes << 16], "bytes": megabytes << 20}, bytes(megabytes << 20)
         with Engine(reward("return samples['image'][:, 0]")) as engine:
             engine.greet()
@@ -185,6 +186,28 @@ serve_metric(measure, identity='test 1')"""
                 self.assertIsNone(engine.read())
                 self.assertEqual(engine.end(), 1)
                 self.assertIn(b"measure() returned", engine.errors)
+
+
+class Page(unittest.TestCase):
+    """The programs of docs/rewards.md and of the package's README run as they stand there."""
+
+    IMAGES = tensor("image", "float32", [2, 1, 1, 2], [0, 0.5, 1, 1])
+
+    def programs(self, page):
+        return re.findall("```python\n(.*?)```", (peers.ROOT / page).read_text(), re.DOTALL)
+
+    def test_the_reward_scores(self):
+        for source in (self.programs("docs/rewards.md")[0], *self.programs("python/espalier_reward/README.md")):
+            with Engine(source) as engine:
+                self.assertEqual(engine.greet()["identity"], "brightness 1")
+                self.assertEqual(engine.scores(2, self.IMAGES), [0.25, 1])
+
+    def test_the_metric_measures(self):
+        with Engine(self.programs("docs/rewards.md")[1]) as engine:
+            engine.greet("metric")
+            engine.samples(2, self.IMAGES, type="samples")
+            engine.send({"type": "measure", "count": 2})
+            self.assertEqual(engine.read()[0]["scalars"], {"mean": 0.625, "spread": float(np.std(np.array([0, 0.5, 1, 1], "f4")))})
 
 
 class SamplesOfATest(unittest.TestCase):

@@ -99,7 +99,7 @@ class Serving(unittest.TestCase):
     os.write(1, b'to the descriptor\\n')
     libc.puts(b'from c'); libc.fflush(None)
     subprocess.run(['echo', 'from a child'], check=True)
-    assert subprocess.run(['cat'], capture_output=True, check=True).stdout == b''  # a child has none of the messages
+    assert subprocess.run(['cat'], capture_output=True, check=True, timeout=20).stdout == b''  # a child has none of the messages
     return [1] * len(samples)"""
         with Engine(reward(body, before)) as engine:
             engine.greet()

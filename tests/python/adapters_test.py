@@ -97,7 +97,8 @@ class WithStandIns(unittest.TestCase):
 
         small = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
         torch.manual_seed(0)
-        model = CLIPModel(CLIPConfig(text_config=small | {"vocab_size": 9, "bos_token_id": None, "eos_token_id": 8}, vision_config=small | {"image_size": 8, "patch_size": 4}, projection_dim=4))
+        text, vision = small | {"vocab_size": 9, "bos_token_id": None, "eos_token_id": 8}, small | {"image_size": 8, "patch_size": 4}
+        model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=4))
         found, inputs = self.pick_scores(model, samples(RED, BLUE), ["one", "two"])
         with torch.no_grad():
             image = model.vision_model(inputs["pixel_values"]).pooler_output @ model.visual_projection.weight.T

@@ -25,8 +25,8 @@ RewardSamples rows(const RewardSamples& all, std::size_t first, std::size_t coun
 }
 
 std::vector<double> score(const Reward& reward, const RewardSamples& samples) {
-  const auto scores = reward.score({samples.sample, samples.metadata, samples.text});
   const auto count = static_cast<std::int64_t>(samples.metadata.size());
+  const auto scores = reward.score({samples.sample, samples.metadata, samples.text, View::range(0, count)});
   if (!expect_accepted([&] { espalier::check_scores("the reward", scores, count); })) return {};
   const auto exact = scores.to(at::kDouble).contiguous();
   return {exact.const_data_ptr<double>(), exact.const_data_ptr<double>() + exact.numel()};

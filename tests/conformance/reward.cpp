@@ -1,4 +1,5 @@
 #include <cmath>
+#include <numeric>
 #include <thread>
 
 #include <ATen/ops/arange.h>
@@ -24,9 +25,12 @@ RewardSamples rows(const RewardSamples& all, std::size_t first, std::size_t coun
   return part;
 }
 
-std::vector<double> score(const Reward& reward, const RewardSamples& samples) {
-  const auto scores = reward.score({samples.sample, samples.metadata, samples.text});
+// `first`: the number of the first sample's trajectory.
+std::vector<double> score(const Reward& reward, const RewardSamples& samples, std::size_t first = 0) {
   const auto count = static_cast<std::int64_t>(samples.metadata.size());
+  std::vector<std::int64_t> index(samples.metadata.size());
+  std::iota(index.begin(), index.end(), static_cast<std::int64_t>(first));
+  const auto scores = reward.score({samples.sample, samples.metadata, samples.text, index});
   if (!expect_accepted([&] { espalier::check_scores("the reward", scores, count); })) return {};
   const auto exact = scores.to(at::kDouble).contiguous();
   return {exact.const_data_ptr<double>(), exact.const_data_ptr<double>() + exact.numel()};
@@ -45,7 +49,7 @@ void check_batches(const Reward& reward, const RewardSamples& samples, const std
   for (const std::size_t batch : {std::size_t{1}, std::size_t{3}}) {
     for (std::size_t first = 0; first < whole.size(); first += batch) {
       const auto count = std::min(batch, whole.size() - first);
-      const auto part = score(reward, rows(samples, first, count));
+      const auto part = score(reward, rows(samples, first, count), first);
       ASSERT_EQ(part.size(), count);
       for (std::size_t i = 0; i < count; ++i) {
         const double a = part[i], b = whole[first + i];

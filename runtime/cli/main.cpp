@@ -21,7 +21,7 @@ namespace cli = espalier::cli;
 
 std::string help() {
   std::string text = "usage: espalier <command> [options]\n\nRuns reward fine-tuning pipelines and keeps their trajectories.\n\nCommands\n";
-  for (const auto& command : cli::commands()) text += fmt::format("  {:<10} {}\n", command.name, command.help);
+  for (const auto& command : cli::commands()) text += fmt::format("  {:<13} {}\n", command.name, command.help);
   return text + "\n'espalier <command> --help' tells a command's options; 'espalier --version' the version.\n";
 }
 

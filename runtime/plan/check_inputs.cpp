@@ -74,4 +74,24 @@ void check_inputs(const config::PipelineSpec& spec, const config::StageSpec& sta
   }
 }
 
+void check_scored_set(const Value& identity, const Result& samples) {
+  const auto* scored = identity.is_map() ? identity.find("scored_set") : nullptr;
+  if (scored == nullptr) return;
+  const auto of = "of '" + samples.samples + "'";
+  const auto& set = scored->at("set").as_string();
+  if (set != samples.set_id) {
+    throw ConfigError("its scores are of the set " + set.substr(0, 12) + ", but the samples " + of + " are the set " +
+                      samples.set_id.substr(0, 12) +
+                      " (other conditions, another model, seed or option): export these and import their scores");
+  }
+  if (scored->at("decoder").as_string() != digest(samples.decoder)) {
+    throw ConfigError("its scores are of the same trajectories as those " + of +
+                      ", but these are decoded otherwise (another autoencoder or domain): export these and import their scores");
+  }
+  if (const auto count = scored->at("count").as_integer(); count < samples.count) {
+    throw ConfigError("its scores are of the first " + std::to_string(count) + " samples " + of + ", which are now " +
+                      std::to_string(samples.count) + ": export these and import their scores, or take fewer (samples_per_condition)");
+  }
+}
+
 }  // namespace espalier::plan

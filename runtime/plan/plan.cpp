@@ -279,6 +279,22 @@ auto of_stage(const config::StageSpec& stage, const Part& part) {
   }
 }
 
+// Plans a stage from results or predictions of them.
+StagePlan plan_from(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results, const cache::Index& index) {
+  if (auto missing = missing_inputs(stage, results); !missing.empty()) return pending_plan(stage, std::move(missing));
+  StagePlan plan;
+  plan.stage = &stage;
+  of_stage(stage, [&] { request(spec, results, plan); });
+  look_up(spec, index, plan);
+  return plan;
+}
+
+// Checks what only a plan that was made from results shows: predicted trajectories have another set's id than those that will be made.
+void check_made_from_results(const StagePlan& plan) {
+  if (!plan.pending.empty() || plan.stage->kind->gives != ResultKind::scores) return;
+  of_stage(*plan.stage, [&] { check_scored_set(plan.request.at("identity"), *plan.result); });
+}
+
 }  // namespace
 
 const config::StageSpec& samples_stage(const config::PipelineSpec& spec, const config::StageSpec& stage) {
@@ -294,11 +310,8 @@ std::string action_text(const StagePlan& plan) {
 }
 
 StagePlan plan_stage(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results, const cache::Index& index) {
-  if (auto missing = missing_inputs(stage, results); !missing.empty()) return pending_plan(stage, std::move(missing));
-  StagePlan plan;
-  plan.stage = &stage;
-  of_stage(stage, [&] { request(spec, results, plan); });
-  look_up(spec, index, plan);
+  auto plan = plan_from(spec, stage, results, index);
+  check_made_from_results(plan);
   return plan;
 }
 
@@ -354,9 +367,10 @@ std::vector<StagePlan> make(const config::PipelineSpec& spec, const cache::Index
     of_stage(stage, [&] { add_folders(spec, stage, results); });
     predicted.insert(results.begin(), results.end());
     check_inputs(spec, stage, predicted);
-    auto plan = plan_stage(spec, stage, predicted, index);
+    auto plan = plan_from(spec, stage, predicted, index);
     if (auto will_be = predict_result(spec, plan, predicted)) predicted.emplace(stage.tag, std::move(*will_be));
     if (auto missing = missing_inputs(stage, results); !missing.empty()) plan = pending_plan(stage, std::move(missing));
+    check_made_from_results(plan);
     if (plan.result) results.emplace(stage.tag, *plan.result);
     plans.push_back(std::move(plan));
   }

@@ -24,9 +24,10 @@ RewardSamples rows(const RewardSamples& all, std::size_t first, std::size_t coun
   return part;
 }
 
-std::vector<double> score(const Reward& reward, const RewardSamples& samples) {
+// `first`: the number of the first sample's trajectory.
+std::vector<double> score(const Reward& reward, const RewardSamples& samples, std::size_t first = 0) {
   const auto count = static_cast<std::int64_t>(samples.metadata.size());
-  const auto scores = reward.score({samples.sample, samples.metadata, samples.text, View::range(0, count)});
+  const auto scores = reward.score({samples.sample, samples.metadata, samples.text, View::range(static_cast<std::int64_t>(first), count)});
   if (!expect_accepted([&] { espalier::check_scores("the reward", scores, count); })) return {};
   const auto exact = scores.to(at::kDouble).contiguous();
   return {exact.const_data_ptr<double>(), exact.const_data_ptr<double>() + exact.numel()};
@@ -45,7 +46,7 @@ void check_batches(const Reward& reward, const RewardSamples& samples, const std
   for (const std::size_t batch : {std::size_t{1}, std::size_t{3}}) {
     for (std::size_t first = 0; first < whole.size(); first += batch) {
       const auto count = std::min(batch, whole.size() - first);
-      const auto part = score(reward, rows(samples, first, count));
+      const auto part = score(reward, rows(samples, first, count), first);
       ASSERT_EQ(part.size(), count);
       for (std::size_t i = 0; i < count; ++i) {
         const double a = part[i], b = whole[first + i];

@@ -57,6 +57,7 @@ std::map<std::string, std::string> LayoutCodec::records(const Sample& sample) co
     for (std::size_t i = 0; i < page.size(); ++i) {
       const auto edges = edges_of(page.box[i]);
       elements.emplace_back(Value::Map{{"class", class_names_[static_cast<std::size_t>(page.class_index[i])]},
+                                       {"class_index", page.class_index[i]},
                                        {"box_ltwh_norm", Value::List{edges.left, edges.top, page.box[i][2], page.box[i][3]}}});
     }
     text += to_json(Value::Map{{"elements", Value(std::move(elements))}}) + "\n";

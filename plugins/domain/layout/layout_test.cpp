@@ -151,6 +151,17 @@ TEST(Layout, WritesPagesThatItReadsAgain) {
   }
 }
 
+TEST(Layout, RecordsNameAndNumberTheClasses) {
+  const auto domain = opened(small());
+  const auto text =
+      domain->codec(nullptr)->records(shown(*domain, {{{3, 0}, {{0.5, 0.5, 0.4, 0.2}, {0.5, 0.5, 0.2, 0.2}}}})).at("layouts.jsonl");
+  const auto page = parse_json(text, "layouts.jsonl");
+  const auto& elements = page.at("elements").as_list();
+  EXPECT_EQ(elements.at(0).at("class"), Value("table"));
+  EXPECT_EQ(elements.at(0).at("class_index"), Value(3));
+  EXPECT_EQ(elements.at(1).at("class_index"), Value(0));
+}
+
 // A network with little training draws boxes without area, in pages of nothing else too: a run's file of them is read again.
 TEST(Layout, ReadsAgainWhatItWroteOfBoxesWithoutArea) {
   const auto domain = opened(small());

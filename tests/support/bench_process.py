@@ -73,12 +73,12 @@ class Bench:
 def overlap():
     """A scorer that waits as long as the sampler samples: both together against the slower one."""
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(folder, "shapes-base", 20, 24)
+        bench = Bench(folder, "shapes-base", 4, 32)
         alone = statistics.median(bench.fresh(bench.sampled) for _ in range(3))
         bench.seconds = alone / bench.blocks
         rounds, median = alternate({"sampling": lambda: bench.fresh(bench.sampled), "sampling_and_scoring": lambda: bench.fresh(bench.scored())})
         scoring = bench.seconds * bench.blocks
-        return {"what": "overlap", "note": f"{64 * bench.blocks} samples of 20 steps on {cores()} cores; the scorer waits {scoring:.1f} s in all; "
+        return {"what": "overlap", "note": f"{64 * bench.blocks} samples of 4 steps, {bench.blocks} blocks, on {cores()} cores; the scorer waits {scoring:.1f} s in all; "
                 "at most 1.15 is wanted", **{f"{name}_seconds": seconds for name, seconds in median.items()},
                 "ratio_to_the_slower": statistics.median(r["sampling_and_scoring"] / max(r["sampling"], scoring) for r in rounds)}
 

@@ -18,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds kLongestKill{5};
+constexpr int kEmptyLooks = 3;  // a process that is between fork and exec, or in exec, may show no mark and no parent for a moment
 
 struct Process {
   pid_t number = 0, parent = 0, session = 0;
@@ -90,9 +91,10 @@ std::vector<pid_t> Family::living() const {
 bool Family::kill() const {
   const auto deadline = std::chrono::steady_clock::now() + kLongestKill;
   ::kill(-program_, SIGKILL);  // the group that it leads, at once
-  for (int round = 0;; ++round) {
+  for (int round = 0, empty = 0;; ++round) {
     const auto members = living();  // again: one may have started another one meanwhile
-    if (members.empty()) return true;
+    empty = members.empty() ? empty + 1 : 0;
+    if (empty == kEmptyLooks) return true;
     for (const auto member : members) ::kill(member, SIGKILL);
     if (std::chrono::steady_clock::now() > deadline) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(round < 5 ? 1 : 20));

@@ -1,7 +1,9 @@
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string>
 #include <vector>
@@ -44,6 +46,19 @@ int dispatch(const std::vector<std::string>& args) {
   throw ConfigError(fmt::format("unknown command '{}'{}", name, espalier::did_you_mean(name, names)));
 }
 
+// libc keeps freed memory for the next tensors, up to 512 MiB, unless the environment says how it should. By its default it returns the
+// memory after each step of a training and takes it again page by page, which is a tenth of the step's time (docs/results/speed.md). Blocks
+// above 32 MiB, the most that its default grows to, are returned at once.
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  for (const char* name : {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"}) {
+    if (std::getenv(name) != nullptr) return;
+  }
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 512 << 20);
+#endif
+}
+
 int fail(ExitCode code, const char* message) {
   // The lines of a file's problems stand by themselves, so that an editor finds file:line:col.
   const bool many = std::string_view(message).find('\n') != std::string_view::npos;
@@ -54,6 +69,7 @@ int fail(ExitCode code, const char* message) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_freed_memory();
   cli::keep_stdout();
   const cli::LastWords last_words;
   espalier::set_default_floating_point();

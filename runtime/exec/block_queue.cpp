@@ -3,6 +3,11 @@
 #include <algorithm>
 
 namespace espalier::exec {
+namespace {
+
+constexpr int kMostFailures = 3;  // blocks of scores: by then the reward is broken, and no single sample
+
+}  // namespace
 
 BlockQueue::BlockQueue(std::vector<Stage> stages, std::optional<std::size_t> source) : stages_(std::move(stages)), source_(source) {}
 
@@ -39,8 +44,9 @@ void BlockQueue::done(const Task& task) {
 void BlockQueue::failed(const Task& task, const std::exception_ptr& error, bool ends_all) {
   const std::lock_guard lock(mutex_);
   if (!first_error_) first_error_ = error;
+  const bool ends_stage = ++stages_[task.stage].failures == kMostFailures;
   for (std::size_t stage = 0; stage < stages_.size(); ++stage) {
-    if (ends_all || task.stage == source_ || task.stage == stage) stages_[stage] = {};
+    if (ends_all || task.stage == source_ || (ends_stage && task.stage == stage)) stages_[stage] = {};
   }
   changed_.notify_all();
 }

@@ -17,6 +17,7 @@ class BlockQueue {
   struct Stage {
     std::set<std::uint64_t> ready;    // may be computed at once
     std::set<std::uint64_t> waiting;  // may be computed once the source has the block
+    int failures = 0;
   };
   struct Task {
     std::size_t stage = 0;
@@ -28,7 +29,8 @@ class BlockQueue {
   // Waits for a task of one of these stages. Returns none once no more will come.
   std::optional<Task> take(const std::vector<std::size_t>& stages);
   void done(const Task& task);
-  // No further block of the stage is given out; of no stage if the source failed or if `ends_all` is set.
+  // No further block of any stage is given out if the source failed or if `ends_all` is set; otherwise none of the stage after its third
+  // failure.
   void failed(const Task& task, const std::exception_ptr& error, bool ends_all);
   std::exception_ptr first_error() const;
 

@@ -55,8 +55,8 @@ BlockWork score_work(Context& context, const plan::StagePlan& plan);
 
 // Computes and publishes this shard's missing blocks of the stages, which are the first stage and stages that score the same trajectories.
 // Scores of a block that the first stage samples begin once the cache has it. Returns each stage's work. The error of a block names it.
-// After an error of the first stage no block is begun; after an error of another, none of that stage; blocks in progress are finished and
-// published before the first error is thrown. Stopped and CacheError end all stages and are rethrown unchanged.
+// After an error of a stage of trajectories no block is begun; a stage of scores goes on until its third failed block. Blocks in progress
+// are finished and published before the first error is thrown. Stopped and CacheError end all stages and are rethrown unchanged.
 std::vector<Work> compute_blocks(Context& context, const std::vector<BlockWork>& stages);
 
 // Returns this shard's part of the blocks.

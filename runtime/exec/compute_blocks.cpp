@@ -107,11 +107,11 @@ class BlockComputation {
     }
   }
 
-  // The first error is thrown at the end; it is reported at once if other stages go on, as every later error is.
+  // The first error is thrown at the end; it is reported at once if other blocks are still to come, as every later error is.
   void fail(const BlockQueue::Task& task, const std::exception_ptr& failure) {
     const auto error = plan::with_stage_context(*stages_[task.stage].plan->stage, failure, "block " + std::to_string(task.block));
-    const bool others_go_on = stages_.size() > 1 && !(first_samples_ && task.stage == 0);
-    if (others_go_on || queue_.first_error()) context_.progress.say(error.what());
+    const bool goes_on = !first_samples_ || task.stage != 0;
+    if (goes_on || queue_.first_error()) context_.progress.say(error.what());
     queue_.failed(task, std::make_exception_ptr(error), false);
   }
 

@@ -169,11 +169,11 @@ class ProcessRewards(driver.PipelineTest):
         self.assertIn("ValueError: no score above 64", self.stderr)
         tried = (self.folder / "scored").read_text().splitlines()
         self.assertEqual(len(tried), 3, "the block that fails is tried once more")
-        self.assertEqual(len(set(tried)), 2)
+        failing, = {block for block in tried if tried.count(block) == 2}
         self.write("mended", "")
         self.write("scored", "")
         scalars = self.run_report(JPEG_SIZE, *words)
-        self.assertEqual((self.folder / "scored").read_text().splitlines(), tried[-1:])
+        self.assertEqual((self.folder / "scored").read_text().splitlines(), [failing])
         self.assertEqual(scalars["sizes", "kilobytes"]["value"], 95 / 2)
 
     def test_text_reading_scores_the_images_that_the_report_shows(self):

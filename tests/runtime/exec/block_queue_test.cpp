@@ -52,14 +52,21 @@ std::string message(const std::exception_ptr& error) {
 
 std::exception_ptr error(const char* text) { return std::make_exception_ptr(std::runtime_error(text)); }
 
-TEST(BlockQueue, AFailedStageEndsAndTheOthersGoOn) {
+TEST(BlockQueue, AFailedBlockOfScoresEndsNothing) {
   BlockQueue queue({Stage{{0, 1}, {}}, Stage{{}, {0, 1}}, Stage{{}, {0, 1}}}, 0);
   EXPECT_EQ(message(queue.first_error()), "none");
   queue.done(*queue.take({0}));
   queue.failed(*queue.take({1}), error("first"), false);
-  EXPECT_EQ(drain(queue, {0, 1, 2}), (Tasks{{2, 0}, {0, 1}, {2, 1}}));
+  EXPECT_EQ(drain(queue, {0, 1, 2}), (Tasks{{2, 0}, {0, 1}, {1, 1}, {2, 1}}));
   queue.failed({2, 1}, error("second"), false);
   EXPECT_EQ(message(queue.first_error()), "first");
+}
+
+TEST(BlockQueue, AStageEndsWithItsThirdFailedBlockAndTheOthersGoOn) {
+  BlockQueue queue({Stage{{0, 1, 2, 3, 4}, {}}, Stage{{0, 4}, {}}}, std::nullopt);
+  for (int i = 0; i < 3; ++i) queue.failed(*queue.take({0}), error("broken"), false);
+  EXPECT_FALSE(queue.take({0}));
+  EXPECT_EQ(drain(queue, {0, 1}), (Tasks{{1, 0}, {1, 4}}));
 }
 
 TEST(BlockQueue, AFailedSourceEndsAllStages) {

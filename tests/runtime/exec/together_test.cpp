@@ -108,12 +108,12 @@ TEST(Together, AFailedBlockOfScoresLosesNoSamplesAndNoOtherScores) {
   EXPECT_EQ(code, 1);
   EXPECT_THAT(message, AllOf(HasSubstr("'scores'"), HasSubstr("block 1"), HasSubstr("no score")));
   EXPECT_THAT(pipeline.said(), HasSubstr("block 1")) << "it is reported at once";
-  EXPECT_THAT(watched.blocks, ElementsAre(0));
+  EXPECT_THAT(watched.blocks, ElementsAre(0, 2, 3));
   const auto sampled = watched.network->rows();
   watched.failing_block = -1;
   pipeline.run({"samples", "scores"});
   EXPECT_EQ(watched.network->rows(), sampled) << "all blocks were sampled";
-  EXPECT_THAT(watched.blocks, ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(watched.blocks, ElementsAre(0, 2, 3, 1));
 }
 
 }  // namespace

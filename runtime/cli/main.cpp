@@ -46,8 +46,8 @@ int dispatch(const std::vector<std::string>& args) {
   throw ConfigError(fmt::format("unknown command '{}'{}", name, espalier::did_you_mean(name, names)));
 }
 
-// libc keeps freed memory for the next tensors, up to 512 MiB, unless the environment says how it should. By its default it returns the
-// memory after each step of a training and takes it again page by page, which is a tenth of the step's time (docs/results/speed.md). Blocks
+// libc keeps freed memory for the next tensors, up to 128 MiB, unless the environment says how it should. By its default it returns the
+// memory after each step of a training and takes it again page by page, which is a tenth of the time (docs/results/speed.md). Blocks
 // above 32 MiB, the most that its default grows to, are returned at once.
 void keep_freed_memory() {
 #ifdef __GLIBC__
@@ -55,7 +55,7 @@ void keep_freed_memory() {
     if (std::getenv(name) != nullptr) return;
   }
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, 512 << 20);
+  mallopt(M_TRIM_THRESHOLD, 128 << 20);
 #endif
 }
 

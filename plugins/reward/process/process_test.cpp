@@ -2,7 +2,10 @@
 #include <ATen/ops/equal.h>
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <cmath>
+#include <iostream>
+#include <numeric>
 
 #include "plugins/shared/program/test_programs.h"
 #include "tests/conformance/conformance.h"
@@ -66,6 +69,29 @@ TEST(Process, Conforms) {
 }
 
 TEST(Process, ScoresTensorsAndStrings) { EXPECT_TRUE(at::equal(scores(options("right")), expected_sums(samples()))); }
+
+// The seconds are printed: a test may not depend on what else a machine does. The program's own work is a sum of lengths.
+TEST(Process, ScoresManyStrings) {
+  constexpr std::int64_t kCount = 100000;
+  RewardSamples many;
+  many.sample.kind = "image";
+  auto& names = many.sample.strings["name"];
+  std::vector<std::int64_t> index;
+  for (std::int64_t i = 0; i < kCount; ++i) {
+    names.emplace_back("CC(=O)Oc1ccccc1C(=O)O", 1 + static_cast<std::size_t>(i % 21));
+    many.metadata.emplace_back(Value::Map{});
+    many.text.emplace_back("");
+    index.push_back(i);
+  }
+  const auto reward = opened(options("right"));
+  const auto begin = std::chrono::steady_clock::now();
+  const auto found = reward->score({many.sample, many.metadata, many.text, index});
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  std::cout << kCount << " SMILES in one batch: " << seconds.count() << " s\n";
+  EXPECT_EQ(found.sum().item<double>(),
+            static_cast<double>(std::accumulate(names.begin(), names.end(), std::size_t{0},
+                                                [](std::size_t sum, const std::string& name) { return sum + name.size(); })));
+}
 
 TEST(Process, ScoresImagesAsFiles) {
   const auto all = samples();

@@ -123,7 +123,9 @@ State UNetNetwork::predict(const Weights& weights, const State& noisy, const at:
 }
 
 double UNetNetwork::flops(const StateSpec& spec) const {
-  const auto& shape = spec.at("sample").shape;
+  const auto sample = spec.find("sample");
+  if (sample == spec.end() || sample->second.shape.size() != 3) return 0.0;  // states of another domain, which its codec refuses
+  const auto& shape = sample->second.shape;
   const auto tokens = text_encoders_.empty() ? 0 : text_encoders_.front().clip.config().at("max_position_embeddings").as_integer();
   return unet_.flops(shape[1], shape[2], tokens);
 }

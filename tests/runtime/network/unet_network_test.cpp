@@ -177,6 +177,12 @@ std::string refusal(const ComponentConfigs& configs, const NetworkSettings& sett
   return "no error";
 }
 
+TEST(UNetNetwork, DoesNotKnowTheCostOfStatesThatAreNoImages) {
+  const auto network = make_unet_network(one_encoder(), {});
+  EXPECT_EQ(network->flops({{"sample", {{4}}}}), 0.0);
+  EXPECT_EQ(network->flops({{"token", {{20}}}}), 0.0);
+}
+
 TEST(UNetNetwork, RefusesComponentsThatDoNotFit) {
   auto configs = two_encoders();
   configs.erase("text_encoder");

@@ -114,10 +114,11 @@ TEST(Process, TakesNoWrongAnswerForScores) {
   }
 }
 
+// On a busy machine the answer that is late may be the first.
 TEST(Process, DoesNotWaitForALateAnswer) {
   for (const auto* how : {"is_silent", "is_late"}) {
     EXPECT_THAT([&] { scores(options(how, "", {{"timeout_seconds", 0.7}})); },
-                ThrowsMessage<StageError>(HasSubstr("did not answer `score` within timeout_seconds = 0.7")));
+                ThrowsMessage<StageError>(AllOf(HasSubstr("did not answer `"), HasSubstr("` within timeout_seconds = 0.7"))));
   }
 }
 

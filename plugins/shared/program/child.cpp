@@ -67,7 +67,7 @@ void reset_signals() {
   sigset_t all, before;
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  const pid_t child = ::vfork();  // NOLINT(clang-analyzer-security.insecureAPI.vfork)
+  const pid_t child = ::vfork();  // NOLINT(bugprone-unsafe-functions)
   if (child == 0) become_program(launch);
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return child;

@@ -13,9 +13,7 @@
 namespace espalier::program {
 namespace {
 
-using testing::AllOf;
 using testing::HasSubstr;
-using testing::IsEmpty;
 using testing::ThrowsMessage;
 
 std::vector<std::string> shell(const std::string& script) { return {"/bin/sh", "-c", script}; }

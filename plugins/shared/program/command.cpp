@@ -10,8 +10,6 @@
 
 #include "plugins/shared/program/failure.h"
 
-extern char** environ;
-
 namespace espalier::program {
 namespace {
 

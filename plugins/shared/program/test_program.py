@@ -84,7 +84,7 @@ def misbehave(header, payload):
         os.kill(os.getpid(), 9)
     if HOW == "prints":
         os.write(1, b"loading the model\n")
-    if HOW == "is_silent" or (HOW == "is_silent_once" and is_first()):
+    if HOW == "is_silent":
         time.sleep(600)
     if HOW == "is_late":
         time.sleep(3)

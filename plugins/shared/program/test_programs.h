@@ -36,11 +36,11 @@ inline std::vector<std::string> test_command(const std::string& how, const std::
   return {"python3", std::string(ESPALIER_SOURCE_DIR) + "/plugins/shared/program/test_program.py", how, file};
 }
 
-inline Settings test_settings(const std::string& how, const std::string& file = "", double timeout_seconds = 60.0) {
+inline Settings test_settings(const std::string& how, const std::string& file = "") {
   Settings settings;
   settings.command = test_command(how, file);
   settings.identity = "test 1";
-  settings.timeout_seconds = timeout_seconds;
+  settings.timeout_seconds = 60.0;
   return settings;
 }
 

@@ -34,7 +34,7 @@ const std::vector<Command>& commands() {
       {"plan", "say what would run, what would be reused, and why", plan},
       {"explain", "say what each stage's key is, and how it differs from the nearest entry", explain},
       {"work", "compute one shard's blocks of sampling and scoring", work},
-      {"plugins", "list the plugins, or tell one's options", plugins},
+      {"plugins", "list the plugins, or the options of one", plugins},
       {"cache", "list the cache, look for damage, print its size, or try its file system", cache},
       {"export", "write a stage's samples as other programs read them", export_samples},
       {"import-scores", "check another program's results, and write scores that a pipeline takes", import_scores},

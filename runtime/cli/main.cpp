@@ -24,7 +24,7 @@ namespace cli = espalier::cli;
 std::string help() {
   std::string text = "usage: espalier <command> [options]\n\nRuns reward fine-tuning pipelines and keeps their trajectories.\n\nCommands\n";
   for (const auto& command : cli::commands()) text += fmt::format("  {:<13} {}\n", command.name, command.help);
-  return text + "\n'espalier <command> --help' tells a command's options; 'espalier --version' the version.\n";
+  return text + "\n'espalier <command> --help' prints a command's options; 'espalier --version' the version.\n";
 }
 
 int dispatch(const std::vector<std::string>& args) {

@@ -41,14 +41,16 @@ void BlockQueue::done(const Task& task) {
   changed_.notify_all();
 }
 
-void BlockQueue::failed(const Task& task, const std::exception_ptr& error, bool ends_all) {
+bool BlockQueue::failed(const Task& task, const std::exception_ptr& error, bool ends_all) {
   const std::lock_guard lock(mutex_);
-  if (!first_error_) first_error_ = error;
+  const bool is_first = !first_error_;
+  if (is_first) first_error_ = error;
   const bool ends_stage = ++stages_[task.stage].failures == kMostFailures;
   for (std::size_t stage = 0; stage < stages_.size(); ++stage) {
     if (ends_all || task.stage == source_ || (ends_stage && task.stage == stage)) stages_[stage] = {};
   }
   changed_.notify_all();
+  return !is_first || std::ranges::any_of(stages_, [](const Stage& stage) { return !stage.ready.empty() || !stage.waiting.empty(); });
 }
 
 std::exception_ptr BlockQueue::first_error() const {

@@ -30,8 +30,8 @@ class BlockQueue {
   std::optional<Task> take(const std::vector<std::size_t>& stages);
   void done(const Task& task);
   // No further block of any stage is given out if the source failed or if `ends_all` is set; otherwise none of the stage after its third
-  // failure.
-  void failed(const Task& task, const std::exception_ptr& error, bool ends_all);
+  // failure. Returns whether it is not the first error, or blocks are still to be given out.
+  bool failed(const Task& task, const std::exception_ptr& error, bool ends_all);
   std::exception_ptr first_error() const;
 
  private:

@@ -37,7 +37,6 @@ class BlockComputation {
         stages_(stages),
         first_samples_(stages.front().plan->stage->kind->gives == ResultKind::trajectories),
         work_(stages.size()),
-        begun_(stages.size()),
         queue_(blocks_of(context, stages, first_samples_), first_samples_ ? std::optional<std::size_t>(0) : std::nullopt) {
     for (const auto& stage : stages_) makers_.push_back(plan::maker_of(context.spec, *stage.plan->stage));
   }
@@ -107,29 +106,25 @@ class BlockComputation {
     }
   }
 
-  // The first error is thrown at the end; it is reported at once if other blocks are still to come, as every later error is.
+  // The first error is thrown at the end, and reported at once as well if other blocks are still to come; every later one is only reported.
   void fail(const BlockQueue::Task& task, const std::exception_ptr& failure) {
     const auto error = plan::with_stage_context(*stages_[task.stage].plan->stage, failure, "block " + std::to_string(task.block));
-    const bool goes_on = !first_samples_ || task.stage != 0;
-    if (goes_on || queue_.first_error()) context_.progress.say(error.what());
-    queue_.failed(task, std::make_exception_ptr(error), false);
+    if (queue_.failed(task, std::make_exception_ptr(error), false)) context_.progress.say(error.what());
   }
 
   void note(std::size_t stage, Clock::time_point start, const ComputedBlock& computed) {
     const std::lock_guard lock(mutex_);
-    auto& begun = begun_[stage];
-    if (!begun || start < *begun) begun = start;
-    work_[stage].network_evaluations += computed.network_evaluations;
-    work_[stage].samples_decoded += computed.samples_decoded;
-    work_[stage].begun = *begun;
-    work_[stage].seconds = seconds_since(*begun);
+    auto& work = work_[stage];
+    if (work.begun == Clock::time_point() || start < work.begun) work.begun = start;
+    work.network_evaluations += computed.network_evaluations;
+    work.samples_decoded += computed.samples_decoded;
+    work.seconds = seconds_since(work.begun);
   }
 
   Context& context_;
   const std::vector<BlockWork>& stages_;
   bool first_samples_;
   std::vector<Work> work_;
-  std::vector<std::optional<Clock::time_point>> begun_;
   std::vector<cache::Maker> makers_;
   std::mutex mutex_;
   BlockQueue queue_;

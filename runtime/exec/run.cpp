@@ -114,13 +114,14 @@ StageRecord run_stage(Context& context, const config::StageSpec& stage, Clock::t
   auto& plan = plan_here(context, stage);
   auto record = start_record(plan, seconds_since(begun));
   const auto start = Clock::now();
-  record.because += probe_with_context(context, plan);
+  const auto probed = probe_with_context(context, plan);
+  record.because += probed;
   Work work;
   double waited = 0.0;  // for the blocks, of this stage and of those that were scored with it
   if (const auto ahead = context.scored_ahead.extract(stage.tag)) {
     work = ahead.mapped();
     record.status = "run";
-    record.because = "scored together with its samples";
+    record.because = "scored block by block, together with other stages" + probed;
     record.start_seconds = std::chrono::duration<double>(work.begun - begun).count();
   } else if (plan.action == plan::Action::run) {
     const auto computing = Clock::now();

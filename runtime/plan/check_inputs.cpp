@@ -86,7 +86,7 @@ void check_scored_set(const Value& identity, const Result& samples) {
   }
   if (scored->at("decoder").as_string() != digest(samples.decoder)) {
     throw ConfigError("its scores are of the same trajectories as those " + of +
-                      ", but these are decoded otherwise (another autoencoder or domain): export these and import their scores");
+                      ", but these are decoded differently (another autoencoder or domain): export these and import their scores");
   }
   if (const auto count = scored->at("count").as_integer(); count < samples.count) {
     throw ConfigError("its scores are of the first " + std::to_string(count) + " samples " + of + ", which are now " +

@@ -56,7 +56,7 @@ TEST(BlockQueue, AFailedBlockOfScoresEndsNothing) {
   BlockQueue queue({Stage{{0, 1}, {}}, Stage{{}, {0, 1}}, Stage{{}, {0, 1}}}, 0);
   EXPECT_EQ(message(queue.first_error()), "none");
   queue.done(*queue.take({0}));
-  queue.failed(*queue.take({1}), error("first"), false);
+  EXPECT_TRUE(queue.failed(*queue.take({1}), error("first"), false)) << "other blocks are still to come";
   EXPECT_EQ(drain(queue, {0, 1, 2}), (Tasks{{2, 0}, {0, 1}, {1, 1}, {2, 1}}));
   queue.failed({2, 1}, error("second"), false);
   EXPECT_EQ(message(queue.first_error()), "first");
@@ -67,6 +67,13 @@ TEST(BlockQueue, AStageEndsWithItsThirdFailedBlockAndTheOthersGoOn) {
   for (int i = 0; i < 3; ++i) queue.failed(*queue.take({0}), error("broken"), false);
   EXPECT_FALSE(queue.take({0}));
   EXPECT_EQ(drain(queue, {0, 1}), (Tasks{{1, 0}, {1, 4}}));
+}
+
+TEST(BlockQueue, TheFirstErrorIsNotReportedTwiceWhereNothingIsToCome) {
+  BlockQueue queue({Stage{{0, 1}, {}}}, std::nullopt);
+  const auto one = *queue.take({0}), other = *queue.take({0});
+  EXPECT_FALSE(queue.failed(one, error("first"), false));
+  EXPECT_TRUE(queue.failed(other, error("second"), false));
 }
 
 TEST(BlockQueue, AFailedSourceEndsAllStages) {

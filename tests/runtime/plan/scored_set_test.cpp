@@ -36,7 +36,7 @@ TEST(ScoredSet, IsRefusedForOtherSamples) {
       [] { check_scored_set(identity("bbbbbbbbbbbbbbbb"), samples()); },
       ThrowsMessage<ConfigError>(HasSubstr("its scores are of the set bbbbbbbbbbbb, but the samples of 'pool' are the set aaaaaaaaaaaa")));
   EXPECT_THAT([] { check_scored_set(identity("aaaaaaaaaaaaaaaa", "other"), samples()); },
-              ThrowsMessage<ConfigError>(HasSubstr("decoded otherwise")));
+              ThrowsMessage<ConfigError>(HasSubstr("decoded differently")));
   EXPECT_THAT([] { check_scored_set(identity(), samples(16)); },
               ThrowsMessage<ConfigError>(HasSubstr("of the first 8 samples of 'pool', which are now 16")));
 }

@@ -46,6 +46,17 @@ std::optional<std::string> read_choice(const Node& table, const std::string& key
   return std::nullopt;
 }
 
+std::optional<std::uint64_t> read_seed(const Node& table, const std::string& place, Problems& problems) {
+  const Field* field = table.find("seed");
+  if (field == nullptr) return std::nullopt;
+  const Value& value = field->value.scalar;
+  if (field->value.shape == Node::Shape::scalar && value.is_integer() && value.as_integer() >= 0) {
+    return static_cast<std::uint64_t>(value.as_integer());
+  }
+  problems.add(field->where, fmt::format("{}: 'seed' is an integer of at least 0; found {}", place, field->value.found()));
+  return std::nullopt;
+}
+
 std::optional<at::ScalarType> read_dtype(const Node& table, const std::string& device, const std::string& place, Problems& problems) {
   const auto name = read_choice(table, "dtype", tensor::compute_dtypes(), place, problems);
   if (!name) return std::nullopt;

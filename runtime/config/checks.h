@@ -33,6 +33,9 @@ std::optional<std::string> read_string(const Node& table, const std::string& key
 std::optional<std::string> read_choice(const Node& table, const std::string& key, const std::vector<std::string>& known,
                                        const std::string& place, Problems& problems);
 
+// Returns the seed at the key `seed`, or nullopt. Adds a problem if it is no integer of at least 0.
+std::optional<std::uint64_t> read_seed(const Node& table, const std::string& place, Problems& problems);
+
 // Returns the dtype at the key `dtype`, or nullopt. Adds a problem if the device ("cpu", "cuda") cannot compute in it.
 std::optional<at::ScalarType> read_dtype(const Node& table, const std::string& device, const std::string& place, Problems& problems);
 

@@ -12,7 +12,8 @@ namespace espalier::config {
 namespace {
 
 const char* const kAllowed =
-    "allowed: seed, name, cache.path, device.type, device.dtype, domain.<option>, models.<name>, models.<name>.<key>, <tag>.<option>";
+    "allowed: seed, name, cache.path, device.type, device.dtype, domain.<option>, models.<name>, models.<name>.<key>, "
+    "<tag>.<option>, <tag>.seed, sweep.seed, sweep.<tag>.<option>, rounds.count";
 
 struct Override {
   SourceSpan where;  // the override's text as the file; no line
@@ -54,8 +55,9 @@ Node* find_stage(Node& root, const std::string& tag, std::vector<std::string>& t
 void apply_override(const std::string& override_text, Node& root, Problems& problems) {
   Override given = parse_override(override_text);
   const std::string& first = given.first;
-  if (first == "seed" || first == "name" || first == "cache" || first == "device") {
-    static const std::map<std::string, std::set<std::string>> keys = {{"cache", {"path"}}, {"device", {"type", "dtype"}}};
+  if (first == "seed" || first == "name" || first == "cache" || first == "device" || first == "rounds") {
+    static const std::map<std::string, std::set<std::string>> keys = {
+        {"cache", {"path"}}, {"device", {"type", "dtype"}}, {"rounds", {"count"}}};
     const auto table = keys.find(first);
     if (table == keys.end() ? !given.second.empty() : !table->second.contains(given.second)) {
       problems.add(given.where, fmt::format("there is no such key; {}", kAllowed));
@@ -91,12 +93,24 @@ void apply_override(const std::string& override_text, Node& root, Problems& prob
     models.table(name, given.where).set(given.second.substr(dot + 1), std::move(given.value));
     return;
   }
+  if (first == "sweep" && !given.second.empty()) {
+    auto& sweep = root.table("sweep", given.where);
+    const auto dot = given.second.rfind('.');  // a type has a dot of its own
+    if (dot == std::string::npos) {
+      sweep.set(given.second, std::move(given.value));
+    } else {
+      sweep.table(given.second.substr(0, dot), given.where).set(given.second.substr(dot + 1), std::move(given.value));
+    }
+    return;
+  }
   std::vector<std::string> tags;
   Node* const stage = find_stage(root, first, tags);
   if (stage == nullptr) {
     problems.add(given.where, fmt::format("no stage has the tag '{}'{}; {}", first, did_you_mean(first, tags), kAllowed));
   } else if (given.second.empty()) {
     problems.add(given.where, fmt::format("names a stage but no option of it; {}", kAllowed));
+  } else if (given.second == "seed") {
+    stage->set("seed", std::move(given.value));
   } else {
     stage->table("options", given.where).set(given.second, std::move(given.value));
   }

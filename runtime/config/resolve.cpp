@@ -8,6 +8,7 @@
 #include "runtime/base/suggest.h"
 #include "runtime/config/checks.h"
 #include "runtime/config/document.h"
+#include "runtime/config/expand.h"
 #include "runtime/sdk/check.h"
 #include "runtime/sdk/notes.h"
 #include "runtime/tensor/failure.h"
@@ -34,14 +35,7 @@ void read_scalars(const Node& root, PipelineSpec& spec, Problems& problems) {
   if (const auto name = read_string(root, "name", true, "the pipeline", problems)) {
     if (check_word(*name, root.find("name")->where, "the pipeline: a name", problems)) spec.name = *name;
   }
-  if (const Field* seed = root.find("seed")) {
-    const Value& value = seed->value.scalar;
-    if (seed->value.shape != Node::Shape::scalar || !value.is_integer() || value.as_integer() < 0) {
-      problems.add(seed->where, fmt::format("the pipeline: 'seed' is an integer of at least 0; found {}", seed->value.found()));
-    } else {
-      spec.seed = static_cast<std::uint64_t>(value.as_integer());
-    }
-  }
+  spec.seed = read_seed(root, "the pipeline", problems).value_or(0);
 }
 
 void read_cache_and_device(const Node& root, PipelineSpec& spec, Problems& problems) {
@@ -169,8 +163,9 @@ void read_libraries(const plugin::Catalog& catalog, PipelineSpec& spec) {
 
 PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, bool open_domain, const DigestsOf& digests_of) {
   const Document::Impl& impl = document.impl();
-  const Node& root = impl.root;
   Problems problems = impl.problems;
+  const Expanded expanded = expand(impl.root, problems);
+  const Node& root = expanded.root;
   PipelineSpec spec;
   spec.origin = impl.origin;
   spec.text = impl.text;
@@ -181,7 +176,9 @@ PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, b
   read_domain(root, catalog, spec, problems);
   read_models(root, spec, problems);
   std::vector<Draft> drafts = read_stages(root, catalog, check_defaults(root, catalog, problems), problems);
-  for (const Draft& draft : drafts) {
+  for (Draft& draft : drafts) {
+    draft.spec.seed = read_seed(*draft.node, draft.subject, problems).value_or(spec.seed);
+    if (const auto origin = expanded.origins.find(draft.spec.tag); origin != expanded.origins.end()) draft.spec.origin = origin->second;
     if (!spec.models.contains(draft.spec.tag)) continue;
     problems.add(draft.spec.where, fmt::format("{}: the tag is a name of [models] too; choose another", draft.subject));
   }

@@ -43,11 +43,20 @@ struct StageInput {
   std::vector<std::string> tags;  // stages before this one, or names of [models]
 };
 
+// What [sweep] and [rounds] made a stage from.
+struct StageOrigin {
+  std::string tag;                // of the stage in the file
+  Value settings = Value::Map{};  // what [sweep] sets in this copy, itself or in a stage that it depends on: "<tag>.<option>" -> value
+  std::int64_t round = 0;         // of [rounds], from 1; 0: the stage belongs to no round
+};
+
 struct StageSpec {
   std::string tag;
+  StageOrigin origin;
   std::string type;  // "kind.name"
   const KindInfo* kind = nullptr;
   std::int64_t numerics_version = 1;
+  std::uint64_t seed = 0;          // of its random streams: its own, or the pipeline's
   std::vector<StageInput> inputs;  // in the order of their declaration
   StagePlugin plugin;              // options read
   Value keyed;                     // keyed options, defaults filled in: the plugin's own and its kind's (block_size, micro_batch, split)

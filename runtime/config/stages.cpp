@@ -33,7 +33,7 @@ void read_tag(Draft& draft, std::size_t number, const std::vector<Draft>& before
   const SourceSpan where = draft.node->find("tag")->where;
   if (!check_word(*tag, where, draft.subject + ": a tag", problems)) return;
   draft.subject = fmt::format("stage '{}'", *tag);
-  for (const char* reserved : {"domain", "models", "cache", "device", "seed", "name"}) {
+  for (const char* reserved : {"domain", "models", "cache", "device", "seed", "name", "sweep", "rounds"}) {
     if (*tag != reserved) continue;
     problems.add(where, fmt::format("{}: the tag '{}' is reserved; choose another", draft.subject, *tag));
     return;
@@ -138,7 +138,7 @@ std::vector<Draft> read_stages(const Node& root, const plugin::Catalog& catalog,
     draft.node = &node;
     draft.spec.where = node.where;
     read_tag(draft, drafts.size() + 1, drafts, problems);
-    check_keys(node, {"tag", "type", "inputs", "options"}, draft.subject, problems);
+    check_keys(node, {"tag", "type", "seed", "inputs", "options"}, draft.subject, problems);
     const PluginEntry* entry = read_type(draft, catalog, problems);
     drafts.push_back(std::move(draft));
     if (entry == nullptr) continue;

@@ -60,7 +60,7 @@ Conditioning::Conditioning(Context& context, const plan::StagePlan& plan, Direct
   require_one_codec(context, plan, all);
   const auto& data = context.spec.domain->data();
   if (direction == Direction::to_noise) {
-    examples_ = encode_examples(data.examples(split_), plan.result->codec, *models_.front().front(), context.spec.seed, device_);
+    examples_ = encode_examples(data.examples(split_), plan.result->codec, *models_.front().front(), plan.stage->seed, device_);
     count_ = examples_->size();
     return;
   }

@@ -16,7 +16,7 @@ namespace {
 
 MetricInput metric_input(Context& context, const config::StageSpec& stage) {
   MetricInput input;
-  input.key = random::streams::metric(context.spec.seed);
+  input.key = random::streams::metric(stage.seed);
   input.domain = context.spec.domain.get();
   input.context = context.stage_context();
   for (const auto& named : stage.inputs) {

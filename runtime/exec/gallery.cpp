@@ -109,10 +109,10 @@ std::string baseline_column(const Context& context, const Shown& column, const s
 
 // Adds a gallery for each group of sampler stages with the same conditions and noise. Rows with an excluded sample are left out.
 void add_galleries(const Context& context, const std::vector<Shown>& all, Record& record) {
-  std::map<std::tuple<std::string, std::int64_t, std::string>, std::vector<const Shown*>> groups;
+  std::map<std::tuple<std::string, std::int64_t, std::string, std::uint64_t>, std::vector<const Shown*>> groups;
   for (const auto& shown : all) {
     const auto& view = shown.stage->sampler;
-    groups[{view.split, view.max_conditions, view.noise}].push_back(&shown);
+    groups[{view.split, view.max_conditions, view.noise, shown.stage->seed}].push_back(&shown);
   }
   for (const auto& [key, columns] : groups) {
     const auto conditions = context.spec.conditions(*columns.front()->stage);

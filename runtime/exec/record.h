@@ -85,6 +85,10 @@ struct FileRecord {
 
 struct StageRecord {
   std::string tag;
+  std::string origin = {};        // its tag in the file; differs from `tag` in copies that [sweep] and [rounds] make
+  Value settings = Value::Map{};  // of such a copy: "<tag>.<option>" -> value
+  std::int64_t round = 0;         // of [rounds], from 1; 0: none
+  std::uint64_t seed = 0;         // of its random streams
   std::string type;
   std::string status;            // "run" or "reused"
   std::string because;           // why

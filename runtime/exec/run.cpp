@@ -51,6 +51,10 @@ void check_scores(Context& context, const config::StageSpec& stage) {
 StageRecord start_record(const plan::StagePlan& plan, double start) {
   StageRecord record;
   record.tag = plan.stage->tag;
+  record.origin = plan.stage->origin.tag;
+  record.settings = plan.stage->origin.settings;
+  record.round = plan.stage->origin.round;
+  record.seed = plan.stage->seed;
   record.type = plan.stage->type;
   record.status = plan.action == plan::Action::run ? "run" : "reused";
   record.because = plan.because;

@@ -78,7 +78,7 @@ std::vector<selection::Link> chain_of(Context& context, const config::StageSpec&
     for (std::int64_t i = 0; i < scores.count; ++i) input.index.push_back(i);
     if (filter.needs_keys() && keys.empty()) keys = read_keys(context, scores);
     if (filter.needs_keys()) input.canonical_key = keys;
-    input.key = random::streams::ties(context.spec.seed, static_cast<std::uint32_t>(chain.size()));
+    input.key = random::streams::ties(one->seed, static_cast<std::uint32_t>(chain.size()));
     const auto select = [&filter, type = one->type](const FilterInput& among) {
       auto selection = filter.select(among);
       check_selection(type, selection, among);

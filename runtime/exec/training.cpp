@@ -94,7 +94,7 @@ Work compute_model(Context& context, const plan::StagePlan& plan) {
   context.progress.say("stage '" + plan.stage->tag + "': training");
   const auto state = start ? trainer_state(context, start->tags.front()) : std::nullopt;
   TrainerInput input{
-      *context.spec.domain, *model, selection ? &*selection : nullptr, context.spec.seed, context.stage_context(), journal, journal};
+      *context.spec.domain, *model, selection ? &*selection : nullptr, plan.stage->seed, context.stage_context(), journal, journal};
   input.state = state ? &*state : nullptr;
   if (model->network != nullptr) input.codec = context.spec.codec(model->info, start->tags.front());
   if (const auto* examples = plan.stage->input("examples")) {

@@ -31,8 +31,8 @@ class TrajectoryWork {
         phases_(plan.phases),
         conditioning_(context, plan, source_->direction()),
         spec_(plan.result->codec->spec()),
-        key_(source_->direction() == Direction::to_sample ? noise_key(context.spec.seed, view_.noise)
-                                                          : random::streams::inversion(context.spec.seed)),
+        key_(source_->direction() == Direction::to_sample ? noise_key(plan.stage->seed, view_.noise)
+                                                          : random::streams::inversion(plan.stage->seed)),
         device_(context.device),
         stop_(context.stop) {}
 

@@ -90,7 +90,7 @@ Value recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, D
   Value value = Value::Map{
       {"format", kFormat},
       {"random", random::kGeneratorId},
-      {"seed", spec.seed},
+      {"seed", stage.seed},
       {"sampler", Value::Map{{"type", stage.type}, {"numerics_version", stage.numerics_version}, {"options", std::move(options)}}},
       {"phases", phases_value(phases)},
       {"state", spec_value(codec.spec())},
@@ -123,7 +123,7 @@ Value scores_request(const config::StageSpec& stage, const Results& results) {
 Value selection_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {
   const auto& scores = results.at(first_tag(stage, "scores"));
   Value request = Value::Map{
-      {"scores", scores.digest}, {"set", scores.set_id}, {"count", scores.count}, {"filter", plugin_value(stage)}, {"seed", spec.seed},
+      {"scores", scores.digest}, {"set", scores.set_id}, {"count", scores.count}, {"filter", plugin_value(stage)}, {"seed", stage.seed},
   };
   if (stage.input("selection")) {  // the digest: which samples; the key: by which filters, since the law of a chain depends on all of them
     const auto& before = results.at(first_tag(stage, "selection"));
@@ -138,7 +138,7 @@ Value selection_request(const config::PipelineSpec& spec, const config::StageSpe
 
 Value model_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {
   const auto& trainer = stage.plugin.get<Trainer>();
-  Value request = Value::Map{{"trainer", plugin_value(stage)}, {"seed", spec.seed}};
+  Value request = Value::Map{{"trainer", plugin_value(stage)}, {"seed", stage.seed}};
   if (stage.input("model")) {
     const auto& start = results.at(first_tag(stage, "model"));
     request["model"] = start.model.function();
@@ -179,7 +179,7 @@ Value findings_request(const config::PipelineSpec& spec, const config::StageSpec
     }
     inputs[input.info.name] = std::move(values);
   }
-  Value request = Value::Map{{"metric", plugin_value(stage)}, {"inputs", inputs}, {"seed", spec.seed}};
+  Value request = Value::Map{{"metric", plugin_value(stage)}, {"inputs", inputs}, {"seed", stage.seed}};
   if (!decoders.empty()) request["decoders"] = std::move(decoders);
   if (auto identity = metric.identity(*spec.domain); identity != Value()) request["identity"] = std::move(identity);
   return request;

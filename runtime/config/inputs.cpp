@@ -298,7 +298,8 @@ void check_examples(const Draft& draft, const Domain& domain, Problems& problems
   try {
     if (spec.kind->from_examples) domain.data().examples(spec.sampler.split);
     const auto* trainer = spec.plugin.get_if<Trainer>();
-    if (trainer != nullptr && spec.input("selection") == nullptr && spec.input("examples") == nullptr) trainer->identity(domain);
+    const auto has = [&spec](const char* input) { return spec.input(input) != nullptr; };
+    if (trainer != nullptr && !has("selection") && !has("scores") && !has("examples")) trainer->identity(domain);
     if (const auto* metric = spec.plugin.get_if<Metric>()) metric->identity(domain);
   } catch (const ConfigError& error) {
     problems.add(spec.where, fmt::format("{}: {}", draft.subject, error.what()));

@@ -150,6 +150,9 @@ Value model_request(const config::PipelineSpec& spec, const config::StageSpec& s
   if (stage.input("selection")) {
     const auto& selection = results.at(first_tag(stage, "selection"));
     request["selection"] = Value::Map{{"digest", selection.digest}, {"set", selection.set_id}};
+  } else if (stage.input("scores")) {
+    const auto& scores = results.at(first_tag(stage, "scores"));
+    request["scores"] = Value::Map{{"digest", scores.digest}, {"set", scores.set_id}, {"count", scores.count}};
   } else if (stage.input("examples")) {
     const auto& noises = results.at(first_tag(stage, "examples"));
     request["examples"] = Value::Map{{"set", noises.set_id}, {"count", noises.count}};

@@ -47,7 +47,7 @@ const std::vector<KindInfo>& stage_kinds() {
       {.kind = "trainer",
        .gives = ResultKind::model,
        .usual_inputs = trainer_inputs,
-       .passes = {"model", "selection", "examples"},
+       .passes = {"model", "selection", "scores", "examples"},
        .stops_after = "its optimizer step and a checkpoint"},
       {.kind = "noise_corrector",
        .gives = ResultKind::trajectories,

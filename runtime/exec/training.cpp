@@ -8,6 +8,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/cache/workspace.h"
+#include "runtime/exec/choice.h"
 #include "runtime/exec/context.h"
 #include "runtime/exec/journal.h"
 #include "runtime/exec/views.h"
@@ -54,7 +55,10 @@ std::optional<SelectedTrajectories> selected_trajectories(Context& context, cons
     rows.push_back(std::lower_bound(all.index().begin(), all.index().end(), index) - all.index().begin());
   }
   auto view = all.part(rows);
-  auto score = view.scores(filter.input("scores")->tags.front());
+  Choices choices(context);
+  const auto& all_scores = choices.scores(filter);
+  std::vector<double> score;
+  for (const auto index : view.index()) score.push_back(all_scores.at(static_cast<std::size_t>(index)));
   return SelectedTrajectories{std::move(view), std::move(selection.weight), std::move(score), {sampler.type, sampler.keyed}};
 }
 

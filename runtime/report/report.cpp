@@ -1,10 +1,7 @@
 #include "runtime/report/report.h"
 
-#include <utility>
-
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
-#include "runtime/report/copies.h"
 #include "runtime/report/files.h"
 #include "runtime/report/images.h"
 #include "runtime/report/json.h"
@@ -14,12 +11,10 @@
 
 namespace espalier::report {
 
-std::filesystem::path write(const exec::Record& run, const std::filesystem::path& folder) {
+std::filesystem::path write(const exec::Record& record, const std::filesystem::path& folder) {
   if (std::filesystem::exists(folder)) {
     throw StageError(folder.string() + ": the report's folder exists already; a report is never written over another");
   }
-  auto record = run;
-  if (auto found = findings_of_copies(run); !found.tables.empty()) record.findings.push_back({"sweep", std::move(found)});
   make_folders(folder);
   write_samples(record, folder / "samples");
   write_images(record, folder);

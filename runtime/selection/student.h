@@ -7,7 +7,7 @@
 
 namespace espalier::intervals {
 
-// The 0.975 quantile of Student's law with this many degrees of freedom, at least 1, to about 1e-12: the t with P(|T| > t) = 0.05, where
+// The 0.975 quantile of Student's law with this many degrees of freedom, at least 1, to about 1e-9: the t with P(|T| > t) = 0.05, where
 // P(|T| > t) = I_x(n/2, 1/2), x = n/(n + t^2) (DLMF 8.17).
 double student_quantile(std::int64_t degrees_of_freedom);
 

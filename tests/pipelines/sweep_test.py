@@ -57,16 +57,16 @@ class Sweep(driver.PipelineTest):
             table = next(table for table in self.report["tables"] if table["name"] == "copies")
             names = [column["name"] for column in table["columns"]]
             rows = [dict(zip(names, row)) for row in table["rows"]]
-            means = {(row["of"], row["graft.learning_rate"]): row for row in rows if row["quantity"] == "mean_reward"}
+            means = {(row["of"], row["graft.learning_rate"]): row for row in rows if row["quantity"] == "reward"}
             self.assertEqual(set(means), {("graft_quality", 0.001), ("graft_quality", 0.01)})
             values = [scalar["value"] for scalar in self.report["scalars"]
-                      if scalar["quantity"] == "mean_reward" and scalar["about"]["stage"].endswith("-0_01")]
+                      if scalar["quantity"] == "reward" and scalar["about"]["stage"].endswith("-0_01")]
             row = means["graft_quality", 0.01]
             self.assertEqual((row["runs"], row["interval"], len(values)), (3, "t over runs", 3))
             self.assertAlmostEqual(row["value"], statistics.mean(values), places=12)
             # 4.3027 is the 0.975 quantile of Student's law with 2 degrees of freedom.
             self.assertAlmostEqual(row["high"] - row["value"], 4.302652729911275 * statistics.stdev(values) / math.sqrt(3), places=10)
-            charts = [chart for chart in self.report["charts"] if chart["stage"] == "sweep" and chart["y_label"] == "mean_reward"]
+            charts = [chart for chart in self.report["charts"] if chart["stage"] == "sweep" and chart["y_label"] == "reward"]
             self.assertEqual([(chart["x_label"], chart["series"][0]["x"]) for chart in charts], [("graft.learning_rate", [0.001, 0.01])])
 
         with self.subTest("a copy is the stage written by hand"):

@@ -7,6 +7,7 @@
 
 #include "fake_catalog.h"
 #include "runtime/base/errors.h"
+#include "runtime/config/resolve.h"
 
 namespace espalier::config {
 namespace {
@@ -190,7 +191,7 @@ TEST(Sweep, MoreStagesThanAPipelineHoldsAreRefused) {
 
 TEST(Sweep, WrongTablesAreRefused) {
   EXPECT_THAT(refusal("[sweep]\ntunde.seed = [1]\n"),
-              HasSubstr("p.toml:60:1: [sweep]: 'tunde' is neither a stage's tag nor a type of the stages; did you mean 'tuned'?"));
+              HasSubstr("p.toml:55:1: [sweep]: 'tunde' is neither a stage's tag nor a type of the stages; did you mean 'tuned'?"));
   EXPECT_THAT(refusal("[sweep]\ntuned = [1]\n"), HasSubstr("'tuned' is a table of lists, tuned.<option> = [...]; found a list"));
   EXPECT_THAT(refusal("[sweep]\ntuned.seed = 1\n"), HasSubstr("'tuned.seed' is a list of at least one value; found the integer 1"));
   EXPECT_THAT(refusal("[sweep]\ntuned.seed = []\n"), HasSubstr("'tuned.seed' is a list of at least one value; found an empty list"));

@@ -1,4 +1,4 @@
-#include "runtime/report/copies.h"
+#include "runtime/exec/copies.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,7 +9,7 @@
 
 #include "runtime/selection/student.h"
 
-namespace espalier::report {
+namespace espalier::exec {
 namespace {
 
 bool is_seed(const std::string& setting) { return setting == "seed" || setting.ends_with(".seed"); }
@@ -30,7 +30,7 @@ struct Group {
 
 class Copies {
  public:
-  explicit Copies(const exec::Record& record) : record_(record) {
+  explicit Copies(const Record& record) : record_(record) {
     for (const auto& stage : record.stages) stages_.emplace(stage.tag, &stage);
   }
 
@@ -48,7 +48,7 @@ class Copies {
   }
 
  private:
-  const exec::StageRecord* find(const std::string& tag) const {
+  const StageRecord* find(const std::string& tag) const {
     const auto found = stages_.find(tag);
     return found == stages_.end() ? nullptr : found->second;
   }
@@ -77,8 +77,8 @@ class Copies {
     return copied ? std::optional(of) : std::nullopt;
   }
 
-  const exec::Record& record_;
-  std::map<std::string, const exec::StageRecord*> stages_;
+  const Record& record_;
+  std::map<std::string, const StageRecord*> stages_;
 };
 
 Scalar joined(const Group& group) {
@@ -105,7 +105,7 @@ Value cell(const Value& settings, const std::string& name) {
 }
 
 Table table_of(const std::vector<Group>& groups, const std::vector<std::string>& names) {
-  Table table{.name = "copies", .columns = {{"quantity"}, {"of"}, {"minus"}}};
+  Table table{"copies", {{"quantity"}, {"of"}, {"minus"}}, {}};
   for (const auto& name : names) table.columns.push_back({name});
   for (const char* name : {"value", "low", "high", "interval", "runs"}) table.columns.push_back({name});
   for (const auto& group : groups) {
@@ -139,7 +139,7 @@ Chart chart_of(const std::vector<Group>& groups, const std::string& quantity, co
     const auto* x = group.of.quantity == quantity ? group.of.settings.find(axis) : nullptr;
     if (x != nullptr && x->is_number()) lines[line_name(group.of, axis)][x->as_number()] = joined(group);
   }
-  Chart chart{.name = quantity + "_by_" + axis, .x_label = axis, .y_label = quantity};
+  Chart chart{quantity + "_by_" + axis, axis, quantity};
   for (const auto& [name, points] : lines) {
     if (points.size() < 2) continue;
     auto& series = chart.series.emplace_back(Chart::Series{.name = name});
@@ -163,7 +163,7 @@ bool is_numeric(const std::vector<Group>& groups, const std::string& setting) {
 
 }  // namespace
 
-Findings findings_of_copies(const exec::Record& record) {
+Findings findings_of_copies(const Record& record) {
   const auto groups = Copies(record).groups();
   if (groups.empty()) return {};
   Findings found;
@@ -183,4 +183,4 @@ Findings findings_of_copies(const exec::Record& record) {
   return found;
 }
 
-}  // namespace espalier::report
+}  // namespace espalier::exec

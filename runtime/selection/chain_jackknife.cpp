@@ -153,19 +153,21 @@ std::optional<ChainCorrection> chain_correction(const std::vector<Link>& chain) 
     }
   }
   ChainCorrection sum;
-  double weight = 0.0, weight_without = 0.0, others = 0.0;
+  double weight = 0.0, weight_without = 0.0, others = 0.0;  // of all that `within` is of
+  double corrected = 0.0;
   for (const auto& condition : conditions) {
-    const auto correction = condition.weight() > 0.0 ? condition.correction() : std::nullopt;
-    if (!correction) continue;
     weight += condition.weight(), weight_without += condition.weight_without();
     others += condition.weight() * static_cast<double>(condition.size() - 1);
+    const auto correction = condition.weight() > 0.0 ? condition.correction() : std::nullopt;
+    if (!correction) continue;
+    corrected += condition.weight();
     sum.add.kl += condition.weight() * correction->kl, sum.add.quantile += condition.weight() * correction->quantile;
     ++sum.conditions;
   }
-  if (weight <= 0.0) return {};
+  if (corrected <= 0.0) return {};
+  sum.add.kl /= corrected, sum.add.quantile /= corrected;
   // By the chain rule the rest of the KL is within the stretches of rows, of which each condition has too few to be taken alone.
-  sum.add.kl += others * (within.weighted_nats() / weight - within_without.weighted_nats() / weight_without);
-  sum.add.kl /= weight, sum.add.quantile /= weight;
+  sum.add.kl += others / weight * (within.weighted_nats() / weight - within_without.weighted_nats() / weight_without);
   return sum;
 }
 

@@ -2,7 +2,8 @@
 """Writes tie_table.inc: the coefficients by which the law of the k best of M is estimated from a group's pattern of ties.
 
 usage: tie_table.py [--check]      needs numpy and scipy; minutes of one core
-  --check   writes nothing; prints the worst bias of the committed table on other laws, and exits 1 where one exceeds the stated
+  --check   writes nothing; prints the worst bias of the committed table on laws that neither the fit nor the stated bias has seen,
+            and exits 1 where one exceeds the stated bias by a quarter
 
 A pattern is the composition of n samples by multiplicity in ascending order of score: bit i is set where samples i and
 i + 1 have one score. For a law F of scores and a number t(F) (the KL to the base, the mean quantile E[u], and E[w^2], with
@@ -169,7 +170,8 @@ def worst_of_best(correction):
 
 
 def main():
-    others = grid(1, 100)
+    checking = "--check" in sys.argv[1:]
+    others = grid(3, 100) if checking else grid(1, 100) + grid(2, 100)
     worst_of = {}
 
     def worst(fit, table):
@@ -178,7 +180,7 @@ def main():
             worst_of[n] = np.concatenate([patterns(law, n) for law in others])
         return np.abs(worst_of[n] @ table - np.concatenate([targets(law, k, m) for law in others])).max(0)
 
-    if "--check" in sys.argv[1:]:
+    if checking:
         check(worst)
         return
     laws = grid(0, 50)
@@ -221,12 +223,12 @@ def check(worst):
     for fit in re.findall(r"ESPALIER_TIE_FIT\((.+)\)", text):
         n, k, m, first, *stated = [float(x) for x in fit.split(",")]
         found = worst((int(n), int(k), int(m)), rows[int(first):int(first) + 2 ** (int(n) - 1)])
-        bad |= bool((found > np.array(stated) * 1.05).any())
+        bad |= bool((found > np.array(stated) * 1.25).any())
         print(f"from {n:.0f} samples, {k:.0f} of {m:.0f}: worst bias {found}, stated {stated}", flush=True)
     best = [float(x) for x in text.split("ESPALIER_TIE_BEST")[1].splitlines()[1].split(",")]
     found = worst_of_best(np.array(best[:-1]))
     print(f"best of n: {found}, stated {best[-1]}")
-    sys.exit(bad or found > best[-1] * 1.05)
+    sys.exit(bad or found > best[-1] * 1.25)
 
 
 if __name__ == "__main__":

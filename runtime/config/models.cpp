@@ -19,7 +19,7 @@ namespace espalier::config {
 namespace {
 
 // Those keys of network::NetworkSettings that an entry may set.
-constexpr std::array kSettings = {"clip_skip", "sample_mode", "original_size", "crops_coords_top_left", "target_size"};
+constexpr std::array kSettings = {"clip_skip", "sample_mode", "vae_tiling", "original_size", "crops_coords_top_left", "target_size"};
 
 // Reads the keys of an entry. Each problem is reported at its key.
 class EntryReader {

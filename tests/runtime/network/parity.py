@@ -226,6 +226,7 @@ def autoencoder_kl(tool):
     import autoencoder_kl as vae
 
     vae.compare(tool, expect_close)
+    vae.compare_tiles(tool)
     vae.expect_published(data_folder("diffusers_folders"))
 
 

@@ -189,6 +189,11 @@ Schema::Declaration& Schema::Declaration::unkeyed_default() {
   return *this;
 }
 
+Schema::Declaration& Schema::Declaration::unkeyed_default(std::function<bool()> same) {
+  schema_.entries_[index_].same_as_default = std::move(same);
+  return unkeyed_default();
+}
+
 Schema::Declaration& Schema::Declaration::required() {
   schema_.entries_[index_].info.required = true;
   return *this;
@@ -246,7 +251,8 @@ Value Schema::values(OptionRole role) const {
   for (const auto& entry : entries_) {
     if (entry.info.role != role) continue;
     auto value = entry.get();
-    if (entry.info.keyed_at_default || value != entry.info.default_value) table[entry.info.name] = spelled(std::move(value));
+    const bool usual = value == entry.info.default_value || (entry.same_as_default && entry.same_as_default());
+    if (entry.info.keyed_at_default || !usual) table[entry.info.name] = spelled(std::move(value));
   }
   return table;
 }

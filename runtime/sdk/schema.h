@@ -55,6 +55,8 @@ class Schema {
     // For an option added to a plugin whose results lie in caches already: at its default it is left out of the key, so that they are
     // found again. That default then means what the plugin did before, and may never change.
     Declaration& unkeyed_default();
+    // The same, and left out too where `same` holds after read(): where the values then mean what the default means.
+    Declaration& unkeyed_default(std::function<bool()> same);
     Declaration& required();
 
    private:
@@ -95,6 +97,7 @@ class Schema {
     Bounds bounds = {};
     std::function<std::string(const Value&)> set;  // "" or what is wrong with the type
     std::function<Value()> get;
+    std::function<bool()> same_as_default = {};
     bool finite_where_it_must(const Value& value) const;
   };
   Declaration add(const std::string& name, const std::string& type, const std::string& doc, std::function<std::string(const Value&)> set,

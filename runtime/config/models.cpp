@@ -13,6 +13,7 @@
 #include "runtime/modelfile/prompt_check.h"
 #include "runtime/modelfile/scheduler_file.h"
 #include "runtime/modelfile/text_front.h"
+#include "runtime/modelfile/tokenizer_files.h"
 #include "runtime/tensor/failure.h"
 
 namespace espalier::config {
@@ -177,8 +178,9 @@ void read_prompts(PipelineSpec& spec, Problems& problems) {
     try {
       std::vector<modelfile::ClipTokenizer> tokenizers;
       for (const std::string& tokenizer : names) tokenizers.emplace_back(entry.folder / tokenizer);
-      const modelfile::PromptCheck ids(tokenizers, all_prompts(spec),
-                                       {place, (entry.folder / names.front() / "vocab.json").string(), entry.refuses_long_prompts});
+      const auto first = entry.folder / names.front();
+      const auto vocabulary = (first / modelfile::required_tokenizer_files(first).front()).string();
+      const modelfile::PromptCheck ids(tokenizers, all_prompts(spec), {place, vocabulary, entry.refuses_long_prompts});
       for (const std::string& note : ids.notes()) {
         spec.notes.push_back(name + ": " + note);
         make_progress()->say("model '" + name + "': " + note);

@@ -25,7 +25,8 @@ void SamplerView::options(Schema& schema) {
       .at_most(65536);
   schema
       .integer("micro_batch", micro_batch,
-               "Trajectories in one forward pass; a network's last bits depend on it; 0: by the cost of the model, at most 16.")
+               "Trajectories in one forward pass, with guidance of twice as many rows; a network's last bits depend on it; "
+               "0: by the cost of the model, at most 16.")
       .at_least(0)
       .at_most(65536);
   schema

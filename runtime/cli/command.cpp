@@ -36,6 +36,7 @@ const std::vector<Command>& commands() {
       {"work", "compute one shard's blocks of sampling and scoring", work},
       {"plugins", "list the plugins, or the options of one", plugins},
       {"cache", "list the cache, look for damage, print its size, or try its file system", cache},
+      {"select", "show what filters would accept of the scores in the cache, and their laws", select},
       {"export", "write a stage's samples as other programs read them", export_samples},
       {"import-scores", "check another program's results, and write scores that a pipeline takes", import_scores},
   };

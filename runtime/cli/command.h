@@ -21,6 +21,7 @@ int explain(const Args& args);
 int work(const Args& args);
 int plugins(const Args& args);
 int cache(const Args& args);
+int select(const Args& args);
 int export_samples(const Args& args);  // export.cpp; `export` is a word of C++
 int import_scores(const Args& args);
 

@@ -1,6 +1,9 @@
 // The defaults of block_size and micro_batch.
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "runtime/base/errors.h"
 #include "runtime/config/checks.h"
 #include "runtime/tensor/spec.h"
 
@@ -58,6 +61,13 @@ void fill_in_batches(PipelineSpec& spec) {
   for (StageSpec& stage : spec.stages) {
     if (stage.kind->gives != ResultKind::trajectories) continue;
     SamplerView& view = stage.sampler;
+    if (const auto* start = stage.input("start")) {  // before this stage in the order; block b begins at states of block b
+      view.block_size = spec.find(start->tags.front())->sampler.block_size;
+      if (view.micro_batch > 0 && view.block_size % view.micro_batch != 0) {
+        throw ConfigError(fmt::format("{}: stage '{}': block_size, {} as that of '{}', is a multiple of micro_batch; found {}",
+                                      stage.where.to_string(), stage.tag, view.block_size, start->tags.front(), view.micro_batch));
+      }
+    }
     if (view.block_size == 0 || view.micro_batch == 0) {
       const auto folder = spec.domain == nullptr ? "" : spec.folder_of(stage.tag);
       if (!known.contains(folder)) known.emplace(folder, cost_of(spec, folder));

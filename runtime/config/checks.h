@@ -92,7 +92,7 @@ std::vector<Draft> read_stages(const Node& root, const plugin::Catalog& catalog,
 // Reads every stage's inputs and checks them against those that its plugin declares.
 void read_inputs(std::vector<Draft>& drafts, const std::map<std::string, ModelEntry>& models, Problems& problems);
 
-// Checks that a stage that takes both a selection and scores takes them of the same samples.
+// Checks that a stage that takes both a selection and scores takes them of the same samples, and that a filter's scores are of one stage's.
 void check_chains(const std::vector<Draft>& drafts, Problems& problems);
 
 // Checks that a stage that reads transitions takes those of a sampler whose steps have a density. Requires valid options.
@@ -100,6 +100,10 @@ void check_transitions(const std::vector<Draft>& drafts, Problems& problems);
 
 // Returns the stages sorted so that each comes after its inputs, otherwise in the file's order. Adds a problem for each cycle.
 std::vector<StageSpec> in_order(const std::vector<Draft>& drafts, Problems& problems);
+
+// Gives each sampler stage with the input `start` the conditions, the number of trajectories and the kind of noise of the stage at whose
+// states it begins. Adds a problem where its table sets such an option too, and where start_step or branch are wrong.
+void follow_starts(std::vector<Draft>& drafts, Problems& problems);
 
 // Sets block_size and micro_batch of stages that compute trajectories where the pipeline sets none. The values follow from the cost of a
 // forward pass of the stage's model and the size of its states, not from the machine, so that the same files give the same keys everywhere.

@@ -191,8 +191,39 @@ void read_inputs(std::vector<Draft>& drafts, const Folders& folders, Problems& p
   }
 }
 
+namespace {
+
+// Checks that the scores that a filter adds are of one stage's samples, and its options for them.
+void check_mix(const std::vector<Draft>& drafts, const Draft& draft, Problems& problems) {
+  const StageInput* scores = draft.spec.input("scores");
+  if (draft.spec.kind == nullptr || draft.spec.kind->gives != ResultKind::selection || scores == nullptr) return;
+  const Draft* chosen = samples_of(drafts, find_draft(drafts, scores->tags.front()));
+  for (const auto& tag : scores->tags) {
+    const Draft* other = samples_of(drafts, find_draft(drafts, tag));
+    if (other == nullptr || chosen == nullptr || other == chosen) continue;
+    problems.add(
+        where_of(draft, scores->info),
+        fmt::format("{}: the input 'scores' names '{}', of the samples of '{}', and '{}', of those of '{}'; all are of one stage's "
+                    "samples",
+                    draft.subject, scores->tags.front(), chosen->spec.tag, tag, other->spec.tag));
+  }
+  const FilterView& view = draft.spec.filter;
+  const bool set =
+      !view.weights.empty() || view.normalization != FilterView().normalization || view.normalize_over != FilterView().normalize_over;
+  if (scores->tags.size() == 1 && set) {
+    problems.add(draft.spec.where,
+                 fmt::format("{}: weights and normalization are of several scores; the input 'scores' names one", draft.subject));
+  } else if (!view.weights.empty() && view.weights.size() != scores->tags.size()) {
+    problems.add(draft.spec.where,
+                 fmt::format("{}: weights has {} numbers for {} scores", draft.subject, view.weights.size(), scores->tags.size()));
+  }
+}
+
+}  // namespace
+
 void check_chains(const std::vector<Draft>& drafts, Problems& problems) {
   for (const Draft& draft : drafts) {
+    check_mix(drafts, draft, problems);
     for (const StageInput& selection : draft.spec.inputs) {
       if (selection.info.takes != ResultKind::selection) continue;
       const Draft* before = input_of(drafts, &draft, selection.info.name);
@@ -298,7 +329,8 @@ void check_examples(const Draft& draft, const Domain& domain, Problems& problems
   try {
     if (spec.kind->from_examples) domain.data().examples(spec.sampler.split);
     const auto* trainer = spec.plugin.get_if<Trainer>();
-    if (trainer != nullptr && spec.input("selection") == nullptr && spec.input("examples") == nullptr) trainer->identity(domain);
+    const auto has = [&spec](const char* input) { return spec.input(input) != nullptr; };
+    if (trainer != nullptr && !has("selection") && !has("scores") && !has("examples")) trainer->identity(domain);
     if (const auto* metric = spec.plugin.get_if<Metric>()) metric->identity(domain);
   } catch (const ConfigError& error) {
     problems.add(spec.where, fmt::format("{}: {}", draft.subject, error.what()));

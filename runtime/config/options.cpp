@@ -47,6 +47,7 @@ void declare_options(StageSpec& stage, Schema& schema) {
   if (stage.kind->samples()) stage.sampler.options(schema);
   if (stage.kind->from_examples) inversion_options(stage.sampler, stage.max_unconverged_fraction, schema);
   if (stage.kind->gives == ResultKind::scores) stage.reward.options(schema);
+  if (stage.kind->gives == ResultKind::selection) stage.filter.options(schema);
   Schema own;
   declare_own_options(*stage.plugin, stage.type, own);
   const std::vector<OptionInfo> engine = schema.infos();

@@ -27,7 +27,8 @@ const Node* read_table(const Node& root, const std::string& key, Problems& probl
 
 void read_scalars(const Node& root, PipelineSpec& spec, Problems& problems) {
   for (const Field& field : root.fields) {
-    static const std::vector<std::string> known = {"name", "seed", "domain", "defaults", "stage", "cache", "device", "models"};
+    static const std::vector<std::string> known = {"name",  "seed",   "domain", "defaults", "stage",
+                                                   "cache", "device", "models", "sweep",    "rounds"};
     if (std::find(known.begin(), known.end(), field.key) != known.end()) continue;
     const bool is_table = field.value.is_table();
     problems.add(field.where, fmt::format("unknown {} '{}'{}", is_table ? "table" : "key", field.key, did_you_mean(field.key, known)));
@@ -185,6 +186,7 @@ PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, b
   read_inputs(drafts, spec.models, problems);
   check_overridden_models(spec, drafts, problems);
   check_chains(drafts, problems);
+  follow_starts(drafts, problems);
   spec.stages = in_order(drafts, problems);
   problems.raise();
   check_transitions(drafts, problems);

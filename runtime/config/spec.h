@@ -25,6 +25,8 @@ struct SamplerView {
   std::vector<Step> record_steps;          // view: further steps whose states are kept
   std::int64_t block_size = 0;             // keyed; a multiple of micro_batch; 0 until fill_in_batches() sets it
   std::int64_t micro_batch = 0;            // keyed, because a network's last bits depend on it; 0 likewise
+  Step start_step;                         // keyed where the input `start` is named: begin at its trajectories' states there
+  std::int64_t branch = 1;                 // likewise: which continuation of each
   double max_nonfinite_fraction = 0.0;     // operational, of a sampler: the run stops above this share of NaN or infinite samples
   void options(Schema& schema);
 };
@@ -35,6 +37,14 @@ void inversion_options(SamplerView& view, double& max_unconverged_fraction, Sche
 // Options that every reward stage has.
 struct RewardView {
   double max_invalid_fraction = 0.1;  // operational: the run stops above this share of NaN or infinite rewards
+  void options(Schema& schema);
+};
+
+// Options that every filter stage has: how several rewards become one score. Keyed; at their defaults they are in no key.
+struct FilterView {
+  std::vector<double> weights;          // of the scores, in the order of the input; empty: 1 each
+  std::string normalization = "none";   // "none", "z_score", "rank" (selection/mix.h)
+  std::string normalize_over = "pool";  // whose statistics: of all samples ("pool") or of those of the sample's condition
   void options(Schema& schema);
 };
 
@@ -65,6 +75,7 @@ struct StageSpec {
   SamplerView sampler;                     // of a sampler or noise_corrector stage
   double max_unconverged_fraction = 0.05;  // of a noise_corrector stage, operational: the run stops above this share
   RewardView reward;                       // of a reward stage
+  FilterView filter;                       // of a filter stage
   Value libraries;                         // libraries that compute the stage's numbers: name -> SHA-256
   SourceSpan where;
 

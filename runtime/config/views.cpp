@@ -30,6 +30,14 @@ void SamplerView::options(Schema& schema) {
       .at_least(0)
       .at_most(65536);
   schema
+      .step("start_step", start_step,
+            "With the input 'start': begin at the states that its trajectories have at this step, an index or a fraction of N.")
+      .unkeyed_default();
+  schema.integer("branch", branch, "With the input 'start': which continuation of each state, from 1; each has noise of its own.")
+      .at_least(1)
+      .at_most(1e6)
+      .unkeyed_default();
+  schema
       .number("max_nonfinite_fraction", max_nonfinite_fraction,
               "Share of samples that may be NaN or infinite (excluded, counted) before the run stops; 0: the first one stops it.")
       .at_least(0.0)
@@ -44,6 +52,18 @@ void RewardView::options(Schema& schema) {
       .at_least(0.0)
       .at_most(1.0)
       .operational();
+}
+
+void FilterView::options(Schema& schema) {
+  schema.numbers("weights", weights, "Weights of the scores, in the order in which the input names them; none: 1 each.").unkeyed_default();
+  schema
+      .choice("normalization", normalization, {"none", "z_score", "rank"},
+              "How each reward's scores are made comparable before they are added.")
+      .unkeyed_default();
+  schema
+      .choice("normalize_over", normalize_over, {"pool", "condition"},
+              "Whose mean and deviation, or ranks: of all samples, or of the samples of each condition.")
+      .unkeyed_default();
 }
 
 void inversion_options(SamplerView& view, double& max_unconverged_fraction, Schema& schema) {

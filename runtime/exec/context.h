@@ -124,8 +124,8 @@ cache::Block read_steps(Context& context, const plan::Result& trajectories, std:
 // Returns the number of examples of a noise_corrector stage that did not converge. Throws StageError if they are more than allowed.
 std::int64_t check_inversion(Context& context, const config::StageSpec& stage);
 
-// Returns the random stream of a sampler, by its option `noise`.
-random::StreamKey noise_key(std::uint64_t seed, const std::string& noise);
+// Returns the random stream of a sampler, by its seed, its option `noise` and, of one that begins at recorded states, its `branch`.
+random::StreamKey noise_key(const config::StageSpec& sampler);
 
 // Returns the noises of a stage's trajectories as examples to train this model on, in memory: the converged ones of an inversion, or those
 // that a sampler started from.

@@ -28,9 +28,16 @@ MetricInput metric_input(Context& context, const config::StageSpec& stage) {
       } else {
         const auto& scored = *context.spec.find(tag);
         auto conditions = context.spec.conditions(plan::samples_stage(context.spec, scored));
-        input.scores[named.info.name].push_back({tag, read_view_scores(context, tag),
-                                                 view_conditions(context, scored, context.results.at(tag).count), conditions.digest(),
-                                                 std::move(conditions.metadata)});
+        ScoredView view{tag, read_view_scores(context, tag), view_conditions(context, scored, context.results.at(tag).count),
+                        conditions.digest(), std::move(conditions.metadata)};
+        view.samples = context.results.at(tag).samples;
+        view.num_steps = context.results.at(tag).grid.num_steps();
+        const auto& sampler = plan::samples_stage(context.spec, scored);
+        if (const auto* start = sampler.input("start")) {
+          view.start = start->tags.front();
+          view.start_step = sampler.sampler.start_step.of(view.num_steps);
+        }
+        input.scores[named.info.name].push_back(std::move(view));
       }
     }
   }

@@ -110,7 +110,7 @@ class Measurement {
     auto& known = known_[model_identity(with.model->info)];
     if (known > 0.0) return known;
     const auto& process = *with.model->process;
-    random::Draws draws(noise_key(plan_.stage->seed, plan_.stage->sampler.noise), indices());
+    random::Draws draws(noise_key(*plan_.stage), indices());
     auto noise = process.prior(spec_, with.condition, draws);
     for (auto& [name, tensor] : noise) tensor = tensor.to(context_.device);
     const auto* preserving = dynamic_cast<const diffusion::VariancePreserving*>(&process);

@@ -11,6 +11,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/base/stop_notice.h"
 #include "runtime/exec/context.h"
+#include "runtime/exec/copies.h"
 #include "runtime/exec/device.h"
 #include "runtime/exec/excluded.h"
 #include "runtime/exec/gallery.h"
@@ -259,6 +260,7 @@ Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cac
     record.stages = records;
     named<StageError>("the report's samples and curves", [&] { describe_results(context, record); });
   });
+  if (auto found = findings_of_copies(record); !found.tables.empty()) record.findings.push_back({"sweep", std::move(found)});
   record.started = started;
   record.name = spec.name;
   record.seed = spec.seed;

@@ -2,11 +2,13 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <cmath>
 #include <thread>
 
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/cache/workspace.h"
+#include "runtime/exec/choice.h"
 #include "runtime/exec/context.h"
 #include "runtime/exec/journal.h"
 #include "runtime/exec/views.h"
@@ -19,7 +21,28 @@
 namespace espalier::exec {
 namespace {
 
+// All trajectories of a scored view that have a finite score.
+SelectedTrajectories scored_trajectories(Context& context, const config::StageSpec& reward) {
+  const auto& sampler = *context.spec.find(context.results.at(reward.tag).samples);
+  const auto all = view_of(context, sampler.tag);
+  const auto scores = all.scores(reward.tag);
+  View::Rows rows;
+  std::vector<double> finite;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    if (!std::isfinite(scores[i])) continue;
+    rows.push_back(static_cast<std::int64_t>(i));
+    finite.push_back(scores[i]);
+  }
+  if (rows.empty()) throw StageError("no sample of '" + sampler.tag + "' has a finite score of '" + reward.tag + "'");
+  if (rows.size() < scores.size()) {
+    context.progress.say(std::to_string(scores.size() - rows.size()) + " of " + std::to_string(scores.size()) + " samples of '" +
+                         sampler.tag + "' have no finite score of '" + reward.tag + "' and train nothing");
+  }
+  return {all.part(rows), std::vector<double>(rows.size(), 1.0), std::move(finite), {sampler.type, sampler.keyed}};
+}
+
 std::optional<SelectedTrajectories> selected_trajectories(Context& context, const config::StageSpec& stage) {
+  if (const auto* scores = stage.input("scores")) return scored_trajectories(context, *context.spec.find(scores->tags.front()));
   const auto* input = stage.input("selection");
   if (!input) return std::nullopt;
   const auto& filter = *context.spec.find(input->tags.front());
@@ -32,7 +55,10 @@ std::optional<SelectedTrajectories> selected_trajectories(Context& context, cons
     rows.push_back(std::lower_bound(all.index().begin(), all.index().end(), index) - all.index().begin());
   }
   auto view = all.part(rows);
-  auto score = view.scores(filter.input("scores")->tags.front());
+  Choices choices(context);
+  const auto& all_scores = choices.scores(filter);
+  std::vector<double> score;
+  for (const auto index : view.index()) score.push_back(all_scores.at(static_cast<std::size_t>(index)));
   return SelectedTrajectories{std::move(view), std::move(selection.weight), std::move(score), {sampler.type, sampler.keyed}};
 }
 

@@ -8,13 +8,18 @@
 #include "runtime/exec/blocks.h"
 #include "runtime/exec/conditioning.h"
 #include "runtime/exec/measure.h"
+#include "runtime/exec/views.h"
 #include "runtime/plan/trajectory_source.h"
 #include "runtime/random/streams.h"
 
 namespace espalier::exec {
 
-random::StreamKey noise_key(std::uint64_t seed, const std::string& noise) {
-  return noise == "held_out" ? random::streams::held_out_noise(seed) : random::streams::sampling_noise(seed);
+random::StreamKey noise_key(const config::StageSpec& stage) {
+  const auto held_out = stage.sampler.noise == "held_out";
+  if (stage.input("start")) {
+    return random::streams::continued_noise(stage.seed, static_cast<std::uint32_t>(stage.sampler.branch), held_out);
+  }
+  return held_out ? random::streams::held_out_noise(stage.seed) : random::streams::sampling_noise(stage.seed);
 }
 
 namespace {
@@ -31,10 +36,12 @@ class TrajectoryWork {
         phases_(plan.phases),
         conditioning_(context, plan, source_->direction()),
         spec_(plan.result->codec->spec()),
-        key_(source_->direction() == Direction::to_sample ? noise_key(plan.stage->seed, view_.noise)
-                                                          : random::streams::inversion(plan.stage->seed)),
+        key_(source_->direction() == Direction::to_sample ? noise_key(*plan.stage) : random::streams::inversion(plan.stage->seed)),
         device_(context.device),
-        stop_(context.stop) {}
+        stop_(context.stop),
+        context_(context) {
+    if (const auto* start = plan.stage->input("start")) start_ = &context.results.at(start->tags.front());
+  }
 
   // The number of trajectories that are computed together.
   std::int64_t rows_at_once() const { return source_->whole_blocks() ? view_.block_size : view_.micro_batch; }
@@ -44,12 +51,13 @@ class TrajectoryWork {
     std::vector<std::uint64_t> indices(static_cast<std::size_t>(rows_at_once()));
     std::iota(indices.begin(), indices.end(), first);
     const auto batch = conditioning_.batch(indices);
+    const auto start = start_ == nullptr ? batch.examples : starts(first);
     random::Draws draws(key_, indices);
     const bool sampled = source_->direction() == Direction::to_sample;
     KeepSteps recorder(steps, recorded(type_, source_->direction(), phases_.back(), spec_, rows_at_once()),
                        sampled ? std::optional(FiniteWatch(first, view_.max_nonfinite_fraction > 0.0)) : std::nullopt);
     const at::NoGradGuard no_grad;
-    const auto spent = source_->compute({phases_, batch.models, spec_, batch.examples, view_.micro_batch, draws, device_, stop_}, recorder);
+    const auto spent = source_->compute({phases_, batch.models, spec_, start, view_.micro_batch, draws, device_, stop_}, recorder);
     check_evaluations(type_, spent);
     evaluations += spent;
     auto kept = recorder.kept();
@@ -77,6 +85,18 @@ class TrajectoryWork {
   }
 
  private:
+  // The states at which the trajectories first, first + 1, ... begin, rows_at_once() of them, on the device.
+  State starts(std::uint64_t first) const {
+    const auto size = static_cast<std::uint64_t>(view_.block_size);
+    const auto block = block_states(context_, *start_, first / size, *recorded_start(phases_.back()));
+    State states;
+    for (const auto& [name, tensor] : block->recorded.state) {
+      const auto row = static_cast<std::int64_t>(first % size);
+      states[name] = tensor.slice(0, row, row + rows_at_once()).to(device_);
+    }
+    return states;
+  }
+
   static cache::Block::Recorded joined(const std::vector<cache::Block::Recorded>& parts) {
     auto whole = parts.front();
     for (auto& [name, tensor] : whole.state) {
@@ -96,6 +116,8 @@ class TrajectoryWork {
   random::StreamKey key_;
   at::Device device_;
   const StopToken& stop_;
+  Context& context_;
+  const plan::Result* start_ = nullptr;  // of the input `start`
 };
 
 }  // namespace

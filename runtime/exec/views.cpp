@@ -104,7 +104,7 @@ class CachedView final : public ViewSource {
   State noise(const std::vector<std::int64_t>& index) const override {
     const auto& phase = context_.plans.at(result_.samples).phases.back();
     if (phase.start != "noise") return states(result_.grid.num_steps(), index);
-    random::Draws draws(noise_key(stage_.seed, stage_.sampler.noise), {index.begin(), index.end()});
+    random::Draws draws(noise_key(stage_), {index.begin(), index.end()});
     draws.begin(0);
     std::vector<std::int64_t> rows;
     for (const auto trajectory : index) rows.push_back(trajectory % condition_count_);

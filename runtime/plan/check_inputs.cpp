@@ -13,7 +13,13 @@ PlannedView view_of(const config::PipelineSpec& spec, const std::string& tag, co
   view.tag = tag;
   view.size = result.count;
   view.codec = result.codec;
+  view.samples = result.samples;
+  view.num_steps = result.grid.num_steps();
   const auto& source = *spec.find(result.samples);
+  if (const auto* start = source.input("start")) {
+    view.start = start->tags.front();
+    view.start_step = source.sampler.start_step.of(view.num_steps);
+  }
   if (source.kind->from_examples) return view;
   view.samples_per_condition = source.sampler.samples_per_condition;
   auto conditions = spec.conditions(source);

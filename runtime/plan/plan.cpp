@@ -22,21 +22,29 @@ std::set<std::int64_t> demanded_steps(const config::PipelineSpec& spec, const co
   const auto num_steps = last.grid.num_steps();
   std::set<std::int64_t> steps{0};
   for (const auto& step : sampler.sampler.record_steps) steps.insert(step.of(num_steps));
+  const auto first = recorded_start(last).value_or(num_steps);
   for (const auto& stage : spec.stages) {
     for (const auto& input : stage.inputs) {
       if (input.info.takes == ResultKind::model) continue;
       for (const auto& tag : input.tags) {
-        if (samples_stage(spec, *spec.find(tag)).tag == sampler.tag)
-          steps.merge(input.info.recorded_steps(num_steps, last.start == "noise"));
+        if (samples_stage(spec, *spec.find(tag)).tag != sampler.tag) continue;
+        steps.merge(input.info.recorded_steps(num_steps, last.start == "noise"));
+        if (input.info.name == "start") steps.insert(stage.sampler.start_step.of(num_steps));
+        if (*steps.rbegin() <= first) continue;
+        throw ConfigError("stage '" + stage.tag + "' reads the state with " + std::to_string(*steps.rbegin()) +
+                          " steps remaining, but these trajectories begin with " + std::to_string(first));
       }
     }
   }
   return steps;
 }
 
-std::set<std::int64_t> default_steps(std::int64_t num_steps) {
+// Spaced steps of a schedule, of trajectories that begin with `first` steps remaining.
+std::set<std::int64_t> default_steps(std::int64_t num_steps, std::int64_t first) {
   std::set<std::int64_t> steps;
-  for (std::int64_t i = 0; i < kDefaultRecordedSteps; ++i) steps.insert(i * num_steps / kDefaultRecordedSteps);
+  for (std::int64_t i = 0; i < kDefaultRecordedSteps; ++i) {
+    if (const auto step = i * num_steps / kDefaultRecordedSteps; step < first) steps.insert(step);
+  }
   return steps;
 }
 
@@ -131,6 +139,24 @@ std::int64_t example_count(const config::PipelineSpec& spec, const config::Stage
   return wanted == 0 ? available : std::min(wanted, available);
 }
 
+// Lets the stage's trajectories begin at recorded states of another stage's.
+void begin_at_recorded(const config::StageSpec& stage, const Result& start, const Codec& codec, StagePlan& plan) {
+  const auto& grid = plan.phases.back().grid;
+  const auto step = stage.sampler.start_step.of(grid.num_steps());
+  const auto differ = [&](const std::string& what, const auto& here, const auto& there) {
+    throw ConfigError("begins at states of '" + start.samples + "', whose " + what + " is " + there + ", not " + here +
+                      "; take the options and models with which those were sampled");
+  };
+  if (grid.num_steps() != start.grid.num_steps())
+    differ("number of steps", std::to_string(grid.num_steps()), std::to_string(start.grid.num_steps()));
+  const auto &here = grid.at(step), &there = start.grid.at(step);
+  if (here.level.alpha != there.level.alpha || here.level.sigma != there.level.sigma || here.timestep != there.timestep)
+    differ("noise level at step " + std::to_string(step), "alpha " + std::to_string(here.level.alpha),
+           "alpha " + std::to_string(there.level.alpha));
+  if (codec.key() != start.codec->key()) differ("codec", to_json(codec.key()), to_json(start.codec->key()));
+  plan.phases = continued_from(std::move(plan.phases), step);
+}
+
 void request_trajectories(const config::PipelineSpec& spec, const Results& results, StagePlan& plan) {
   const auto& stage = *plan.stage;
   const auto source = trajectory_source(stage);
@@ -142,7 +168,12 @@ void request_trajectories(const config::PipelineSpec& spec, const Results& resul
   check_phases(stage.type, source->direction(), plan.phases, models);
   const auto count = sampled ? sample_count(spec, stage) : example_count(spec, stage);
   auto codec = codec_of(spec, stage, results);
+  const auto* start = stage.input("start");
+  if (start) begin_at_recorded(stage, results.at(start->tags.front()), *codec, plan);
   plan.request = recipe(spec, stage, source->direction(), plan.phases, *codec);
+  if (start) {
+    plan.request["start"] = Value::Map{{"set", results.at(start->tags.front()).set_id}, {"branch", stage.sampler.branch}};
+  }
   plan.key = digest(plan.request);
   plan.result = trajectories_result(plan, count);
   plan.result->decoder = codec->key();
@@ -154,7 +185,7 @@ void request_trajectories(const config::PipelineSpec& spec, const Results& resul
   plan.steps = demanded_steps(spec, stage, plan.phases.back());
   if (!sampled) plan.steps.insert(num_steps);
   plan.fresh_steps = plan.steps;
-  if (sampled) plan.fresh_steps.merge(default_steps(num_steps));
+  if (sampled) plan.fresh_steps.merge(default_steps(num_steps, recorded_start(plan.phases.back()).value_or(num_steps)));
   plan.evaluations_per_sample = network_evaluations(*source, plan.phases);
   check_evaluations(stage.type, plan.evaluations_per_sample);
 }

@@ -9,7 +9,7 @@ std::optional<ModelInfo> predict_model(const config::PipelineSpec& spec, const c
     return input ? &inputs.at(input->tags.front()) : nullptr;
   };
   const auto* start = result_of("model");
-  const auto* selection = result_of("selection");
+  const auto* selection = result_of(stage.input("scores") ? "scores" : "selection");
   const auto* noises = result_of("examples");
   const auto corrected = noises ? std::optional(corrects(spec, *noises, inputs)) : std::nullopt;
   try {

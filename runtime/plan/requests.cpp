@@ -87,6 +87,7 @@ Value recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, D
              const Codec& codec) {
   auto options = stage.keyed.as_map();
   for (const char* name : {"split", "max_conditions"}) options.erase(name);  // the conditions or examples enter by their content
+  for (const char* name : {"start_step", "branch"}) options.erase(name);     // in the phase's start, and beside the set that it is of
   Value value = Value::Map{
       {"format", kFormat},
       {"random", random::kGeneratorId},
@@ -122,8 +123,13 @@ Value scores_request(const config::StageSpec& stage, const Results& results) {
 
 Value selection_request(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& results) {
   const auto& scores = results.at(first_tag(stage, "scores"));
+  Value digests = scores.digest;
+  if (const auto& tags = stage.input("scores")->tags; tags.size() > 1) {
+    digests = Value(Value::List{});
+    for (const auto& tag : tags) digests.push_back(results.at(tag).digest);
+  }
   Value request = Value::Map{
-      {"scores", scores.digest}, {"set", scores.set_id}, {"count", scores.count}, {"filter", plugin_value(stage)}, {"seed", stage.seed},
+      {"scores", digests}, {"set", scores.set_id}, {"count", scores.count}, {"filter", plugin_value(stage)}, {"seed", stage.seed},
   };
   if (stage.input("selection")) {  // the digest: which samples; the key: by which filters, since the law of a chain depends on all of them
     const auto& before = results.at(first_tag(stage, "selection"));
@@ -150,6 +156,9 @@ Value model_request(const config::PipelineSpec& spec, const config::StageSpec& s
   if (stage.input("selection")) {
     const auto& selection = results.at(first_tag(stage, "selection"));
     request["selection"] = Value::Map{{"digest", selection.digest}, {"set", selection.set_id}};
+  } else if (stage.input("scores")) {
+    const auto& scores = results.at(first_tag(stage, "scores"));
+    request["scores"] = Value::Map{{"digest", scores.digest}, {"set", scores.set_id}, {"count", scores.count}};
   } else if (stage.input("examples")) {
     const auto& noises = results.at(first_tag(stage, "examples"));
     request["examples"] = Value::Map{{"set", noises.set_id}, {"count", noises.count}};

@@ -11,6 +11,10 @@ namespace espalier::random::streams {
 
 // Draws: the noise that samples start from and that a stochastic solver adds.
 constexpr StreamKey sampling_noise(std::uint64_t seed) { return {seed, Purpose::sampling, 0, 0}; }
+// Draws: what is added to trajectories that begin at another stage's recorded states (its `branch`, from 1; `held_out`: of its noise).
+constexpr StreamKey continued_noise(std::uint64_t seed, std::uint32_t branch, bool held_out) {
+  return {seed, Purpose::sampling, held_out ? 2U : 1U, branch};
+}
 // Draws: the same for `noise = "held_out"`, which no sample that is trained on has used.
 constexpr StreamKey held_out_noise(std::uint64_t seed) { return {seed, Purpose::evaluation, 1, 0}; }
 // Draws: what perturbs the examples of an inversion, and the noises that it is tried on.

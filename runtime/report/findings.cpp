@@ -108,7 +108,7 @@ std::string tables_section(const exec::Record& record) {
   for (const auto& [stage, findings, time] : record.findings) {
     for (const auto& table : findings.tables) tables += table_html(table, title_of(record, &Findings::tables, stage, table));
   }
-  return section("tables", "Tables", "Tables of the metric stages.", tables);
+  return section("tables", "Tables", "Tables of the metric stages; \"copies\" joins those of a sweep.", tables);
 }
 
 std::string images_section(const exec::Record& record, const Colours& colours) {

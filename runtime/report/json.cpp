@@ -13,6 +13,10 @@ Json plain(const Value& value) { return Json::parse(to_json(value)); }
 
 Json stage_json(const exec::StageRecord& stage) {
   return {{"tag", stage.tag},
+          {"origin", stage.origin},
+          {"settings", plain(stage.settings)},
+          {"round", stage.round},
+          {"seed", stage.seed},
           {"type", stage.type},
           {"status", stage.status},
           {"because", stage.because},

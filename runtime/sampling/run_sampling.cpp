@@ -47,6 +47,8 @@ class Run {
     } else if (const auto steps = renoised_to(phase)) {
       job_.draws.begin(++ordinal_);
       x_ = process.noised(x_, phase.grid.at(0).level, phase.grid.at(*steps).level, job_.draws);
+    } else if (recorded_start(phase)) {
+      x_ = job_.start;
     } else if (phase.start != "previous") {
       throw InternalError("a phase of sampling starts at '" + phase.start + "'");
     }

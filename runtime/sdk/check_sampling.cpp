@@ -109,7 +109,10 @@ void check_state(const std::string& who, const std::string& what, const State& s
 
 RecordCheck recorded(const std::string& who, Direction direction, const Phase& last, const StateSpec& spec, std::int64_t batch) {
   const auto& points = last.grid.points;
-  if (direction == Direction::to_sample) return {who, points, spec, batch};
+  if (direction == Direction::to_sample) {
+    const auto first = recorded_start(last).value_or(last.grid.num_steps());
+    return {who, {std::prev(points.end(), first + 1), points.end()}, spec, batch};
+  }
   return {who, {points.rbegin(), points.rend()}, with_certificates(spec, last.grid.num_steps()), batch};
 }
 

@@ -24,6 +24,10 @@ struct PlannedView {
   std::int64_t samples_per_condition = 0;   // of a sampler's; 0 of an inversion's
   Hex conditions = {};                      // digest of the split's conditions
   std::vector<Value> metadata = {};         // [C], of these conditions
+  std::string samples = {};                 // the stage of the trajectories, which `tag` perhaps scored
+  std::int64_t num_steps = 0;               // N of their grid
+  std::string start = {};                   // the stage at whose recorded states they begin; "": at noise
+  std::int64_t start_step = 0;              // steps remaining there
 };
 
 // What a sample is: data, and for a given model a codec. Opened once, then immutable and shared by threads. It opens no model folder.

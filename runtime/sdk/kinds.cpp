@@ -10,12 +10,13 @@ namespace {
 
 void sampler_inputs(Inputs& in) {
   in.model("model", "The models to sample with: of several, each is used for the steps it is for.").of("denoiser").many();
+  in.trajectories("start", "Begin at states of these trajectories, at the option start_step, instead of at noise.").sampled().optional();
 }
 
 void reward_inputs(Inputs& in) { in.trajectories("samples", "The samples to score.").sampled(); }
 
 void filter_inputs(Inputs& in) {
-  in.scores("scores", "The scores to choose by.");
+  in.scores("scores", "The scores to choose by; of several rewards, their weighted sum.").many();
   in.selection("selection", "Choose only among what this filter accepted; weights are multiplied.").optional();
 }
 
@@ -32,7 +33,7 @@ const std::vector<KindInfo>& stage_kinds() {
       {.kind = "sampler",
        .gives = ResultKind::trajectories,
        .usual_inputs = sampler_inputs,
-       .passes = {"model", "prior"},
+       .passes = {"model", "prior", "start"},
        .stops_after = "its micro-batches"},
       {.kind = "reward",
        .gives = ResultKind::scores,
@@ -47,7 +48,7 @@ const std::vector<KindInfo>& stage_kinds() {
       {.kind = "trainer",
        .gives = ResultKind::model,
        .usual_inputs = trainer_inputs,
-       .passes = {"model", "selection", "examples"},
+       .passes = {"model", "selection", "scores", "examples"},
        .stops_after = "its optimizer step and a checkpoint"},
       {.kind = "noise_corrector",
        .gives = ResultKind::trajectories,

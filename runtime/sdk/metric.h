@@ -19,6 +19,10 @@ struct ScoredView {
   std::vector<std::int64_t> condition;  // [N]
   Hex conditions = {};                  // digest of the split's conditions, which `condition` counts
   std::vector<Value> metadata = {};     // [C], of these conditions
+  std::string samples = {};             // the stage whose trajectories were scored
+  std::int64_t num_steps = 0;           // N of their grid
+  std::string start = {};               // the stage at whose recorded states these trajectories begin; "": at noise
+  std::int64_t start_step = 0;          // steps remaining there
 };
 
 struct MetricInput {

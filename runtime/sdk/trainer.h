@@ -22,11 +22,11 @@ struct SamplingInfo {
   double number(const std::string& who, const std::string& option) const;
 };
 
-// A selection as a trainer receives it.
+// The trajectories to train on: a selection's; of the input `scores` all with a finite score, each of weight 1.
 struct SelectedTrajectories {
-  View view;                   // of the accepted trajectories, ascending, K of them
+  View view;                   // of these trajectories, ascending, K of them
   std::vector<double> weight;  // [K]
-  std::vector<double> score;   // [K], by which the last filter chose
+  std::vector<double> score;   // [K], by which the last filter chose, or of the input `scores`
   SamplingInfo sampling;
 };
 
@@ -60,7 +60,7 @@ struct TrainedModel {
 struct TrainerInput {
   const Domain& domain;
   const Model& model;                     // where training starts, weights on the context's device; empty where the stage names none
-  const SelectedTrajectories* selection;  // null: train on examples
+  const SelectedTrajectories* selection;  // null: neither a selection nor scores are given; train on examples
   std::uint64_t seed;
   StageContext context;  // when a stop is requested: save a checkpoint, throw Stopped
   Checkpoints& checkpoints;

@@ -27,7 +27,8 @@ struct Segment {
 
 // Where a trajectory starts, its grid, and the segments that cover it.
 struct Phase {
-  // "noise", the process's prior; "previous", the end of the phase before; "renoise:<n>", its sample noised again to n steps; "examples".
+  // "noise", the process's prior; "previous", the end of the phase before; "renoise:<n>", its sample noised again to n steps; "examples";
+  // "recorded:<n>", the state of another stage's trajectory at n steps (of a stage with the input `start`; no sampler makes such a phase).
   std::string start = "noise";
   Value process;  // NoiseProcess::config()
   diffusion::Grid grid;
@@ -39,6 +40,11 @@ struct Phase {
 // n of a phase that starts at "renoise:<n>"; nothing for another start.
 std::optional<std::int64_t> renoised_to(const Phase& phase);
 std::string renoise_start(std::int64_t steps_remaining);
+
+// A sampler's phases, to begin at a recorded state with this many steps remaining: of its last phase, what is after. Throws ConfigError
+// where the last phase does not go through that step, or continues a phase before it on another grid.
+std::vector<Phase> continued_from(std::vector<Phase> phases, std::int64_t steps_remaining);
+std::optional<std::int64_t> recorded_start(const Phase& phase);  // n of a phase that starts at "recorded:<n>"
 
 // From noise to the sample (a sampler's), or from examples to their noise (a noise corrector's).
 enum class Direction { to_sample, to_noise };
@@ -63,7 +69,7 @@ struct TrajectoryJob {
   const std::vector<Phase>& phases;
   const std::vector<std::vector<SegmentModel>>& models;  // [phase][segment]
   const StateSpec& spec;
-  const State& examples;     // clean, [B, ...], of phases that start at "examples"; else empty
+  const State& start;        // [B, ...], of phases that start at "examples" (clean) or "recorded:<n>"; else empty
   std::int64_t micro_batch;  // rows of every forward pass: a network's last bits depend on it
   random::Draws& draws;      // of the B trajectories
   at::Device device;

@@ -34,9 +34,9 @@ class Picard final : public NoiseCorrector {
   std::int64_t network_evaluations(const Phase& phase, const Segment&) const override { return kIterations * phase.grid.num_steps(); }
 
   std::int64_t compute(const TrajectoryJob& job, Recorder& recorder) const override {
-    const auto count = job.examples.at("sample").size(0), steps = job.phases.front().grid.num_steps();
+    const auto count = job.start.at("sample").size(0), steps = job.phases.front().grid.num_steps();
     std::vector<State> path(static_cast<std::size_t>(steps + 1));
-    path[0] = {{"sample", job.examples.at("sample")}};
+    path[0] = {{"sample", job.start.at("sample")}};
     rows_ = 0;
     auto residual = at::zeros({count, steps});
     for (std::int64_t n = 1; n <= steps; ++n) {

@@ -140,7 +140,7 @@ class InverseNoise final : public espalier::NoiseCorrector {
     const c10::InferenceMode no_gradients;
     if (phase_of(job).start != "examples") throw espalier::InternalError(std::string(kName) + " was given a phase that it did not make");
     const FlatStates states(job.spec);
-    const auto examples = perturbed(states.flatten(job.examples), job, states);  // [S, D]
+    const auto examples = perturbed(states.flatten(job.start), job, states);  // [S, D]
     const Flow flow(job, states);
     auto trips = round_trips(examples, job, states);
     const auto evaluations = solve(flow.map(), solver_, job.micro_batch, trips);

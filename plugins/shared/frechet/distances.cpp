@@ -6,18 +6,13 @@
 #include <ATen/ops/matmul.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <numeric>
 #include <vector>
+
+#include "runtime/selection/student.h"
 
 namespace espalier::frechet_distance {
 namespace {
-
-// The 0.975 quantile of Student's law with 1, 2, ... degrees of freedom.
-constexpr std::array<double, kSubsets - 1> kStudent = {12.706204736432095, 4.302652729911275, 3.182446305284263,
-                                                       2.776445105197793,  2.570581835636314, 2.446911848791681,
-                                                       2.364624251010299,  2.306004135033371, 2.2621571627409915};
 
 // R with R^T R = the covariance: the features are never squared, so that a covariance near singular costs no digits.
 at::Tensor covariance_root(const at::Tensor& features, const at::Tensor& mean) {
@@ -56,12 +51,7 @@ intervals::Estimate kernel_distance_in_subsets(const at::Tensor& x, const at::Te
   const auto count = std::min({kSubsets, x.size(0) / 2, y.size(0) / 2});
   std::vector<double> runs;
   for (std::int64_t i = 0; i < count; ++i) runs.push_back(kernel_distance(run_of(x, i, count), run_of(y, i, count)));
-  const auto n = static_cast<double>(count);
-  const double mean = std::accumulate(runs.begin(), runs.end(), 0.0) / n;
-  double squares = 0.0;
-  for (const double run : runs) squares += (run - mean) * (run - mean);
-  const double half = kStudent.at(static_cast<std::size_t>(count - 2)) * std::sqrt(squares / (n - 1.0) / n);
-  return {mean, mean - half, mean + half, intervals::Kind::t, count};
+  return intervals::student_mean(runs);
 }
 
 }  // namespace espalier::frechet_distance

@@ -44,8 +44,9 @@ const std::vector<Faulty> kTop = {
      "p.toml:1:1: the pipeline: [domain] is missing: it names what a sample is, type = \"domain.<name>\"\n"
      "p.toml:1:1: a pipeline has at least one [[stage]]"},
     {"UnknownKey", "sead = 3\n" + kGood, "p.toml:1:1: unknown key 'sead'; did you mean 'seed'?"},
-    {"Sweep", kGood + "[sweep]\nseed = [1, 2]\n",
-     "p.toml:9:2: unknown table 'sweep'; known: name, seed, domain, defaults, stage, cache, device, models"},
+    {"UnknownTable", kGood + "[grid]\nseed = [1, 2]\n",
+     "p.toml:9:2: unknown table 'grid'; known: name, seed, domain, defaults, stage, cache, device, models, sweep, rounds"},
+    {"SweepIsNoTable", "sweep = 3\n" + kGood, "p.toml:1:1: 'sweep' is a table, [sweep]; found the integer 3"},
     {"NameOfAnotherType", "name = 3\n" + kGood.substr(11), "p.toml:1:1: the pipeline: 'name' is a string; found the integer 3"},
     {"NameWithASlash", "name = '../x'\n" + kGood.substr(11),
      "p.toml:1:1: the pipeline: a name has 1 to 100 letters, digits, '-' and '_'; found \"../x\""},
@@ -265,6 +266,40 @@ const std::vector<Faulty> kChains = {
 };
 FAULTY_TABLE(Chains);
 
+const std::string kSecondReward = "[[stage]]\ntag = 'r2'\ntype = 'reward.fake'\ninputs = { samples = 's' }\n";
+const std::vector<Faulty> kMixes = {
+    {"WeightsOfOneReward", kScored + "inputs = { scores = 'r' }\noptions = { weights = [2.0] }\n",
+     "p.toml:13:1: stage 'f': weights and normalization are of several scores; the input 'scores' names one"},
+    {"OtherNumberOfWeights", kScored + "inputs = { scores = ['r', 'r2'] }\noptions = { weights = [2.0] }\n" + kSecondReward,
+     "p.toml:13:1: stage 'f': weights has 1 numbers for 2 scores"},
+    {"OfOtherSamples",
+     kScored + "inputs = { scores = ['r', 'r2'] }\n[[stage]]\ntag = 't'\ntype = 'sampler.fake'\ninputs = { model = 'base' }\n" +
+         "[[stage]]\ntag = 'r2'\ntype = 'reward.fake'\ninputs = { samples = 't' }\n",
+     "p.toml:16:12: stage 'f': the input 'scores' names 'r', of the samples of 's', and 'r2', of those of 't'; all are of one stage's "
+     "samples"},
+    {"UnknownNormalization", kScored + "inputs = { scores = ['r', 'r2'] }\noptions = { normalization = 'z' }\n" + kSecondReward,
+     "p.toml:17:13: stage 'f': filter.fake takes the option 'normalization' as none, z_score or rank; found the string \"z\""},
+};
+FAULTY_TABLE(Mixes);
+
+// A stage 'c' that continues the trajectories of 's', from line 9.
+const std::string kContinued = kGood + "[[stage]]\ntag = 'c'\ntype = 'sampler.fake'\ninputs = { model = 'base', start = 's' }\n";
+const std::vector<Faulty> kStarts = {
+    {"WithoutAStep", kContinued,
+     "p.toml:9:1: stage 'c': has the input 'start' and begins at the option start_step, an index or a fraction of N above 0; found none"},
+    {"AtTheSample", kContinued + "options = { start_step = 0 }\n",
+     "p.toml:9:1: stage 'c': has the input 'start' and begins at the option start_step, an index or a fraction of N above 0; found 0"},
+    {"WithASplitOfItsOwn", kContinued + "options = { start_step = 1, split = 'train' }\n",
+     "p.toml:13:29: stage 'c': has the input 'start', so that its 'split' is that of the stage 's'; leave it out"},
+    {"StepWithoutAStart", kGood + "options = { start_step = 1 }\n",
+     "p.toml:9:13: stage 's': 'start_step' is of a stage with the input 'start'"},
+    {"OfScores",
+     kGood + kReward +
+         "[[stage]]\ntag = 'c'\ntype = 'sampler.fake'\ninputs = { model = 'base', start = 'r' }\noptions = { start_step = 1 }\n",
+     "p.toml:16:28: stage 'c': the input 'start' takes trajectories, but stage 'r' (reward.fake) gives scores; allowed: s"},
+};
+FAULTY_TABLE(Starts);
+
 const std::string kLaw = "[[stage]]\ntag = 'm'\ntype = 'metric.law'\ninputs = ";
 const std::vector<Faulty> kLaws = {
     {"OfADeterministicSampler", kGood + kLaw + "{ samples = 's' }\n",
@@ -285,6 +320,20 @@ TEST(Law, OfAStochasticSamplerIsRight) {
   EXPECT_NO_THROW(resolve(Document::parse(text, "p.toml", {}), fake_catalog()));
 }
 
+TEST(Starts, ATrajectorySetGivesItsConditionsAndBlocksToWhatContinuesIt) {
+  const std::string text = kGood + "options = { samples_per_condition = 3, noise = 'held_out', block_size = 32 }\n" +
+                           "[[stage]]\ntag = 'c'\ntype = 'sampler.fake'\ninputs = { model = 'base', start = 's' }\n"
+                           "options = { start_step = 0.5, branch = 2 }\n";
+  const auto spec = resolve(Document::parse(text, "p.toml", {}), fake_catalog());
+  const auto& view = spec.find("c")->sampler;
+  EXPECT_EQ(view.samples_per_condition, 3);
+  EXPECT_EQ(view.noise, "held_out");
+  EXPECT_EQ(view.block_size, 32);
+  EXPECT_EQ(spec.find("c")->keyed.at("noise"), Value("held_out"));
+  EXPECT_EQ(spec.find("c")->keyed.at("branch"), Value(2));
+  EXPECT_EQ(spec.find("s")->keyed.find("branch"), nullptr);
+}
+
 TEST(Chain, OfTwoRewardsOfTheSameSamplesIsRight) {
   const std::string chain = kScored +
                             "inputs = { scores = 'r' }\n[[stage]]\ntag = 'r2'\ntype = 'reward.fake'\ninputs = { samples = 's' }\n" +
@@ -294,7 +343,8 @@ TEST(Chain, OfTwoRewardsOfTheSameSamplesIsRight) {
 }
 
 const char* const kAllowed =
-    "allowed: seed, name, cache.path, device.type, device.dtype, domain.<option>, models.<name>, models.<name>.<key>, <tag>.<option>";
+    "allowed: seed, name, cache.path, device.type, device.dtype, domain.<option>, models.<name>, models.<name>.<key>, <tag>.<option>, "
+    "<tag>.seed, sweep.seed, sweep.<tag>.<option>, rounds.count";
 const std::vector<Faulty> kOverrides = {
     {"NoStage", kGood, std::string("--set ss.eta=1: no stage has the tag 'ss'; did you mean 's'?; ") + kAllowed, {"ss.eta=1"}},
     {"NoOption", kGood, "--set s.etta=1: stage 's': sampler.fake has no option 'etta'; did you mean 'eta'?", {"s.etta=1"}},

@@ -52,6 +52,11 @@ std::vector<Stream> all_streams() {
                              {"inversion_order", inversion_order(judge), Use::order},
                              {"classifier_noise", classifier_noise(judge)},
                              {"noise_bootstrap", noise_bootstrap(judge)}};
+  for (std::uint32_t branch = 1; branch < 4; ++branch) {
+    for (const bool held_out : {false, true}) {
+      all.push_back({fmt::format("continued_noise {}, {}", branch, held_out), continued_noise(kSeed, branch, held_out)});
+    }
+  }
   for (std::uint32_t place = 0; place < 4; ++place) all.push_back({"ties " + std::to_string(place), ties(kSeed, place)});
   for (std::uint32_t round = 0; round < 12; ++round) {
     const auto number = std::to_string(round);

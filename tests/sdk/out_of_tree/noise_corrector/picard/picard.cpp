@@ -63,7 +63,7 @@ struct Inversion {
     const auto index = at::tensor(rows, at::kLong).to(job.device);
     for (const auto& [name, tensor] : segment.embedded) embedded[name] = tensor.index_select(0, index);
     path.emplace_back();
-    for (const auto& [name, tensor] : job.examples) path[0][name] = tensor.index_select(0, index);
+    for (const auto& [name, tensor] : job.start) path[0][name] = tensor.index_select(0, index);
     std::vector<at::Tensor> residuals, ratios;  // [B] each
     for (std::int64_t n = 1; n <= grid.num_steps(); ++n) {
       auto y = path.back();
@@ -114,7 +114,7 @@ class Picard final : public NoiseCorrector {
   // Every pass has the rows of a micro-batch; the last one goes round to the first examples.
   std::int64_t compute(const TrajectoryJob& job, Recorder& recorder) const override {
     const at::NoGradGuard no_grad;
-    const auto count = job.examples.begin()->second.size(0);
+    const auto count = job.start.begin()->second.size(0);
     std::vector<Inversion> parts;
     for (std::int64_t first = 0; first < count; first += job.micro_batch) {
       std::vector<std::int64_t> rows;

@@ -114,7 +114,8 @@ TEST_F(Import, TakesAnswersOnlyFromTheCategorysOwnFolder) {
   std::filesystem::create_directories(folder_.path() / "color_of_another");
   std::filesystem::copy(elsewhere.path, folder_.path() / "color_of_another/b.json");
   refused(of, {"color", folder_.path() / "color_of_another/b.json"}, "lies outside of ");
-  refused(of, {"color", folder_.path() / "color/../b.json"}, "lies outside of ");
+  file("c.json", answers(0.0));
+  refused(of, {"color", folder_.path() / "color/../c.json"}, "lies outside of ");
   of.folder = folder_.path() / "other";
   refused(of, elsewhere, "lies outside of ");
 }

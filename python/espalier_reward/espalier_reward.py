@@ -5,7 +5,8 @@
     def score(samples, prompts, metadata):
         return [image.mean() for image in samples["image"]]
 
-    serve(score, identity="brightness 1")
+    if __name__ == "__main__":
+        serve(score, identity="brightness 1")
 
 Espalier starts this program, sends it samples and reads the scores. Load models before `serve` is called, at the top of the file; the
 time that this takes counts into the stage's `timeout_seconds`. A program that several workers run can take a GPU each by `worker()`.
@@ -240,6 +241,17 @@ def _refuse(reason, code):
     sys.exit(code)
 
 
+def _refuse_by_hand():
+    _refuse(f"{os.path.basename(sys.argv[0]) or 'this program'} is started by Espalier, as the command of a stage (reward.process or "
+            "metric.process): run the pipeline. By hand there is nothing to do; to import it in a test, call serve() under "
+            'if __name__ == "__main__":', 2)
+
+
+def _is_pipe(descriptor):
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
 class _Channel:
     """Messages on the program's standard input and output, which are its own from then on."""
 
@@ -249,8 +261,7 @@ class _Channel:
     def of_this_program(cls):
         if cls._one is None:
             if os.isatty(0):
-                _refuse(f"{os.path.basename(sys.argv[0]) or 'this program'} is started by Espalier, as the command of a stage "
-                        "(reward.process or metric.process): run the pipeline. By hand there is nothing to do", 2)
+                _refuse_by_hand()
             cls._one = cls()
         return cls._one
 
@@ -270,7 +281,9 @@ class _Channel:
         if self._hello is None:
             message = self.read()
             if message is None:
-                sys.exit(0)  # nobody wants anything
+                if not _is_pipe(self._input):
+                    _refuse_by_hand()  # or a test that imports the program would end here without a word
+                sys.exit(0)  # Espalier has ended
             header, _ = _expect(message, "hello")
             if header.get("protocol") != PROTOCOL:
                 _refuse(f"Espalier speaks version {header.get('protocol')!r} of the protocol, this package version {PROTOCOL}; "
@@ -324,10 +337,9 @@ def _widen(descriptor):
 def _started_by_espalier():
     """Whether standard input and output both are pipes or sockets: so Espalier and sshd start programs, and so a shell seldom does."""
     try:
-        modes = [os.fstat(descriptor).st_mode for descriptor in (0, 1)]
+        return _is_pipe(0) and _is_pipe(1)
     except OSError:
         return False
-    return all(stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) for mode in modes)
 
 
 if _started_by_espalier():

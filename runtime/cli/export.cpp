@@ -75,7 +75,7 @@ int export_samples(const Args& args) {
     auto manifest = manifest_of(format.name, pipeline.spec, stage, samples);
     stop_waits_for("the samples that are being written");
     progress->begin("export of '" + tag + "'", samples.view.size(), "samples");
-    manifest.samples = exchange::export_samples(format.name, samples.view, samples.conditions, folder, [&](std::int64_t done) {
+    manifest.samples = exchange::export_samples(manifest, samples.view, samples.conditions, folder, [&](std::int64_t done) {
       if (stop.stop_requested()) throw Stopped("stopped; nothing was exported");
       progress->advance(done);
     });

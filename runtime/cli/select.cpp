@@ -15,6 +15,8 @@ namespace {
 
 Value number(double value) { return std::isfinite(value) ? Value(value) : Value(nullptr); }
 
+Value interval(const intervals::Interval& bounds) { return Value::List{number(bounds.low), number(bounds.high)}; }
+
 Value value_of(const exec::WhatIf& row) {
   Value::List judges;
   for (const auto& judge : row.judges) {
@@ -28,7 +30,12 @@ Value value_of(const exec::WhatIf& row) {
                     {"total", row.total},
                     {"acceptance_rate", number(row.law.acceptance_rate)},
                     {"kl_nats", number(row.law.kl_nats)},
+                    {"kl_interval", interval(row.law.kl_interval)},
+                    {"kl_bias", number(row.law.kl_bias)},
                     {"expected_quantile", number(row.law.expected_quantile)},
+                    {"quantile_interval", interval(row.law.quantile_interval)},
+                    {"quantile_bias", number(row.law.quantile_bias)},
+                    {"effective_sample_size", number(row.law.effective_sample_size)},
                     {"formula", row.law.formula},
                     {"accepted_score", number(row.accepted_score)},
                     {"mean_score", number(row.mean_score)},

@@ -12,7 +12,7 @@ namespace {
 
 // For a small network. An expensive one gets fewer, so that a pass fits into memory and a lost block costs little.
 constexpr std::int64_t kMostRows = 16, kMostInBlock = 64;
-constexpr double kPassFlops = 4e11;               // budget of one forward pass of a micro-batch
+constexpr double kPassFlops = 4e11;               // budget of one forward pass of a micro-batch, without guidance's second row
 constexpr double kBlockFlops = 5e12;              // budget of one evaluation of a whole block
 constexpr double kBlockBytes = 64.0 * (1 << 20);  // budget of one recorded step of a block
 
@@ -21,16 +21,6 @@ struct RowCost {
   double flops = 0;
   double bytes = 0;
 };
-
-// Returns the name in [models] of a stage's model, or of the one that its training began with; "": none.
-std::string folder_of(const PipelineSpec& spec, const StageSpec& stage) {
-  const auto* input = stage.input("model");
-  if (input == nullptr || input->tags.empty()) return "";
-  const auto& tag = input->tags.front();
-  if (spec.is_folder(tag)) return tag;
-  const auto* from = spec.find(tag);
-  return from == nullptr ? "" : folder_of(spec, *from);
-}
 
 // Returns no cost for a folder that cannot be opened or does not fit the domain: planning the stage reports that.
 RowCost cost_of(const PipelineSpec& spec, const std::string& folder) {
@@ -79,7 +69,7 @@ void fill_in_batches(PipelineSpec& spec) {
       }
     }
     if (view.block_size == 0 || view.micro_batch == 0) {
-      const auto folder = spec.domain == nullptr ? "" : folder_of(spec, stage);
+      const auto folder = spec.domain == nullptr ? "" : spec.folder_of(stage.tag);
       if (!known.contains(folder)) known.emplace(folder, cost_of(spec, folder));
       fill_in(known.at(folder), view);
     }

@@ -110,8 +110,8 @@ void follow_starts(std::vector<Draft>& drafts, Problems& problems);
 // Requires the opened domain.
 void fill_in_batches(PipelineSpec& spec);
 
-// Checks what requires the opened domain: a sampler's split, the kind of sample that an input takes, the canonical keys that a filter
-// reads.
+// Checks what requires the opened domain: a sampler's split, the kind of sample that an input takes, options that the plugin
+// compares with the domain (Plugin::check_domain), the canonical keys that a filter reads.
 void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain, const std::string& domain_type, Problems& problems);
 
 }  // namespace espalier::config

@@ -337,6 +337,21 @@ void check_examples(const Draft& draft, const Domain& domain, Problems& problems
   }
 }
 
+// Returns where the stage sets the option; the stage's own place where its file does not.
+SourceSpan where_of_option(const Draft& draft, const std::string& option) {
+  const Field* options = draft.node->find("options");
+  const Field* field = options == nullptr ? nullptr : options->value.find(option);
+  return field == nullptr ? draft.spec.where : field->where;
+}
+
+void check_options(const Draft& draft, const Domain& domain, Problems& problems) {
+  const auto found =
+      named<PluginError>(draft.spec.type + ": its check of the domain failed", [&] { return draft.spec.plugin->check_domain(domain); });
+  for (const OptionProblem& problem : found) {
+    problems.add(where_of_option(draft, problem.option), fmt::format("{}: {} {}", draft.subject, draft.spec.type, problem.message));
+  }
+}
+
 }  // namespace
 
 void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain, const std::string& domain_type, Problems& problems) {
@@ -345,6 +360,7 @@ void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain
     const StageSpec& spec = draft.spec;
     check_samples(draft, drafts, domain, domain_type, problems);
     check_examples(draft, domain, problems);
+    check_options(draft, domain, problems);
     const auto* filter = spec.plugin.get_if<Filter>();
     if (filter != nullptr && filter->needs_keys() && !domain.codec(nullptr)->has_canonical_keys()) {
       problems.add(draft.node->find("type")->where, fmt::format("{}: {} compares samples by their canonical keys, but {} gives none",
@@ -352,9 +368,7 @@ void check_against_domain(const std::vector<Draft>& drafts, const Domain& domain
     }
     const std::string& split = spec.sampler.split;
     if (spec.kind->gives == ResultKind::trajectories && std::find(splits.begin(), splits.end(), split) == splits.end()) {
-      const Field* options = draft.node->find("options");
-      const Field* field = options == nullptr ? nullptr : options->value.find("split");
-      problems.add(field == nullptr ? spec.where : field->where,
+      problems.add(where_of_option(draft, "split"),
                    fmt::format("{}: {} has no split '{}'{}", draft.subject, domain_type, split, did_you_mean(split, splits)));
     }
   }

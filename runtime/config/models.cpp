@@ -13,13 +13,14 @@
 #include "runtime/modelfile/prompt_check.h"
 #include "runtime/modelfile/scheduler_file.h"
 #include "runtime/modelfile/text_front.h"
+#include "runtime/modelfile/tokenizer_files.h"
 #include "runtime/tensor/failure.h"
 
 namespace espalier::config {
 namespace {
 
 // Those keys of network::NetworkSettings that an entry may set.
-constexpr std::array kSettings = {"clip_skip", "sample_mode", "original_size", "crops_coords_top_left", "target_size"};
+constexpr std::array kSettings = {"clip_skip", "sample_mode", "vae_tiling", "original_size", "crops_coords_top_left", "target_size"};
 
 // Reads the keys of an entry. Each problem is reported at its key.
 class EntryReader {
@@ -177,8 +178,9 @@ void read_prompts(PipelineSpec& spec, Problems& problems) {
     try {
       std::vector<modelfile::ClipTokenizer> tokenizers;
       for (const std::string& tokenizer : names) tokenizers.emplace_back(entry.folder / tokenizer);
-      const modelfile::PromptCheck ids(tokenizers, all_prompts(spec),
-                                       {place, (entry.folder / names.front() / "vocab.json").string(), entry.refuses_long_prompts});
+      const auto first = entry.folder / names.front();
+      const auto vocabulary = (first / modelfile::required_tokenizer_files(first).front()).string();
+      const modelfile::PromptCheck ids(tokenizers, all_prompts(spec), {place, vocabulary, entry.refuses_long_prompts});
       for (const std::string& note : ids.notes()) {
         spec.notes.push_back(name + ": " + note);
         make_progress()->say("model '" + name + "': " + note);

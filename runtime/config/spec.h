@@ -120,6 +120,8 @@ struct PipelineSpec {
   std::vector<StageSpec> stages;             // in an order in which inputs come first
 
   bool is_folder(const std::string& tag) const { return models.contains(tag); }
+  // The name in [models] of the model that the tag names, or of the one that its training began with; "": none.
+  std::string folder_of(const std::string& tag) const;
   // How to load the model of a folder or a stage. A trained model is computed in the dtype of the model that training began with.
   modelfile::LoadOptions load_options(const std::string& tag) const;
   // The checked codec of the model that the tag names. Throws DataError, naming the tag and its folder, if the model does not fit the

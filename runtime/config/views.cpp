@@ -25,7 +25,8 @@ void SamplerView::options(Schema& schema) {
       .at_most(65536);
   schema
       .integer("micro_batch", micro_batch,
-               "Trajectories in one forward pass; a network's last bits depend on it; 0: by the cost of the model, at most 16.")
+               "Trajectories in one forward pass, with guidance of twice as many rows; a network's last bits depend on it; "
+               "0: by the cost of the model, at most 16.")
       .at_least(0)
       .at_most(65536);
   schema
@@ -90,23 +91,26 @@ void inversion_options(SamplerView& view, double& max_unconverged_fraction, Sche
       .operational();
 }
 
-modelfile::LoadOptions PipelineSpec::load_options(const std::string& tag) const {
-  modelfile::LoadOptions options;
-  if (const auto entry = models.find(tag); entry != models.end()) {
-    const auto& model = entry->second;
-    if (model.initialize_weights) options.initialize_weights = seed;
-    options.dtype = model.dtype.value_or(dtype);
-    options.variant = model.variant;
-    options.adapter = model.adapter;
-    options.settings = model.settings;
-    options.prediction_type = model.prediction_type;
-    options.height = model.height;
-    options.width = model.width;
-    return options;
-  }
+std::string PipelineSpec::folder_of(const std::string& tag) const {
+  if (is_folder(tag)) return tag;
   const auto* stage = find(tag);
   const auto* start = stage == nullptr ? nullptr : stage->input("model");
-  options.dtype = start == nullptr ? dtype : load_options(start->tags.front()).dtype;
+  return start == nullptr || start->tags.empty() ? "" : folder_of(start->tags.front());
+}
+
+modelfile::LoadOptions PipelineSpec::load_options(const std::string& tag) const {
+  modelfile::LoadOptions options;
+  const auto folder = folder_of(tag);
+  options.dtype = folder.empty() ? dtype : models.at(folder).dtype.value_or(dtype);
+  if (!is_folder(tag)) return options;
+  const auto& model = models.at(folder);
+  if (model.initialize_weights) options.initialize_weights = seed;
+  options.variant = model.variant;
+  options.adapter = model.adapter;
+  options.settings = model.settings;
+  options.prediction_type = model.prediction_type;
+  options.height = model.height;
+  options.width = model.width;
   return options;
 }
 

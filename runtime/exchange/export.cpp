@@ -28,8 +28,8 @@ Image drawn(const View& view, const Sample& one) {
   return std::move(images.front());
 }
 
-SampleList listed(const View& view, const Conditions& conditions) {
-  return {view.index(), view.condition(), conditions.text, conditions.metadata};
+SampleList listed(const View& view, const Conditions& conditions, const Manifest& manifest) {
+  return {view.index(), view.condition(), conditions.text, conditions.metadata, manifest.id()};
 }
 
 ExportedSample recorded(const SampleList& list, std::size_t position, const std::string& file) {
@@ -77,9 +77,10 @@ std::vector<ExportedSample> write_coco(const View& view, const SampleList& list,
 
 }  // namespace
 
-std::vector<ExportedSample> export_samples(const std::string& format, const View& view, const Conditions& conditions, AsideFolder& folder,
+std::vector<ExportedSample> export_samples(const Manifest& manifest, const View& view, const Conditions& conditions, AsideFolder& folder,
                                            const std::function<void(std::int64_t)>& done) {
-  const auto list = listed(view, conditions);
+  const auto& format = manifest.kind;
+  const auto list = listed(view, conditions, manifest);
   if (list.index.empty()) throw StageError("none of its samples is finite: there is nothing to export");
   if (format == "imagefolder") return write_images(imagefolder(list), view, folder, done);
   if (format == "geneval") return write_images(geneval(list), view, folder, done);

@@ -25,6 +25,7 @@ struct SampleList {
   std::vector<std::int64_t> condition;  // [N], which of the conditions
   std::vector<std::string> text;        // [C], the conditions' prompts
   std::vector<Value> metadata;          // [C]
+  Hex export_id = {};                   // Manifest::id()
 };
 
 // Of each condition the positions of its samples in the list.
@@ -42,7 +43,8 @@ struct ImageExport {
 ImageExport imagefolder(const SampleList& list);
 
 // GenEval (djghosh13/geneval, evaluation/evaluate_images.py): 00000/samples/00000.png, and in 00000/metadata.jsonl one object as its prompt
-// file has it: "tag", "include", "exclude" where there is one, "prompt". Throws ConfigError for a condition without them.
+// file has it: "tag", "include", "exclude" where there is one, "prompt"; and kExportId, because the evaluator repeats this object in its
+// results. Throws ConfigError for a condition without them.
 ImageExport geneval(const SampleList& list);
 
 // T2I-CompBench++ (Karine-Huang/T2I-CompBench): <category>/samples/<prompt>_000000.png, the numbers from 0 in each category, ten a prompt,

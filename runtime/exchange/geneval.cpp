@@ -39,9 +39,9 @@ void check(const std::string& prompt, const Value& metadata) {
   }
 }
 
-// What GenEval's own file says of the prompt. The domain adds "prompts" and "category", which are no part of it.
-std::string metadata_text(const std::string& prompt, const Value& metadata) {
-  Value own = Value::Map{{"prompt", prompt}};
+// What GenEval's own file says of the prompt, and which export it is. The domain adds "prompts" and "category", which are no part of it.
+std::string metadata_text(const std::string& prompt, const Value& metadata, const Hex& export_id) {
+  Value own = Value::Map{{"prompt", prompt}, {kExportId, export_id}};
   for (const char* key : {"tag", "include", "exclude"}) {
     if (const auto* value = metadata.find(key)) own[key] = *value;
   }
@@ -57,7 +57,7 @@ ImageExport geneval(const SampleList& list) {
     check(list.text[prompt], list.metadata[prompt]);
     if (positions[prompt].empty()) throw ConfigError(fmt::format("geneval: the prompt '{}' has no sample", list.text[prompt]));
     const auto folder = fmt::format("{:05}", prompt);
-    exported.texts[folder + "/metadata.jsonl"] = metadata_text(list.text[prompt], list.metadata[prompt]);
+    exported.texts[folder + "/metadata.jsonl"] = metadata_text(list.text[prompt], list.metadata[prompt], list.export_id);
     for (std::size_t k = 0; k < positions[prompt].size(); ++k) {
       const auto at = positions[prompt][k];
       exported.samples[at] = {list.index[at], fmt::format("{}/samples/{:05}.png", folder, k), list.text[prompt]};

@@ -94,6 +94,17 @@ void require_kind(const Manifest& manifest, const ResultsFile& file, const char*
                               file.path.string(), what, kind, manifest.kind));
 }
 
+// The scripts write into the folder that they are given the images in, and an export is written into an empty folder.
+void require_place(const Manifest& manifest, const ResultsFile& file) {
+  const auto folder = fs::weakly_canonical(manifest.folder / file.group);
+  const auto found = fs::weakly_canonical(file.path);
+  if (std::ranges::mismatch(folder, found).in1 == folder.end()) return;
+  throw DataError(
+      fmt::format("{}: lies outside of {}, where T2I-CompBench's scripts write their results; answers name no images, so only "
+                  "their place shows of which images they are: name the file there, or copy it there if it is of these images",
+                  file.path.string(), (manifest.folder / file.group / "").string()));
+}
+
 void read_answers(const Manifest& manifest, const ResultsFile& file, Scores& scores) {
   require_kind(manifest, file, "t2i_compbench", "lists of answers (.json)");
   std::map<std::int64_t, const ExportedSample*> by_id;
@@ -102,6 +113,7 @@ void read_answers(const Manifest& manifest, const ResultsFile& file, Scores& sco
   }
   const auto name = file.path.string();
   const auto list = parse_json(read_file(file.path), name);
+  require_place(manifest, file);
   if (!list.is_list()) throw DataError(name + ": is no list of {\"question_id\": ..., \"answer\": ...}");
   for (std::size_t i = 0; i < list.as_list().size(); ++i) {
     const auto where = fmt::format("{}: entry {}", name, i + 1);
@@ -133,6 +145,17 @@ void for_each_line(const fs::path& path, const Take& take) {
   }
 }
 
+// GenEval's results repeat what stands in the metadata.jsonl of an image's folder, as a text.
+void require_export(const Manifest& manifest, const Value& record, const std::string& where) {
+  const auto* text = record.find("metadata");
+  if (text == nullptr) return;
+  const auto metadata = text->is_string() ? parse_json(text->as_string(), where + ": 'metadata'") : *text;
+  const auto* id = metadata.is_map() ? metadata.find(kExportId) : nullptr;
+  if (id != nullptr && *id == Value(manifest.id())) return;
+  throw DataError(fmt::format("{}: its metadata has {} \"{}\", but the export has \"{}\": it is of other images", where,
+                              id == nullptr ? "no" : to_json(*id) + " as", kExportId, manifest.id()));
+}
+
 void read_verdicts(const Manifest& manifest, const ResultsFile& file, Scores& scores) {
   require_kind(manifest, file, "geneval", "lines of verdicts (.jsonl)");
   std::map<std::string, const ExportedSample*> by_file;
@@ -146,6 +169,7 @@ void read_verdicts(const Manifest& manifest, const ResultsFile& file, Scores& sc
       throw DataError(fmt::format("{}: {} was judged by the prompt {}, but the export has '{}' there: it is of another export", where,
                                   found->first, to_json(*prompt), found->second->text));
     }
+    require_export(manifest, record, where);
     const auto& correct = entry(record, "correct", where);
     if (!correct.is_bool()) throw DataError(fmt::format("{}: 'correct' is {}; true or false is wanted", where, to_json(correct)));
     scores.give(*found->second, correct.as_bool() ? 1.0 : 0.0, where);

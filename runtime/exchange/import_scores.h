@@ -18,8 +18,10 @@ struct ResultsFile {
 ResultsFile results_file(const std::string& argument, const Manifest& manifest);
 
 // Reads one score for each exported sample from the files of other programs:
-//   .json    T2I-CompBench: a list of {"question_id": 12, "answer": "0.7312"}; an answer may be a number, "" or null
-//   .jsonl   GenEval: a line an object with "filename" and "correct"; "prompt", where it has one, must be the sample's
+//   .json    T2I-CompBench: a list of {"question_id": 12, "answer": "0.7312"}; an answer may be a number, "" or null. Because it names no
+//            image, it must lie where the benchmark's scripts write it, in the export: below <category>/, without categories anywhere
+//   .jsonl   GenEval: a line an object with "filename" and "correct"; "prompt", where it has one, must be the sample's, and "metadata",
+//            the text of the metadata.jsonl beside the image, must have the export's kExportId
 //   .csv     "index,score": the number of the trajectory; the score may be empty
 // Returns them by index, [count]; NaN: empty, or not exported. Throws DataError, naming the file and the record, for a sample that is not
 // of the export, one that has a score already or none, and a score that is no finite number.

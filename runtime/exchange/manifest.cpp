@@ -62,7 +62,9 @@ Manifest read_manifest(const std::filesystem::path& folder) {
   }
   const auto value = parse_json(read_file(path), path.string());
   try {
-    return manifest_from(value);
+    auto manifest = manifest_from(value);
+    manifest.folder = folder;
+    return manifest;
   } catch (const DataError& error) {
     throw DataError(path.string() + ": " + error.what());
   }

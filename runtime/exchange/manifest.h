@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/digest.h"
 #include "runtime/base/value.h"
 
 namespace espalier::exchange {
@@ -28,12 +29,15 @@ struct Manifest {
   std::string pipeline, stage;
   Value scored_set;
   std::vector<ExportedSample> samples;  // by index, ascending
+  std::filesystem::path folder = {};    // that it was read from
 
   std::int64_t count() const { return scored_set.at("count").as_integer(); }
+  Hex id() const { return digest(scored_set); }  // equal for exports of the same images
   std::string to_text() const;
 };
 
 inline constexpr const char* kManifestFile = "espalier_export.json";
+inline constexpr const char* kExportId = "espalier_export";  // where files that a program carries into its results state id()
 
 // Throws ConfigError where there is no manifest, DataError where it is none.
 Manifest read_manifest(const std::filesystem::path& folder);

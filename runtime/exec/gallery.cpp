@@ -194,6 +194,16 @@ void add_law(const Context& context, const config::StageSpec& stage, Record& rec
                          law.at("expected_quantile").as_number(), info.at("accepted").as_integer(), info.at("total").as_integer(),
                          info.at("invalid").as_integer(), doubles(law.at("quantile")), doubles(law.at("density")),
                          law.at("formula").as_string()});
+  if (law.find("kl_interval") == nullptr) return;
+  const auto interval = [&](const char* name) {
+    const auto bounds = doubles(law.at(name));
+    return intervals::Interval{bounds.at(0), bounds.at(1)};
+  };
+  auto& added = record.laws.back();
+  added.kl_interval = interval("kl_interval"), added.quantile_interval = interval("quantile_interval");
+  added.kl_bias = law.at("kl_bias").as_number(), added.quantile_bias = law.at("quantile_bias").as_number();
+  added.effective_sample_size = law.at("effective_sample_size").as_number();
+  added.reshaped_reward = doubles(law.at("reshaped_reward"));
 }
 
 void add_findings(Context& context, const config::StageSpec& stage, Record& record) {

@@ -38,6 +38,12 @@ struct LawRecord {  // of a filter stage
   std::vector<double> quantile;
   std::vector<double> density;
   std::string formula;
+  // Law; NaN and empty where the cached selection was made before they were recorded.
+  intervals::Interval kl_interval = {kNone, kNone}, quantile_interval = {kNone, kNone};
+  double kl_bias = kNone, quantile_bias = kNone, effective_sample_size = kNone;
+  std::vector<double> reshaped_reward = {};
+
+  static constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 };
 
 struct ScoresRecord {  // of a reward stage: the histogram's raw values, without excluded samples

@@ -12,9 +12,18 @@ Value::List integers(const std::vector<std::int64_t>& numbers) { return {numbers
 Value::List floats(const std::vector<double>& numbers) { return {numbers.begin(), numbers.end()}; }
 
 Value law_value(const Law& law) {
-  return Value::Map{
-      {"acceptance_rate", law.acceptance_rate}, {"kl_nats", law.kl_nats},         {"expected_quantile", law.expected_quantile},
-      {"quantile", floats(law.quantile)},       {"density", floats(law.density)}, {"formula", law.formula}};
+  return Value::Map{{"acceptance_rate", law.acceptance_rate},
+                    {"kl_nats", law.kl_nats},
+                    {"kl_interval", floats({law.kl_interval.low, law.kl_interval.high})},
+                    {"kl_bias", law.kl_bias},
+                    {"expected_quantile", law.expected_quantile},
+                    {"quantile_interval", floats({law.quantile_interval.low, law.quantile_interval.high})},
+                    {"quantile_bias", law.quantile_bias},
+                    {"effective_sample_size", law.effective_sample_size},
+                    {"quantile", floats(law.quantile)},
+                    {"density", floats(law.density)},
+                    {"reshaped_reward", floats(law.reshaped_reward())},
+                    {"formula", law.formula}};
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "runtime/base/files.h"
 #include "runtime/modelfile/model_index.h"
 #include "runtime/modelfile/scheduler_file.h"
+#include "runtime/modelfile/tokenizer_files.h"
 #include "runtime/network/autoencoder_kl.h"
 
 namespace espalier::modelfile {
@@ -64,7 +65,8 @@ Components read_components(const fs::path& folder, const network::NetworkEntry& 
       if (!has_text_encoder(folder, index, component)) continue;
       found.text_encoders.push_back(component);
       pieces.push_back(config);
-      for (const char* file : {"/vocab.json", "/merges.txt", "/tokenizer_config.json"}) pieces.push_back(tokenizer_of(component) + file);
+      const auto tokenizer = tokenizer_of(component);
+      for (const auto& file : required_tokenizer_files(folder / tokenizer)) pieces.push_back(tokenizer + "/" + file);
     }
     found.names.push_back(component);
   }

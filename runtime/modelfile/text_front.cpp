@@ -5,9 +5,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
+#include "runtime/modelfile/tokenizer_files.h"
 
 namespace espalier::modelfile {
 namespace {
@@ -15,7 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kSpecial = "special_tokens_map.json";  // only the tokens that it changes enter keys
-constexpr const char* kFiles[] = {"vocab.json", "merges.txt", "tokenizer_config.json", kSpecial};
 
 }  // namespace
 
@@ -29,12 +30,12 @@ TextFront::TextFront(const fs::path& model) {
   Value::Map contents;
   for (const auto& name : tokenizers_of(model)) {
     const auto folder = model / name;
-    const auto& made = tokenizers_.emplace_back(Named{name, ClipTokenizer(folder), (folder / "vocab.json").string()});
+    auto files = read_tokenizer_files(folder);
+    const auto& made = tokenizers_.emplace_back(Named{name, ClipTokenizer(folder), std::move(files.vocabulary)});
     const auto place = name == "tokenizer" ? "" : name + "/";  // in the digest
-    for (const char* file : kFiles) {
-      if (!fs::is_regular_file(folder / file)) continue;
-      const auto& content = files_[name + "/" + file] = read_file(folder / file);
+    for (auto& [file, content] : files.contents) {
       if (file != kSpecial) contents.emplace(place + file, sha256(content));
+      files_.emplace(name + "/" + file, std::move(content));
     }
     const auto& changed = made.tokenizer.changed_special_tokens();
     if (!changed.as_map().empty()) contents.emplace(place + "special_tokens", changed);

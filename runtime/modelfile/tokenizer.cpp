@@ -9,26 +9,25 @@
 #include "runtime/base/files.h"
 #include "runtime/base/value.h"
 #include "runtime/modelfile/byte_pairs.h"
+#include "runtime/modelfile/tokenizer_files.h"
 
 namespace espalier::modelfile {
 namespace {
 
 constexpr std::int64_t kMaxTokens = 1 << 20;
 
-std::map<std::string, std::int64_t> read_vocabulary(const std::filesystem::path& path) {
-  const auto parsed = parse_json(read_file(path), path.string());
-  if (!parsed.is_map()) throw DataError(path.string() + ": expected an object from token to id");
+std::map<std::string, std::int64_t> read_vocabulary(const std::string& text, const std::string& path) {
+  const auto parsed = parse_json(text, path);
+  if (!parsed.is_map()) throw DataError(path + ": expected an object from token to id");
   std::map<std::string, std::int64_t> vocabulary;
   for (const auto& [token, id] : parsed.as_map()) {
-    if (!id.is_integer() || id.as_integer() < 0)
-      throw DataError(fmt::format("{}: the id of '{}' is not an integer from 0", path.string(), token));
+    if (!id.is_integer() || id.as_integer() < 0) throw DataError(fmt::format("{}: the id of '{}' is not an integer from 0", path, token));
     vocabulary[token] = id.as_integer();
   }
   return vocabulary;
 }
 
-MergeRanks read_merges(const std::filesystem::path& path, const std::map<std::string, std::int64_t>& vocabulary) {
-  const auto text = read_file(path);
+MergeRanks read_merges(const std::string& text, const std::string& path, const std::map<std::string, std::int64_t>& vocabulary) {
   MergeRanks ranks;
   std::size_t line_number = 0;
   for (std::string_view rest(text); !rest.empty();) {
@@ -37,13 +36,13 @@ MergeRanks read_merges(const std::filesystem::path& path, const std::map<std::st
     ++line_number;
     if (line.empty() || line.starts_with("#version")) continue;
     const auto space = line.find(' ');
-    const auto where = fmt::format("{}:{}", path.string(), line_number);
+    const auto where = fmt::format("{}:{}", path, line_number);
     if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos) {
       throw DataError(where + ": a merge is two tokens with one space between them");
     }
     const std::pair pair{std::string(line.substr(0, space)), std::string(line.substr(space + 1))};
     for (const auto& token : {pair.first, pair.second, pair.first + pair.second}) {
-      if (!vocabulary.contains(token)) throw DataError(fmt::format("{}: the token '{}' is not in vocab.json", where, token));
+      if (!vocabulary.contains(token)) throw DataError(fmt::format("{}: the token '{}' is not in the vocabulary", where, token));
     }
     ranks.emplace(pair, static_cast<std::int64_t>(ranks.size()));
   }
@@ -63,10 +62,11 @@ std::string special_text(const Value& config, const std::string& key, const std:
 }  // namespace
 
 ClipTokenizer::ClipTokenizer(const std::filesystem::path& folder) : origin_(folder.string()) {
-  vocabulary_ = read_vocabulary(folder / "vocab.json");
-  rank_ = read_merges(folder / "merges.txt", vocabulary_);
+  const auto files = read_tokenizer_files(folder);
+  vocabulary_ = read_vocabulary(files.contents.at("vocab.json"), files.vocabulary);
+  rank_ = read_merges(files.contents.at("merges.txt"), files.merges, vocabulary_);
   const auto path = (folder / "tokenizer_config.json").string();
-  const auto config = parse_json(read_file(path), path);
+  const auto config = parse_json(files.contents.at("tokenizer_config.json"), path);
   const auto* length = config.find("model_max_length");
   if (length == nullptr || !length->is_integer() || length->as_integer() < 2 || length->as_integer() > kMaxTokens) {
     throw DataError(fmt::format("{}: model_max_length must be an integer from 2 to {}", path, kMaxTokens));
@@ -93,7 +93,7 @@ void ClipTokenizer::read_special_tokens(const std::filesystem::path& folder, con
 
 std::int64_t ClipTokenizer::special(const std::string& token) const {
   const auto found = vocabulary_.find(token);
-  if (found == vocabulary_.end()) throw DataError(fmt::format("{}: vocab.json lacks the special token '{}'", origin_, token));
+  if (found == vocabulary_.end()) throw DataError(fmt::format("{}: the vocabulary lacks the special token '{}'", origin_, token));
   return found->second;
 }
 

@@ -18,7 +18,7 @@ struct Encoding {
   std::string unknown;            // the first character for which the vocabulary has no tokens; "": none
 };
 
-// CLIP's byte-pair tokenizer, from a folder with vocab.json, merges.txt and tokenizer_config.json (model_max_length). Texts are put into
+// CLIP's byte-pair tokenizer, from a folder with vocab.json, merges.txt and tokenizer_config.json (tokenizer_files.h). Texts are put into
 // Unicode's normal form C, lower-cased, and their whitespace is folded. Ids begin with `<|startoftext|>`, end with `<|endoftext|>` and are
 // padded with pad_token (CLIP: end of text; SD 2: "!") to model_max_length; longer texts are cut. The ids are those of transformers'
 // CLIPTokenizer. As there, special_tokens_map.json, if the folder has one, takes precedence over the config unless that has an

@@ -107,7 +107,7 @@ std::string described_missing_folder(const fs::path& folder) {
     return fmt::format(
         "{}: is a checkpoint in a single file; a model is a folder in diffusers' layout, which diffusers makes of it: python -c \"from "
         "diffusers import StableDiffusionPipeline as P; P.from_single_file('{}').save_pretrained('{}')\" (of SDXL "
-        "StableDiffusionXLPipeline)",
+        "StableDiffusionXLPipeline; offline from_single_file also takes config='<the folder of a model of that kind>')",
         name, name, fs::path(folder).replace_extension().string());
   }
   if (!is_hub_id(folder)) return name + ": no such model folder";

@@ -12,6 +12,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/network/autoencoder_kl_structure.h"
 #include "runtime/network/in_place.h"
+#include "runtime/network/tiles.h"
 
 namespace espalier::network {
 namespace {
@@ -100,12 +101,14 @@ struct AutoencoderKL::Impl {
   Value config;
   AutoencoderKLStructure structure;
   WeightSpecs weights;
+  std::int64_t tile = 0;  // its side in pixels; 0: no tiling
 };
 
-AutoencoderKL::AutoencoderKL(const Value& config, const std::string& origin) : impl_(std::make_unique<Impl>()) {
+AutoencoderKL::AutoencoderKL(const Value& config, const std::string& origin, bool tiling) : impl_(std::make_unique<Impl>()) {
   impl_->config = complete_autoencoder_kl_config(config, origin);
   impl_->structure = read_autoencoder_kl_structure(impl_->config, origin);
   impl_->weights = autoencoder_kl_weights(impl_->structure, origin);
+  if (tiling) impl_->tile = read_tile(impl_->config, origin, factor());
 }
 AutoencoderKL::~AutoencoderKL() = default;
 AutoencoderKL::AutoencoderKL(AutoencoderKL&&) noexcept = default;
@@ -115,12 +118,17 @@ Posterior AutoencoderKL::encode(const TensorMap& weights, const std::string& pre
     throw DataError(fmt::format("an image of {} x {} pixels cannot be encoded: its sides must be multiples of {}", image.size(3),
                                 image.size(2), factor()));
   }
-  const auto moments = Evaluation(impl_->structure, {weights, prefix}).encode(image).to(at::kFloat).chunk(2, 1);
+  const Evaluation evaluation(impl_->structure, {weights, prefix});
+  const auto encode = [&](const at::Tensor& part) { return evaluation.encode(part); };
+  const auto whole = impl_->tile == 0 ? encode(image) : by_tiles(image, {impl_->tile, impl_->tile / factor()}, encode);
+  const auto moments = whole.to(at::kFloat).chunk(2, 1);
   return {moments[0], moments[1].clamp(-30.0, 20.0)};
 }
 
 at::Tensor AutoencoderKL::decode(const TensorMap& weights, const std::string& prefix, const at::Tensor& z) const {
-  return Evaluation(impl_->structure, {weights, prefix}).decode(z).to(at::kFloat);
+  const Evaluation evaluation(impl_->structure, {weights, prefix});
+  const auto decode = [&](const at::Tensor& part) { return evaluation.decode(part); };
+  return (impl_->tile == 0 ? decode(z) : by_tiles(z, {impl_->tile / factor(), impl_->tile}, decode)).to(at::kFloat);
 }
 
 at::Tensor AutoencoderKL::scaled(const at::Tensor& z) const {

@@ -20,7 +20,9 @@ struct Posterior {
 // Images are [B, C, H, W] in [-1, 1]; f = 2^(blocks - 1) divides H and W. It computes in the dtype of its weights and gives float32.
 class AutoencoderKL {
  public:
-  AutoencoderKL(const Value& config, const std::string& origin);
+  // With tiling, an image larger than the config's sample_size is encoded and decoded by_tiles() of that many pixels, as after diffusers'
+  // enable_tiling(). DataError then for a sample_size that is no multiple of 4 f.
+  AutoencoderKL(const Value& config, const std::string& origin, bool tiling = false);
   ~AutoencoderKL();
   AutoencoderKL(AutoencoderKL&&) noexcept;
 

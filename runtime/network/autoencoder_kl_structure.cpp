@@ -32,7 +32,7 @@ std::vector<ConfigKey> autoencoder_kl_keys() {
       {"mid_block_add_attention", true},
       {"norm_num_groups", 32},
       {"out_channels", 3},
-      {"sample_size", 32},  // of tiles, which are not used here
+      {"sample_size", 32},  // of tiles
       {"scaling_factor", 0.18215},
       {"shift_factor", none},
       {"up_block_types", Value::List{"UpDecoderBlock2D"}},
@@ -165,6 +165,16 @@ AutoencoderKLStructure read_autoencoder_kl_structure(const Value& complete, cons
   vae.force_upcast = reader.boolean("force_upcast");
   read_scaling(reader, complete, vae);
   return vae;
+}
+
+std::int64_t read_tile(const Value& complete, const std::string& origin, std::int64_t factor) {
+  const auto& size = complete.at("sample_size");
+  const auto unit = 4 * factor;
+  if (!size.is_integer() || size.as_integer() < unit || size.as_integer() % unit != 0) {
+    ConfigReader(complete, origin)
+        .refuse("sample_size", fmt::format("a multiple of {} for vae_tiling, whose tiles of that side overlap by a quarter", unit));
+  }
+  return size.as_integer();
 }
 
 WeightSpecs autoencoder_kl_weights(const AutoencoderKLStructure& structure, const std::string& origin) {

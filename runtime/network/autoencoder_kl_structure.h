@@ -26,6 +26,10 @@ struct AutoencoderKLStructure {
 Value complete_autoencoder_kl_config(const Value& given, const std::string& origin);
 AutoencoderKLStructure read_autoencoder_kl_structure(const Value& complete, const std::string& origin);
 
+// The side of a tile in pixels, sample_size, for images that are `factor` times as large as their latents. Throws DataError naming origin
+// where it is no integer, or the quarter in which tiles overlap is no whole number of latents.
+std::int64_t read_tile(const Value& complete, const std::string& origin, std::int64_t factor);
+
 // The state_dict's names and shapes. Throws DataError naming origin if channels do not divide into norm groups.
 WeightSpecs autoencoder_kl_weights(const AutoencoderKLStructure& structure, const std::string& origin);
 

@@ -14,6 +14,7 @@ struct NetworkSettings {
   std::int64_t clip_skip = 0;                 // layers that are left out at the end of each text encoder
   bool force_zeros_for_empty_prompt = false;  // the null condition is embedded as zeros where no negative prompt is given
   std::string sample_mode = "argmax";         // an autoencoder's latents of an example: the posterior's mean, or "sample"
+  bool vae_tiling = false;                    // an autoencoder computes what is larger than a tile in tiles (network/tiles.h)
 
   // The size ids of SDXL, [height, width] each in pixels. Empty: the U-Net's sample_size times the VAE's factor.
   std::vector<std::int64_t> original_size = {};

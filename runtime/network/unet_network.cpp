@@ -154,10 +154,12 @@ std::shared_ptr<const Network> make_unet_network(const ComponentConfigs& configs
   refuse_other_channels(unet.config(), origin);
   std::optional<AutoencoderKL> vae;
   if (const auto found = configs.find("vae"); found != configs.end()) {
-    vae.emplace(found->second.config, found->second.origin);
+    vae.emplace(found->second.config, found->second.origin, settings.vae_tiling);
     check_latents(unet.config(), *vae, origin);
   } else if (settings.sample_mode == "sample") {
     throw DataError(origin + ": the model has no vae, whose latents sample_mode = \"sample\" would draw; leave it out");
+  } else if (settings.vae_tiling) {
+    throw DataError(origin + ": the model has no vae, which vae_tiling would compute in tiles; leave it out");
   }
   std::vector<UNetNetwork::TextEncoder> encoders;
   for (const char* component : {"text_encoder", "text_encoder_2"}) {

@@ -43,6 +43,8 @@ constexpr StreamKey given_boxes(std::uint64_t seed) { return {seed, Purpose::dat
 
 // Draws: how the filter at this place of a chain breaks ties.
 constexpr StreamKey ties(std::uint64_t seed, std::uint32_t place) { return {seed, Purpose::filter, 0, place}; }
+// Draws: which conditions are drawn again for the interval of a filter's law; `ties` is its stream of ties.
+constexpr StreamKey law_bootstrap(StreamKey ties) { return {ties.seed, ties.purpose, 1, ties.branch}; }
 // Draws: the view that is drawn again in this round to estimate the law of a chain of `links` filters, at least 2.
 constexpr StreamKey redraw(std::uint64_t seed, std::uint32_t round, std::uint32_t links) {
   return {seed, Purpose::evaluation, round, links};

@@ -57,11 +57,22 @@ Json scalars_json(const exec::FindingsRecord& record) {
 }
 
 Json law_json(const exec::LawRecord& law) {
-  return {{"stage", law.stage},       {"acceptance_rate", law.acceptance_rate},
-          {"kl_nats", law.kl_nats},   {"expected_quantile", law.expected_quantile},
-          {"accepted", law.accepted}, {"total", law.total},
-          {"invalid", law.invalid},   {"formula", law.formula},
-          {"quantile", law.quantile}, {"density", law.density}};
+  return {{"stage", law.stage},
+          {"acceptance_rate", law.acceptance_rate},
+          {"kl_nats", law.kl_nats},
+          {"expected_quantile", law.expected_quantile},
+          {"accepted", law.accepted},
+          {"total", law.total},
+          {"invalid", law.invalid},
+          {"formula", law.formula},
+          {"quantile", law.quantile},
+          {"density", law.density},
+          {"kl_interval", {law.kl_interval.low, law.kl_interval.high}},
+          {"quantile_interval", {law.quantile_interval.low, law.quantile_interval.high}},
+          {"kl_bias", law.kl_bias},
+          {"quantile_bias", law.quantile_bias},
+          {"effective_sample_size", law.effective_sample_size},
+          {"reshaped_reward", law.reshaped_reward}};
 }
 
 // As the cache holds them, with the stage that found them.

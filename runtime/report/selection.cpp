@@ -11,14 +11,22 @@ namespace {
 
 constexpr int kShown = 16;  // images of each verdict of a filter
 
+// "0.395 [0.371, 0.420]"
+std::string with_interval(double value, const intervals::Interval& interval) {
+  if (!(interval.low <= interval.high)) return number_text(value);
+  return fmt::format("{} [{}, {}]", number_text(value), number_text(interval.low), number_text(interval.high));
+}
+
 std::string law_row(const exec::LawRecord& law, const Colours& colours) {
   return fmt::format(R"(<tr><th scope="row">{stage}</th><td class="number">{accepted} of {total}</td><td class="number">{rate}</td>
-<td class="number strong">{kl}</td><td class="number">{quantile}</td><td class="number">{invalid}</td><td class="formula"><code>{formula}</code></td></tr>
+<td class="number strong">{kl}</td><td class="number">{quantile}</td><td class="number">{effective}</td><td class="number">{invalid}</td><td class="formula"><code>{formula}</code></td></tr>
 )",
                      fmt::arg("stage", stage_name(law.stage, colours)), fmt::arg("accepted", count_text(law.accepted)),
                      fmt::arg("total", count_text(law.total)), fmt::arg("rate", number_text(law.acceptance_rate)),
-                     fmt::arg("kl", number_text(law.kl_nats)), fmt::arg("quantile", number_text(law.expected_quantile)),
-                     fmt::arg("invalid", count_text(law.invalid)), fmt::arg("formula", escape(law.formula)));
+                     fmt::arg("kl", with_interval(law.kl_nats, law.kl_interval)),
+                     fmt::arg("quantile", with_interval(law.expected_quantile, law.quantile_interval)),
+                     fmt::arg("effective", number_text(law.effective_sample_size)), fmt::arg("invalid", count_text(law.invalid)),
+                     fmt::arg("formula", escape(law.formula)));
 }
 
 std::string law_table(const exec::Record& record, const Colours& colours) {
@@ -27,7 +35,8 @@ std::string law_table(const exec::Record& record, const Colours& colours) {
   for (const auto& law : record.laws) rows += law_row(law, colours);
   return fmt::format(R"(<div class="scroll"><table>
 <thead><tr><th scope="col">filter</th><th scope="col" class="number">accepted</th><th scope="col" class="number">acceptance rate</th>
-<th scope="col" class="number">implied KL (nats)</th><th scope="col" class="number">expected quantile</th><th scope="col" class="number">invalid</th>
+<th scope="col" class="number">implied KL (nats)</th><th scope="col" class="number">expected quantile</th>
+<th scope="col" class="number">effective sample size</th><th scope="col" class="number">invalid</th>
 <th scope="col">law</th></tr></thead>
 <tbody>{}</tbody></table></div>
 )",

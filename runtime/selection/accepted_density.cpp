@@ -37,13 +37,14 @@ AcceptedDensity::AcceptedDensity(std::function<double(double)> acceptance, std::
   for (auto& sums : sums_) sums = {0.0};
   for (std::int64_t cell = 0; cell < cells; ++cell) {
     const double from = static_cast<double>(cell) * width;
-    std::array<double, 3> sum{};
+    std::array<double, 4> sum{};
     for (std::size_t i = 0; i < kAbscissa.size(); ++i) {
       const double w = values[static_cast<std::size_t>(cell) * kAbscissa.size() + i] / std::max(rate_, 1e-300);
       const double share = kWeight[i] * width * w;
       sum[kMass] += share;
       sum[kQuantile] += share * (from + kAbscissa[i] * width);
       sum[kKl] += w > 0.0 ? share * std::log(w) : 0.0;
+      sum[kSquare] += share * w;
     }
     for (std::size_t kind = 0; kind < sum.size(); ++kind) sums_[kind].push_back(sums_[kind].back() + sum[kind]);
   }
@@ -53,6 +54,7 @@ double AcceptedDensity::integrand(Kind kind, double u) const {
   const double w = density(u);
   if (kind == kMass) return w;
   if (kind == kQuantile) return u * w;
+  if (kind == kSquare) return w * w;
   return w > 0.0 ? w * std::log(w) : 0.0;
 }
 

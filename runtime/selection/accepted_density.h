@@ -18,20 +18,21 @@ class AcceptedDensity {
   double accepted(double from, double to) const { return integral(kMass, from, to); }          // of w
   double quantile_sum(double from, double to) const { return integral(kQuantile, from, to); }  // of u w
   double kl(double from, double to) const { return integral(kKl, from, to); }                  // of w log w
+  double square(double from, double to) const { return integral(kSquare, from, to); }          // of w^2
   double kl() const { return sums_[kKl].back(); }                                              // of the accepted law to the base, nats
 
   // Where a curve should be drawn: evenly spaced u and evenly spaced accepted mass, ascending, from 0 to 1.
   std::vector<double> points() const;
 
  private:
-  enum Kind { kMass, kQuantile, kKl };
+  enum Kind { kMass, kQuantile, kKl, kSquare };
   double integrand(Kind kind, double u) const;
   double integral(Kind kind, double from, double to) const { return integral_to(kind, to) - integral_to(kind, from); }
   double integral_to(Kind kind, double u) const;
 
   std::function<double(double)> acceptance_;
   double rate_ = 1.0;
-  std::vector<double> sums_[3];  // by kind: integrals from 0 to each of evenly spaced nodes
+  std::vector<double> sums_[4];  // by kind: integrals from 0 to each of evenly spaced nodes
 };
 
 }  // namespace espalier::selection

@@ -28,8 +28,9 @@ Selection accept(const Link& link, const Selection& before);
 // condition (of all, where a filter compares across conditions) share are equal; copies of a key that a single sample has are distinct
 // objects. u is the quantile of the last filter's scores within its group; samples without a finite such score are no
 // part of the base law. The KL is relative to drawing each sample of such a group alike, averaged over groups by what each accepts (with
-// Miller's and Madow's correction). Redraws on which a filter throws are left out and counted in `formula`. Throws StageError where that
-// leaves none.
+// Miller's and Madow's correction). Where it can be (chain_jackknife.h) a jackknife corrects KL and E[u] for the few samples that stand for
+// a condition's law; elsewhere `formula` names the bias. Redraws on which a filter throws are left out and counted in `formula`. Throws
+// StageError where that leaves none.
 Law chain_law(const std::vector<Link>& chain);
 
 }  // namespace espalier::selection

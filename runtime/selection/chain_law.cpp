@@ -3,9 +3,16 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <span>
 
 #include "runtime/base/errors.h"
+#include "runtime/random/streams.h"
+#include "runtime/selection/bootstrap.h"
+#include "runtime/selection/chain_jackknife.h"
+#include "runtime/selection/placed_kl.h"
 #include "runtime/selection/redraw.h"
 
 namespace espalier::selection {
@@ -15,62 +22,16 @@ constexpr std::size_t kSamples = std::size_t{1} << 18;  // drawn in all, about; 
 constexpr std::size_t kFewest = 64, kMost = 4096;       // redraws
 constexpr std::size_t kCells = 4096;                    // of u in [0, 1]
 constexpr std::size_t kWidest = 64, kHeaviest = 256;    // a curve's stretch: at most 1/64 of u, or else 1/256 of what is accepted
-constexpr std::size_t kParts = 8;                       // of a row's stretch
-constexpr std::size_t kEnd = 32;                        // rows at either end of a group whose stretches are kept apart
-
-// Weights of what was accepted at some place, and their squares.
-struct Mass {
-  double weight = 0.0, square = 0.0;
-  void add(double more) { weight += more, square += more * more; }
-};
-
-// The KL of what was accepted to a law in which all of `possible` places are alike. Miller and Madow: a plug-in KL over K places that occur
-// is too large by (K - 1)/(2 n), n the number of samples.
-struct PlacedKl {
-  double sum = 0.0;  // of m log m
-  double places = 0.0;
-  Mass whole;
-  void add(const Mass& place) {
-    if (place.weight <= 0.0) return;
-    sum += place.weight * std::log(place.weight);
-    places += 1.0;
-    whole.weight += place.weight, whole.square += place.square;
-  }
-  // Times the weight of the whole.
-  double weighted_nats(double possible) const {
-    if (whole.weight <= 0.0) return 0.0;
-    return sum + whole.weight * std::log(possible / whole.weight) - 0.5 * (places - 1.0) * whole.square / whole.weight;
-  }
-};
 
 struct Tally {
   explicit Tally(const Redraw& redraw) : rows(redraw.rows().size()) {}
-  std::vector<Mass> rows;                                      // what was accepted of each row
-  std::array<std::array<Mass, kParts>, 2 * kEnd + 1> parts{};  // and in which part of its stretch, by the row's rank
-  std::vector<double> cells = std::vector<double>(kCells);     // and at which u
-  double drawn = 0.0, count = 0.0, weight = 0.0, quantile = 0.0;
+  std::vector<Mass> rows;                                            // what was accepted of each row
+  std::vector<double> quantiles = std::vector<double>(rows.size());  // the sum of its u
+  WithinStretches within;
+  std::vector<double> cells = std::vector<double>(kCells);  // and at which u
+  double drawn = 0.0, count = 0.0, weight = 0.0;
   std::int64_t redraws = 0, refused = 0;
 };
-
-// Where the shape within a row's stretch is counted: alike for equal ranks from the top or, in the lower half, from the bottom.
-std::size_t rank_class(const Redraw::Row& row) {
-  const auto from_top = row.group_size - 1 - row.rank;
-  if (from_top <= row.rank) return std::min(from_top, kEnd);
-  return row.rank < kEnd ? kEnd + 1 + row.rank : kEnd;
-}
-
-// What the chain accepts of one redrawn view, whose inputs are used up; false where a filter throws StageError.
-bool apply(const std::vector<Link>& chain, Redraw::View& view, Selection& selection) {
-  selection = {view.inputs.front().index, std::vector<double>(view.row.size(), 1.0)};
-  try {
-    for (std::size_t i = 0; i < chain.size() && !selection.index.empty(); ++i) {
-      selection = accept({chain[i].type, chain[i].select, chain[i].by_condition, std::move(view.inputs[i])}, selection);
-    }
-  } catch (const StageError&) {
-    return false;
-  }
-  return true;
-}
 
 void add(const Redraw& redraw, const Redraw::View& view, const Selection& selection, Tally& tally) {
   for (std::size_t i = 0; i < selection.index.size(); ++i) {
@@ -78,32 +39,73 @@ void add(const Redraw& redraw, const Redraw::View& view, const Selection& select
     const auto& row = redraw.rows()[view.row[drawn]];
     const double weight = selection.weight[i], part = view.part[drawn], u = row.from + (row.to - row.from) * part;
     tally.rows[view.row[drawn]].add(weight);
-    if (!row.tied) tally.parts[rank_class(row)][std::min(kParts - 1, static_cast<std::size_t>(part * kParts))].add(weight);
+    if (!row.tied) tally.within.add(row.rank, row.group_size, part, weight);
     tally.cells[std::min(kCells - 1, static_cast<std::size_t>(u * kCells))] += weight;
     tally.weight += weight;
-    tally.quantile += weight * u;
+    tally.quantiles[view.row[drawn]] += weight * u;
   }
   tally.drawn += static_cast<double>(view.row.size());
   tally.count += static_cast<double>(selection.index.size());
   ++tally.redraws;
 }
 
+// What was accepted of each group; the KL and E[u] times its weight.
+struct OfGroups {
+  std::vector<double> kl, quantile, weight;
+  double within = 0.0;  // KL within the stretches of rows whose score no other has, of all groups, times their weight
+
+  std::vector<double> averages(std::span<const std::int64_t> drawn) const {
+    double nats = 0.0, u = 0.0, accepted = 0.0, all = 0.0;
+    for (const double one : weight) all += one;
+    for (const auto number : drawn) {
+      const auto i = static_cast<std::size_t>(number);
+      nats += kl[i], u += quantile[i], accepted += weight[i];
+    }
+    if (accepted <= 0.0) return {0.0, 0.5};
+    return {nats / accepted + within / all, u / accepted};
+  }
+};
+
 // By the chain rule: of the rows, each group's on its own, and within the stretch of a row whose score no other has.
-double kl_nats(const Redraw& redraw, const Tally& tally) {
-  std::map<std::int64_t, std::pair<PlacedKl, double>> groups;
+OfGroups of_groups(const Redraw& redraw, const Tally& tally) {
+  struct OfGroup {
+    PlacedKl kl;
+    double size = 0.0, weight = 0.0, quantile = 0.0;
+  };
+  std::map<std::int64_t, OfGroup> groups;
   for (std::size_t i = 0; i < tally.rows.size(); ++i) {
-    auto& [kl, size] = groups[redraw.rows()[i].group];
-    kl.add(tally.rows[i]);
-    size = static_cast<double>(redraw.rows()[i].group_size);
+    auto& group = groups[redraw.rows()[i].group];
+    group.kl.add(tally.rows[i]);
+    group.size = static_cast<double>(redraw.rows()[i].group_size);
+    group.weight += tally.rows[i].weight;
+    group.quantile += tally.quantiles[i];
   }
-  double sum = 0.0;
-  for (const auto& [group, kl_and_size] : groups) sum += kl_and_size.first.weighted_nats(kl_and_size.second);
-  for (const auto& parts : tally.parts) {
-    PlacedKl within;
-    for (const auto& part : parts) within.add(part);
-    sum += within.weighted_nats(kParts);
+  OfGroups result;
+  for (const auto& [number, group] : groups) {
+    result.kl.push_back(group.kl.weighted_nats(group.size));
+    result.quantile.push_back(group.quantile);
+    result.weight.push_back(group.weight);
   }
-  return std::max(0.0, sum / tally.weight);
+  result.within = tally.within.weighted_nats();
+  return result;
+}
+
+// (sum a)^2 / sum a^2 over rows: the squares without what the redraws' chance adds, and those of a row spread over its stretch.
+double effective_sample_size(const Redraw& redraw, const Tally& tally) {
+  std::array<double, 2 * WithinStretches::kEnd + 1> spread{};
+  for (std::size_t rank = 0; rank < spread.size(); ++rank) {
+    double weight = 0.0, squares = 0.0;
+    for (const auto& part : tally.within.parts[rank]) weight += part.weight, squares += part.weight * part.weight - part.square;
+    spread[rank] = weight > 0.0 ? std::max(1.0, WithinStretches::kParts * squares / (weight * weight)) : 1.0;
+  }
+  double squares = 0.0;
+  for (std::size_t i = 0; i < tally.rows.size(); ++i) {
+    const auto& [weight, square] = tally.rows[i];
+    const auto& row = redraw.rows()[i];
+    squares += std::max(0.0, weight * weight - square) * (row.tied ? 1.0 : spread[WithinStretches::rank_class(row.rank, row.group_size)]);
+  }
+  const auto size = static_cast<double>(tally.rows.size());
+  return squares > 0.0 ? std::min(size, tally.weight * tally.weight / squares) : size;
 }
 
 // w(u): neighbouring cells joined until they are wide or heavy enough.
@@ -120,11 +122,16 @@ void draw_curve(const Tally& tally, Law& law) {
   }
 }
 
-std::string formula(const std::vector<Link>& chain, const Tally& tally) {
+std::string formula(const std::vector<Link>& chain, const Tally& tally, const std::optional<ChainCorrection>& correction) {
   std::string types;
   for (const auto& link : chain) types += (types.empty() ? "" : ", then ") + link.type;
-  return fmt::format("{}: estimated by redrawing {} times{}", types, tally.redraws,
-                     tally.refused == 0 ? "" : fmt::format("; {} redraws on which a filter gives up are left out", tally.refused));
+  auto text = fmt::format("{}: estimated by redrawing {} times{}", types, tally.redraws,
+                          tally.refused == 0 ? "" : fmt::format("; {} redraws on which a filter gives up are left out", tally.refused));
+  if (correction) return text + fmt::format("; corrected by a delete-one jackknife of {} conditions", correction->conditions);
+  return text + fmt::format(
+                    "; KL and E[u] are biased, since a group's few scores stand for its law: a jackknife corrects them where all "
+                    "filters choose by condition, of {} to {} samples each",
+                    kFewestJackknifed, kMostJackknifed);
 }
 
 }  // namespace
@@ -147,12 +154,24 @@ Law chain_law(const std::vector<Link>& chain) {
         fmt::format("{}: the law cannot be estimated: of {} redraws of the groups, {} were refused and the others accepted none",
                     chain.back().type, redraws, tally.refused));
   }
+  const auto groups = of_groups(redraw, tally);
+  const auto correction = chain_correction(chain);
+  const auto add = correction ? correction->add : Correction{};
+  const auto numbers = [&](std::span<const std::int64_t> drawn) {
+    const auto plain = groups.averages(drawn);
+    return std::vector{std::max(0.0, plain[0] + add.kl), std::clamp(plain[1] + add.quantile, 0.0, 1.0)};
+  };
+  std::vector<std::int64_t> once(groups.weight.size());
+  std::iota(once.begin(), once.end(), 0);
+  const auto values = numbers(once);
+  const auto bounds = intervals::bootstrap(std::ssize(once), values, numbers, random::streams::law_bootstrap(chain.back().whole.key));
   Law law;
   law.acceptance_rate = tally.count / tally.drawn;
-  law.kl_nats = kl_nats(redraw, tally);
-  law.expected_quantile = tally.quantile / tally.weight;
+  law.kl_nats = values[0], law.expected_quantile = values[1];
+  law.kl_interval = bounds[0], law.quantile_interval = bounds[1];
+  law.effective_sample_size = effective_sample_size(redraw, tally);
   draw_curve(tally, law);
-  law.formula = formula(chain, tally);
+  law.formula = formula(chain, tally, correction);
   return law;
 }
 

@@ -62,6 +62,15 @@ Selection select_rows(const FilterInput& input, const std::vector<std::size_t>& 
   return selection;
 }
 
+std::vector<std::int64_t> multiplicities_of_scores(const FilterInput& input, const std::vector<std::size_t>& ascending) {
+  std::vector<std::int64_t> result;
+  for (std::size_t rank = 0; rank < ascending.size(); ++rank) {
+    if (rank == 0 || input.score[ascending[rank]] != input.score[ascending[rank - 1]]) result.push_back(0);
+    ++result.back();
+  }
+  return result;
+}
+
 std::vector<Stretch> stretches(const FilterInput& input, const std::vector<std::size_t>& ascending) {
   std::vector<Stretch> result;
   const auto size = static_cast<double>(ascending.size());

@@ -25,6 +25,9 @@ std::vector<std::int64_t> multiplicities(const FilterInput& input, bool by_condi
 // The selection of these rows, each once and in any order, with weight 1.
 Selection select_rows(const FilterInput& input, const std::vector<std::size_t>& rows);
 
+// How many samples of a group share each of its scores, ascending: {2, 1} of the scores 0.5, 0.5, 0.7.
+std::vector<std::int64_t> multiplicities_of_scores(const FilterInput& input, const std::vector<std::size_t>& ascending);
+
 // A stretch [from, to] of a group's empirical quantiles: distinct scores, or one score that several samples share.
 struct Stretch {
   double from = 0.0;

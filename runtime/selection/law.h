@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "runtime/selection/selection.h"
 
@@ -23,18 +24,25 @@ struct ByScore {
   std::function<double(double score)> probability;
 };
 
+// Of its score and of the law F of its group's scores, for groups of `group_size` samples: `ascending` holds samples of F, and the
+// probabilities are theirs, one each. Measured; a group's few samples in place of F bias the law.
+struct ByScoreInGroup {
+  std::function<std::vector<double>(const std::vector<double>& ascending, std::int64_t group_size)> probabilities;
+};
+
 // Of how many samples of its group have its canonical key, itself included; 0 where it has no key. Measured.
 struct ByMultiplicity {
   std::function<double(std::int64_t copies)> probability;
 };
 
-using Acceptance = std::variant<ByQuantile, ByScore, ByMultiplicity>;
+using Acceptance = std::variant<ByQuantile, ByScore, ByScoreInGroup, ByMultiplicity>;
 
 // The law of accepting the samples of `input` so, each group (a condition, or all samples) on its own; the averages over groups are
-// weighted by the samples that each accepts. Ties are broken at random: a score that several samples share has the mean of w over its
-// stretch of quantiles. To `formula`, the filter's own text, the tied samples' bound is added. `who` (the filter's type) begins the
-// messages of StageError, where no sample has a finite score or none can be accepted, and of PluginError, where a probability is not in [0,
-// 1].
+// weighted by the samples that each accepts. Scores are never pooled across conditions but by a filter in whose groups they compete.
+// Ties are broken at random: a score that several samples share has the mean of w over its stretch of quantiles, in the base's law, which
+// is estimated (tied_law.h). In groups of 16 to 256 a delete-one jackknife removes the first order of the bias of laws by scores. To
+// `formula`, the filter's own text, is added how, with its bias. `who` (the filter's type) begins the messages of StageError, where no
+// sample has a finite score or none can be accepted, and of PluginError, where a probability is not in [0, 1].
 Law law(const std::string& who, const FilterInput& input, bool by_condition, const Acceptance& acceptance, std::string formula);
 
 }  // namespace espalier::selection

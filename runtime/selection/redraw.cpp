@@ -122,4 +122,16 @@ void Redraw::add(const Drawn& drawn, std::int64_t condition, View& view) const {
   }
 }
 
+bool apply(const std::vector<Link>& chain, Redraw::View& view, Selection& selection) {
+  selection = {view.inputs.front().index, std::vector<double>(view.row.size(), 1.0)};
+  try {
+    for (std::size_t i = 0; i < chain.size() && !selection.index.empty(); ++i) {
+      selection = accept({chain[i].type, chain[i].select, chain[i].by_condition, std::move(view.inputs[i])}, selection);
+    }
+  } catch (const StageError&) {
+    return false;
+  }
+  return true;
+}
+
 }  // namespace espalier::selection

@@ -23,6 +23,7 @@ class Redraw {
     bool tied = false;            // with others of its group
   };
   const std::vector<Row>& rows() const { return rows_; }
+  const std::map<std::int64_t, std::vector<std::size_t>>& conditions() const { return conditions_; }  // each one's rows, ascending
 
   struct View {
     std::vector<FilterInput> inputs;  // of each link; trajectory i is the i-th sample drawn
@@ -52,5 +53,8 @@ class Redraw {
   std::vector<std::string> names_;                               // of each row's key, short; "" none
   std::vector<bool> shared_;  // whether others have its key, of the condition or, where a filter compares across conditions, of all
 };
+
+// What the chain accepts of one redrawn view, whose inputs are used up; false where a filter throws StageError.
+bool apply(const std::vector<Link>& chain, Redraw::View& view, Selection& selection);
 
 }  // namespace espalier::selection

@@ -39,7 +39,7 @@ void LoraOptions::options(Schema& schema) {
       .unkeyed_default();
   schema.number("lora_alpha", lora_alpha, "The adapter is scaled by lora_alpha / rank; 0: by 1, as with lora_alpha = rank.")
       .at_least(0)
-      .unkeyed_default();
+      .unkeyed_default([this] { return lora_alpha == static_cast<double>(rank); });
   schema
       .strings("target_modules", target_modules,
                "Modules that get an adapter: ends of their names (\"to_q\", \"to_out.0\", \"conv1\") of matrices or convolutions.")

@@ -18,7 +18,7 @@ struct LoraOptions {
   std::string init_lora_weights = "gaussian";
   bool use_rslora = false;
 
-  // All are left out of keys at their defaults.
+  // All are left out of keys at their defaults, and lora_alpha where it is the rank.
   void options(Schema& schema);
   // For Plugin::check(). Throws ConfigError where the others are set and rank is 0, or target_modules is empty.
   void check(const std::string& who) const;

@@ -1,5 +1,5 @@
-# cmake --install: the program, its library and plugins, and the SDK that plugins are built with out of this tree
-# (its conformance suites: tests/conformance).
+# cmake --install: the program, its library and plugins, the SDK that plugins are built with out of this tree (its conformance suites:
+# tests/conformance), and the Python package and programs of reward.process and metric.process.
 include(CMakePackageConfigHelpers)
 
 set_target_properties(espalier_program PROPERTIES INSTALL_RPATH "$ORIGIN/../lib")
@@ -27,3 +27,6 @@ install(FILES "${package}/espalierConfig.cmake" "${package}/espalierConfigVersio
 # scripts/new_plugin, and the examples that it copies.
 install(PROGRAMS "${PROJECT_SOURCE_DIR}/scripts/new_plugin" DESTINATION share/espalier)
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/tests/sdk/out_of_tree/" DESTINATION share/espalier/examples)
+
+# A component, so that `cmake --install <build> --component python` installs it where nothing is built.
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/python" DESTINATION share/espalier COMPONENT python PATTERN __pycache__ EXCLUDE)

@@ -134,7 +134,7 @@ void check_law(const Filter& filter, const FilterInput& input) {
     offered += static_cast<double>(trial.score.size());
     accepted += static_cast<double>(selection.index.size());
     for (std::size_t i = 0; i < selection.index.size(); ++i) {
-      const auto row = std::find(trial.index.begin(), trial.index.end(), selection.index[i]) - trial.index.begin();
+      const auto row = std::lower_bound(trial.index.begin(), trial.index.end(), selection.index[i]) - trial.index.begin();
       const double u = trial.score[static_cast<std::size_t>(row)], weight = selection.weight[i];
       bins[std::min<std::size_t>(kBins - 1, static_cast<std::size_t>(u * kBins))] += weight;
       total += weight;

@@ -1,4 +1,5 @@
 """Exports, read as the programs that they are for read them; their results imported again, and selected by."""
+import array
 import csv
 import json
 import os
@@ -109,6 +110,29 @@ def compare_pixels(blocks, folder, records):
     print(json.dumps({"worst": worst, "images": len(records)}))
 
 
+def finite_samples(blocks):
+    """In the peers' Python: the indices of the samples that are finite in the cache. Prints them."""
+    import h5py
+    import numpy
+
+    finite = []
+    for block in blocks:
+        with h5py.File(block) as file:
+            rows = numpy.isfinite(file["state/sample/0"][:]).all((1, 2, 3))
+            finite += file["index"][:][rows].tolist()
+    print(json.dumps(sorted(finite)))
+
+
+def scale(source, target, name, factor):
+    """Copies a .safetensors file with one tensor of float32 multiplied."""
+    data = bytearray(source.read_bytes())
+    size = 8 + int.from_bytes(data[:8], "little")
+    begin, end = json.loads(data[8:size])[name]["data_offsets"]
+    values = array.array("f", data[size + begin:size + end])
+    data[size + begin:size + end] = array.array("f", [value * factor for value in values]).tobytes()
+    target.write_bytes(data)
+
+
 def read_sdf(path):
     """In a Python with RDKit: of each record its index and the number of its atoms. Prints them."""
     from rdkit import Chem, RDLogger
@@ -200,6 +224,7 @@ class Export(driver.PipelineTest):
         found = list(geneval_folder(self.out))
         self.assertEqual(len(found), 30)
         wanted = {prompt["prompt"]: {key: prompt[key] for key in ("tag", "include", "prompt")} for prompt in prompts()}
+        self.assertEqual(len({metadata.pop("espalier_export") for _, metadata in found}), 1)
         for path, metadata in found:
             self.assertEqual(metadata, wanted[metadata["prompt"]])
             self.assertEqual(pathlib.Path(path).read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
@@ -277,13 +302,66 @@ class Export(driver.PipelineTest):
         report = json.loads(self.run_pipeline("--json", "--set", "judged.file=moved.json"))
         self.assertEqual([stage["status"] for stage in report["stages"]], ["reused", "run", "run"])
 
+    def lose_some_samples(self):
+        """Runs the pipeline with a model whose last layer overflows for some samples of each prompt. Gives the words that name it and the
+        report's number of excluded samples."""
+        model = self.folder / "lossy"
+        shutil.copytree(driver.ROOT / "datasets/models/shapes-base", model)
+        (model / "espalier.json").unlink()  # the digest of other weights
+        words = [word for value in (f"models.base={model}", "samples.num_inference_steps=1", "samples.max_nonfinite_fraction=1.0")
+                 for word in ("--set", value)]
+        weights = model / "unet/diffusion_pytorch_model.safetensors"
+        for size in range(36, 40):
+            for factor in (1.0, 1.3, 1.8, 2.4, 3.2, 4.2, 5.6, 7.5):
+                scale(driver.ROOT / "datasets/models/shapes-base" / weights.relative_to(model), weights, "conv_out.weight", factor * 10.0 ** size)
+                stage = json.loads(self.run_pipeline("--json", *words))["stages"][0]
+                if 6 <= stage["excluded"] <= 20:
+                    return words, stage["excluded"]
+        return self.fail("no scale loses some of the samples")
+
+    def test_indices_do_not_shift_where_samples_are_excluded(self):
+        words, excluded = self.lose_some_samples()
+        manifest = self.exported("imagefolder", *words)
+        kept = [sample["index"] for sample in manifest["samples"]]
+        self.assertEqual(len(kept), 30 - excluded)
+        self.assertEqual([json.loads(line)["index"] for line in (self.out / "metadata.jsonl").read_text().splitlines()], kept)
+        lost = sorted(set(range(30)) - set(kept))
+        self.assertLess(lost[0], kept[-1], "some sample comes after an excluded one")
+        if python_with("h5py, PIL", PEERS):
+            blocks = [str(path) for path in self.cache.glob("sets/*/*/data/*.h5")]
+            self.assertEqual(self.in_python(PEERS, "finite_samples", blocks), kept)
+
+        score = {index: (7 * index + 3) % 31 / 31 for index in kept}
+        lines = "index,score\n" + "".join(f"{index},{score[index]!r}\n" for index in kept)
+        self.import_scores(self.written("s.csv", lines + f"{lost[0]},1\n"), code=1)
+        self.assertIn(f"sample {lost[0]} is none of the export's", self.stderr)
+        self.import_scores(self.written("s.csv", lines))
+        self.assertEqual(json.loads((self.folder / "scores.json").read_text())["scores"], [score.get(index) for index in range(30)])
+        self.write(SELECTION)
+        report = json.loads(self.run_pipeline("--json", *words))
+        self.assertEqual([stage["status"] for stage in report["stages"]], ["reused", "run", "run"])
+        best = {max(of_condition, key=score.get) for of_condition in ([i for i in kept if i % 3 == condition] for condition in range(3)) if of_condition}
+        self.assertEqual(self.accepted(), {index for index in best if index < 16}, "a run shows the first block's")
+
+        plain = self.out.rename(self.folder / "plain")
+        manifest = self.exported("geneval", *words)
+        for sample in manifest["samples"]:
+            self.assertEqual((self.out / sample["file"]).read_bytes(), (plain / f"{sample['index']:06}.png").read_bytes())
+        verdicts = [{"filename": path, "correct": pathlib.Path(path).name == "00001.png", "metadata": json.dumps(about)} for path, about in geneval_folder(self.out)]
+        self.import_scores(self.written("r.jsonl", "\n".join(json.dumps(line) for line in verdicts)))
+        second = {sample["index"] for sample in manifest["samples"] if sample["file"].endswith("00001.png")}
+        self.assertEqual(json.loads((self.folder / "scores.json").read_text())["scores"],
+                         [float(index in second) if index in score else None for index in range(30)])
+        self.export("t2i_compbench", *words, out=self.folder / "ten", code=2)
+        self.assertIn("excluded samples are missing here", self.stderr)
+
     def test_results_of_geneval_and_compbench_come_back(self):
         self.run_pipeline()
         manifest = self.exported("geneval")
         by_file = {str(self.out / sample["file"]): sample["index"] for sample in manifest["samples"]}
         verdicts = {by_file[path]: by_file[path] % 4 == 0 for path, _ in geneval_folder(self.out)}
-        lines = [{"filename": path, "tag": about["tag"], "prompt": about["prompt"], "correct": verdicts[by_file[path]], "reason": ""}
-                 for path, about in geneval_folder(self.out)]
+        lines = [{"filename": path, "tag": about["tag"], "prompt": about["prompt"], "correct": verdicts[by_file[path]], "reason": "",
+                  "metadata": json.dumps(about), "details": "{}"} for path, about in geneval_folder(self.out)]
         self.import_scores(self.written("results.jsonl", "\n".join(json.dumps(line) for line in lines)))
         self.assertEqual(json.loads((self.folder / "scores.json").read_text())["scores"], [float(verdicts[i]) for i in range(30)])
 
@@ -292,7 +370,10 @@ class Export(driver.PipelineTest):
         files = []
         for category in ("color", "spatial"):
             answers = [{"question_id": rank, "answer": f"{rank / 16:.4f}"} for rank, _, _ in compbench_folder(self.out / category)]
-            files.append(f"{category}={self.written(category + '.json', json.dumps(answers))}")
+            place = self.out / category / "annotation_blip/vqa_result.json"  # as BLIP_vqa.py --out_dir has it
+            place.parent.mkdir()
+            place.write_text(json.dumps(answers))
+            files.append(f"{category}={place}")
         self.import_scores(*files)
         scores = json.loads((self.folder / "scores.json").read_text())["scores"]
         for sample in manifest["samples"]:

@@ -1,4 +1,6 @@
 """Errors of the file and the folders are refused before anything is sampled: by `validate` where one stage shows them, else by `plan`."""
+import json
+
 import driver
 
 CARDS = """name = "x"
@@ -14,6 +16,7 @@ blank = { folder = "datasets/models/shapes-blank", initialize_weights = true }
 num_inference_steps = 2
 guidance_scale = 1.0
 """
+SHAPES = CARDS.replace('"folder"\ndata = "datasets/colour_cards"', '"shapes"')
 MOLECULES = """name = "x"
 seed = 1
 [domain]
@@ -42,6 +45,7 @@ def stage(tag, kind, inputs, **options):
     return "".join(lines + [f"{name} = {value}\n" for name, value in options.items()])
 
 
+PROGRAM = {"command": '["no-such-program"]', "identity": '"x"'}
 SAMPLES = stage("samples", "sampler.ddim", 'model = "blank"', samples_per_condition=2)
 SCORES = SAMPLES + stage("labels", "trainer.classifier", "", width=2) + stage(
     "scores", "reward.classifier", 'samples = "samples", model = "labels"')
@@ -73,7 +77,7 @@ PLAN = [
      ["stage 'base'", "reward_temperature is 0.5 but the stage has no scores and no selection"]),
     ("preferences of sets", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "blank"') + stage("scores", "reward.layout_quality", 'samples = "pool"') +
      stage("tuned", "trainer.dpo", 'model = "blank", scores = "scores"'), ["stage 'tuned'", "'interleaved'", "variance_preserving and rectified_flow"]),
-    ("prompts without labels", CARDS.replace('"folder"\ndata = "datasets/colour_cards"', '"shapes"') + SCORES, ["stage 'labels'", "has no fact 'label'"]),
+    ("prompts without labels", SHAPES + SCORES, ["stage 'labels'", "has no fact 'label'"]),
     ("pages above the split", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "blank"') +
      stage("quality", "metric.layout_quality", 'samples = "pool"', split='"train"', count=900), ["stage 'quality'", "count = 900, but the split"]),
 ]
@@ -103,6 +107,22 @@ VALIDATE = [
     ("preferences without scores", CARDS + SCORES + stage("tuned", "trainer.dpo", 'model = "blank"'), ["stage 'tuned'", "the input 'scores' is missing"]),
     ("a width that the heads do not divide", LAYOUTS + stage("features", "trainer.layout_features", "", width=6),
      ["stage 'features'", "width = 6; it must be a multiple of 4"]),
+    ("an unknown field of images", CARDS + SAMPLES + stage("scores", "reward.process", 'samples = "samples"', **PROGRAM, send='["png", "imgae"]'),
+     [":26:1: stage 'scores': reward.process names 'imgae' in the option send", "did you mean 'image'?"]),
+    ("an unknown field of images without examples", SHAPES + SAMPLES + stage("scores", "reward.process", 'samples = "samples"', **PROGRAM, send='["pixels"]'),
+     ["stage 'scores': reward.process names 'pixels'", "known: image, png"]),
+    ("an unknown file of molecules", MOLECULES + stage("pool", "sampler.interleaved", 'model = "blank"') +
+     stage("numbers", "metric.process", 'samples = "pool"', **PROGRAM, send='["molecules.sfd"]'),
+     ["stage 'numbers': metric.process names 'molecules.sfd'", "did you mean 'molecules.sdf'?"]),
+    ("an unknown file of layouts", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "blank"') +
+     stage("scores", "reward.process", 'samples = "pool"', **PROGRAM, send='["layout.jsonl"]'),
+     ["stage 'scores': reward.process names 'layout.jsonl'", "did you mean 'layouts.jsonl'?"]),
+]
+# Of each domain all that it can send.
+SENT = [
+    (CARDS + SAMPLES, "samples", ["image", "png"]),
+    (MOLECULES + stage("pool", "sampler.interleaved", 'model = "blank"'), "pool", ["smiles", "molecules.sdf", "molecules.xyz", "molecules.smi", "png"]),
+    (LAYOUTS + stage("pool", "sampler.interleaved", 'model = "blank"'), "pool", ["layouts.jsonl", "png"]),
 ]
 
 
@@ -138,6 +158,14 @@ class LateRefusals(driver.PipelineTest):
                         stage("preferred", "trainer.dpo", 'model = "blank", scores = "scores"') +
                         stage("again", "sampler.ddim", 'model = ["weighted", "preferred"]'))
         self.call("plan", pipeline=path)
+
+    def test_what_a_program_can_be_sent_is_accepted(self):
+        (self.folder / "list.smi").write_text("C\nCC\nCCO\n")
+        path = self.folder / "sent.toml"
+        for text, samples, names in SENT:
+            with self.subTest(text):
+                path.write_text(text + stage("scores", "reward.process", f'samples = "{samples}"', **PROGRAM, send=json.dumps(names)))
+                self.call("validate", pipeline=path)
 
 
 if __name__ == "__main__":

@@ -91,9 +91,10 @@ def png_size(path):
     return struct.unpack(">II", path.read_bytes()[16:24])
 
 
-def compare(folder, block, images, steps=STEPS, guidance=GUIDANCE, wrong=None):
+def compare(folder, block, images, steps=STEPS, guidance=GUIDANCE, wrong=None, tiling=False):
     """In the peers' Python: StableDiffusionPipeline from the recorded noise to latents, and from the recorded latents to images. Prints the
-    differences, those of the latents also with schedulers that are wrong: {what: keys of the scheduler}."""
+    differences, those of the latents also with schedulers that are wrong: {what: keys of the scheduler}, those of images made in tiles also
+    without."""
     import h5py
     import numpy
     import torch
@@ -118,6 +119,9 @@ def compare(folder, block, images, steps=STEPS, guidance=GUIDANCE, wrong=None):
             image = pipeline.vae.decode(latents).sample
         return numpy.stack([numpy.asarray(one) for one in pipeline.image_processor.postprocess(image)]).astype(int)
 
+    without_tiling = decoded(wanted / pipeline.vae.config.scaling_factor)
+    if tiling:
+        pipeline.vae.enable_tiling()
     theirs = decoded(wanted / pipeline.vae.config.scaling_factor)
 
     def latents_off(**keys):
@@ -129,7 +133,7 @@ def compare(folder, block, images, steps=STEPS, guidance=GUIDANCE, wrong=None):
     begin = time.monotonic()
     found = {"count": len(lines), "latents": latents_off(), "seconds": time.monotonic() - begin, "largest": float(wanted.abs().max()),
              "levels": int(abs(ours - theirs).max()), "equal": float((ours == theirs).mean()), "spread": float(theirs.std()),
-             "without_scaling": int(abs(ours - decoded(wanted)).max())}
+             "without_scaling": int(abs(ours - decoded(wanted)).max()), "without_tiling": int(abs(ours - without_tiling).max())}
     print(json.dumps(found | {what: latents_off(**keys) for what, keys in (wrong or {}).items()}))
 
 
@@ -152,8 +156,8 @@ class Latent(driver.PipelineTest):
         pipeline.write_text(PIPELINE.format(folder=folder, steps=STEPS, guidance=GUIDANCE, conditions=CONDITIONS))
         return pipeline
 
-    def run_stages(self, pipeline):
-        report = json.loads(self.call("run", "--json", "--quiet", pipeline=pipeline))
+    def run_stages(self, pipeline, *settings):
+        report = json.loads(self.call("run", "--json", "--quiet", *settings, pipeline=pipeline))
         return {stage["tag"]: stage for stage in report["stages"]}
 
     def model_folder(self, stage):
@@ -218,17 +222,39 @@ class Latent(driver.PipelineTest):
             self.call("plan", pipeline=self.blank(**changes), code=1)
             self.assertIn(what, self.stderr)
 
+    def test_tiles_are_keyed(self):
+        pipeline = self.blank(sample_size=8)
+        keys = {}
+        for tiling in ("", "false", "true"):
+            settings = ["--set", f"models.blank.vae_tiling={tiling}"] if tiling else []
+            keys[tiling] = {stage["tag"]: stage["key"] for stage in json.loads(self.call("plan", "--json", *settings, pipeline=pipeline))["stages"]}
+        self.assertEqual(keys["false"], keys[""])
+        self.assertNotEqual(keys["true"]["base"], keys[""]["base"])
+        self.call("validate", "--set", "models.blank.vae_tiling=1", pipeline=pipeline, code=2)
+        self.assertIn("vae_tiling = 1; it must be true or false", self.stderr)
+        self.call("plan", "--set", "models.blank.vae_tiling=true", pipeline=self.blank(sample_size=12), code=1)
+        self.assertIn("vae/config.json: sample_size = 12; it must be a multiple of 8 for vae_tiling", self.stderr)
+
     def test_diffusers_makes_the_same_images(self):
+        found = self.compare_with_diffusers()
+        self.assertGreater(found["without_scaling"], 10)
+
+    def test_diffusers_makes_the_same_images_in_tiles(self):
+        found = self.compare_with_diffusers("--set", "models.blank.vae_tiling=true", tiling=True)
+        self.assertGreater(found["without_tiling"], 10)
+
+    def compare_with_diffusers(self, *settings, tiling=False):
+        """Of images of four tiles, where they are made in tiles."""
         if not PYTHON.exists():
             self.skipTest("the peers are not installed: scripts/setup --peers")
-        stages = self.run_stages(self.blank())
+        stages = self.run_stages(self.blank(sample_size=8), *settings)
         images, = (self.folder / "runs/latent").glob("*/samples")
         key = stages["samples"]["key"]
         block, = (self.cache / "sets" / key[:2] / key / "data").glob("*.h5")
         libraries = glob.glob(str(HOME / "peers/lib/python3*/site-packages/nvidia/*/lib")) + ["/usr/local/cuda/lib64"]
         environment = os.environ | {"LD_LIBRARY_PATH": ":".join(libraries), "HF_HUB_OFFLINE": "1"}
-        done = subprocess.run([PYTHON, __file__, "compare", self.model_folder(stages["base"]), block, images], env=environment, capture_output=True,
-                              text=True)
+        done = subprocess.run([PYTHON, __file__, "compare", self.model_folder(stages["base"]), block, images, json.dumps({"tiling": tiling})],
+                              env=environment, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         found = json.loads(done.stdout.splitlines()[-1])
         print(found, file=sys.stderr)
@@ -237,7 +263,7 @@ class Latent(driver.PipelineTest):
         self.assertLess(found["latents"], 1e-4)  # as in diffusers_test.py
         self.assertLessEqual(found["levels"], 1)  # what lies half-way between two levels is rounded to either
         self.assertGreater(found["equal"], 0.999)
-        self.assertGreater(found["without_scaling"], 10)
+        return found
 
 
 if __name__ == "__main__":

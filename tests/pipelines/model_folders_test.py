@@ -53,10 +53,11 @@ def configs():
 
 
 def make(folder, configs):
-    """In the peers' Python: "whole" with files of float32 and their variants of float16 and bfloat16, and "shards" with the same weights."""
+    """In the peers' Python: "whole" with files of float32 and their variants of float16 and bfloat16, "shards" with the same weights, and
+    "saved" with the tokenizer as transformers saves it."""
     import torch
     from diffusers import UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
     def config(name, sizes):
         return json.loads((pathlib.Path(configs) / "sd21" / name).read_text()) | sizes
@@ -85,6 +86,9 @@ def make(folder, configs):
         shutil.copytree(pathlib.Path(configs) / "sd21/scheduler", root / "scheduler")
         shutil.copytree(ROOT / "datasets/models/shapes-blank/tokenizer", root / "tokenizer")
         (root / "model_index.json").write_text(json.dumps(index))
+    saved = pathlib.Path(folder) / "saved"
+    shutil.copytree(pathlib.Path(folder) / "whole", saved, ignore=shutil.ignore_patterns("tokenizer"))
+    CLIPTokenizer.from_pretrained(pathlib.Path(folder) / "whole/tokenizer").save_pretrained(saved / "tokenizer")
     for variant, dtype in (("fp16", torch.float16), ("bf16", torch.bfloat16)):
         for component, model in (("unet", unet), ("text_encoder", encoder)):
             model.to(dtype).save_pretrained(pathlib.Path(folder) / "whole" / component, variant=variant)
@@ -141,6 +145,11 @@ class Folders(driver.PipelineTest):
             self.assertLess(found["rms"], 1e-4 * found["spread"], variant)
             keys.add(stage["key"])
         self.assertEqual(len(keys), 3)
+
+    def test_a_tokenizer_is_read_as_transformers_saves_it(self):
+        self.assertFalse((self.models / "saved/tokenizer/vocab.json").exists())
+        found = self.differences(self.sample(self.entry("saved")), self.models / "saved")
+        self.assertLess(found["rms"], 1e-4 * found["spread"])
 
     def test_shards_and_links_are_the_same_model_as_whole_files(self):
         self.assertGreater(len(list((self.models / "shards/unet").glob("*.safetensors"))), 2)

@@ -132,13 +132,15 @@ class Serving(unittest.TestCase):
         with Engine(ONES) as engine:
             self.assertEqual((engine.end(), engine.errors), (0, b""))
 
-    def test_says_on_a_terminal_what_the_program_is_for(self):
+    def test_says_by_hand_what_the_program_is_for(self):
         terminal, inner = pty.openpty()
-        done = subprocess.run([sys.executable, "-c", ONES], stdin=inner, env=peers.environment(), capture_output=True, text=True)
+        for given in (inner, subprocess.DEVNULL):  # a test's standard input is empty
+            done = subprocess.run([sys.executable, "-c", ONES], stdin=given, env=peers.environment(), capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn("is started by Espalier", done.stderr)
+            self.assertIn('under if __name__ == "__main__":', done.stderr)
         os.close(terminal)
         os.close(inner)
-        self.assertEqual((done.returncode, done.stdout), (2, ""))
-        self.assertIn("is started by Espalier", done.stderr)
 
     def test_importing_it_elsewhere_leaves_the_output_alone(self):
         done = subprocess.run([sys.executable, "-c", "import espalier_reward; print(1)"], stdin=subprocess.DEVNULL, env=peers.environment(), capture_output=True)

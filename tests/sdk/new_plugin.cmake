@@ -35,7 +35,7 @@ endif()
 set(script "${SCRATCH}/scripts/new_plugin")
 set(examples "${SCRATCH}/tests/sdk/out_of_tree")
 file(REMOVE_RECURSE "${WORK}")
-foreach(plugin trainer/weighted_sft sampler/multistep reward/brightness noise_corrector/picard metric/brightness filter/threshold
+foreach(plugin trainer/weighted_sft sampler/multistep reward/brightness noise_corrector/picard metric/brightness filter/cutoff
     domain/signals)
   string(REPLACE "/" ";" words "${plugin}")
   run(0 "${script}" ${words} --out-of-tree "${WORK}/project")

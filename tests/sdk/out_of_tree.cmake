@@ -37,7 +37,7 @@ endif()
 set(program "${WORK}/prefix/bin/espalier")
 set(plugins --plugin-dir "${WORK}/build/plugins")
 run("${program}" plugins list ${plugins})
-foreach(plugin domain.signals filter.threshold metric.brightness noise_corrector.picard reward.brightness reward.signals_low_band sampler.multistep trainer.weighted_sft)
+foreach(plugin domain.signals filter.cutoff metric.brightness noise_corrector.picard reward.brightness reward.signals_low_band sampler.multistep trainer.weighted_sft)
   expect("${plugin}")
 endforeach()
 expect("filter.top_k")  # an installed one

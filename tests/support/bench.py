@@ -15,7 +15,7 @@ import bench_contention
 import bench_elements
 import bench_networks
 import bench_process
-from bench_program import ROOT, alternate, cores, folder_after, run
+from bench_program import ROOT, ROUNDS, alternate, cores, folder_after, run
 
 MODEL = ROOT / "datasets/models/shapes-base"
 STEPS, GUIDANCE = 20, 2.0
@@ -250,13 +250,15 @@ def main():
     parser.add_argument("what", choices=["sampler", "trainer", "lora", "inversion", *bench_elements.KINDS, *bench_networks.KINDS, *bench_process.KINDS, "scoring", "contention"])
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--images", type=int, default=512, help="of the bench `images`, rounded up to whole blocks of 64")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of the bench `images`")
     arguments = parser.parse_args()
     if arguments.what in bench_elements.KINDS:
         results = [bench_elements.measure(arguments.what, arguments.compile)]
     elif arguments.what in bench_networks.KINDS:
         results = [bench_networks.measure(arguments.what, compiled) for compiled in ([False, True] if arguments.compile else [False])]
     elif arguments.what in bench_process.KINDS:
-        results = [bench_process.measure(arguments.what)]
+        results = [bench_process.measure(arguments.what, arguments.images, arguments.rounds)]
     elif arguments.what == "scoring":
         results = [bench_elements.measure_scoring()]
     elif arguments.what == "contention":

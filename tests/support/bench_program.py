@@ -50,7 +50,7 @@ def folder_after(base):
         yield folder
 
 
-def alternate(sides):
+def alternate(sides, rounds=ROUNDS):
     """Every side once a round; rounds of seconds, and each side's median."""
-    rounds = [{name: side() for name, side in sides.items()} for _ in range(ROUNDS)]
+    rounds = [{name: side() for name, side in sides.items()} for _ in range(rounds)]
     return rounds, {name: statistics.median(r[name] for r in rounds) for name in sides}

@@ -57,6 +57,10 @@ class Process final : public Metric {
 
   void check() const override { settings_.check(kPlugin); }
 
+  std::vector<OptionProblem> check_domain(const Domain& domain) const override {
+    return program::Fields(kPlugin, settings_.send, &domain, domain.codec(nullptr)).problems();
+  }
+
   Findings measure(const MetricInput& input) const override {
     const auto& view = input.samples.at(0);
     if (view.size() == 0) throw StageError(fmt::format("{}: '{}' has no samples", kPlugin, view.tag()));

@@ -25,6 +25,10 @@ class Process final : public Reward {
 
   void check() const override { settings_.check(kPlugin); }
 
+  std::vector<OptionProblem> check_domain(const Domain& domain) const override {
+    return program::Fields(kPlugin, settings_.send, &domain, domain.codec(nullptr)).problems();
+  }
+
   // The numbers are the program's, whose rounding may differ between devices; identity() says when they are others.
   double probe_tolerance() const override { return 1e-3; }
 

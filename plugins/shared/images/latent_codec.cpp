@@ -26,13 +26,16 @@ at::Tensor row_by_row(const at::Tensor& batch, const Map& map) {
 
 class LatentCodec final : public Codec {
  public:
-  LatentCodec(const ImageSize& image, network::AutoencoderKL vae, bool samples) : image_(image), vae_(std::move(vae)), samples_(samples) {}
+  LatentCodec(const ImageSize& image, network::AutoencoderKL vae, const network::NetworkSettings& settings)
+      : image_(image), vae_(std::move(vae)), samples_(settings.sample_mode == "sample"), tiles_(settings.vae_tiling) {}
 
   StateSpec spec() const override {
     return {{"sample", {{vae_.latent_channels(), image_.height / vae_.factor(), image_.width / vae_.factor()}, at::kFloat}}};
   }
   Value key() const override {
-    return Value::Map{{"type", "latents"}, {"vae", vae_.config()}, {"posterior", samples_ ? "sample" : "mean"}};
+    Value key = Value::Map{{"type", "latents"}, {"vae", vae_.config()}, {"posterior", samples_ ? "sample" : "mean"}};
+    if (tiles_) key["tiling"] = true;
+    return key;
   }
   std::vector<std::string> components() const override { return {"vae"}; }
 
@@ -76,7 +79,7 @@ class LatentCodec final : public Codec {
 
   ImageSize image_;
   network::AutoencoderKL vae_;
-  bool samples_;
+  bool samples_, tiles_;
 };
 
 }  // namespace
@@ -84,8 +87,8 @@ class LatentCodec final : public Codec {
 std::shared_ptr<const Codec> make_latent_codec(const ImageSize& image, const ModelInfo& model) {
   network::NetworkSettings settings;
   settings.read(model.settings, "the model's settings");
-  return std::make_shared<LatentCodec>(image, network::AutoencoderKL(model.architecture.at("vae"), "vae/config.json"),
-                                       settings.sample_mode == "sample");
+  return std::make_shared<LatentCodec>(image, network::AutoencoderKL(model.architecture.at("vae"), "vae/config.json", settings.vae_tiling),
+                                       settings);
 }
 
 }  // namespace espalier::images

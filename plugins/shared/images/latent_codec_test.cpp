@@ -16,12 +16,13 @@
 namespace espalier::images {
 namespace {
 
-// f = 2; images of 8 x 12.
+// f = 2; images of 8 x 12, tiles of 8 x 8.
 ModelInfo described(const std::string& sample_mode = "argmax") {
   const Value vae = Value::Map{{"block_out_channels", Value::List{8, 8}},
                                {"down_block_types", Value::List{"DownEncoderBlock2D", "DownEncoderBlock2D"}},
                                {"up_block_types", Value::List{"UpDecoderBlock2D", "UpDecoderBlock2D"}},
                                {"norm_num_groups", 4},
+                               {"sample_size", 8},
                                {"scaling_factor", 0.5},
                                {"shift_factor", 0.25}};
   ModelInfo info;
@@ -109,6 +110,23 @@ TEST_F(LatentCodec, ASampleDependsOnTheExampleNotOnItsBatch) {
   const auto all = encoded(images, {4, 5, 6});
   EXPECT_TRUE(at::equal(all.narrow(0, 1, 1), encoded(images.narrow(0, 1, 1), {5})));
   EXPECT_FALSE(at::equal(all.narrow(0, 1, 1), encoded(images.narrow(0, 1, 1), {6})));
+}
+
+TEST_F(LatentCodec, GoesThroughTheVaeInTilesWhereTheModelSaysSo) {
+  auto info = described();
+  info.settings["vae_tiling"] = true;
+  const auto codec = make_latent_codec({3, 8, 12}, info);
+  const network::AutoencoderKL tiled(info.architecture.at("vae"), "vae/config.json", /*tiling=*/true);
+  const auto given = sample(1);
+  const auto latents = codec->encode(given, {&model_}).at("sample");
+  EXPECT_TRUE(at::equal(latents, tiled.scaled(tiled.encode(model_.weights, "vae.", given.tensors.at("image") * 2 - 1).mean)));
+  EXPECT_FALSE(at::equal(latents, codec_->encode(given, {&model_}).at("sample")));
+  const auto decoded = tiled.decode(model_.weights, "vae.", tiled.unscaled(latents));
+  EXPECT_TRUE(at::equal(image(*codec, latents), ((decoded + 1) / 2).clamp(0, 1)));
+  EXPECT_FALSE(at::equal(image(*codec, latents), image(*codec_, latents)));
+  auto key = codec->key();
+  EXPECT_EQ(key.at("tiling"), Value(true));
+  EXPECT_FALSE(codec_->key().contains("tiling")) << "keys of models without it stay as they were";
 }
 
 TEST_F(LatentCodec, NeedsTheModelAndItsKeyHoldsItsConfig) {

@@ -1,5 +1,6 @@
 #include "plugins/shared/program/fields.h"
 
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -34,6 +35,17 @@ void add_files(Packed& packed, const std::string& name, std::vector<std::string>
   packed.fields.emplace_back(Value::Map{{"name", name}, {"format", "files"}, {"sizes", Value(std::move(sizes))}, {"bytes", bytes}});
 }
 
+// One sample, of which only the names of its fields count.
+Sample sample_of_zeros(const Codec& codec) {
+  State state;
+  for (const auto& [name, field] : codec.spec()) {
+    auto shape = field.shape;
+    shape.insert(shape.begin(), 1);
+    state.emplace(name, at::zeros(shape, field.dtype));
+  }
+  return codec.decode(state, {});
+}
+
 }  // namespace
 
 Value samples_header(const std::string& type, const Rows& rows, const Packed& packed) {
@@ -48,6 +60,22 @@ Value samples_header(const std::string& type, const Rows& rows, const Packed& pa
                     {"prompts", Value::List(rows.text.begin(), rows.text.end())},
                     {"metadata", Value(rows.metadata)},
                     {"fields", Value(packed.fields)}};
+}
+
+std::vector<OptionProblem> Fields::problems() const {
+  std::vector<OptionProblem> problems;
+  if (send_.empty()) return problems;
+  const auto sample = sample_of_zeros(*codec_);
+  for (const auto& name : send_) {
+    if (sample.tensors.contains(name) || sample.strings.contains(name) || name == kDrawn || may_be_file(name, sample)) continue;
+    problems.push_back({"send", unknown(name, sample)});
+  }
+  return problems;
+}
+
+bool Fields::may_be_file(const std::string& name, const Sample& sample) const {
+  if (codec_->records(sample).contains(name) || files_of_examples().contains(name)) return true;
+  return domain_ != nullptr && !domain_->data().has_examples() && name.find('.') != std::string::npos;
 }
 
 Packed Fields::pack(const Sample& sample, std::int64_t count) const {
@@ -114,7 +142,7 @@ void Fields::add_records(Packed& packed, const std::string& name, const Sample& 
     any = any || found != records.end();
     files.push_back(found == records.end() ? "" : found->second);
   }
-  if (!any && !files_of_examples().contains(name)) fail_unknown(name, sample);
+  if (!any && !files_of_examples().contains(name)) throw StageError(who_ + " " + unknown(name, sample));
   add_files(packed, name, std::move(files));
 }
 
@@ -133,13 +161,13 @@ const std::set<std::string>& Fields::files_of_examples() const {
   return *files_of_examples_;
 }
 
-void Fields::fail_unknown(const std::string& name, const Sample& sample) const {
+std::string Fields::unknown(const std::string& name, const Sample& sample) const {
   std::set<std::string> known = files_of_examples();
   known.insert(kDrawn);
   for (const auto& [tensor, value] : sample.tensors) known.insert(tensor);
   for (const auto& [text, value] : sample.strings) known.insert(text);
-  throw StageError(fmt::format("{}: send names '{}', but samples of kind '{}' have {}{}", who_, name, sample.kind, fmt::join(known, ", "),
-                               did_you_mean(name, {known.begin(), known.end()})));
+  return fmt::format("names '{}' in the option send, which samples of kind '{}' do not have{}", name, sample.kind,
+                     did_you_mean(name, {known.begin(), known.end()}));
 }
 
 }  // namespace espalier::program

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/sdk/domain.h"
+#include "runtime/sdk/schema.h"
 
 namespace espalier::program {
 
@@ -41,6 +42,10 @@ class Fields {
   Fields(std::string who, std::vector<std::string> send, const Domain* domain, std::shared_ptr<const Codec> codec)
       : who_(std::move(who)), send_(std::move(send)), domain_(domain), codec_(std::move(codec)) {}
 
+  // For Plugin::check_domain(): the names in `send` that no sample of the domain has, as far as a sample decoded from zeros and the
+  // domain's examples show it. A domain without examples may have a file ("name.ending") that neither shows; pack() finds that.
+  std::vector<OptionProblem> problems() const;
+
   // Of `count` samples. Throws StageError where there is no such field, or it cannot be sent.
   Packed pack(const Sample& sample, std::int64_t count) const;
 
@@ -51,7 +56,8 @@ class Fields {
   void add_images(Packed& packed, const Sample& sample, std::int64_t count) const;
   void add_records(Packed& packed, const std::string& name, const Sample& sample, std::int64_t count) const;
   const std::set<std::string>& files_of_examples() const;
-  [[noreturn]] void fail_unknown(const std::string& name, const Sample& sample) const;
+  bool may_be_file(const std::string& name, const Sample& sample) const;
+  std::string unknown(const std::string& name, const Sample& sample) const;  // the message, which goes on from `who`
 
   std::string who_;
   std::vector<std::string> send_;

@@ -12,8 +12,9 @@ namespace {
 
 using conformance::ForwardingCodec;
 using conformance::ForwardingDomain;
-using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::ThrowsMessage;
 
 // Writes "names.txt", a line for each sample whose name is not "": as a molecule that is not valid has no line.
@@ -81,9 +82,34 @@ TEST(Fields, OfADomainsFileAreOneTextASample) {
 
 TEST(Fields, ThatAreNotThereAreNamedWithThoseThatAre) {
   EXPECT_THAT([] { fields({"name.txt"}).pack(two_samples(), 2); },
-              ThrowsMessage<StageError>(AllOf(HasSubstr("send names 'name.txt', but samples of kind 'image' have image, label, name, "
-                                                        "names.txt, png"),
-                                              HasSubstr("did you mean 'names.txt'?"))));
+              ThrowsMessage<StageError>("reward.process names 'name.txt' in the option send, which samples of kind 'image' do not have; "
+                                        "did you mean 'names.txt'?"));
+}
+
+std::vector<std::string> problems(const Domain& domain, const std::vector<std::string>& send) {
+  std::vector<std::string> messages;
+  for (const auto& [option, message] : Fields("reward.process", send, &domain, domain.codec(nullptr)).problems()) {
+    messages.push_back(option + ": " + message);
+  }
+  return messages;
+}
+
+// A domain of captions alone: whether its samples have such a file is seen when there are samples.
+class NoExamples final : public ForwardingDomain {
+ public:
+  bool has_examples() const override { return false; }
+};
+
+TEST(Fields, ThatNoSampleOfTheDomainHasAreFoundBeforeThereAreSamples) {
+  EXPECT_THAT(problems(NamesDomain(), {}), IsEmpty());
+  EXPECT_THAT(problems(NamesDomain(), {"image", "name", "png", "names.txt"}), IsEmpty());
+  EXPECT_THAT(problems(NamesDomain(), {"imgae", "image", "name.txt"}),
+              ElementsAre("send: names 'imgae' in the option send, which samples of kind 'image' do not have; did you mean 'image'?",
+                          "send: names 'name.txt' in the option send, which samples of kind 'image' do not have; did you mean "
+                          "'names.txt'?"));
+  EXPECT_THAT(problems(NoExamples(), {"molecules.sdf"}), IsEmpty());
+  EXPECT_THAT(problems(NoExamples(), {"pixels"}),
+              ElementsAre("send: names 'pixels' in the option send, which samples of kind 'image' do not have; known: image, png"));
 }
 
 TEST(Fields, ThatTheProtocolCannotCarryAreNamed) {

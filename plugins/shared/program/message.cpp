@@ -76,7 +76,7 @@ void Incoming::add(std::string_view bytes) {
   if (!kMagic.starts_with(std::string_view(bytes_).substr(0, kMagic.size()))) {
     throw Failure(
         fmt::format("wrote {} to its standard output, where only messages may be, instead of `{}`; let it print to its standard "
-                    "error",
+                    "error (a Python program: import espalier_reward before what prints)",
                     quote(bytes_), type_));
   }
   if (bytes_.size() < kLengthsEnd) return;

@@ -87,6 +87,10 @@ class FakeReward final : public Reward {
     schema.choice("palette", palette_, {"warm", "cold"}, "Colours.");
     schema.integer("workers", workers_, "Threads.").operational();
   }
+  std::vector<OptionProblem> check_domain(const Domain& domain) const override {
+    if (palette_ != "cold" || domain.data().has_examples()) return {};
+    return {{"palette", "takes 'cold' from the examples, of which the domain has none"}};
+  }
   at::Tensor score(const RewardInput&) const override { return {}; }
 
  private:

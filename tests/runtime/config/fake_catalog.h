@@ -8,7 +8,7 @@ namespace espalier::config {
 //   domain.toy      samples "image", without canonical keys; splits train and held_out; options prompts = "shapes" (its lines are the
 //                   prompts of every split; "broken" cannot be opened), size = 16 (> 0)
 //   sampler.fake    options num_inference_steps = 10 (> 0), eta = 0.0 (0 to 1)
-//   reward.fake     takes "image"; options palette = "warm" (warm or cold), workers = 1 (operational)
+//   reward.fake     takes "image"; options palette = "warm" (warm or cold, which needs examples), workers = 1 (operational)
 //   reward.atoms    takes "molecule"; the option scale must be given
 //   filter.fake     option k = 1 (> 0)
 //   filter.keyed    needs canonical keys

@@ -84,6 +84,10 @@ const std::vector<Faulty> kDomain = {
      {"domain.prompts=alone"}},
     {"RewardOfAnotherKind", kGood + "[[stage]]\ntag = 'r'\ntype = 'reward.atoms'\ninputs = { samples = 's' }\noptions = { scale = 2 }\n",
      "p.toml:12:12: stage 'r': the input 'samples' takes samples of kind 'molecule', but domain.toy gives 'image'"},
+    {"OptionThatTheDomainContradicts",
+     kGood + kReward + "options = { workers = 2, palette = 'cold' }\n",
+     "p.toml:13:26: stage 'r': reward.fake takes 'cold' from the examples, of which the domain has none",
+     {"domain.prompts=alone"}},
     {"UnknownSplit", kGood + "options = { split = 'heldout' }\n",
      "p.toml:9:13: stage 's': domain.toy has no split 'heldout'; did you mean 'held_out'?"},
 };

@@ -72,15 +72,18 @@ TEST(ImageFolder, RefusesNamesThatMeanSomethingElseThere) {
 }
 
 TEST(Geneval, HasAFolderOfDigitsAPrompt) {
-  const auto exported = geneval(list_of({"a dog", "two dogs"}, 2, {about("single_object"), about("counting")}));
+  auto list = list_of({"a dog", "two dogs"}, 2, {about("single_object"), about("counting")});
+  list.export_id = "1a2b";
+  const auto exported = geneval(list);
   EXPECT_THAT(files_of(exported.samples),
               ElementsAre("00000/samples/00000.png", "00001/samples/00000.png", "00000/samples/00001.png", "00001/samples/00001.png"));
   EXPECT_EQ(exported.texts.size(), 2U);
   EXPECT_EQ(exported.texts.at("00001/metadata.jsonl"),
-            "{\"include\": [{\"class\": \"dog\", \"count\": 1}], \"prompt\": \"two dogs\", \"tag\": \"counting\"}\n");
+            "{\"espalier_export\": \"1a2b\", \"include\": [{\"class\": \"dog\", \"count\": 1}], \"prompt\": \"two dogs\", \"tag\": "
+            "\"counting\"}\n");
 }
 
-// GenEval's own file, as the domain reads it, comes out as it was.
+// GenEval's own file, as the domain reads it, comes out as it was, with the export's id.
 TEST(Geneval, WritesThePublishedMetadata) {
   const char* base = std::getenv("ESPALIER_DATA");
   const auto path = std::filesystem::path(base ? base : "/nonexistent") / "prompts/geneval/evaluation_metadata.jsonl";
@@ -100,7 +103,10 @@ TEST(Geneval, WritesThePublishedMetadata) {
   const auto exported = geneval(list_of(prompts, 1, metadata));
   ASSERT_EQ(exported.texts.size(), 553U);
   std::size_t i = 0;
-  for (const auto& [name, text] : exported.texts) EXPECT_EQ(parse_json(text, name), own[i++]) << name;
+  for (const auto& [name, text] : exported.texts) {
+    own[i][kExportId] = "";
+    EXPECT_EQ(parse_json(text, name), own[i++]) << name;
+  }
 }
 
 TEST(Geneval, RefusesPromptsThatItsEvaluatorCannotJudge) {

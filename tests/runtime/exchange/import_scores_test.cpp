@@ -20,7 +20,7 @@ using ::testing::ThrowsMessage;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 Manifest manifest(const std::string& kind, std::vector<ExportedSample> samples, std::int64_t count) {
-  return {kind, "p", "s", Value::Map{{"set", "aa"}, {"decoder", "bb"}, {"count", count}}, std::move(samples)};
+  return {kind, "p", "s", Value::Map{{"set", "aa"}, {"decoder", "bb"}, {"count", count}}, std::move(samples), {}};
 }
 
 Manifest geneval_manifest() {
@@ -37,8 +37,14 @@ Manifest compbench_manifest() {
 class Import : public ::testing::Test {
  protected:
   ResultsFile file(const std::string& name, const std::string& text, const std::string& group = "") const {
-    std::ofstream(folder_.path() / name) << text;
-    return {group, folder_.path() / name};
+    std::filesystem::create_directories(folder_.path() / group);
+    std::ofstream(folder_.path() / group / name) << text;
+    return {group, folder_.path() / group / name};
+  }
+  Manifest compbench() const {
+    auto of = compbench_manifest();
+    of.folder = folder_.path();
+    return of;
   }
   void refused(const Manifest& of, const ResultsFile& results, const std::string& message) const {
     EXPECT_THAT([&] { imported_scores(of, {results}); }, ThrowsMessage<DataError>(HasSubstr(message)));
@@ -57,7 +63,7 @@ std::string answers(double first) {
 }
 
 TEST_F(Import, ReadsAListOfAnswersOfEachCategory) {
-  const auto scores = imported_scores(compbench_manifest(), {file("c.json", answers(0.0), "color"), file("s.json", answers(1.0), "shape")});
+  const auto scores = imported_scores(compbench(), {file("c.json", answers(0.0), "color"), file("s.json", answers(1.0), "shape")});
   ASSERT_EQ(scores.size(), 20U);
   for (std::size_t k = 0; k < 10; ++k) {  // by index: color and shape in turn
     EXPECT_DOUBLE_EQ(scores[2 * k], static_cast<double>(k) / 10.0);
@@ -80,7 +86,7 @@ TEST_F(Import, ReadsATableOfIndices) {
 }
 
 TEST_F(Import, RefusesWhatDoesNotAgreeWithTheExport) {
-  const auto genevals = geneval_manifest(), compbench = compbench_manifest();
+  const auto genevals = geneval_manifest(), compbench = this->compbench();
   const std::string first = "{\"filename\": \"00000/samples/00000.png\", \"correct\": true}\n";
   refused(genevals, file("a.jsonl", first), "1 of the 2 samples of the export have no score: 1 (00001/samples/00000.png)");
   refused(genevals, file("b.jsonl", first + first), "b.jsonl:2: sample 0 has a score already, from ");
@@ -97,6 +103,34 @@ TEST_F(Import, RefusesWhatDoesNotAgreeWithTheExport) {
   refused(compbench, file("j.json", R"({"question_id": 0})", "color"), "is no list of");
   refused(compbench, file("k.json", answers(0.0), "color"),
           "10 of the 20 samples of the export have no score: 1 (shape/samples/b_000000.png)");
+}
+
+// Answers carry no names: two exports of one prompt list, of two models, have equal files.
+TEST_F(Import, TakesAnswersOnlyFromTheCategorysOwnFolder) {
+  auto of = compbench();
+  refused(of, {"color", file("a.json", answers(0.0), "shape").path},
+          "shape/a.json: lies outside of " + (folder_.path() / "color/").string());
+  const auto elsewhere = file("b.json", answers(0.0), "color");
+  std::filesystem::create_directories(folder_.path() / "color_of_another");
+  std::filesystem::copy(elsewhere.path, folder_.path() / "color_of_another/b.json");
+  refused(of, {"color", folder_.path() / "color_of_another/b.json"}, "lies outside of ");
+  refused(of, {"color", folder_.path() / "color/../b.json"}, "lies outside of ");
+  of.folder = folder_.path() / "other";
+  refused(of, elsewhere, "lies outside of ");
+}
+
+TEST_F(Import, TakesVerdictsOnlyOfTheExportsOwnImages) {
+  const auto of = geneval_manifest();
+  const auto line = [](const std::string& metadata) {
+    return to_json(Value::Map{{"filename", "00000/samples/00000.png"}, {"prompt", "a dog"}, {"correct", true}, {"metadata", metadata}}) +
+           "\n";
+  };
+  const std::string second = "{\"filename\": \"00001/samples/00000.png\", \"correct\": false}\n";
+  const auto own = to_json(Value::Map{{"prompt", "a dog"}, {kExportId, of.id()}});
+  EXPECT_THAT(imported_scores(of, {file("a.jsonl", line(own) + second)}), ElementsAre(1.0, 0.0));
+  const auto others = to_json(Value::Map{{"prompt", "a dog"}, {kExportId, "abc"}});
+  refused(of, file("b.jsonl", line(others) + second), "b.jsonl:1: its metadata has \"abc\" as \"espalier_export\", but the export has \"");
+  refused(of, file("c.jsonl", line(R"({"prompt": "a dog"})") + second), "its metadata has no \"espalier_export\", but the export has \"");
 }
 
 TEST_F(Import, RefusesAFaultyTable) {

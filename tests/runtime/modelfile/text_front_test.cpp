@@ -3,7 +3,10 @@
 #include <ATen/core/Tensor.h>
 #include <gmock/gmock.h>
 
+#include <filesystem>
 #include <fstream>
+#include <sstream>
+#include <string>
 
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
@@ -68,6 +71,28 @@ TEST_F(TextFrontTest, IsSavedWithAllItsFiles) {
   front().save(other.path());
   EXPECT_EQ(TextFront(other.path()).digest(), front().digest());
   EXPECT_THAT(tokenizers_of(other.path()), ElementsAre("tokenizer", "tokenizer_2"));
+}
+
+TEST_F(TextFrontTest, OfTokenizerJsonIsSavedAsTwoFiles) {
+  const auto path = folder_.path() / "tokenizer";
+  const auto by_two = front().tensors({"red house"});
+  Value::List merges;
+  std::istringstream lines(read_file(path / "merges.txt"));
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with('#')) merges.push_back(line);
+  }
+  const auto vocabulary = parse_json(read_file(path / "vocab.json"), "vocab");
+  for (const char* file : {"vocab.json", "merges.txt"}) std::filesystem::remove(path / file);
+  put("tokenizer/tokenizer.json",
+      Value::Map{{"model", Value::Map{{"type", "BPE"}, {"end_of_word_suffix", "</w>"}, {"vocab", vocabulary}, {"merges", merges}}}});
+  const TemporaryFolder other;
+  front().save(other.path());
+  EXPECT_FALSE(std::filesystem::exists(other.path() / "tokenizer/tokenizer.json"));
+  const TextFront saved(other.path());
+  EXPECT_EQ(saved.digest(), front().digest());
+  for (const auto& again : {saved.tensors({"red house"}), front().tensors({"red house"})}) {
+    EXPECT_TRUE(again.at("input_ids").equal(by_two.at("input_ids")));
+  }
 }
 
 TEST_F(TextFrontTest, RefusesTokenizersOfTwoLengthsAndNone) {

@@ -6,11 +6,14 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <sstream>
+#include <string>
 
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/base/value.h"
 #include "runtime/modelfile/byte_pairs.h"
+#include "runtime/modelfile/tokenizer_files.h"
 #include "runtime/modelfile/word_vocabulary.h"
 
 namespace espalier::modelfile {
@@ -121,6 +124,44 @@ TEST_F(Tokenizer, GivesClipsIdsInManyScripts) {
   }
   EXPECT_GE(scripts.size(), 40U);
   EXPECT_GE(golden.at("prompts").as_list().size(), 200U);
+}
+
+// That the file is as transformers 5 writes it is parity.py's to show (tokenizer).
+TEST_F(Tokenizer, ReadsTokenizerJsonWhereItIsAlone) {
+  const ClipTokenizer by_pair(folder_);
+  EXPECT_THAT(required_tokenizer_files(folder_), ElementsAre("vocab.json", "merges.txt", "tokenizer_config.json"));
+  Value::List pairs, strings;
+  std::istringstream merges(read_file(folder_ / "merges.txt"));
+  for (std::string line; std::getline(merges, line);) {
+    const auto space = line.find(' ');
+    if (line.starts_with('#')) continue;
+    pairs.push_back(Value::List{line.substr(0, space), line.substr(space + 1)});
+    strings.push_back(line);
+  }
+  ASSERT_GT(pairs.size(), 10U);
+  const Value model = Value::Map{{"type", "BPE"},
+                                 {"end_of_word_suffix", "</w>"},
+                                 {"vocab", parse_json(read_file(folder_ / "vocab.json"), "vocab")},
+                                 {"merges", pairs}};
+  put("tokenizer.json", "not read beside the two");
+  EXPECT_EQ(ClipTokenizer(folder_).encode("bare banana").ids, by_pair.encode("bare banana").ids);
+  for (const char* file : {"vocab.json", "merges.txt"}) std::filesystem::remove(folder_ / file);
+  EXPECT_THAT(required_tokenizer_files(folder_), ElementsAre("tokenizer.json", "tokenizer_config.json"));
+  for (const auto& form : {pairs, strings}) {
+    auto written = model;
+    written["merges"] = form;
+    put("tokenizer.json", to_json(Value::Map{{"model", written}}));
+    for (const char* text : {"bare banana", "a bana are", "above!"}) {
+      EXPECT_EQ(ClipTokenizer(folder_).encode(text).ids, by_pair.encode(text).ids) << text;
+    }
+  }
+  for (const auto& [key, wrong] :
+       Value::Map{{"type", "WordPiece"}, {"end_of_word_suffix", nullptr}, {"merges", Value::List{7}}, {"vocab", 3}}) {
+    auto written = model;
+    written[key] = wrong;
+    put("tokenizer.json", to_json(Value::Map{{"model", written}}));
+    EXPECT_THAT([&] { ClipTokenizer{folder_}; }, testing::ThrowsMessage<DataError>(testing::HasSubstr("tokenizer.json"))) << key;
+  }
 }
 
 TEST_F(Tokenizer, RefusesDamagedFolders) {

@@ -123,6 +123,34 @@ MUTATIONS = {"eps 1e-5 for 1e-6": set_eps, "half the norm groups": set_groups, "
              "symmetric padding before a stride": set_padding}
 
 
+def set_overlap(model):
+    model.tile_overlap_factor = 0.5
+
+
+def set_no_blending(model):
+    model.blend_v = model.blend_h = lambda before, tile, extent: tile
+
+
+def set_blending_backwards(model):
+    def blend(dimension):
+        def one(before, tile, extent):
+            extent = min(before.shape[dimension], tile.shape[dimension], extent)
+            last, first = before.narrow(dimension, before.shape[dimension] - extent, extent), tile.narrow(dimension, 0, extent)
+            shape = [-1 if d == dimension else 1 for d in range(4)]
+            share = (torch.arange(extent) / extent).view(shape)
+            return torch.cat([last * share + first * (1 - share), tile.narrow(dimension, extent, tile.shape[dimension] - extent)], dimension)
+        return one
+    model.blend_v, model.blend_h = blend(2), blend(3)
+
+
+# Of a model after enable_tiling().
+TILE_MUTATIONS = {"no tiles": lambda model: model.disable_tiling(), "tiles that overlap by half": set_overlap, "tiles that are not blended": set_no_blending,
+                  "tiles that are blended backwards": set_blending_backwards}
+TILES = dict(block_out_channels=[16, 8, 8], norm_num_groups=4, layers_per_block=1, sample_size=32, down_block_types=BLOCKS["down_block_types"][:3],
+             up_block_types=BLOCKS["up_block_types"][:3])
+TILES_TOLERANCE = 1e-5
+
+
 def record(name, folder, make, inputs, mutations):
     """A case of "vae"; `make` gives the model of the folder, again for every mutation."""
     model = make()
@@ -186,6 +214,31 @@ def compare(tool, expect_close):
         assert all(torch.equal(value, ours[key]) for key, value in renamed.items()), "old names"
         opened = run(AutoencoderKL.from_pretrained(folder, low_cpu_mem_usage=False).eval(), inputs)
         assert torch.equal(opened["decoded"], case.right["decoded"]), "old names in diffusers"
+
+
+def compare_tiles(tool):
+    """Tiles of 32 pixels, 8 latents: each begins 24 pixels after the one before it. The last ones are smaller, also than the overlap."""
+    from diffusers import AutoencoderKL
+
+    def make():
+        torch.manual_seed(3)
+        model = draw(AutoencoderKL(**TILES))
+        model.enable_tiling()
+        return model
+
+    folder = tool.folder / "tiles"
+    make().save_pretrained(folder)
+    files = [str(folder / "config.json"), str(folder / "diffusion_pytorch_model.safetensors")]
+    for what, (image, z) in {"several tiles": ((84, 52), (21, 13)), "one row of tiles": ((32, 36), (9, 6)), "one tile": ((32, 28), (5, 8))}.items():
+        inputs = {"image": torch.rand(2, 3, *image) * 2 - 1, "z": torch.randn(2, 4, *z)}
+        model = make()
+        case = Case(f"VAE, {what}", ["vae_tiled", *files], inputs, run(model, inputs))
+        case.right |= {"scaled": scale(model.config, case.right["mean"], False), "unscaled": scale(model.config, inputs["z"], True)}
+        for mutation, mutate in TILE_MUTATIONS.items() if what != "one tile" else ():
+            model = make()
+            mutate(model)
+            case.wrong[mutation] = run(model, inputs)
+        check(tool, case, TILES_TOLERANCE, FAR)
 
 
 def opens_in_diffusers(tool, name, config, inputs, expect_close):

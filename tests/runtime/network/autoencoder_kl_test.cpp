@@ -4,6 +4,7 @@
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/linspace.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -126,6 +127,35 @@ TEST(AutoencoderKL, ComputesInTheDtypeOfItsWeightsAndClampsTheVariance) {
   EXPECT_TRUE(at::equal(vae.encode(weights, "", image).logvar, at::full({1, 2, 2, 2}, -30.0)));
 }
 
+// Tiles of 16 pixels, 4 latents. That the numbers are diffusers' is parity.py's to show (autoencoder_kl).
+TEST(AutoencoderKL, ComputesInTilesOnlyWhatIsLargerThanOne) {
+  auto config = small_config();
+  config["sample_size"] = 16;
+  const AutoencoderKL whole(config, "a"), tiled(config, "a", /*tiling=*/true);
+  const auto weights = whole.initialize("", 1);
+  for (const auto& [height, width] : {std::pair<std::int64_t, std::int64_t>{16, 16}, {8, 16}, {20, 8}, {4, 28}}) {
+    const bool larger = height > 16 || width > 16;
+    const auto image = at::linspace(-1, 1, 3 * height * width).view({1, 3, height, width}).mul(20).sin();
+    const auto posterior = whole.encode(weights, "", image), by_tiles = tiled.encode(weights, "", image);
+    EXPECT_EQ(by_tiles.mean.sizes(), posterior.mean.sizes());
+    EXPECT_EQ(at::equal(by_tiles.mean, posterior.mean), !larger) << height << " x " << width;
+    const auto decoded = whole.decode(weights, "", posterior.mean), decoded_by_tiles = tiled.decode(weights, "", posterior.mean);
+    EXPECT_EQ(decoded_by_tiles.sizes(), image.sizes());
+    EXPECT_EQ(at::equal(decoded_by_tiles, decoded), !larger) << height << " x " << width;
+  }
+}
+
+TEST(AutoencoderKL, RefusesTilesThatDoNotOverlapByWholeLatents) {
+  const auto refused = [](Value sample_size) {
+    auto config = small_config();
+    config["sample_size"] = std::move(sample_size);
+    const AutoencoderKL whole(config, "vae/config.json");
+    EXPECT_THAT([&] { AutoencoderKL(config, "vae/config.json", /*tiling=*/true); },
+                ThrowsMessage<DataError>(AllOf(HasSubstr("vae/config.json: sample_size"), HasSubstr("a multiple of 16 for vae_tiling"))));
+  };
+  for (const auto& wrong : {Value(24), Value(0), Value(-16), Value(Value::List{32, 32}), Value("32"), Value(nullptr)}) refused(wrong);
+}
+
 // {"unet", "vae"} of a U-Net with these channels.
 ComponentConfigs configs(std::int64_t in_channels, std::int64_t out_channels) {
   const Value unet = Value::Map{{"in_channels", in_channels},
@@ -152,6 +182,9 @@ TEST(AutoencoderKL, IsAComponentOfAUNetOfItsLatents) {
               ThrowsMessage<DataError>(HasSubstr("unet/config.json: in_channels is 3, but the vae has 2 latent_channels")));
   EXPECT_THAT([&] { make(configs(2, 4), {}); }, ThrowsMessage<DataError>(HasSubstr("out_channels 4")));
   EXPECT_THAT([&] { make(configs(7, 2), {}); }, ThrowsMessage<DataError>(HasSubstr("an inpainting model")));
+  auto odd = configs(2, 2);
+  odd["vae"].config["sample_size"] = 20;
+  EXPECT_THAT([&] { make(odd, {.vae_tiling = true}); }, ThrowsMessage<DataError>(HasSubstr("vae/config.json: sample_size = 20")));
 }
 
 }  // namespace

@@ -146,9 +146,8 @@ at::ScalarType dtype_after(const Arguments& arguments, std::size_t others) {
   return arguments.size() > others ? tensor::compute_dtype(arguments[others]).value() : at::kFloat;
 }
 
-// vae CONFIG WEIGHTS INPUTS OUT [DTYPE]: the posterior of "image", "z" decoded, "scaled" of the mean and "unscaled" of "z"
-void vae(const Arguments& arguments) {
-  const AutoencoderKL network(read_json(arguments[0]), arguments[0]);
+void run_vae(const Arguments& arguments, bool tiling) {
+  const AutoencoderKL network(read_json(arguments[0]), arguments[0], tiling);
   auto weights = AutoencoderKL::rename(read_safetensors(arguments[1]), "");
   network.check(weights, "", arguments[1]);
   for (auto& [name, weight] : weights) weight = weight.to(dtype_after(arguments, 4));
@@ -164,6 +163,11 @@ void vae(const Arguments& arguments) {
                            {"unscaled", network.unscaled(z)}};
         })));
 }
+
+// vae CONFIG WEIGHTS INPUTS OUT [DTYPE]: the posterior of "image", "z" decoded, "scaled" of the mean and "unscaled" of "z"
+void vae(const Arguments& arguments) { run_vae(arguments, /*tiling=*/false); }
+// vae_tiled, likewise: in tiles
+void vae_tiled(const Arguments& arguments) { run_vae(arguments, /*tiling=*/true); }
 
 ElementInput element_input(const TensorMap& inputs) {
   return {inputs.at("token"), inputs.at("vector"), inputs.at("present"), inputs.at("frozen"), inputs.at("visit"), inputs.at("timestep")};
@@ -402,6 +406,7 @@ int main(int argc, char** argv) {
                                                 {"unet_flops", {3, unet_flops}},
                                                 {"clip", {4, clip}},
                                                 {"vae", {4, vae}},
+                                                {"vae_tiled", {4, vae_tiled}},
                                                 {"embed", {3, embed}},
                                                 {"predict", {3, predict}},
                                                 {"attention", {3, attend}},

@@ -226,6 +226,7 @@ def autoencoder_kl(tool):
     import autoencoder_kl as vae
 
     vae.compare(tool, expect_close)
+    vae.compare_tiles(tool)
     vae.expect_published(data_folder("diffusers_folders"))
 
 
@@ -305,6 +306,14 @@ def tokenizer(tool):
               "🙂👍🏽 emoji!?...", "a<|endoftext|>b <|startoftext|>", "x" * 300, "don't—stop “quoted”", " \u00a0\u3000wide\u2028spaces", "#$%^&*()_+-=[]{}"]
     texts += make_tokenizer_golden.prompts()
     ids = expect_same_ids(tool, folder, texts, "CLIP's vocabulary")
+    from transformers import CLIPTokenizer
+
+    for pad in ("<|endoftext|>", "!"):  # of Stable Diffusion 1 and 2
+        saved = tool.folder / f"saved, {pad == '!'}"
+        CLIPTokenizer.from_pretrained(folder, pad_token=pad).save_pretrained(saved)
+        assert not (saved / "vocab.json").exists() and not (saved / "merges.txt").exists(), "these are there too: nothing is shown of tokenizer.json"
+        again = expect_same_ids(tool, saved, texts, f"CLIP's vocabulary with the padding {pad}, as transformers saves it")
+        assert (again == ids) == (pad != "!")
     hello = ids[texts.index("  A\tRED\n circle  ")][:5]
     assert hello == [49406, 320, 736, 7117, 49407], hello  # "a red circle" by OpenAI's CLIP
 

@@ -219,20 +219,27 @@ TEST(UNetNetwork, RefusesSettingsThatDoNotFit) {
   settings = {};
   settings.sample_mode = "sample";
   EXPECT_THAT(refusal(one_encoder(), settings), HasSubstr("the model has no vae"));
+  settings = {};
+  settings.vae_tiling = true;
+  EXPECT_THAT(refusal(one_encoder(), settings), HasSubstr("the model has no vae, which vae_tiling would compute in tiles"));
 }
 
 TEST(NetworkSettings, ReadTheirKeysAndGiveBackThoseThatAreNotDefaults) {
   NetworkSettings settings;
   EXPECT_EQ(settings.to_value(), Value(Value::Map{}));
-  const Value given = Value::Map{
-      {"clip_skip", 2}, {"force_zeros_for_empty_prompt", true}, {"sample_mode", "sample"}, {"original_size", Value::List{768, 512}}};
+  const Value given = Value::Map{{"clip_skip", 2},
+                                 {"force_zeros_for_empty_prompt", true},
+                                 {"sample_mode", "sample"},
+                                 {"vae_tiling", true},
+                                 {"original_size", Value::List{768, 512}}};
   settings.read(given, "here");
   EXPECT_EQ(settings.to_value(), given);
-  settings.read(Value::Map{{"clip_skip", 0}}, "here");
+  settings.read(Value::Map{{"clip_skip", 0}, {"vae_tiling", false}}, "here");
   EXPECT_EQ(settings.clip_skip, 0);
+  EXPECT_FALSE(settings.to_value().contains("vae_tiling"));
   EXPECT_EQ(settings.original_size, (std::vector<std::int64_t>{768, 512})) << "a key that is not there changes nothing";
   for (const auto& wrong : {Value::Map{{"clip_skip", -1}}, Value::Map{{"target_size", Value::List{512}}}, Value::Map{{"clipskip", 1}},
-                            Value::Map{{"sample_mode", "mode"}}}) {
+                            Value::Map{{"sample_mode", "mode"}}, Value::Map{{"vae_tiling", 1}}}) {
     EXPECT_THROW(settings.read(wrong, "here"), DataError);
   }
 }

@@ -57,7 +57,10 @@ std::vector<Stream> all_streams() {
       all.push_back({fmt::format("continued_noise {}, {}", branch, held_out), continued_noise(kSeed, branch, held_out)});
     }
   }
-  for (std::uint32_t place = 0; place < 4; ++place) all.push_back({"ties " + std::to_string(place), ties(kSeed, place)});
+  for (std::uint32_t place = 0; place < 4; ++place) {
+    all.push_back({"ties " + std::to_string(place), ties(kSeed, place)});
+    all.push_back({"law_bootstrap " + std::to_string(place), law_bootstrap(ties(kSeed, place))});
+  }
   for (std::uint32_t round = 0; round < 12; ++round) {
     const auto number = std::to_string(round);
     all.push_back({"redraw " + number, redraw(kSeed, round, 2)});  // of a chain of two filters

@@ -179,6 +179,22 @@ TEST(Schema, LeavesAnOptionThatCameLaterOutAtItsDefault) {
   EXPECT_EQ(keyed({{"added", 2}}), Value(Map{{"before", 4}, {"added", 2}}));
 }
 
+TEST(Schema, AValueThatMeansTheDefaultIsLeftOutOfTheKeyToo) {
+  std::int64_t rank = 4;
+  double alpha = 0;
+  Schema schema;
+  schema.number("alpha", alpha, "0: the rank.").unkeyed_default([&] { return alpha == static_cast<double>(rank); });
+  schema.integer("rank", rank, "Declared after it.");
+  const auto keyed = [&](Map options) {
+    EXPECT_TRUE(schema.read(Value(std::move(options))).empty());
+    return schema.values(OptionRole::keyed);
+  };
+  EXPECT_EQ(keyed({{"alpha", 8.0}}), Value(Map{{"rank", 4}, {"alpha", 8.0}}));
+  EXPECT_EQ(keyed({{"alpha", 8.0}, {"rank", 8}}), Value(Map{{"rank", 8}}));
+  EXPECT_EQ(keyed({{"alpha", 0.0}, {"rank", 8}}), Value(Map{{"rank", 8}}));
+  EXPECT_FALSE(schema.infos()[0].keyed_at_default);
+}
+
 TEST(Schema, RefusesDeclarationsThatMakeNoSense) {
   std::int64_t a = 0;
   std::string text;

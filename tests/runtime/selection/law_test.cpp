@@ -5,7 +5,9 @@
 
 #include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <utility>
 
 #include "runtime/base/errors.h"
 #include "runtime/selection/accepted_density.h"
@@ -139,6 +141,101 @@ TEST(Law, RefusesWhatIsNoProbabilityAndWhatAcceptsNothing) {
   EXPECT_THAT([&] { law_with(ByScore{[](double) { return 0.0; }}); },
               ThrowsMessage<StageError>(HasSubstr("none of 8 samples with a finite score can be accepted")));
   EXPECT_THAT([&] { law_with(ByQuantile{[](double, std::int64_t) { return 0.0; }}); }, ThrowsMessage<StageError>(HasSubstr("none of 8")));
+}
+
+// Conditions of 4 samples; condition c has scores of 1 with probability p(c), else 0.
+FilterInput bernoulli(std::int64_t conditions, const std::function<double(std::int64_t)>& p, std::uint64_t seed) {
+  auto input = scored(conditions, 4);
+  random::Draws draws({.seed = seed, .purpose = random::Purpose::evaluation}, {input.index.begin(), input.index.end()});
+  draws.begin(0);
+  const auto uniforms = draws.uniforms({});  // [N]
+  for (std::size_t i = 0; i < input.score.size(); ++i) {
+    input.score[i] = uniforms.const_data_ptr<double>()[i] < p(input.condition[i]) ? 1.0 : 0.0;
+  }
+  input.key = {seed, random::Purpose::filter};
+  return input;
+}
+
+Law best_of(const FilterInput& input, bool by_condition = true) {
+  return selection::law("filter.example", input, by_condition,
+                        ByQuantile{[](double u, std::int64_t size) { return std::pow(u, static_cast<double>(size - 1)); }}, "best");
+}
+
+// The KL and E[u] of the best of 4 of a score of 1 with probability p.
+std::pair<double, double> best_of_4(double p) {
+  const double high = 1.0 - std::pow(1.0 - p, 4), low = 1.0 - high;
+  const double kl = (high > 0.0 ? high * std::log(high / p) : 0.0) + (low > 0.0 ? low * std::log(low / (1.0 - p)) : 0.0);
+  return {kl, high * (1.0 - 0.5 * p) + low * 0.5 * (1.0 - p)};
+}
+
+TEST(Law, WithTiesIsThatOfTheScoresLaw) {
+  const auto law = best_of(bernoulli(20000, [](auto) { return 0.5; }, 3));
+  EXPECT_NEAR(law.kl_nats, 0.459, 0.006);  // four standard errors, and the fit's bias
+  EXPECT_NEAR(law.expected_quantile, 0.719, 0.006);
+  EXPECT_DOUBLE_EQ(law.kl_bias, 5.6e-4);
+  EXPECT_THAT(law.formula,
+              HasSubstr("best, averaged over tied scores, estimated by their pattern of ties (bias of the KL at most 0.00056"));
+}
+
+// E[w^2] of the two values is 7.5^2/8^2 / 0.5 + 0.5^2/8^2 / 0.5.
+TEST(Law, HasTheEffectiveSampleSizeOfKish) {
+  const auto tied = best_of(bernoulli(5000, [](auto) { return 0.5; }, 3));
+  EXPECT_NEAR(tied.effective_sample_size / 20000.0, 32.0 / (7.5 * 7.5 + 0.25), 0.02);
+  const auto distinct = best_of(scored(100, 4));
+  EXPECT_NEAR(distinct.effective_sample_size, 400.0 * 7.0 / 16.0, 1e-6);  // w = 4 u^3
+  EXPECT_NEAR(distinct.reshaped_reward().back(), 0.0, 1e-9);              // the best of a group is accepted for certain
+}
+
+// Of prompts that differ, pooling the scores would estimate the law of the mixture.
+TEST(Law, IsTheMeanOverConditionsAndPoolsNoScores) {
+  const auto p = [](std::int64_t condition) { return (static_cast<double>(condition) + 0.5) / 500.0; };
+  double kl = 0.0, quantile = 0.0;
+  for (std::int64_t c = 0; c < 500; ++c) kl += best_of_4(p(c)).first / 500.0, quantile += best_of_4(p(c)).second / 500.0;
+  const auto input = bernoulli(500, p, 5);
+  const auto law = best_of(input);
+  const double standard_error = (law.kl_interval.high - law.kl_interval.low) / 3.92;
+  EXPECT_LT(standard_error, 0.02);
+  EXPECT_NEAR(law.kl_nats, kl, 3.0 * standard_error);
+  EXPECT_NEAR(law.expected_quantile, quantile, 3.0 * (law.quantile_interval.high - law.quantile_interval.low) / 3.92);
+  double ones = 0.0;
+  for (const double score : input.score) ones += score / 2000.0;
+  EXPECT_GT(best_of_4(ones).first, kl + 5.0 * standard_error) << "the pooled estimate would not pass";
+}
+
+TEST(Law, IntervalsHoldTheLawNineteenTimesOfTwenty) {
+  int kl = 0, quantile = 0;
+  constexpr int kTrials = 100;
+  const auto [true_kl, true_quantile] = best_of_4(0.3);
+  for (int trial = 0; trial < kTrials; ++trial) {
+    const auto law = best_of(bernoulli(100, [](auto) { return 0.3; }, 100 + static_cast<std::uint64_t>(trial)));
+    kl += law.kl_interval.low <= true_kl && true_kl <= law.kl_interval.high;
+    quantile += law.quantile_interval.low <= true_quantile && true_quantile <= law.quantile_interval.high;
+  }
+  EXPECT_GE(kl, 88);  // of 95, four standard errors
+  EXPECT_GE(quantile, 88);
+  EXPECT_LE(kl + quantile, 199) << "the intervals are too wide";
+}
+
+TEST(Law, OfOneGroupHasNoInterval) { EXPECT_TRUE(std::isnan(best_of(scored(8, 4), /*by_condition=*/false).kl_interval.low)); }
+
+// Accepted with a probability that is the score's rank: w = 2 u, whose KL is log 2 - 1/2.
+TEST(Law, OfScoresInGroupsIsCorrectedFromSixteenSamplesOn) {
+  constexpr std::int64_t kConditions = 400;
+  const ByScoreInGroup by_rank{[](const std::vector<double>& ascending, std::int64_t) {
+    std::vector<double> result;
+    for (std::size_t i = 0; i < ascending.size(); ++i) {
+      result.push_back(ascending.size() < 2 ? 0.5 : static_cast<double>(i) / static_cast<double>(ascending.size() - 1));
+    }
+    return result;
+  }};
+  const auto few = selection::law("filter.example", scored(kConditions, 8), true, by_rank, "");
+  EXPECT_THAT(few.formula, HasSubstr("measured on groups of 8 samples or more"));
+  EXPECT_THAT(few.formula, HasSubstr("corrected from 16 samples a group on"));
+  const auto many = selection::law("filter.example", scored(kConditions, 16), true, by_rank, "");
+  EXPECT_THAT(many.formula, HasSubstr("corrected by a delete-one jackknife"));
+  const double truth = std::log(2.0) - 0.5;
+  EXPECT_GT(std::abs(few.kl_nats - truth), 0.02);
+  EXPECT_LT(std::abs(many.kl_nats - truth), 0.005);
 }
 
 }  // namespace

@@ -53,6 +53,20 @@ Weights moved(const TrainableWeights& weights) {
   return trained;
 }
 
+TEST(LoraOptions, AnAlphaOfTheRankHasTheKeyOfNone) {
+  const auto keyed = [](const Value::Map& given) {
+    LoraOptions options;
+    Schema schema;
+    options.options(schema);
+    EXPECT_TRUE(schema.read(Value(given)).empty());
+    return schema.values(OptionRole::keyed);
+  };
+  EXPECT_EQ(keyed({}), Value());
+  EXPECT_EQ(keyed({{"rank", 8}}), Value(Value::Map{{"rank", 8}}));
+  EXPECT_EQ(keyed({{"rank", 8}, {"lora_alpha", 8}}), Value(Value::Map{{"rank", 8}}));
+  EXPECT_EQ(keyed({{"rank", 8}, {"lora_alpha", 16}}), Value(Value::Map{{"rank", 8}, {"lora_alpha", 16.0}}));
+}
+
 TEST(TrainableWeights, OfComponentsAreCopiesAndTheOthersShared) {
   const auto model = model_of();
   TrainableWeights weights(kWho, model, {"unet"}, {}, 7);

@@ -7,7 +7,7 @@ namespace {
 
 using namespace espalier;
 
-class Threshold final : public Filter {
+class Cutoff final : public Filter {
  public:
   void options(Schema& schema) override { schema.number("least_score", least_score_, "Score from which on a sample is accepted."); }
 
@@ -41,4 +41,4 @@ class Threshold final : public Filter {
 
 }  // namespace
 
-ESPALIER_PLUGIN(plugin) { plugin.filter<Threshold>("threshold", /*numerics_version=*/1, "Accepts the samples that score enough."); }
+ESPALIER_PLUGIN(plugin) { plugin.filter<Cutoff>("cutoff", /*numerics_version=*/1, "Accepts the samples that score enough."); }

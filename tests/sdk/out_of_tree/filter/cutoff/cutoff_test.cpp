@@ -26,13 +26,13 @@ std::vector<double> some_scores(int count) {
 }
 
 // A law that is measured is as exact as its samples are many.
-TEST(Threshold, Conforms) { check_filter(plugin("filter.threshold"), {}, input_of(some_scores(4000))); }
+TEST(Cutoff, Conforms) { check_filter(plugin("filter.cutoff"), {}, input_of(some_scores(4000))); }
 
-TEST(Threshold, AcceptsWhatScoresEnough) {
+TEST(Cutoff, AcceptsWhatScoresEnough) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  const auto filter = make<Filter>(plugin("filter.threshold"), {{"least_score", 0.4}});
+  const auto filter = make<Filter>(plugin("filter.cutoff"), {{"least_score", 0.4}});
   EXPECT_THAT(filter->select(input_of({0.4, 0.1, nan, 0.9, 0.2})).index, ::testing::ElementsAre(0, 3));
-  EXPECT_NEAR(law_of("filter.threshold", *filter, input_of({0.1, 0.2, 0.3, 0.4})).kl_nats, std::log(4.0), 1e-6);
+  EXPECT_NEAR(law_of("filter.cutoff", *filter, input_of({0.1, 0.2, 0.3, 0.4})).kl_nats, std::log(4.0), 1e-6);
 }
 
 }  // namespace

@@ -101,7 +101,7 @@ VALIDATE = [
      ["stage 'scores'", "are all 0"]),
     ("scores beside a selection", CARDS + SCORES + stage("best", "filter.top_k", 'scores = "scores"') +
      stage("tuned", "trainer.sft", 'model = "blank", selection = "best", scores = "scores"', reward_temperature=0.5),
-     ["stage 'tuned'", "has both inputs 'scores' and 'selection'"]),
+     ["stage 'tuned'", "has both inputs 'selection' and 'scores'"]),
     ("weights by batch without a temperature", CARDS + SCORES + stage("tuned", "trainer.sft", 'model = "blank", scores = "scores"', weight_by='"batch"'),
      ["stage 'tuned'", "weight_by is set", "set reward_temperature"]),
     ("preferences without scores", CARDS + SCORES + stage("tuned", "trainer.dpo", 'model = "blank"'), ["stage 'tuned'", "the input 'scores' is missing"]),

@@ -78,7 +78,7 @@ class ToyTrajectories final : public ViewSource {
   }
   State states(std::int64_t steps_remaining, const std::vector<std::int64_t>& index) const override {
     EXPECT_TRUE(declared_.contains(steps_remaining))
-        << "step " << steps_remaining << " is not recorded: the input `selection` declares no such step";
+        << "step " << steps_remaining << " is not recorded: the input `selection` or `scores` declares no such step";
     const auto level = grid_.at(steps_remaining).level;
     State out;
     for (const auto& [name, x] : clean_.state) out[name] = x * level.alpha + noise_.at(name) * level.sigma;
@@ -103,11 +103,14 @@ class ToyTrajectories final : public ViewSource {
   State noise_;
 };
 
-SelectedTrajectories toy_selection(const Domain& domain, const Model& model, std::set<std::int64_t> declared, const diffusion::Grid& grid) {
+SelectedTrajectories toy_selection(const Domain& domain, const Model& model, std::set<std::int64_t> declared, const diffusion::Grid& grid,
+                                   std::int64_t samples_per_condition) {
   const auto all = View::range(0, ToyTrajectories::kTrajectories);
+  auto condition = all;
+  for (auto& one : condition) one %= ToyTrajectories::kTrajectories / samples_per_condition;
   std::vector<double> score;
   for (const auto i : all) score.push_back(static_cast<double>(i % 5));
-  return {View({"samples", grid, domain.codec(&model.info), all, all},
+  return {View({"samples", grid, domain.codec(&model.info), all, condition},
                std::make_shared<ToyTrajectories>(domain, model, std::move(declared), grid)),
           std::vector<double>(all.size(), 1.0),
           score,
@@ -174,13 +177,15 @@ void check_trainer(const PluginEntry& entry, const Options& options, TrainsOn so
   ASSERT_LE(trainer->max_train_steps(), 200) << "a conformance test trains for some tens of steps";
   EXPECT_EQ(trainer->identity(domain), make<Trainer>(entry, options)->identity(domain));
   std::optional<SelectedTrajectories> selection;
-  if (source == TrainsOn::selection) {
+  if (source != TrainsOn::examples) {
+    const bool scored = source == TrainsOn::scores;
+    const std::string name = scored ? "scores" : "selection";
     const auto grid = model.process->grid(8);
     const auto inputs = inputs_of(entry, options);
-    ASSERT_TRUE(inputs.contains("selection")) << "the trainer declares no input 'selection'";
-    auto declared = inputs.at("selection").recorded_steps(8);
+    ASSERT_TRUE(inputs.contains(name)) << "the trainer declares no input '" << name << "'";
+    auto declared = inputs.at(name).recorded_steps(8);
     declared.insert(0);
-    selection = toy_selection(domain, model, declared, grid);
+    selection = toy_selection(domain, model, declared, grid, scored ? 2 : 1);
   }
   const auto start = digest_weights(model.weights);
   Course course{entry, options, domain, model, selection ? &*selection : nullptr};

@@ -73,6 +73,10 @@ PLAN = [
      ["stage 'summary'", "'scores' (4 scores)", "'few_scores' (1 scores)"]),
     ("an intermediate step of examples", CARDS + stage("base", "trainer.sft", 'model = "blank"', intermediate_step=0.5),
      ["stage 'base'", "intermediate_step is 0.5 but the stage has no selection"]),
+    ("a reward temperature of examples", CARDS + stage("base", "trainer.sft", 'model = "blank"', reward_temperature=0.5),
+     ["stage 'base'", "reward_temperature is 0.5 but the stage has no scores and no selection"]),
+    ("preferences of sets", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "blank"') + stage("scores", "reward.layout_quality", 'samples = "pool"') +
+     stage("tuned", "trainer.dpo", 'model = "blank", scores = "scores"'), ["stage 'tuned'", "'interleaved'", "variance_preserving and rectified_flow"]),
     ("prompts without labels", SHAPES + SCORES, ["stage 'labels'", "has no fact 'label'"]),
     ("pages above the split", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "blank"') +
      stage("quality", "metric.layout_quality", 'samples = "pool"', split='"train"', count=900), ["stage 'quality'", "count = 900, but the split"]),
@@ -95,6 +99,12 @@ VALIDATE = [
     ("weights that are all 0", LAYOUTS + stage("pool", "sampler.interleaved", 'model = "blank"') +
      stage("scores", "reward.layout_quality", 'samples = "pool"', alignment_weight=0, overlap_weight=0, margins_weight=0),
      ["stage 'scores'", "are all 0"]),
+    ("scores beside a selection", CARDS + SCORES + stage("best", "filter.top_k", 'scores = "scores"') +
+     stage("tuned", "trainer.sft", 'model = "blank", selection = "best", scores = "scores"', reward_temperature=0.5),
+     ["stage 'tuned'", "has both inputs 'selection' and 'scores'"]),
+    ("weights by batch without a temperature", CARDS + SCORES + stage("tuned", "trainer.sft", 'model = "blank", scores = "scores"', weight_by='"batch"'),
+     ["stage 'tuned'", "weight_by is set", "set reward_temperature"]),
+    ("preferences without scores", CARDS + SCORES + stage("tuned", "trainer.dpo", 'model = "blank"'), ["stage 'tuned'", "the input 'scores' is missing"]),
     ("a width that the heads do not divide", LAYOUTS + stage("features", "trainer.layout_features", "", width=6),
      ["stage 'features'", "width = 6; it must be a multiple of 4"]),
     ("an unknown field of images", CARDS + SAMPLES + stage("scores", "reward.process", 'samples = "samples"', **PROGRAM, send='["png", "imgae"]'),
@@ -140,6 +150,13 @@ class LateRefusals(driver.PipelineTest):
         path = self.folder / "right.toml"
         path.write_text(CARDS + SCORES + stage("best", "filter.top_k", 'scores = "scores"', k=2) +
                         stage("summary", "metric.reward_summary", 'scores = "scores", baseline = "scores"'))
+        self.call("plan", pipeline=path)
+
+    def test_training_on_scores_is_planned_to_the_end(self):
+        path = self.folder / "scored.toml"
+        path.write_text(CARDS + SCORES + stage("weighted", "trainer.sft", 'model = "blank", scores = "scores"', reward_temperature=0.5, intermediate_step=1) +
+                        stage("preferred", "trainer.dpo", 'model = "blank", scores = "scores"') +
+                        stage("again", "sampler.ddim", 'model = ["weighted", "preferred"]'))
         self.call("plan", pipeline=path)
 
     def test_what_a_program_can_be_sent_is_accepted(self):

@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "plugins/trainer/sft/linear_gaussian.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
 #include "tests/runtime/diffusion/flow_oracle.h"
+#include "tests/runtime/training/linear_gaussian.h"
 
 namespace espalier::sft {
 namespace {

@@ -1,36 +1,20 @@
 // Supervised fine-tuning of a diffusion or flow model: pre-training on a domain's examples, GRAFT (intermediate_step = 0) and P-GRAFT on a
-// filter's selection.
+// filter's selection, and with reward_temperature reward-weighted training on that or on all scored samples.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/scalar_tensor.h>
-#include <ATen/ops/where.h>
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include <algorithm>
 
 #include "plugins/trainer/sft/training_data.h"
 #include "runtime/base/errors.h"
 #include "runtime/random/streams.h"
 #include "runtime/sdk/plugin.h"
+#include "runtime/training/component_options.h"
+#include "runtime/training/condition_dropout.h"
 #include "runtime/training/trainable_weights.h"
 #include "runtime/training/training_loop.h"
 
 namespace espalier {
 namespace {
-
-// Rows whose uniform is below `probability` get the null condition.
-TensorMap drop_conditions(const TensorMap& condition, const TensorMap& empty, const at::Tensor& uniform, double probability) {
-  TensorMap dropped;
-  for (const auto& [name, tensor] : condition) {
-    std::vector<std::int64_t> shape(static_cast<std::size_t>(tensor.dim()), 1);
-    shape[0] = tensor.size(0);
-    const auto drop = (uniform < probability).to(tensor.device()).view(shape);
-    dropped.emplace(name, at::where(drop, empty.at(name).to(tensor.device()), tensor));
-  }
-  return dropped;
-}
 
 class Sft final : public Trainer {
  public:
@@ -50,29 +34,51 @@ class Sft final : public Trainer {
     schema.number("conditioning_dropout_prob", conditioning_dropout_prob_, "Share of conditions replaced by the empty one.")
         .at_least(0)
         .at_most(1);
-    schema.strings("train_components", train_components_,
-                   "Components whose weights are trained: of images \"unet\" and \"text_encoder\", of element sets \"transformer\". The "
-                   "others stay.");
+    components_.options(schema);
     lora_.options(schema);
+    schema
+        .number(
+            "reward_temperature", reward_.temperature,
+            "Weight a sample by exp(score / reward_temperature): the scores of `scores`, or those by which the last filter of `selection` "
+            "chose; 0: by the selection's weight alone.")
+        .at_least(0)
+        .unkeyed_default();
+    schema
+        .choice("weight_by", reward_.by, {"condition", "batch"},
+                "With a reward_temperature: normalise the weights among a condition's samples, or among those of an optimizer step.")
+        .unkeyed_default();
   }
 
-  void check() const override { lora_.check("trainer.sft"); }
+  void check() const override {
+    lora_.check("trainer.sft");
+    if (reward_.by_batch() && !reward_.enabled()) {
+      throw ConfigError("trainer.sft: weight_by is set, but reward_temperature is 0, which weights by no reward; set reward_temperature");
+    }
+  }
 
   void inputs(Inputs& in) override {
-    in.selection("selection", "The trajectories to train on; without it the domain's examples, or those of `examples`.")
+    const auto read = loss_ == "forward" ? intermediate_step_ : Step();
+    in.selection("selection", "The trajectories to train on; without it the domain's examples, or those of `scores` or `examples`.")
         .optional()
-        .records(loss_ == "forward" ? intermediate_step_ : Step());
-    in.examples("examples", "Train on these noises instead: of inversions, or of sampled trajectories.").optional().excludes("selection");
+        .records(read);
+    in.scores("scores", "Train on all trajectories that have a finite score, with reward_temperature weighted by it.")
+        .optional()
+        .excludes("selection")
+        .records(read);
+    in.examples("examples", "Train on these noises instead: of inversions, or of sampled trajectories.")
+        .optional()
+        .excludes("selection")
+        .excludes("scores");
   }
 
   Value identity(const Domain& domain) const override { return Value::Map{{"examples", domain.data().examples(examples_)->digest()}}; }
 
   std::optional<ModelInfo> trained_info(const ModelInfo& start, const diffusion::Grid* selection,
                                         const std::optional<CorrectedSampling>& corrects) const override {
-    check_intermediate_step(selection != nullptr);
-    if (!start.components.empty()) check_components(start.components);
+    check_trajectories(selection != nullptr);
+    if (!start.components.empty()) components_.check("trainer.sft", start.components);
     auto info = start;
-    lora_.plan("trainer.sft", train_components_, info);
+    lora_.plan("trainer.sft", components_.train_components, info);
     const bool at_index = selection && first_step(*selection) != 0 && intermediate_step_.is_index();
     info.last_step = selection ? intermediate_step_ : Step();
     info.trained_num_steps = at_index ? selection->num_steps() : 0;
@@ -83,8 +89,8 @@ class Sft final : public Trainer {
   std::int64_t max_train_steps() const override { return loop_.max_train_steps; }
 
   TrainedModel train(const TrainerInput& input) const override {
-    check_intermediate_step(input.selection != nullptr);
-    check_components(components_of(input.model.weights));
+    check_trajectories(input.selection != nullptr);
+    components_.check("trainer.sft", components_of(input.model.weights));
     Run run(*this, input);
     auto trained = training::train(input, "trainer.sft", run.weights.parameters(), loop_, run);
     return {run.weights.finish(trained.weights, run.info()), std::move(trained.state)};
@@ -100,12 +106,14 @@ class Sft final : public Trainer {
     TensorMap null_condition;
 
     Run(const Sft& options_in, const TrainerInput& input_in)
-        : options(options_in), input(input_in), weights("trainer.sft", input.model, options.train_components_, options.lora_, input.seed) {
+        : options(options_in),
+          input(input_in),
+          weights("trainer.sft", input.model, options.components_.train_components, options.lora_, input.seed) {
       const auto order = random::streams::training_order(input.seed);
-      data = input.selection
-                 ? sft::selection_data(*input.selection, input.model, options.loss_, options.first_step(input.selection->view.grid()),
-                                       order, input.context.device)
-                 : sft::examples_data(input.examples ? input.examples : input.encoded(options.examples_), order, input.context.device);
+      data =
+          input.selection
+              ? sft::selection_data(*input.selection, input.model, options.selection_options(*input.selection), order, input.context.device)
+              : sft::examples_data(input.examples ? input.examples : input.encoded(options.examples_), order, input.context.device);
       const auto& dataset = input.domain.data();
       null_condition = encode_conditions(dataset.conditions(dataset.splits().front()).first(1), input.model).null_tensors;
     }
@@ -117,7 +125,7 @@ class Sft final : public Trainer {
       random::Draws draws(random::streams::training_noise(input.seed), positions);
       draws.begin(1);
       const auto uniform = draws.uniforms({}).flatten();  // [B]
-      const auto condition = drop_conditions(rows.condition, null_condition, uniform, options.conditioning_dropout_prob_);
+      const auto condition = training::drop_conditions(rows.condition, null_condition, uniform, options.conditioning_dropout_prob_);
       const auto& network = *input.model.network;
       const auto& now = weights.current();
       const auto embedded = network.embed(now, condition);
@@ -132,10 +140,23 @@ class Sft final : public Trainer {
     }
   };
 
-  void check_intermediate_step(bool has_selection) const {
-    if (has_selection || intermediate_step_ == Step()) return;
-    throw ConfigError("trainer.sft: intermediate_step is " + intermediate_step_.to_string() +
-                      " but the stage has no selection; name one in inputs, or leave intermediate_step out");
+  void check_trajectories(bool given) const {
+    if (given) return;
+    if (intermediate_step_ != Step()) {
+      throw ConfigError("trainer.sft: intermediate_step is " + intermediate_step_.to_string() +
+                        " but the stage has no selection and no scores; name one in inputs, or leave intermediate_step out");
+    }
+    if (reward_.enabled()) {
+      throw ConfigError("trainer.sft: reward_temperature is " + to_json(reward_.temperature) +
+                        " but the stage has no scores and no selection; name one in inputs, or leave reward_temperature out");
+    }
+  }
+
+  sft::SelectionOptions selection_options(const SelectedTrajectories& selection) const {
+    return {.loss = loss_,
+            .steps_remaining = first_step(selection.view.grid()),
+            .reward = reward_,
+            .step_samples = loop_.train_batch_size * loop_.gradient_accumulation_steps};
   }
 
   // Steps that remain where training starts.
@@ -148,31 +169,21 @@ class Sft final : public Trainer {
     return step;
   }
 
-  void check_components(const std::vector<std::string>& known) const {
-    const auto list = fmt::format("{}", fmt::join(known, ", "));
-    if (train_components_.empty()) throw ConfigError("trainer.sft: train_components is empty; the model's components are: " + list);
-    for (const auto& component : train_components_) {
-      if (component == "vae" && std::ranges::find(known, component) != known.end()) {
-        throw ConfigError("trainer.sft: train_components names 'vae', but the loss is of latents and does not depend on it; leave it out");
-      }
-      if (std::ranges::find(known, component) != known.end()) continue;
-      throw ConfigError(fmt::format("trainer.sft: train_components names '{}', but the model's components are: {}", component, list));
-    }
-  }
-
   Step intermediate_step_;
   std::string loss_ = "clean";
   std::string examples_ = "train";
   training::LoopOptions loop_;
   double conditioning_dropout_prob_ = 0.0;
-  std::vector<std::string> train_components_ = {"unet"};
+  training::ComponentOptions components_;
   training::LoraOptions lora_;
+  sft::RewardWeighting reward_;
 };
 
 }  // namespace
 }  // namespace espalier
 
 ESPALIER_PLUGIN(plugin) {
-  plugin.trainer<espalier::Sft>("sft", /*numerics_version=*/1,
-                                "Supervised fine-tuning: pre-training on examples, GRAFT and P-GRAFT on a selection.");
+  plugin.trainer<espalier::Sft>(
+      "sft", /*numerics_version=*/1,
+      "Supervised fine-tuning: pre-training on examples, GRAFT and P-GRAFT on a selection, weighted by rewards or not.");
 }

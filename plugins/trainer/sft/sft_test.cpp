@@ -7,8 +7,8 @@
 #include <cmath>
 #include <tuple>
 
-#include "plugins/trainer/sft/linear_gaussian.h"
 #include "tests/conformance/conformance.h"
+#include "tests/runtime/training/linear_gaussian.h"
 
 namespace espalier::sft {
 namespace {

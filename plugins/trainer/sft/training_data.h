@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "plugins/trainer/sft/reward_weights.h"
 #include "runtime/sdk/trainer.h"
 
 namespace espalier::sft {
@@ -23,8 +24,14 @@ class TrainingData {
 
 std::unique_ptr<TrainingData> examples_data(std::shared_ptr<const EncodedExamples> examples, random::StreamKey order, at::Device device);
 
-// P-GRAFT. loss "forward": noising starts at the recorded X_t; "clean": at the trajectory's X_0, restricted to levels noisier than t.
-std::unique_ptr<TrainingData> selection_data(const SelectedTrajectories& selection, const Model& model, const std::string& loss,
-                                             std::int64_t steps_remaining, random::StreamKey order, at::Device device);
+// What is read of selected or scored trajectories, and how their samples are weighted.
+struct SelectionOptions {
+  std::string loss;  // P-GRAFT. "forward": noising starts at the recorded X_t; "clean": at X_0, restricted to levels noisier than t
+  std::int64_t steps_remaining = 0;  // of X_t
+  RewardWeighting reward = {};
+  std::int64_t step_samples = 1;  // positions of an optimizer step; weights by batch have the mean 1 over them
+};
+std::unique_ptr<TrainingData> selection_data(const SelectedTrajectories& selection, const Model& model, const SelectionOptions& options,
+                                             random::StreamKey order, at::Device device);
 
 }  // namespace espalier::sft

@@ -1,4 +1,4 @@
-#include "plugins/trainer/sft/linear_gaussian.h"
+#include "tests/runtime/training/linear_gaussian.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
@@ -199,7 +199,8 @@ SelectedTrajectories Accepted::selection() const {
     Accepted accepted_;
   };
   const auto count = static_cast<std::int64_t>(weight.size());
-  ViewInfo info{"samples", trajectory, gaussian_domain()->codec(nullptr), View::range(0, count), std::vector<std::int64_t>(weight.size())};
+  ViewInfo info{"samples", trajectory, gaussian_domain()->codec(nullptr), View::range(0, count), condition};
+  info.condition.resize(weight.size());
   return {View(std::move(info), std::make_shared<Source>(*this)), weight, score, {"sampler.example", Value::Map{}}};
 }
 

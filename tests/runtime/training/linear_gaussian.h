@@ -7,8 +7,8 @@
 
 #include "runtime/sdk/plugin.h"
 
-// A world for tests of trainer.sft in which the best network is known in closed form: Gaussian data, and a network that is linear in the
-// state at every timestep.
+// A world for tests of trainers of denoisers (trainer.sft, trainer.dpo) in which the best network is known in closed form: Gaussian data,
+// and a network that is linear in the state at every timestep.
 namespace espalier::sft {
 
 inline constexpr std::int64_t kTimesteps = 12;  // of training
@@ -41,9 +41,10 @@ std::unique_ptr<Domain> gaussian_domain(double spread = 0.5);
 struct Accepted {
   Accepted(std::int64_t count, double spread, std::vector<double> weights_in);
   State states(std::int64_t steps_remaining) const;
-  SelectedTrajectories selection() const;  // of what it is now
-  at::Tensor clean;                        // [K, kElements], odd rows about -1, even ones about +1
-  std::vector<double> weight, score;       // [K]
+  SelectedTrajectories selection() const;    // of what it is now
+  at::Tensor clean;                          // [K, kElements], odd rows about -1, even ones about +1
+  std::vector<double> weight, score;         // [K]
+  std::vector<std::int64_t> condition = {};  // [K], of the view; empty: all 0
   std::int64_t label = 0;
   double stretch = 1.0, lift = 0.0;
   diffusion::Grid trajectory;

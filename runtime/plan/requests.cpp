@@ -7,6 +7,10 @@
 namespace espalier::plan {
 namespace {
 
+// Of the way in which laws are estimated. A selection's entry holds its law, so that an older one is not shown for it; which samples are
+// selected, and hence the keys of models, do not depend on it.
+constexpr std::int64_t kLawVersion = 2;
+
 constexpr std::int64_t kFormat = 1;
 
 Value plugin_value(const config::StageSpec& stage) {
@@ -129,7 +133,8 @@ Value selection_request(const config::PipelineSpec& spec, const config::StageSpe
     for (const auto& tag : tags) digests.push_back(results.at(tag).digest);
   }
   Value request = Value::Map{
-      {"scores", digests}, {"set", scores.set_id}, {"count", scores.count}, {"filter", plugin_value(stage)}, {"seed", stage.seed},
+      {"law", kLawVersion}, {"scores", digests}, {"set", scores.set_id}, {"count", scores.count}, {"filter", plugin_value(stage)},
+      {"seed", stage.seed},
   };
   if (stage.input("selection")) {  // the digest: which samples; the key: by which filters, since the law of a chain depends on all of them
     const auto& before = results.at(first_tag(stage, "selection"));

@@ -83,8 +83,9 @@ void check_sampler(const PluginEntry& entry, const Options& options);
 
 // Checks a trainer on the toy domain and model, or on the given ones: training that is interrupted at a safe point and resumed gives the
 // same bits as uninterrupted training, from checkpoints as they are written to disk (JSON, no live tensors); the starting model is not
-// changed; weights are finite; the curve "loss" is logged. The options must set at most some tens of steps.
-enum class TrainsOn { examples, selection };
+// changed; weights are finite; the curve "loss" is logged. The options must set at most some tens of steps. Of a selection each sample has
+// a condition of its own; of scores, two samples with different scores have one.
+enum class TrainsOn { examples, selection, scores };
 void check_trainer(const PluginEntry& entry, const Options& options, TrainsOn source);
 void check_trainer(const PluginEntry& entry, const Options& options, TrainsOn source, const Domain& domain, const Model& model);
 

@@ -3,6 +3,8 @@
 #include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "runtime/base/files.h"
 #include "tests/conformance/conformance.h"
 
@@ -18,7 +20,7 @@ at::Tensor tensor_of(const Value& numbers, at::ScalarType dtype) {
   return at::tensor(values, dtype);
 }
 
-State state_of(const Value& numbers) { return {{"sample", tensor_of(numbers, at::kFloat).view({2, -1})}}; }
+State state_of(const Value& numbers, at::ScalarType dtype) { return {{"sample", tensor_of(numbers, dtype).view({2, -1})}}; }
 
 struct Chain {
   explicit Chain(const Value& entry)
@@ -31,11 +33,11 @@ struct Chain {
     info.process = process->config();
     phase = sampler->phases({info}, nullptr).front();
   }
-  std::optional<at::Tensor> log_prob(const Value& entry, std::size_t step) const {
+  std::optional<at::Tensor> log_prob(const Value& entry, std::size_t step, at::ScalarType dtype) const {
     const auto n = phase.grid.num_steps() - static_cast<std::int64_t>(step);
     const auto& states = entry.at("states").as_list();
-    const auto prediction = state_of(entry.at("predictions").as_list()[step]);
-    return sampler->solver(phase)->log_prob(state_of(states[step]), prediction, state_of(states[step + 1]),
+    const auto prediction = state_of(entry.at("predictions").as_list()[step], dtype);
+    return sampler->solver(phase)->log_prob(state_of(states[step], dtype), prediction, state_of(states[step + 1], dtype),
                                             {*process, phase.grid.at(n), phase.grid.at(n - 1)});
   }
   std::unique_ptr<Sampler> sampler;
@@ -43,31 +45,37 @@ struct Chain {
   Phase phase;
 };
 
-// With set_alpha_to_one the last step ends at the sample itself and has no density. trl clamps the previous timestep to 0 and so always
-// ends at abar_0, as set_alpha_to_one = false does here.
-TEST(DdimLogProb, IsThatOfTrl) {
+// Returns the largest difference to trl's numbers, of tensors of this dtype.
+double largest_difference(at::ScalarType dtype) {
   const auto golden = parse_json(read_file(kGolden), kGolden);
   std::int64_t compared = 0, without = 0;
+  double largest = 0.0;
   for (const auto& entry : golden.as_list()) {
     SCOPED_TRACE(to_json(entry.at("process")) + ", eta " + to_json(entry.at("eta")));
     const Chain chain(entry);
     const auto& wanted = entry.at("log_probs").as_list();
     for (std::size_t step = 0; step < wanted.size(); ++step) {
-      const auto found = chain.log_prob(entry, step);
-      if (step + 1 == wanted.size() && entry.at("process").at("set_alpha_to_one").as_bool()) {
-        EXPECT_FALSE(found.has_value());
-        ++without;
-        continue;
-      }
-      ASSERT_TRUE(found.has_value()) << "step " << step;
-      const auto difference = (*found - tensor_of(wanted[step], at::kDouble)).abs().max().item<double>();
-      EXPECT_LE(difference, 1e-5) << "step " << step;
+      const auto found = chain.log_prob(entry, step, dtype);
+      // The last step ends at the sample itself and has no density. trl clamps the previous timestep to 0 and so ends at abar_0 whatever
+      // set_alpha_to_one is.
+      const bool last = step + 1 == wanted.size() && entry.at("process").at("set_alpha_to_one").as_bool();
+      EXPECT_EQ(found.has_value(), !last) << "step " << step;
+      without += last;
+      if (!found) continue;
+      largest = std::max(largest, (*found - tensor_of(wanted[step], at::kDouble)).abs().max().item<double>());
       ++compared;
     }
   }
   EXPECT_GT(compared, 100);
   EXPECT_EQ(without, 12);
+  return largest;
 }
+
+TEST(DdimLogProb, IsThatOfTrl) { EXPECT_LE(largest_difference(at::kDouble), 1e-9); }
+
+// The states have 8 elements near 2, and the last steps a deviation near 0.01: float32 rounds the deviate of each by some 1e-5, in trl
+// (which differs from its own float64 by 2.3e-5) as here. A mean over the 768 elements of the smallest images has a tenth of that.
+TEST(DdimLogProb, IsThatOfTrlWithinTheRoundingOfFloat32) { EXPECT_LE(largest_difference(at::kFloat), 2.5e-5); }
 
 }  // namespace
 }  // namespace espalier::conformance

@@ -14,8 +14,9 @@ namespace {
 
 using testing::HasSubstr, testing::ThrowsMessage;
 
-// One update on everything at once; the gradient is not clipped, and weights do not decay.
-const Value::Map kOneUpdate = {{"max_train_steps", 1}, {"train_batch_size", 65536}, {"max_grad_norm", 0.0}, {"adam_weight_decay", 0.0}};
+// One update on everything, with advantages relative to all samples; the gradient is not clipped, and weights do not decay.
+const Value::Map kOneUpdate = {
+    {"max_train_steps", 1}, {"train_batch_size", 65536}, {"advantage_window", 0}, {"max_grad_norm", 0.0}, {"adam_weight_decay", 0.0}};
 
 struct StepEffect {
   LinearStep step;
@@ -44,7 +45,7 @@ double element_deviation(const std::map<std::int64_t, StepEffect>& all) {
 // E[A grad log p], log p a mean over elements: with r of deviation s / sqrt(d), (1 / d) (dE[r] / d offset) / (s / sqrt(d)); the loss is
 // minus its mean over the steps that have a density.
 void expect_closed_form(const Model& model, std::int64_t without_density) {
-  constexpr std::int64_t kCount = 40000;
+  constexpr std::int64_t kCount = 400000;
   const auto all = effects(model);
   const auto sampled = sample(model, kCount, 5);
   Training training;

@@ -21,6 +21,11 @@
 namespace espalier::exec {
 namespace {
 
+SamplingInfo sampling_info(Context& context, const config::StageSpec& stage) {
+  const auto& phase = context.plans.at(stage.tag).phases.back();
+  return {stage.type, stage.keyed, phase, stage.plugin.get<Sampler>().solver(phase)};
+}
+
 // All trajectories of a scored view that have a finite score.
 SelectedTrajectories scored_trajectories(Context& context, const config::StageSpec& reward) {
   const auto& sampler = *context.spec.find(context.results.at(reward.tag).samples);
@@ -38,7 +43,7 @@ SelectedTrajectories scored_trajectories(Context& context, const config::StageSp
     context.progress.say(std::to_string(scores.size() - rows.size()) + " of " + std::to_string(scores.size()) + " samples of '" +
                          sampler.tag + "' have no finite score of '" + reward.tag + "' and train nothing");
   }
-  return {all.part(rows), std::vector<double>(rows.size(), 1.0), std::move(finite), {sampler.type, sampler.keyed}};
+  return {all.part(rows), std::vector<double>(rows.size(), 1.0), std::move(finite), sampling_info(context, sampler)};
 }
 
 std::optional<SelectedTrajectories> selected_trajectories(Context& context, const config::StageSpec& stage) {
@@ -59,7 +64,7 @@ std::optional<SelectedTrajectories> selected_trajectories(Context& context, cons
   const auto& all_scores = choices.scores(filter);
   std::vector<double> score;
   for (const auto index : view.index()) score.push_back(all_scores.at(static_cast<std::size_t>(index)));
-  return SelectedTrajectories{std::move(view), std::move(selection.weight), std::move(score), {sampler.type, sampler.keyed}};
+  return SelectedTrajectories{std::move(view), std::move(selection.weight), std::move(score), sampling_info(context, sampler)};
 }
 
 // Waits for another process that trains the same model.

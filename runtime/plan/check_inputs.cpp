@@ -42,9 +42,20 @@ PlannedInputs inputs_of(const config::PipelineSpec& spec, const config::StageSpe
   return inputs;
 }
 
+// Lets a trainer check the models of the sampler whose trajectories it trains on.
+void check_trainer(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& predicted) {
+  const auto* input = stage.input("scores") ? stage.input("scores") : stage.input("selection");
+  if (input == nullptr || stage.input("model") == nullptr) return;
+  const auto& sampler = *spec.find(predicted.at(input->tags.front()).samples);
+  const auto& models = sampler.input("model")->tags;
+  if (!std::ranges::all_of(models, [&](const auto& tag) { return predicted.contains(tag); })) return;
+  stage.plugin.get<Trainer>().check_sampling(*model_of(stage, predicted), models_of(sampler, predicted));
+}
+
 void check_by_plugin(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& predicted) {
   if (const auto* reward = stage.plugin.get_if<Reward>()) reward->check_model(model_of(stage, predicted));
   if (const auto* metric = stage.plugin.get_if<Metric>()) metric->check_inputs(inputs_of(spec, stage, predicted));
+  if (stage.plugin.get_if<Trainer>() != nullptr) check_trainer(spec, stage, predicted);
   if (const auto* filter = stage.plugin.get_if<Filter>()) {
     const auto& tag = stage.input("scores")->tags.front();
     filter->check_view(view_of(spec, tag, predicted.at(tag)));

@@ -8,8 +8,8 @@ namespace espalier::plan {
 // models. Throws ConfigError.
 void check_models(const config::StageSpec& stage, const Results& results);
 
-// Lets the plugin of a reward, filter or metric stage check what its inputs will be. `predicted` has the results of earlier stages, made or
-// predicted; without the result of an input there is no check. Throws the plugin's error, naming the stage.
+// Lets the plugin of a reward, filter, trainer or metric stage check what its inputs will be. `predicted` has the results of earlier
+// stages, made or predicted; without the result of an input there is no check. Throws the plugin's error, naming the stage.
 void check_inputs(const config::PipelineSpec& spec, const config::StageSpec& stage, const Results& predicted);
 
 // A reward whose numbers are those of one set alone (reward.imported) has this set in its identity(): "scored_set", {"set": id, "decoder":

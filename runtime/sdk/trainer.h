@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/sdk/encoding.h"
+#include "runtime/sdk/sampler.h"
 #include "runtime/sdk/stage_context.h"
 #include "runtime/sdk/view.h"
 
@@ -15,8 +16,10 @@ namespace espalier {
 
 // How trajectories were sampled.
 struct SamplingInfo {
-  std::string sampler;  // "sampler.ddim"
-  Value options;        // of the sampler, by name
+  std::string sampler;                             // "sampler.ddim"
+  Value options;                                   // of the sampler, by name
+  Phase phase = {};                                // of the recorded states: which model and which guidance took which steps
+  std::shared_ptr<const Solver> solver = nullptr;  // fresh, of this phase, for log_prob()
   // An option of the sampler ("guidance_scale", "eta"), so that a trainer need not repeat it. Throws ConfigError, naming `who` and the
   // sampler's options, where there is none or it is no number.
   double number(const std::string& who, const std::string& option) const;
@@ -90,6 +93,9 @@ class Trainer : public Plugin {
     (void)start, (void)selection, (void)corrects;
     return std::nullopt;
   }
+  // What cannot be trained, from `start`, on trajectories of these models, in the order in which their sampler names them. Called before
+  // anything is sampled, where the stage has a selection or scores and all models are known. Throws ConfigError.
+  virtual void check_sampling(const ModelInfo& start, const std::vector<ModelInfo>& sampled_with) const { (void)start, (void)sampled_with; }
   virtual std::int64_t max_train_steps() const = 0;
   virtual TrainedModel train(const TrainerInput& input) const = 0;
 };

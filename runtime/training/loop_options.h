@@ -25,6 +25,10 @@ struct LoopOptions {
   std::int64_t logging_steps = 10;
 
   void options(Schema& schema);
+  // Parts of options(), for a trainer that has no use for the others: AdamW's without the learning rate, with the clipping of gradients;
+  // and those of checkpoints and curves.
+  void optimizer_options(Schema& schema);
+  void operational_options(Schema& schema);
   double learning_rate(std::int64_t step) const;  // of the next step, after `step` steps
 };
 

@@ -6,6 +6,7 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/tensor.h>
 
+#include "runtime/sampling/transition.h"
 #include "runtime/sdk/check.h"
 #include "runtime/tensor/tensor_map.h"
 #include "tests/conformance/conformance.h"
@@ -72,7 +73,9 @@ class ToyTrajectories final : public ViewSource {
       : grid_(std::move(grid)), declared_(std::move(declared)) {
     std::vector<std::uint64_t> positions;
     for (std::uint64_t i = 0; i < kTrajectories; ++i) positions.push_back(i);
-    clean_ = encoded(domain, domain.data().splits().front(), model)->at(positions);
+    const auto split = domain.data().splits().front();
+    clean_ = encoded(domain, split, model)->at(positions);
+    null_condition_ = domain.data().conditions(split).null_tensors;
     random::Draws draws({.seed = 9, .purpose = random::Purpose::data, .round = 7, .branch = 0}, positions);
     noise_ = model.process->prior(domain.codec(&model.info)->spec(), clean_.condition, draws);
   }
@@ -88,6 +91,7 @@ class ToyTrajectories final : public ViewSource {
   Conditions conditions(const std::vector<std::int64_t>& index) const override {
     Conditions conditions;
     conditions.tensors = of_rows(clean_.condition, index);
+    conditions.null_tensors = null_condition_;
     conditions.text.resize(index.size());
     for (const auto row : index) conditions.metadata.push_back(clean_.metadata.at(static_cast<std::size_t>(row)));
     return conditions;
@@ -100,8 +104,30 @@ class ToyTrajectories final : public ViewSource {
   diffusion::Grid grid_;
   std::set<std::int64_t> declared_;
   EncodedExamples::Batch clean_;
+  TensorMap null_condition_;
   State noise_;
 };
+
+// Ancestral sampling of a variance preserving process.
+class AncestralSolver final : public Solver {
+ public:
+  State step(const State& x, const State& prediction, const SolverStep& step) override {
+    return sampling::ddim_transition(x, prediction, step, 1.0).draw(step.draws);
+  }
+  std::optional<at::Tensor> log_prob(const State& x, const State& prediction, const State& next, const StepEnds& ends) const override {
+    return sampling::ddim_transition(x, prediction, ends, 1.0).log_prob(next);
+  }
+};
+
+// As if the model had sampled all steps itself.
+SamplingInfo toy_sampling(const Model& model, const diffusion::Grid& grid) {
+  const double guidance_scale = 2.0;
+  Phase phase;
+  phase.process = model.process->config();
+  phase.grid = grid;
+  phase.segments.push_back({model.info, grid.num_steps(), 0, {.scale = guidance_scale}});
+  return {"sampler.example", Value::Map{{"guidance_scale", guidance_scale}, {"eta", 1.0}}, phase, std::make_shared<AncestralSolver>()};
+}
 
 SelectedTrajectories toy_selection(const Domain& domain, const Model& model, std::set<std::int64_t> declared, const diffusion::Grid& grid,
                                    std::int64_t samples_per_condition) {
@@ -112,9 +138,7 @@ SelectedTrajectories toy_selection(const Domain& domain, const Model& model, std
   for (const auto i : all) score.push_back(static_cast<double>(i % 5));
   return {View({"samples", grid, domain.codec(&model.info), all, condition},
                std::make_shared<ToyTrajectories>(domain, model, std::move(declared), grid)),
-          std::vector<double>(all.size(), 1.0),
-          score,
-          {"sampler.example", Value::Map{{"guidance_scale", 2.0}, {"eta", 1.0}}}};
+          std::vector<double>(all.size(), 1.0), score, toy_sampling(model, grid)};
 }
 
 struct Course {

@@ -83,6 +83,10 @@ TEST(TrainerInput, HasTheSamplersOptions) {
   pipeline.run(kTrained, {"samples.record_steps=[4]"});
   const auto& sampling = trainings.front().sampling;
   EXPECT_EQ(sampling.sampler, "sampler.example");
+  EXPECT_EQ(sampling.phase.grid.num_steps(), 4);
+  ASSERT_EQ(sampling.phase.segments.size(), 1U);
+  EXPECT_EQ(sampling.phase.segments.front().first, 4);
+  EXPECT_NE(sampling.solver, nullptr);
   EXPECT_EQ(sampling.number("trainer.example", "num_inference_steps"), 4);
   EXPECT_THAT([&] { sampling.number("trainer.example", "eta"); },
               ThrowsMessage<ConfigError>(AllOf(HasSubstr("trainer.example"), HasSubstr("`eta`"), HasSubstr("num_inference_steps"))));

@@ -21,11 +21,11 @@ Plans plans_of(const std::string& text, const std::vector<std::string>& override
   return run_all(pipeline(overrides, versions, text), index);
 }
 
-TEST(Chain, KeyOfAnUnchainedSelectionIsAsItWas) {
+TEST(Chain, KeyOfAnUnchainedSelectionHoldsNoChain) {
   const auto request = plans_of(pipeline_text()).at("best").request;
   std::vector<std::string> fields;
   for (const auto& [name, value] : request.as_map()) fields.push_back(name);
-  EXPECT_THAT(fields, testing::UnorderedElementsAre("scores", "set", "count", "filter", "seed"));
+  EXPECT_THAT(fields, testing::UnorderedElementsAre("law", "scores", "set", "count", "filter", "seed"));
   EXPECT_EQ(plans_of(chained()).at("first").key, plans_of(pipeline_text()).at("best").key);
 }
 

@@ -26,7 +26,7 @@ expect(2 "^$" "no plugin 'filter.topk'; did you mean 'filter.top_k'\\?" "${PROGR
 expect(2 "^$" "needs a plugin, kind.name" "${PROGRAM}" plugins info)
 expect(0 "(^|\n)filter.top_k +[A-Z]" "^$" "${PROGRAM}" plugins list)
 expect(0 "\"type\": \"filter.top_k\"" "^$" "${PROGRAM}" plugins list --json)
-expect(0 "^filter.top_k\n.*inputs\n  scores \\(scores\\)\n.*  k \\(integer, 1 to 1000000000\\) = 1  \\[keyed\\]\n" "^$" "${PROGRAM}" plugins info filter.top_k)
+expect(0 "^filter.top_k\n.*inputs\n  scores \\(scores, one or more\\)\n.*  k \\(integer, 1 to 1000000000\\) = 1  \\[keyed\\]\n" "^$" "${PROGRAM}" plugins info filter.top_k)
 expect(0 "\n\\| `k` \\| integer \\| `1` \\| 1 to 1000000000 \\| keyed \\| " "^$" "${PROGRAM}" plugins info filter.top_k --markdown)
 expect(0 "\"default\": 1," "^$" "${PROGRAM}" plugins info filter.top_k --json)
 

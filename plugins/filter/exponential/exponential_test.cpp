@@ -120,7 +120,7 @@ TEST(Exponential, WithTheGroupsMaximumAcceptsMethodsLaw) {
 // Of 64 samples a condition the reported law is that of their scores' law.
 TEST(Exponential, ReportsMethodsLaw) {
   const auto law = law_of("filter.exponential", *exponential({{"temperature", kBeta}, {"r_max_policy", "batch"}}),
-                          input_of(tied_scores(64 * 500, 6), 64));
+                          input_of(tied_scores(std::size_t{64} * 500, 6), 64));
   const auto acceptance = below_the_maximum_of(64);
   double rate = 0.0, logs = 0.0;
   for (std::size_t i = 0; i < 4; ++i) {

@@ -19,7 +19,10 @@ constexpr std::uint32_t kOrdinal = 3;
 double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 
 // Of M samples, those that are in a pair.
-double paired(std::int64_t size) { return static_cast<double>(size / 2 * 2) / static_cast<double>(size); }
+double paired(std::int64_t size) {
+  const auto pairs = size / 2;
+  return 2.0 * static_cast<double>(pairs) / static_cast<double>(size);
+}
 
 class Preference final : public espalier::Filter {
  public:

@@ -129,7 +129,7 @@ TEST(Preference, HasTheLawOfTheBetterOfTwo) {
 }
 
 TEST(Preference, ReportsTheLawOfBradleyAndTerry) {
-  const auto law = law_of("filter.preference", *preference(kBradleyTerry), input_of(tied_scores(32 * 1000, 8), 32));
+  const auto law = law_of("filter.preference", *preference(kBradleyTerry), input_of(tied_scores(std::size_t{32} * 1000, 8), 32));
   EXPECT_NEAR(law.kl_nats, kl_of(densities(kSigmoid)), 0.004);
   EXPECT_NEAR(law.acceptance_rate, 0.5, 1e-9);
 }

@@ -15,7 +15,6 @@ namespace {
 using espalier::Chart;
 using espalier::ConfigError;
 using espalier::MetricInput;
-using espalier::Scalar;
 using espalier::ScoredView;
 using espalier::Table;
 using espalier::Value;

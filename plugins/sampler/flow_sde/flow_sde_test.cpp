@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/tensor.h>
+#include <ATen/ops/full.h>
 
 #include <cmath>
 #include <numbers>
@@ -44,8 +44,8 @@ struct GaussianFlow {
   }
 
   sampling::Transition step(double x, const GridPoint& from, const GridPoint& to, double eta) const {
-    const State state{{"x", at::tensor({{x}}, at::kDouble)}};
-    return flow_sde::transition(state, {{"x", at::tensor({{prediction(x, from.level.alpha)}}, at::kDouble)}}, {process, from, to}, eta);
+    const State state{{"x", at::full({1, 1}, x, at::kDouble)}};
+    return flow_sde::transition(state, {{"x", at::full({1, 1}, prediction(x, from.level.alpha), at::kDouble)}}, {process, from, to}, eta);
   }
 
   // Mean and variance of the samples, exactly: every step is linear in the state and adds independent noise.
@@ -98,10 +98,10 @@ TEST(FlowSde, DensityIsTheNormalsAndTheLastStepHasNone) {
   const GaussianFlow flow(8);
   const auto step = flow.step(0.1, flow.grid.at(5), flow.grid.at(4), 1.0);
   const double z = (0.9 - step.mean.at("x").item<double>()) / step.std;
-  const auto density = step.log_prob({{"x", at::tensor({{0.9}}, at::kDouble)}});
+  const auto density = step.log_prob({{"x", at::full({1, 1}, 0.9, at::kDouble)}});
   ASSERT_TRUE(density);
   EXPECT_NEAR(density->item<double>(), -0.5 * z * z - std::log(step.std * std::sqrt(2 * std::numbers::pi)), 1e-12);
-  EXPECT_FALSE(flow.step(0.1, flow.grid.at(1), flow.grid.at(0), 1.0).log_prob({{"x", at::tensor({{0.9}}, at::kDouble)}}));
+  EXPECT_FALSE(flow.step(0.1, flow.grid.at(1), flow.grid.at(0), 1.0).log_prob({{"x", at::full({1, 1}, 0.9, at::kDouble)}}));
 }
 
 }  // namespace

@@ -67,7 +67,7 @@ TEST(PreferenceLoss, OfTheReferenceItselfIsLogTwo) {
 }
 
 // Predicts the noise exactly, or is off by `error` in each element, for winners and losers.
-diffusion::Predict off_by(double of_winners, double of_losers, at::Tensor noise) {
+diffusion::Predict off_by(double of_winners, double of_losers, const at::Tensor& noise) {
   return [=](const State& noisy, const at::Tensor&) -> State {
     const auto like = at::zeros_like(noisy.at("x"));
     const auto pairs = like.size(0) / 2;

@@ -6,8 +6,8 @@
 #include "runtime/config/node.h"
 #include "runtime/config/spec.h"
 
-// [rounds] and [sweep]: one stage of the file becomes several. Both are pure functions of the document, so that planning and running know
-// neither.
+// [rounds] and [sweep]: one stage of the file becomes several. Both are pure functions of the document, so that planning and running have
+// no code for them.
 namespace espalier::config {
 
 struct Expanded {

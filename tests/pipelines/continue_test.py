@@ -96,7 +96,7 @@ class Continue(driver.PipelineTest):
         text = PIPELINE % ("1.0", "gain") + SUMMARY
         for change, message in (
                 (("start_step = 0.5", ""), "has the input 'start' and begins at the option start_step"),
-                (("start_step = 0.5", "start_step = 9"), "9"),
+                (("start_step = 0.5", "start_step = 9"), "step 9 is outside 0 to 8"),
                 (("start_step = 0.5", "start_step = 0.5\nsplit = \"train\""), "its 'split' is that of the stage 'samples'; leave it out"),
                 (("start_step = 0.5", "start_step = 0.5\nnum_inference_steps = 10"), "whose number of steps is 8, not 10"),
                 (('inputs = { model = "base", start = "samples" }', 'inputs = { model = "base" }'), "'start_step' is of a stage with the input 'start'"),

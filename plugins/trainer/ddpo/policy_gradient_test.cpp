@@ -65,7 +65,7 @@ void expect_closed_form(const Model& model, std::int64_t without_density) {
     const double error =
         std::abs(effect.step.slope / effect.step.std) / std::sqrt(static_cast<double>(kElements)) / steps * std::sqrt(2.0 / kCount);
     EXPECT_NEAR(found, wanted, 4 * error);
-    EXPECT_GT(std::abs(wanted), 8 * error) << "the test could not tell it from 0";
+    EXPECT_GT(std::abs(wanted), 8 * error) << "the standard error is too large to show that it differs from 0";
     ++checked;
   }
   EXPECT_EQ(checked, steps);

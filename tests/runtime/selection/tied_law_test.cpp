@@ -1,5 +1,6 @@
 #include "runtime/selection/tied_law.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -75,7 +75,12 @@ void check_tag(const std::vector<Draft>& drafts, const Folders& folders, const D
                  fmt::format("{} names '{}', which is no stage{}", place, tag, near.empty() ? givers : "; did you mean '" + near + "'?"));
     return;
   }
-  if (other == &self || other->spec.kind == nullptr || other->spec.kind->gives == info.takes) return;
+  if (other == &self || other->spec.kind == nullptr) return;
+  if (other->spec.kind->gives == info.takes) {
+    if (info.takes != ResultKind::findings || info.of.empty() || other->spec.type == info.of) return;
+    problems.add(where, fmt::format("{} takes what {} finds, but stage '{}' is {}", place, info.of, tag, other->spec.type));
+    return;
+  }
   problems.add(where, fmt::format("{} takes {}, but stage '{}' ({}) gives {}{}", place, wanted, tag, other->spec.type,
                                   result_name(other->spec.kind->gives), givers));
 }
@@ -224,21 +229,26 @@ void check_mix(const std::vector<Draft>& drafts, const Draft& draft, Problems& p
 void check_chains(const std::vector<Draft>& drafts, Problems& problems) {
   for (const Draft& draft : drafts) {
     check_mix(drafts, draft, problems);
-    for (const StageInput& selection : draft.spec.inputs) {
-      if (selection.info.takes != ResultKind::selection) continue;
-      const Draft* before = input_of(drafts, &draft, selection.info.name);
-      const Draft* chosen = samples_of(drafts, input_of(drafts, before, "scores"));
-      for (const StageInput& scores : draft.spec.inputs) {
-        const Draft* scored =
-            scores.info.takes == ResultKind::scores ? samples_of(drafts, input_of(drafts, &draft, scores.info.name)) : nullptr;
-        if (scored == nullptr || chosen == nullptr || scored == chosen) continue;
-        problems.add(
-            where_of(draft, selection.info),
-            fmt::format("{}: the input '{}' names '{}', which chooses among the samples of '{}', but the input '{}' is of those "
-                        "of '{}'; both are of one stage's samples",
-                        draft.subject, selection.info.name, before->spec.tag, chosen->spec.tag, scores.info.name, scored->spec.tag));
-      }
+    const Draft* scored = samples_of(drafts, input_of(drafts, &draft, "scores"));
+    const StageInput* selection = draft.spec.input("selection");
+    const Draft* before = input_of(drafts, &draft, "selection");
+    const Draft* chosen = samples_of(drafts, input_of(drafts, before, "scores"));
+    if (scored != nullptr && chosen != nullptr && scored != chosen) {
+      problems.add(
+          where_of(draft, selection->info),
+          fmt::format("{}: the input 'selection' names '{}', which chooses among the samples of '{}', but the input 'scores' is of those "
+                      "of '{}'; both are of one stage's samples",
+                      draft.subject, before->spec.tag, chosen->spec.tag, scored->spec.tag));
     }
+    const Draft* profile = input_of(drafts, &draft, "profile");
+    const Draft* profiled = samples_of(drafts, input_of(drafts, profile, "scores"));
+    const Draft* used = chosen != nullptr ? chosen : scored;
+    if (profiled == nullptr || used == nullptr || profiled == used) continue;
+    problems.add(
+        where_of(draft, draft.spec.input("profile")->info),
+        fmt::format("{}: the input 'profile' names '{}', a profile of the samples of '{}', but it trains on those of '{}'; both are "
+                    "of one stage's samples",
+                    draft.subject, profile->spec.tag, profiled->spec.tag, used->spec.tag));
   }
 }
 

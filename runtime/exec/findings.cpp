@@ -7,6 +7,7 @@
 #include "runtime/base/files.h"
 #include "runtime/exec/context.h"
 #include "runtime/exec/journal.h"
+#include "runtime/exec/selected.h"
 #include "runtime/exec/views.h"
 #include "runtime/random/streams.h"
 #include "runtime/sdk/check.h"
@@ -22,15 +23,20 @@ MetricInput metric_input(Context& context, const config::StageSpec& stage) {
   for (const auto& named : stage.inputs) {
     for (const auto& tag : named.tags) {
       if (named.info.takes == ResultKind::trajectories) {
+        const auto& source = *context.spec.find(tag);
         input.samples.push_back(view_of(context, tag));
+        if (!source.kind->from_examples) input.sampling.push_back(sampling_info(context, source));
       } else if (named.info.takes == ResultKind::model) {
         input.model = context.model(tag);
+      } else if (named.info.takes == ResultKind::selection) {
+        input.selection = trajectories_chosen_by(context, *context.spec.find(tag));
       } else {
         const auto& scored = *context.spec.find(tag);
         auto conditions = context.spec.conditions(plan::samples_stage(context.spec, scored));
         ScoredView view{tag, read_view_scores(context, tag), view_conditions(context, scored, context.results.at(tag).count),
                         conditions.digest(), std::move(conditions.metadata)};
         view.samples = context.results.at(tag).samples;
+        view.trajectories = view_of(context, view.samples);
         view.num_steps = context.results.at(tag).grid.num_steps();
         const auto& sampler = plan::samples_stage(context.spec, scored);
         if (const auto* start = sampler.input("start")) {

@@ -1,16 +1,14 @@
 // Training: runs one stage in one process, with checkpoints, and publishes its model as one entry.
 #include <ATen/Parallel.h>
 
-#include <algorithm>
-#include <cmath>
 #include <thread>
 
 #include "runtime/base/errors.h"
 #include "runtime/base/files.h"
 #include "runtime/cache/workspace.h"
-#include "runtime/exec/choice.h"
 #include "runtime/exec/context.h"
 #include "runtime/exec/journal.h"
+#include "runtime/exec/selected.h"
 #include "runtime/exec/views.h"
 #include "runtime/modelfile/adapter.h"
 #include "runtime/modelfile/safetensors.h"
@@ -20,52 +18,6 @@
 
 namespace espalier::exec {
 namespace {
-
-SamplingInfo sampling_info(Context& context, const config::StageSpec& stage) {
-  const auto& phase = context.plans.at(stage.tag).phases.back();
-  return {stage.type, stage.keyed, phase, stage.plugin.get<Sampler>().solver(phase)};
-}
-
-// All trajectories of a scored view that have a finite score.
-SelectedTrajectories scored_trajectories(Context& context, const config::StageSpec& reward) {
-  const auto& sampler = *context.spec.find(context.results.at(reward.tag).samples);
-  const auto all = view_of(context, sampler.tag);
-  const auto scores = all.scores(reward.tag);
-  View::Rows rows;
-  std::vector<double> finite;
-  for (std::size_t i = 0; i < scores.size(); ++i) {
-    if (!std::isfinite(scores[i])) continue;
-    rows.push_back(static_cast<std::int64_t>(i));
-    finite.push_back(scores[i]);
-  }
-  if (rows.empty()) throw StageError("no sample of '" + sampler.tag + "' has a finite score of '" + reward.tag + "'");
-  if (rows.size() < scores.size()) {
-    context.progress.say(std::to_string(scores.size() - rows.size()) + " of " + std::to_string(scores.size()) + " samples of '" +
-                         sampler.tag + "' have no finite score of '" + reward.tag + "' and train nothing");
-  }
-  return {all.part(rows), std::vector<double>(rows.size(), 1.0), std::move(finite), sampling_info(context, sampler)};
-}
-
-std::optional<SelectedTrajectories> selected_trajectories(Context& context, const config::StageSpec& stage) {
-  if (const auto* scores = stage.input("scores")) return scored_trajectories(context, *context.spec.find(scores->tags.front()));
-  const auto* input = stage.input("selection");
-  if (!input) return std::nullopt;
-  const auto& filter = *context.spec.find(input->tags.front());
-  const auto& result = context.results.at(filter.tag);
-  const auto& sampler = *context.spec.find(result.samples);
-  auto selection = read_selection(context, result);
-  const auto all = view_of(context, sampler.tag);
-  View::Rows rows;
-  for (const auto index : selection.index) {
-    rows.push_back(std::lower_bound(all.index().begin(), all.index().end(), index) - all.index().begin());
-  }
-  auto view = all.part(rows);
-  Choices choices(context);
-  const auto& all_scores = choices.scores(filter);
-  std::vector<double> score;
-  for (const auto index : view.index()) score.push_back(all_scores.at(static_cast<std::size_t>(index)));
-  return SelectedTrajectories{std::move(view), std::move(selection.weight), std::move(score), sampling_info(context, sampler)};
-}
 
 // Waits for another process that trains the same model.
 std::unique_ptr<cache::FolderLock> lock_training(Context& context, const plan::StagePlan& plan) {
@@ -128,6 +80,12 @@ Work compute_model(Context& context, const plan::StagePlan& plan) {
       *context.spec.domain, *model, selection ? &*selection : nullptr, plan.stage->seed, context.stage_context(), journal, journal};
   input.state = state ? &*state : nullptr;
   if (model->network != nullptr) input.codec = context.spec.codec(model->info, start->tags.front());
+  if (const auto* named = plan.stage->input("reference")) input.reference = context.model(named->tags.front());
+  std::optional<Findings> profile;
+  if (const auto* named = plan.stage->input("profile")) {
+    profile = read_findings(context, *context.spec.find(named->tags.front()));
+    input.profile = &*profile;
+  }
   if (const auto* examples = plan.stage->input("examples")) {
     const auto& noises = context.results.at(examples->tags.front());
     input.examples = recorded_noises(context, examples->tags.front(), *model);

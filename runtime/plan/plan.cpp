@@ -25,7 +25,7 @@ std::set<std::int64_t> demanded_steps(const config::PipelineSpec& spec, const co
   const auto first = recorded_start(last).value_or(num_steps);
   for (const auto& stage : spec.stages) {
     for (const auto& input : stage.inputs) {
-      if (input.info.takes == ResultKind::model) continue;
+      if (input.info.takes == ResultKind::model || input.info.takes == ResultKind::findings) continue;
       for (const auto& tag : input.tags) {
         if (samples_stage(spec, *spec.find(tag)).tag != sampler.tag) continue;
         steps.merge(input.info.recorded_steps(num_steps, last.start == "noise"));

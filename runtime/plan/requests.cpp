@@ -158,6 +158,8 @@ Value model_request(const config::PipelineSpec& spec, const config::StageSpec& s
     }
     if (!start.trainer_state.empty()) request["state"] = start.trainer_state;
   }
+  if (stage.input("reference")) request["reference"] = results.at(first_tag(stage, "reference")).model.function();
+  if (stage.input("profile")) request["profile"] = results.at(first_tag(stage, "profile")).digest;
   if (stage.input("selection")) {
     const auto& selection = results.at(first_tag(stage, "selection"));
     request["selection"] = Value::Map{{"digest", selection.digest}, {"set", selection.set_id}};
@@ -190,6 +192,7 @@ Value findings_request(const config::PipelineSpec& spec, const config::StageSpec
         if (std::ranges::find(decoders, decoder) == decoders.end()) decoders.push_back(decoder);
       }
       values.push_back(Value::Map{{"tag", tag}, {"digest", result.digest}, {"count", result.count}});  // scalars are named after tags
+      if (result.kind == ResultKind::selection) values.back()["set"] = result.set_id;
     }
     inputs[input.info.name] = std::move(values);
   }

@@ -67,5 +67,7 @@ constexpr StreamKey flow_loss(StreamKey metric) { return of_metric(metric, 5); }
 constexpr StreamKey inversion_order(StreamKey metric) { return of_metric(metric, 6); }            // order
 constexpr StreamKey classifier_noise(StreamKey metric) { return of_metric(metric, 7); }           // draws
 constexpr StreamKey noise_bootstrap(StreamKey metric) { return of_metric(metric, 8); }            // draws
+constexpr StreamKey profile_noise(StreamKey metric) { return of_metric(metric, 9); }              // draws
+constexpr StreamKey profile_prior(StreamKey metric) { return of_metric(metric, 10); }             // draws
 
 }  // namespace espalier::random::streams

@@ -100,6 +100,7 @@ void check_findings(const std::string& who, const Findings& findings) {
   check_names(who, "chart", findings.charts, check_chart);
   check_names(who, "table", findings.tables, check_table);
   check_names(who, "image", findings.images, check_image);
+  for (const auto& warning : findings.warnings) require(!warning.empty(), who, "measure() gave an empty warning; leave it out");
 }
 
 }  // namespace espalier

@@ -132,10 +132,13 @@ std::vector<std::string> unique_names(const std::vector<Scalar>& scalars) {
 const char* interval_name(Kind kind) { return kIntervals.at(static_cast<std::size_t>(kind)).second; }
 
 Value to_value(const Findings& findings) {
-  return Value::Map{{"scalars", list_of(findings.scalars, scalar_value)},
-                    {"charts", list_of(findings.charts, chart_value)},
-                    {"tables", list_of(findings.tables, table_value)},
-                    {"images", list_of(findings.images, image_value)}};
+  Value value = Value::Map{{"scalars", list_of(findings.scalars, scalar_value)},
+                           {"charts", list_of(findings.charts, chart_value)},
+                           {"tables", list_of(findings.tables, table_value)},
+                           {"images", list_of(findings.images, image_value)}};
+  if (!findings.warnings.empty()) value["warnings"] = Value::List(findings.warnings.begin(), findings.warnings.end());
+  if (!findings.stop.empty()) value["stop"] = findings.stop;
+  return value;
 }
 
 Findings findings_from(const Value& value) {
@@ -146,6 +149,10 @@ Findings findings_from(const Value& value) {
   for (const auto& image : value.at("images").as_list()) {
     findings.images.push_back({image.at("name").as_string(), image.at("caption").as_string(), {}});
   }
+  if (const auto* warnings = value.find("warnings")) {
+    for (const auto& warning : warnings->as_list()) findings.warnings.push_back(warning.as_string());
+  }
+  if (const auto* stop = value.find("stop")) findings.stop = stop->as_string();
   return findings;
 }
 

@@ -69,6 +69,8 @@ struct Findings {
   std::vector<Chart> charts = {};
   std::vector<Table> tables = {};
   std::vector<CaptionedImage> images = {};
+  std::vector<std::string> warnings = {};  // what a person should know before believing the numbers: a sentence each
+  std::string stop = {};                   // why the run should not go on (a stop rule that holds); "": it should
 };
 
 // A name for each scalar of a metric, to print and to index by: "<name>"; "<name>.<stage>" where the scalars are about several stages;

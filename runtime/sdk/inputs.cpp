@@ -40,6 +40,7 @@ std::string InputInfo::takes_text() const {
   std::string text = examples ? "noises of trajectories" : result_name(takes);
   if (takes == ResultKind::trajectories && !of.empty()) text += " of " + of + " samples";
   if (takes == ResultKind::model && !of.empty()) text += " with the role " + of;
+  if (takes == ResultKind::findings && !of.empty()) text += " of " + of;
   if (!process.empty()) text += (of.empty() ? " of the process " : ", of the process ") + process;
   if (origin == Origin::sampled) text += " of a sampler";
   if (origin == Origin::inverted) text += " of a noise corrector";
@@ -83,6 +84,10 @@ Inputs::Declaration Inputs::selection(const std::string& name, const std::string
   return declare(name, ResultKind::selection, false, doc);
 }
 
+Inputs::Declaration Inputs::findings(const std::string& name, const std::string& doc) {
+  return declare(name, ResultKind::findings, false, doc);
+}
+
 Inputs::Declaration Inputs::examples(const std::string& name, const std::string& doc) {
   return declare(name, ResultKind::trajectories, true, doc);
 }
@@ -92,7 +97,7 @@ void Inputs::Declaration::expect(bool right, const char* what) const {
 }
 
 Inputs::Declaration& Inputs::Declaration::of(const std::string& kind) {
-  expect(info_.takes == ResultKind::trajectories || info_.takes == ResultKind::model, "have no kind of sample and no role");
+  expect(info_.takes != ResultKind::scores && info_.takes != ResultKind::selection, "have no kind of sample and no role");
   info_.of = kind;
   return *this;
 }
@@ -126,13 +131,13 @@ Inputs::Declaration& Inputs::Declaration::many() {
 }
 
 Inputs::Declaration& Inputs::Declaration::records(const std::vector<Step>& steps) {
-  expect(info_.takes != ResultKind::model, "has no recorded steps");
+  expect(info_.takes != ResultKind::model && info_.takes != ResultKind::findings, "has no recorded steps");
   info_.records.insert(info_.records.end(), steps.begin(), steps.end());
   return *this;
 }
 
 Inputs::Declaration& Inputs::Declaration::transitions(const std::vector<Step>& from) {
-  expect(info_.takes != ResultKind::model, "has no transitions");
+  expect(info_.takes != ResultKind::model && info_.takes != ResultKind::findings, "has no transitions");
   info_.transitions = from;
   return *this;
 }

@@ -20,7 +20,7 @@ const char* result_name(ResultKind kind);  // also the folder of its entries in 
 struct InputInfo {
   std::string name;
   ResultKind takes = ResultKind::trajectories;
-  std::string of;       // trajectories: the kind of their samples; a model: its role; "" any
+  std::string of;       // trajectories: the kind of their samples; a model: its role; findings: the metric's type; "" any
   std::string process;  // a model: its noise process; "" any
   enum class Origin {
     any,
@@ -52,7 +52,7 @@ class Inputs {
  public:
   class Declaration {
    public:
-    Declaration& of(const std::string& kind);       // trajectories: the kind of their samples; a model: its role
+    Declaration& of(const std::string& kind);       // trajectories: the kind of their samples; a model: its role; findings: the metric
     Declaration& process(const std::string& name);  // a model: its noise process
     Declaration& sampled();                         // trajectories: only a sampler's
     Declaration& inverted();                        // trajectories: only a noise corrector's
@@ -76,6 +76,7 @@ class Inputs {
   Declaration trajectories(const std::string& name, const std::string& doc = "");
   Declaration scores(const std::string& name, const std::string& doc = "");
   Declaration selection(const std::string& name, const std::string& doc = "");
+  Declaration findings(const std::string& name, const std::string& doc = "");
   // Trajectories whose noises, with their conditions, are training examples: a sampler's, or those that a noise corrector inverted.
   Declaration examples(const std::string& name, const std::string& doc = "");
 

@@ -48,7 +48,7 @@ const std::vector<KindInfo>& stage_kinds() {
       {.kind = "trainer",
        .gives = ResultKind::model,
        .usual_inputs = trainer_inputs,
-       .passes = {"model", "selection", "scores", "examples"},
+       .passes = {"model", "selection", "scores", "examples", "profile", "reference"},
        .stops_after = "its optimizer step and a checkpoint"},
       {.kind = "noise_corrector",
        .gives = ResultKind::trajectories,
@@ -59,7 +59,7 @@ const std::vector<KindInfo>& stage_kinds() {
       {.kind = "metric",
        .gives = ResultKind::findings,
        .usual_inputs = no_inputs,
-       .passes = {"samples", "model"},
+       .passes = {"samples", "model", "selection"},
        .passes_any_scores = true,
        .stops_after = "all of its work"},
   };

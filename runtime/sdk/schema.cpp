@@ -140,6 +140,16 @@ Schema::Declaration Schema::step(const std::string& name, Step& target, const st
       [&target] { return target.to_value(); });
 }
 
+Schema::Declaration Schema::step(const std::string& name, Step& target, const std::string& word, bool& named, const std::string& doc) {
+  const auto set = [&target, &named, word](const Value& value) {
+    named = value.is_string() && value.as_string() == word;
+    if (named) return std::string();
+    const auto right = set_step(target, value);
+    return right_or_found(right.empty() ? right : "\"" + word + "\", " + right, value);
+  };
+  return add(name, "step", doc, set, [&target, &named, word] { return named ? Value(word) : target.to_value(); });
+}
+
 Schema::Declaration Schema::steps(const std::string& name, std::vector<Step>& target, const std::string& doc) {
   return add(
       name, "steps", doc, [&target](const Value& value) { return set_list(target, value, set_step); },

@@ -77,6 +77,8 @@ class Schema {
                    const std::string& doc);  // relative to the working directory; operational() where identity() gives the content's digest
   Declaration choice(const std::string& name, std::string& target, const std::vector<std::string>& choices, const std::string& doc);
   Declaration step(const std::string& name, Step& target, const std::string& doc);
+  // The same, or the word, which sets `named` and leaves the step.
+  Declaration step(const std::string& name, Step& target, const std::string& word, bool& named, const std::string& doc);
   Declaration steps(const std::string& name, std::vector<Step>& target, const std::string& doc);
   Declaration numbers(const std::string& name, std::vector<double>& target, const std::string& doc);
   Declaration strings(const std::string& name, std::vector<std::string>& target, const std::string& doc);

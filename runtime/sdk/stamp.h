@@ -5,7 +5,7 @@
 #include <string>
 
 // What a plugin and the host must share: written into each plugin as an ELF note, compared by the host before dlopen.
-#define ESPALIER_ABI "11"
+#define ESPALIER_ABI "12"
 
 #define ESPALIER_STAMP_QUOTED(x) #x
 #define ESPALIER_STAMP_QUOTE(x) ESPALIER_STAMP_QUOTED(x)

@@ -8,30 +8,11 @@
 #include <vector>
 
 #include "runtime/sdk/encoding.h"
-#include "runtime/sdk/sampler.h"
+#include "runtime/sdk/findings.h"
+#include "runtime/sdk/selected_trajectories.h"
 #include "runtime/sdk/stage_context.h"
-#include "runtime/sdk/view.h"
 
 namespace espalier {
-
-// How trajectories were sampled.
-struct SamplingInfo {
-  std::string sampler;                             // "sampler.ddim"
-  Value options;                                   // of the sampler, by name
-  Phase phase = {};                                // of the recorded states: which model and which guidance took which steps
-  std::shared_ptr<const Solver> solver = nullptr;  // fresh, of this phase, for log_prob()
-  // An option of the sampler ("guidance_scale", "eta"), so that a trainer need not repeat it. Throws ConfigError, naming `who` and the
-  // sampler's options, where there is none or it is no number.
-  double number(const std::string& who, const std::string& option) const;
-};
-
-// The trajectories to train on: a selection's; of the input `scores` all with a finite score, each of weight 1.
-struct SelectedTrajectories {
-  View view;                   // of these trajectories, ascending, K of them
-  std::vector<double> weight;  // [K]
-  std::vector<double> score;   // [K], by which the last filter chose, or of the input `scores`
-  SamplingInfo sampling;
-};
 
 // All that a training run needs to go on exactly where it stopped.
 struct Checkpoint {
@@ -72,6 +53,8 @@ struct TrainerInput {
   std::shared_ptr<const EncodedExamples> examples = nullptr;  // recorded noises (the input `examples`); null: the domain's own
   std::optional<CorrectedSampling> corrects = std::nullopt;   // what a flow trained on them is for (ModelInfo::corrects)
   const TensorMap* state = nullptr;                           // TrainedModel::state of the model; null: it has none
+  const Findings* profile = nullptr;                          // the input `profile`; null: the stage names none
+  std::shared_ptr<const Model> reference = nullptr;           // the input `reference`: the model to stay near; null: none
 
   // The domain's examples of a split as the model's states. Throws ConfigError naming the splits, InternalError without a codec.
   std::shared_ptr<const EncodedExamples> encoded(const std::string& split) const;

@@ -122,12 +122,4 @@ Profile profile_of(const std::vector<double>& reward, const std::vector<std::int
   return profile;
 }
 
-std::int64_t recommended_step(const Profile& profile, double max_share) {
-  std::int64_t step = 0;
-  for (const auto& point : profile.points) {
-    if (point.share.value <= max_share) step = std::max(step, point.step);
-  }
-  return step;
-}
-
 }  // namespace espalier::intermediate_profile

@@ -33,8 +33,4 @@ struct Profile {
 Profile profile_of(const std::vector<double>& reward, const std::vector<std::int64_t>& condition,
                    const std::vector<Completions>& completions, const random::StreamKey& key);
 
-// The largest step whose share is at most `max_share`, so that the steps above it lose at most that share of the reward's variance; 0 where
-// none is (then only the sample itself carries the reward).
-std::int64_t recommended_step(const Profile& profile, double max_share);
-
 }  // namespace espalier::intermediate_profile

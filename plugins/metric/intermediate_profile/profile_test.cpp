@@ -107,13 +107,6 @@ TEST(Profile, RisesWithTheStepsRemaining) {
   EXPECT_GT(found.points.back().share.high, 1.0);
 }
 
-TEST(Profile, RecommendsTheLargestStepBelowTheShare) {
-  const auto found = gaussian_profile({0.99, 0.9, 0.7, 0.4, 0.0}, [](double x) { return x; });  // shares 0.02, 0.19, 0.51, 0.84, 1
-  EXPECT_EQ(recommended_step(found, 0.3), 2);
-  EXPECT_EQ(recommended_step(found, 0.7), 3);
-  EXPECT_EQ(recommended_step(found, 0.001), 0);
-}
-
 // More completions of a state give the variance with ddof 1: 1, 2, 6 have 7.
 TEST(Profile, CountsEveryCompletionOnceAndNoNaN) {
   const std::vector<double> samples = {1, 3, 5, kNan};

@@ -4,6 +4,8 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/scalar_tensor.h>
 
+#include <algorithm>
+
 #include "plugins/trainer/sft/training_data.h"
 #include "runtime/base/errors.h"
 #include "runtime/random/streams.h"
@@ -19,8 +21,9 @@ namespace {
 class Sft final : public Trainer {
  public:
   void options(Schema& schema) override {
-    schema.step("intermediate_step", intermediate_step_,
-                "Steps that remain where training starts: an index or a fraction of the sampler's steps; 0 is GRAFT.");
+    schema.step("intermediate_step", intermediate_step_, "profile", by_profile_,
+                "Steps that remain where training starts: an index or a fraction of the sampler's steps; 0 is GRAFT. \"profile\": the step "
+                "that the input `profile` recommends, a metric.intermediate_profile of the same trajectories.");
     schema.choice(
         "loss", loss_, {"clean", "forward"},
         "With an intermediate step: noise the trajectory's X_0 to noisier levels only (clean), or go on noising its X_t (forward).");
@@ -57,7 +60,8 @@ class Sft final : public Trainer {
   }
 
   void inputs(Inputs& in) override {
-    const auto read = loss_ == "forward" ? intermediate_step_ : Step();
+    const auto read = loss_ == "forward" && !by_profile_ ? intermediate_step_ : Step();  // a profile's branches begin at recorded states
+    if (by_profile_) in.findings("profile", "Recommends the intermediate step.").of("metric.intermediate_profile");
     in.selection("selection", "The trajectories to train on; without it the domain's examples, or those of `scores` or `examples`.")
         .optional()
         .records(read);
@@ -77,13 +81,8 @@ class Sft final : public Trainer {
                                         const std::optional<CorrectedSampling>& corrects) const override {
     check_trajectories(selection != nullptr);
     if (!start.components.empty()) components_.check("trainer.sft", start.components);
-    auto info = start;
-    lora_.plan("trainer.sft", components_.train_components, info);
-    const bool at_index = selection && first_step(*selection) != 0 && intermediate_step_.is_index();
-    info.last_step = selection ? intermediate_step_ : Step();
-    info.trained_num_steps = at_index ? selection->num_steps() : 0;
-    info.corrects = selection ? start.corrects : corrects;
-    return info;
+    if (by_profile_) return std::nullopt;  // its findings are not known here
+    return trained_to(intermediate_step_, start, selection, corrects);
   }
 
   std::int64_t max_train_steps() const override { return loop_.max_train_steps; }
@@ -91,7 +90,7 @@ class Sft final : public Trainer {
   TrainedModel train(const TrainerInput& input) const override {
     check_trajectories(input.selection != nullptr);
     components_.check("trainer.sft", components_of(input.model.weights));
-    Run run(*this, input);
+    Run run(*this, input, by_profile_ ? recommended_step(*input.profile) : intermediate_step_);
     auto trained = training::train(input, "trainer.sft", run.weights.parameters(), loop_, run);
     return {run.weights.finish(trained.weights, run.info()), std::move(trained.state)};
   }
@@ -101,19 +100,21 @@ class Sft final : public Trainer {
   struct Run final : training::Objective {
     const Sft& options;
     const TrainerInput& input;
+    Step step;  // where training starts
     training::TrainableWeights weights;
     std::unique_ptr<sft::TrainingData> data;
     TensorMap null_condition;
 
-    Run(const Sft& options_in, const TrainerInput& input_in)
+    Run(const Sft& options_in, const TrainerInput& input_in, Step step_in)
         : options(options_in),
           input(input_in),
+          step(step_in),
           weights("trainer.sft", input.model, options.components_.train_components, options.lora_, input.seed) {
       const auto order = random::streams::training_order(input.seed);
-      data =
-          input.selection
-              ? sft::selection_data(*input.selection, input.model, options.selection_options(*input.selection), order, input.context.device)
-              : sft::examples_data(input.examples ? input.examples : input.encoded(options.examples_), order, input.context.device);
+      data = input.selection
+                 ? sft::selection_data(*input.selection, input.model, options.selection_options(*input.selection, step), order,
+                                       input.context.device)
+                 : sft::examples_data(input.examples ? input.examples : input.encoded(options.examples_), order, input.context.device);
       const auto& dataset = input.domain.data();
       null_condition = encode_conditions(dataset.conditions(dataset.splits().front()).first(1), input.model).null_tensors;
     }
@@ -136,14 +137,14 @@ class Sft final : public Trainer {
     }
 
     ModelInfo info() const {
-      return *options.trained_info(input.model.info, input.selection ? &input.selection->view.grid() : nullptr, input.corrects);
+      return options.trained_to(step, input.model.info, input.selection ? &input.selection->view.grid() : nullptr, input.corrects);
     }
   };
 
   void check_trajectories(bool given) const {
     if (given) return;
-    if (intermediate_step_ != Step()) {
-      throw ConfigError("trainer.sft: intermediate_step is " + intermediate_step_.to_string() +
+    if (by_profile_ || intermediate_step_ != Step()) {
+      throw ConfigError("trainer.sft: intermediate_step is " + (by_profile_ ? "\"profile\"" : intermediate_step_.to_string()) +
                         " but the stage has no selection and no scores; name one in inputs, or leave intermediate_step out");
     }
     if (reward_.enabled()) {
@@ -152,24 +153,43 @@ class Sft final : public Trainer {
     }
   }
 
-  sft::SelectionOptions selection_options(const SelectedTrajectories& selection) const {
+  // The model that is trained on states noisier than `step` of trajectories with this grid.
+  ModelInfo trained_to(Step step, const ModelInfo& start, const diffusion::Grid* selection,
+                       const std::optional<CorrectedSampling>& corrects) const {
+    auto info = start;
+    lora_.plan("trainer.sft", components_.train_components, info);
+    const bool at_index = selection && first_step(step, *selection) != 0 && step.is_index();
+    info.last_step = selection ? step : Step();
+    info.trained_num_steps = at_index ? selection->num_steps() : 0;
+    info.corrects = selection ? start.corrects : corrects;
+    return info;
+  }
+
+  static Step recommended_step(const Findings& profile) {
+    const auto found = std::ranges::find(profile.scalars, "recommended_step", &Scalar::name);
+    if (found == profile.scalars.end()) throw StageError("trainer.sft: the input 'profile' recommends no step (recommended_step)");
+    return Step(static_cast<std::int64_t>(found->value));
+  }
+
+  sft::SelectionOptions selection_options(const SelectedTrajectories& selection, Step step) const {
     return {.loss = loss_,
-            .steps_remaining = first_step(selection.view.grid()),
+            .steps_remaining = first_step(step, selection.view.grid()),
             .reward = reward_,
             .step_samples = loop_.train_batch_size * loop_.gradient_accumulation_steps};
   }
 
   // Steps that remain where training starts.
-  std::int64_t first_step(const diffusion::Grid& grid) const {
-    const auto step = intermediate_step_.of(grid.num_steps());
+  static std::int64_t first_step(Step given, const diffusion::Grid& grid) {
+    const auto step = given.of(grid.num_steps());
     if (step == grid.num_steps()) {
-      throw ConfigError("trainer.sft: intermediate_step = " + intermediate_step_.to_string() + " is the noise itself (step " +
-                        std::to_string(step) + " of " + std::to_string(step) + "): nothing noisier is left to train; take a smaller one");
+      throw ConfigError("trainer.sft: intermediate_step = " + given.to_string() + " is the noise itself (step " + std::to_string(step) +
+                        " of " + std::to_string(step) + "): nothing noisier is left to train; take a smaller one");
     }
     return step;
   }
 
   Step intermediate_step_;
+  bool by_profile_ = false;  // intermediate_step = "profile"
   std::string loss_ = "clean";
   std::string examples_ = "train";
   training::LoopOptions loop_;

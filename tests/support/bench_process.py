@@ -55,7 +55,7 @@ def score(samples, prompts, metadata):
     return [float(image[0, 0, 0]) for image in samples["image"]]
 serve(score, identity="bench {number}")
 """
-# 100,000 molecules of one evaluation each: most are fragments of one to three atoms, and their SMILES as short.
+# Molecules of one evaluation each: most are fragments of one to three atoms, and their SMILES as short.
 MOLECULES = """name = "bench"
 seed = 7
 [domain]
@@ -64,7 +64,7 @@ type = "domain.molecule"
 source = "enumerated"
 max_heavy_atoms = 5
 max_atoms = 17
-num_conditions = 100
+num_conditions = {conditions}
 [models]
 blank = {{ folder = "{model}", initialize_weights = true }}
 [[stage]]
@@ -72,7 +72,7 @@ tag = "samples"
 type = "sampler.interleaved"
 inputs = {{ model = "blank" }}
 [stage.options]
-samples_per_condition = 1000
+samples_per_condition = {per_condition}
 """
 IMPORTED = """[[stage]]
 tag = "score"
@@ -144,13 +144,13 @@ class Smiles:
     """100,000 molecules in a cache, scored anew each time: by a program, or by numbers that a file holds, which costs no more than a block
     does in any case (its samples read and decoded, its scores kept)."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, conditions=100, per_condition=1000):
         self.folder, self.number = pathlib.Path(folder), 0
         model = self.folder / "model"
         shutil.copytree(ROOT / "datasets/models/molecule-blank-small-joint", model)
         scheduler = model / "scheduler/scheduler_config.json"
         scheduler.write_text(json.dumps(json.loads(scheduler.read_text()) | {"num_rounds": 1}))
-        self.sampled = MOLECULES.format(model=model)
+        self.sampled = MOLECULES.format(model=model, conditions=conditions, per_condition=per_condition)
         run(self.sampled, folder)
         subprocess.run([ESPALIER, "export", "bench.toml", "samples", "--format", "sdf", "--out", "few", "--quiet", "--set", f"cache.path={folder}/cache",
                         "--set", "samples.samples_per_condition=1"], cwd=folder, check=True, stdout=subprocess.DEVNULL)

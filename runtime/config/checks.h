@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/config/expand.h"
 #include "runtime/config/node.h"
 #include "runtime/config/spec.h"
 #include "runtime/plugin/catalog.h"
@@ -86,7 +87,7 @@ void check_overridden_models(const PipelineSpec& spec, const std::vector<Draft>&
 std::string new_form_of_model(const Node& domain_options);
 
 // Reads all [[stage]] tables, in the file's order: makes the plugins and reads the options. Inputs are not read yet.
-std::vector<Draft> read_stages(const Node& root, const plugin::Catalog& catalog, const std::map<std::string, const Node*>& defaults,
+std::vector<Draft> read_stages(const Expanded& pipeline, const plugin::Catalog& catalog, const std::map<std::string, const Node*>& defaults,
                                Problems& problems);
 
 // Reads every stage's inputs and checks them against those that its plugin declares.

@@ -50,7 +50,12 @@ std::string Node::found() const {
   return fmt::format("the {} {}", scalar.type_name(), text.size() <= 60 ? text : text.substr(0, 57) + "...");
 }
 
-void Problems::add(const SourceSpan& where, const std::string& message) { problems_.push_back({where, message}); }
+void Problems::add(const SourceSpan& where, const std::string& message) {
+  const bool known = std::ranges::any_of(problems_, [&](const Problem& one) {
+    return one.where.line == where.line && one.where.column == where.column && one.message == message;
+  });
+  if (!known) problems_.push_back({where, message});
+}
 
 void Problems::raise() const {
   if (problems_.empty()) return;

@@ -176,10 +176,9 @@ PipelineSpec resolve(const Document& document, const plugin::Catalog& catalog, b
   read_cache_and_device(root, spec, problems);
   read_domain(root, catalog, spec, problems);
   read_models(root, spec, problems);
-  std::vector<Draft> drafts = read_stages(root, catalog, check_defaults(root, catalog, problems), problems);
+  std::vector<Draft> drafts = read_stages(expanded, catalog, check_defaults(root, catalog, problems), problems);
   for (Draft& draft : drafts) {
     draft.spec.seed = read_seed(*draft.node, draft.subject, problems).value_or(spec.seed);
-    if (const auto origin = expanded.origins.find(draft.spec.tag); origin != expanded.origins.end()) draft.spec.origin = origin->second;
     if (!spec.models.contains(draft.spec.tag)) continue;
     problems.add(draft.spec.where, fmt::format("{}: the tag is a name of [models] too; choose another", draft.subject));
   }

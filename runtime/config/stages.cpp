@@ -115,9 +115,10 @@ void read_stage_options(Draft& draft, const PluginEntry& entry, const Node* defa
 
 }  // namespace
 
-std::vector<Draft> read_stages(const Node& root, const plugin::Catalog& catalog, const std::map<std::string, const Node*>& defaults,
+std::vector<Draft> read_stages(const Expanded& pipeline, const plugin::Catalog& catalog, const std::map<std::string, const Node*>& defaults,
                                Problems& problems) {
   std::vector<Draft> drafts;
+  const Node& root = pipeline.root;
   const Field* section = root.find("stage");
   if (section == nullptr) {
     problems.add(root.where, "a pipeline has at least one [[stage]]");
@@ -138,6 +139,11 @@ std::vector<Draft> read_stages(const Node& root, const plugin::Catalog& catalog,
     draft.node = &node;
     draft.spec.where = node.where;
     read_tag(draft, drafts.size() + 1, drafts, problems);
+    if (const auto origin = pipeline.origins.find(draft.spec.tag); origin != pipeline.origins.end()) {
+      draft.spec.origin = origin->second;
+      if (!origin->second.tag.empty())
+        draft.subject = fmt::format("stage '{}'", origin->second.tag);  // as the file has it: copies have the same problems
+    }
     check_keys(node, {"tag", "type", "seed", "inputs", "options"}, draft.subject, problems);
     const PluginEntry* entry = read_type(draft, catalog, problems);
     drafts.push_back(std::move(draft));

@@ -16,6 +16,7 @@ import bench_elements
 import bench_networks
 import bench_process
 import bench_selection
+import bench_sweep
 from bench_program import ROOT, ROUNDS, alternate, cores, folder_after, run
 
 MODEL = ROOT / "datasets/models/shapes-base"
@@ -248,16 +249,21 @@ def measure(what, compiled):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["sampler", "trainer", "lora", "inversion", *bench_elements.KINDS, *bench_networks.KINDS, *bench_process.KINDS, *bench_selection.KINDS, "scoring", "contention"])
+    parser.add_argument("what", choices=["sampler", "trainer", "lora", "inversion", *bench_elements.KINDS, *bench_networks.KINDS, *bench_process.KINDS, *bench_selection.KINDS, "sweep", "scoring", "contention"])
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--images", type=int, default=512, help="of the bench `images`, rounded up to whole blocks of 64")
+    parser.add_argument("--updates", type=int, default=40, help="of the bench `sweep`: of each model")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of the bench `images`")
     arguments = parser.parse_args()
     if arguments.what in bench_elements.KINDS:
         results = [bench_elements.measure(arguments.what, arguments.compile)]
     elif arguments.what in bench_networks.KINDS:
         results = [bench_networks.measure(arguments.what, compiled) for compiled in ([False, True] if arguments.compile else [False])]
+    elif arguments.what == "sweep":
+        peer = Peer(False)
+        peer.train(3)  # warm-up
+        results = [bench_sweep.measure(peer, arguments.updates)]
     elif arguments.what in bench_selection.KINDS:
         results = [bench_selection.measure(arguments.what)]
     elif arguments.what in bench_process.KINDS:

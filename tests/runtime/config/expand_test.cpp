@@ -199,6 +199,14 @@ TEST(Sweep, WrongTablesAreRefused) {
   EXPECT_THAT(refusal("[sweep]\ntuned.max_train_stps = [1]\n"), HasSubstr("max_train_steps"));
 }
 
+TEST(Sweep, AProblemOfAllCopiesIsReportedOnce) {
+  const auto text = refusal(
+      "[[stage]]\ntag = \"other\"\ntype = \"trainer.fake\"\ninputs = { model = \"base\" }\noptions = { max_train_stps = 1 }\n"
+      "[sweep]\nother.seed = [1, 2, 3]\n");
+  EXPECT_THAT(text, HasSubstr("stage 'other'"));
+  EXPECT_THAT(text, Not(HasSubstr("\n")));
+}
+
 const char* const kRounds = R"(
 [rounds]
 count = 3

@@ -21,20 +21,6 @@ at::Tensor flat(const State& state) {
   return at::cat(parts, 1);
 }
 
-intervals::Estimate distance_from_noise(const MetricInput& input, const View& accepted, std::int64_t step) {
-  const auto count = std::min(accepted.size(), kMostStates);
-  const auto rows = View::range(0, count);
-  const auto states = flat(accepted.states(step, rows));
-  std::vector<std::uint64_t> numbers;
-  std::vector<std::int64_t> condition;
-  for (const auto row : rows) {
-    numbers.push_back(static_cast<std::uint64_t>(row));
-    condition.push_back(accepted.condition()[static_cast<std::size_t>(row)]);
-  }
-  random::Draws draws(random::streams::profile_prior(input.key), numbers);
-  return energy_coefficient(states, condition, draws.normals({states.size(1)}).to(at::kDouble));
-}
-
 // The base's loss on the state of each row, noised further.
 std::vector<double> losses(const MetricInput& input, const View& view, std::int64_t step) {
   const at::NoGradGuard no_gradients;
@@ -63,9 +49,24 @@ std::vector<double> losses(const MetricInput& input, const View& view, std::int6
 
 }  // namespace
 
+intervals::Estimate distance_from_noise(const MetricInput& input, std::int64_t step) {
+  const auto& accepted = input.selection->view;
+  const auto count = std::min(accepted.size(), kMostStates);
+  const auto rows = View::range(0, count);
+  const auto states = flat(accepted.states(step, rows));
+  std::vector<std::uint64_t> numbers;
+  std::vector<std::int64_t> condition;
+  for (const auto row : rows) {
+    numbers.push_back(static_cast<std::uint64_t>(row));
+    condition.push_back(accepted.condition()[static_cast<std::size_t>(row)]);
+  }
+  random::Draws draws(random::streams::profile_prior(input.key), numbers);
+  return energy_coefficient(states, condition, draws.normals({states.size(1)}).to(at::kDouble));
+}
+
 Learnability learnability(const MetricInput& input, const View& all, std::int64_t step) {
   const auto& selection = *input.selection;
-  Learnability found{step, distance_from_noise(input, selection.view, step), {}};
+  Learnability found{step, distance_from_noise(input, step), {}};
   if (input.model == nullptr) {
     found.excess.value = std::numeric_limits<double>::quiet_NaN();
   } else if (step < all.grid().num_steps()) {

@@ -2,7 +2,6 @@
 // they are to noise, and how far from what the base knows.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 #include <map>
 #include <string>
@@ -97,10 +96,12 @@ class IntermediateProfile final : public espalier::Metric {
     for (auto& [step, one] : by_step) completions.push_back(std::move(one));
     const auto found = profile::profile_of(scores.score, scores.condition, completions, input.key);
     std::vector<profile::Learnability> accepted;
+    double largest = 0.0;  // distance from noise: of the finished samples
     if (input.selection) {
+      largest = profile::distance_from_noise(input, 0).value;
       for (const auto& point : found.points) accepted.push_back(profile::learnability(input, *scores.trajectories, point.step));
     }
-    return findings(found, accepted, scores);
+    return findings(found, accepted, largest, scores);
   }
 
  private:
@@ -114,10 +115,8 @@ class IntermediateProfile final : public espalier::Metric {
     }
   }
 
-  espalier::Findings findings(const profile::Profile& found, const std::vector<profile::Learnability>& accepted,
+  espalier::Findings findings(const profile::Profile& found, const std::vector<profile::Learnability>& accepted, double largest,
                               const ScoredView& scores) const {
-    double largest = 0.0;
-    for (const auto& one : accepted) largest = std::max(largest, one.distance.value);
     std::vector<profile::Candidate> candidates;
     for (std::size_t i = 0; i < found.points.size(); ++i) {
       candidates.push_back({.step = found.points[i].step, .share = found.points[i].share.value});
@@ -188,7 +187,7 @@ class IntermediateProfile final : public espalier::Metric {
     }
     table.caption =
         "Of the accepted states: their energy coefficient against a standard normal, the base's excess loss, and both sides of the choice "
-        "scaled to [0, 1]: decided = 1 - share, nearness = 1 - distance over the largest.";
+        "scaled to [0, 1]: decided = 1 - share, nearness = 1 - distance over that of the finished samples.";
     for (const char* name : {"decided share", "nearness to noise", "product", "mean"}) chart.series.push_back(series.at(name));
     findings.charts.push_back(std::move(chart));
     findings.tables.push_back(std::move(table));

@@ -10,7 +10,7 @@ namespace espalier::intermediate_profile {
 struct Candidate {
   std::int64_t step = 0;    // steps remaining
   double share = 0.0;       // of the reward's variance that is undecided
-  double distance = 0.0;    // of the accepted states from pure noise, over the largest of all steps; unused by max_share
+  double distance = 0.0;    // of the accepted states from pure noise, over that of the finished samples; unused by max_share
   double decided() const;   // 1 - share, cut to [0, 1]
   double nearness() const;  // 1 - distance, cut to [0, 1]
   double product() const { return decided() * nearness(); }

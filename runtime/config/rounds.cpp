@@ -16,6 +16,9 @@ namespace {
 
 constexpr std::int64_t kMaxRounds = 100;
 
+// Whether an input follows the rounds: a trainer's reference is the same model in all of them.
+bool follows(const Field& input) { return input.key != "reference"; }
+
 struct Rounds {
   std::int64_t count = 1;
   std::vector<std::string> stages;
@@ -102,7 +105,7 @@ class RoundsReader {
     }
     const bool taken = std::ranges::any_of(stages_, [&](const StageNode& stage) {
       return rounds.contains(tag_of(stage)) && std::ranges::any_of(inputs_of(stage.node), [&](const Field& input) {
-               return named_tags(input.value) == std::vector{rounds.start};
+               return follows(input) && named_tags(input.value) == std::vector{rounds.start};
              });
     });
     if (!taken) {
@@ -140,7 +143,7 @@ StageNode in_round(const Node& root, const StageNode& stage, const Rounds& round
   const auto at = [&](const std::string& tag, std::int64_t number) { return rounds.contains(tag) ? round_tag(tag, number) : tag; };
   for (Field& input : *inputs) {
     auto tags = named_tags(input.value);
-    if (round > 1 && tags == std::vector{rounds.start}) {
+    if (round > 1 && follows(input) && tags == std::vector{rounds.start}) {
       tags.clear();
       for (const auto& tag : rounds.next) tags.push_back(at(tag, round - 1));
       if (!is_sampler(stage)) tags.resize(1);

@@ -10,6 +10,7 @@
 #include "runtime/base/errors.h"
 #include "runtime/exec/excluded.h"
 #include "runtime/exec/flops.h"
+#include "runtime/sampling/run_sampling.h"
 #include "runtime/sdk/check.h"
 #include "runtime/tensor/tensor_map.h"
 
@@ -110,6 +111,12 @@ class CachedView final : public ViewSource {
     for (const auto trajectory : index) rows.push_back(trajectory % condition_count_);
     return diffusion::make_process(phase.process, "stage '" + result_.samples + "'")
         ->prior(result_.codec->spec(), conditions_.rows(rows).tensors, draws);
+  }
+
+  random::Draws draws(std::int64_t steps_remaining, const std::vector<std::int64_t>& index) const override {
+    random::Draws draws(noise_key(stage_), {index.begin(), index.end()});
+    draws.begin(sampling::step_ordinal(context_.plans.at(result_.samples).phases, steps_remaining));
+    return draws;
   }
 
   Sample decoded(const std::vector<std::int64_t>& index) const override {

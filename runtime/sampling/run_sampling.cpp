@@ -108,6 +108,19 @@ void run_sampling(const Sampler& sampler, const TrajectoryJob& job, Recorder& re
   for (std::size_t i = 0; i < job.phases.size(); ++i) run.phase(i);
 }
 
+std::uint32_t step_ordinal(const std::vector<Phase>& phases, std::int64_t steps_remaining) {
+  std::int64_t before = 0;  // ordinals of the phases before
+  std::optional<std::int64_t> found;
+  for (const auto& phase : phases) {
+    if (renoised_to(phase)) ++before;
+    const auto first = phase.segments.front().first, last = phase.segments.back().last;
+    if (steps_remaining <= first && steps_remaining > last) found = before + first - steps_remaining + 1;
+    before += first - last;
+  }
+  if (!found) throw InternalError("no phase of sampling has a step from " + std::to_string(steps_remaining) + " steps remaining");
+  return static_cast<std::uint32_t>(*found);
+}
+
 std::unique_ptr<TrajectorySource> source_of(const Sampler& sampler) { return std::make_unique<SamplerSource>(sampler); }
 
 }  // namespace espalier::sampling

@@ -10,6 +10,9 @@ namespace espalier::sampling {
 // of the phase before.
 void run_sampling(const Sampler& sampler, const TrajectoryJob& job, Recorder& recorder);
 
+// Returns the ordinal of the draws of the step from `steps_remaining` to one less, of the last phase that goes through it.
+std::uint32_t step_ordinal(const std::vector<Phase>& phases, std::int64_t steps_remaining);
+
 // Returns a sampler with this loop as a TrajectorySource. It must not outlive the sampler.
 std::unique_ptr<TrajectorySource> source_of(const Sampler& sampler);
 

@@ -24,6 +24,12 @@ std::optional<at::Tensor> Transition::log_prob(const State& next) const {
   return distance.value() * -0.5 - (std::log(std) + 0.5 * std::log(2 * std::numbers::pi));
 }
 
+at::Tensor gaussian_kl(const State& q, const State& p, double std) {
+  diffusion::MeanSquare distance;
+  for (const auto& [name, mean] : p) distance.add((diffusion::field(q, name, mean, "other mean") - mean) / std);
+  return distance.value() * 0.5;
+}
+
 Transition ddim_transition(const State& x, const State& prediction, const StepEnds& ends, double eta) {
   const auto square = [](double value) { return value * value; };
   const double abar = square(ends.process.level(ends.from.timestep).alpha), previous = square(ends.to.level.alpha);

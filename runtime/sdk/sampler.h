@@ -24,6 +24,12 @@ struct SolverStep : StepEnds {
   std::function<State(const State& x, const diffusion::GridPoint& point)> predict;
 };
 
+// The Gaussian that a stochastic step draws from: N(mean, std^2), independent in every element. std is 0 where the step adds no noise.
+struct GaussianStep {
+  State mean;
+  double std = 0.0;
+};
+
 // Takes the steps of one segment of one micro-batch, noisiest first, and may keep what a later step needs (a multi-step method's estimates,
 // all of one model: where another model goes on, at a seam of stitched ones, a fresh solver does). Belongs to one thread.
 class Solver {
@@ -36,6 +42,12 @@ class Solver {
   // where `next` depends on more than x (Sampler::no_transition_law).
   virtual std::optional<at::Tensor> log_prob(const State& x, const State& prediction, const State& next, const StepEnds& ends) const {
     (void)x, (void)prediction, (void)next, (void)ends;
+    return std::nullopt;
+  }
+  // The Gaussian of the step, differentiable in `prediction`, whose deviation does not depend on the prediction, from which step() draws
+  // one standard normal for every element, field by field, and nothing before. Nothing where the step's law is of another kind.
+  virtual std::optional<GaussianStep> gaussian(const State& x, const State& prediction, const StepEnds& ends) const {
+    (void)x, (void)prediction, (void)ends;
     return std::nullopt;
   }
 };

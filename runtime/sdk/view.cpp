@@ -15,6 +15,7 @@ namespace {
 }  // namespace
 
 State ViewSource::noise(const std::vector<std::int64_t>&) const { missing("noise"); }
+random::Draws ViewSource::draws(std::int64_t, const std::vector<std::int64_t>&) const { missing("draws"); }
 Sample ViewSource::decoded(const std::vector<std::int64_t>&) const { missing("decoded samples"); }
 Conditions ViewSource::conditions(const std::vector<std::int64_t>&) const { missing("conditions"); }
 std::vector<double> ViewSource::scores(const std::string&, const std::vector<std::int64_t>&) const { missing("scores"); }

@@ -19,6 +19,8 @@ class ViewSource {
   // What the functions below are for may be missing from a view in memory; they throw InternalError then.
   // The state that each trajectory began with, where it is fresh noise (drawn again from the seed) or recorded.
   virtual State noise(const std::vector<std::int64_t>& index) const;
+  // The draws of a sampler's step from `steps_remaining` to one less, from its first element on, as the step took them.
+  virtual random::Draws draws(std::int64_t steps_remaining, const std::vector<std::int64_t>& index) const;
   virtual Sample decoded(const std::vector<std::int64_t>& index) const;
   // Of each trajectory its condition.
   virtual Conditions conditions(const std::vector<std::int64_t>& index) const;
@@ -64,6 +66,8 @@ class View {
   // The step from `steps_remaining` (1 .. N) to one less. The noise at N is drawn again from the seed where it is not recorded.
   Transition transition(std::int64_t steps_remaining, const Rows& rows) const;
   State noise(const Rows& rows) const { return source_->noise(trajectories(rows)); }
+  // The fresh noise of the step from `steps_remaining` (1 .. N), drawn again from the seed: a sampler's trajectories have it.
+  random::Draws draws(std::int64_t steps_remaining, const Rows& rows) const { return source_->draws(steps_remaining, trajectories(rows)); }
   Sample decoded(const Rows& rows) const { return source_->decoded(trajectories(rows)); }
   Conditions conditions(const Rows& rows) const { return source_->conditions(trajectories(rows)); }
   std::vector<double> scores(const std::string& reward) const { return source_->scores(reward, info_->index); }

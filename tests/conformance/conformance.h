@@ -77,6 +77,7 @@ void check_reward(const PluginEntry& entry, const Options& options, const Reward
 //   it is deterministic, and a sample's bits do not depend on the other samples in a micro-batch of the same size;
 //   predictions() agrees with the network's own count;
 //   a tuned model is used only for its steps;
+//   gaussian(), where it gives a law, is what step() draws from and log_prob() is of;
 //   a model of another process, or steps without a model, are ConfigErrors.
 // `num_inference_steps` must be an option.
 void check_sampler(const PluginEntry& entry, const Options& options);

@@ -6,6 +6,7 @@
 
 #include "runtime/sampling/embedding.h"
 #include "runtime/sampling/run_sampling.h"
+#include "runtime/sampling/transition.h"
 #include "runtime/sdk/check.h"
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/toy.h"
@@ -126,6 +127,31 @@ void check_law(const Fixture& fixture) {
       << "no_transition_law() is '" << fixture.sampler->no_transition_law() << "'";
 }
 
+// Checks that gaussian() is the law that log_prob() is of and that step() draws from, in the first step.
+void check_gaussian(const Fixture& fixture) {
+  const auto phase = fixture.phases({fixture.toy(1)}).front();
+  const auto process = diffusion::make_process(phase.process, "the toy model");
+  random::Draws draws({.seed = 43, .purpose = random::Purpose::sampling, .round = 0, .branch = 0}, {0, 1});
+  const auto x = process->prior(fixture.domain->codec(nullptr)->spec(), {}, draws);
+  const auto steps = phase.grid.num_steps();
+  const StepEnds ends{*process, phase.grid.at(steps), phase.grid.at(steps - 1)};
+  const auto solver = fixture.sampler->solver(phase);
+  const auto law = solver->gaussian(x, x, ends);
+  if (!law) return;
+  draws.begin(1);
+  const auto next = solver->step(x, x, {ends, draws, {}});
+  draws.begin(1);
+  for (const auto& [name, value] : next) {
+    const auto drawn = law->mean.at(name) + draws.normals(value.sizes().slice(1).vec(), value.scalar_type()) * law->std;
+    EXPECT_TRUE(drawn.allclose(value, 1e-5, 1e-5)) << "step() draws not from gaussian()";
+  }
+  const auto density = solver->log_prob(x, x, next, ends);
+  ASSERT_EQ(density.has_value(), law->std > 0.0);
+  if (density) {
+    EXPECT_TRUE(density->allclose(*sampling::Transition{*law}.log_prob(next), 1e-5, 1e-5)) << "log_prob() is not of gaussian()";
+  }
+}
+
 void check_stitching(const Fixture& fixture) {
   const auto tuned = fixture.toy(2, Step(0.5)), base = fixture.toy(1);
   const auto phases = fixture.phases({tuned, base});
@@ -178,6 +204,7 @@ void check_sampler(const PluginEntry& entry, const Options& options) {
   check_independence(fixture, models);
   check_evaluations(fixture);
   check_law(fixture);
+  check_gaussian(fixture);
   check_stitching(fixture);
   check_foreign(fixture, process);
 }

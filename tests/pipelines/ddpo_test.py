@@ -1,8 +1,6 @@
 """trainer.ddpo, end to end: rounds that hand their state on, what they share, stopping, refusals, and one whole round against PyTorch."""
-import glob
 import json
 import math
-import pathlib
 import shutil
 import signal
 import struct
@@ -161,27 +159,54 @@ class Ddpo(driver.PipelineTest):
             with self.subTest(scheduler=scheduler):
                 self.compare(scheduler)
 
+    def test_one_round_of_flow_grpo_is_that_of_pytorch(self):
+        """A flow that a few steps of training left with weights in a folder, Flow-GRPO's noise, groups and KL."""
+        if not PYTHON.exists():
+            self.skipTest("the peers are not installed: scripts/setup --peers")
+        blank = f'blank = {{ folder = "{ROOT}/datasets/models/shapes-flow-blank", initialize_weights = true }}'
+        head, _ = PIPELINE.split("[models]")
+        first = self.folder / "first"
+        made = self.run_text(head + f'[models]\n{blank}\n[[stage]]\ntag = "made"\ntype = "trainer.sft"\ninputs = {{ model = "blank" }}\n[stage.options]\n'
+                             "max_train_steps = 10\ntrain_batch_size = 16\nlearning_rate = 1e-3\n", cache=first)
+        [folder] = first.glob(f"results/model/*/{made['made']['key']}")
+        text = PIPELINE.replace(f"{ROOT}/datasets/models/shapes-base", str(folder)).replace("sampler.ddim", "sampler.flow_sde")
+        text = text.replace("eta = 1.0", 'noise_schedule = "flow_grpo"').replace('model = "base", scores', 'model = "base", reference = "base", scores')
+        text = text.replace("advantage_min_count = 3", 'advantage_statistics = "group_mean"\nadvantage_epsilon = 1e-4\nkl_coefficient = 0.01')
+        found = self.compared(folder, text, self.folder / "cache", flow_grpo=True, kl_coefficient=0.01)
+        self.assertEqual(found["densities"], 4, "the last step adds noise too")
+        self.check(found)
+        self.assertGreater(found["kl_value"], 1e-8)
+        self.assertLess(found["kl"], 1e-3 * found["kl_value"])
+
     def compare(self, scheduler):
         folder = self.folder / f"model{len(scheduler)}"
         shutil.copytree(ROOT / "datasets/models/shapes-base", folder)
         path = folder / "scheduler/scheduler_config.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | scheduler))
-        cache = self.folder / f"cache{len(scheduler)}"
-        stages = self.run_text(PIPELINE.replace(f"{ROOT}/datasets/models/shapes-base", str(folder)), *PARITY, cache=cache)
-        metadata = glob.glob(str(self.folder / "runs/ddpo/*/samples/metadata.jsonl"))[0]
-        texts = [json.loads(line)["text"] for line in pathlib.Path(metadata).read_text(encoding="utf-8").splitlines()]
+        text = PIPELINE.replace(f"{ROOT}/datasets/models/shapes-base", str(folder))
+        found = self.compared(folder, text, self.folder / f"cache{len(scheduler)}")
+        self.assertEqual(found["densities"], 4 if scheduler else 3)
+        self.check(found)
+
+    def compared(self, folder, text, cache, **job):
+        """How far a run of the pipeline is from PyTorch's."""
+        stages = self.run_text(text, *PARITY, cache=cache)
+        metadata = max(self.folder.glob("runs/ddpo/*/samples/metadata.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+        texts = [json.loads(line)["text"] for line in metadata.read_text(encoding="utf-8").splitlines()]
         curves = {curve["name"]: curve["value"] for curve in self.report["curves"] if curve["stage"] == "policy"}
         [trained] = cache.glob(f"results/model/*/{stages['policy']['key']}")
-        job = {"folder": str(folder), "cache": str(cache), "trained": str(trained), "prompts": texts[:2], "curves": curves, "guidance": 2.0, "steps": 4,
-               "clip_range": 0.02, "min_count": 3, "adam_epsilon": 1e-3, "learning_rate": 1e-3}
+        job |= {"folder": str(folder), "cache": str(cache), "trained": str(trained), "prompts": texts[:2], "curves": curves, "guidance": 2.0, "steps": 4,
+                "clip_range": 0.02, "min_count": 3, "adam_epsilon": 1e-3, "learning_rate": 1e-3}
         done = subprocess.run([PYTHON, ddpo_reference.__file__], input=json.dumps(job), env=peers_environment(), capture_output=True, text=True)
         if done.returncode == 77:
             self.skipTest(done.stdout)
         self.assertEqual(done.returncode, 0, done.stderr)
         found = json.loads(done.stdout.splitlines()[-1])
         print(found, file=sys.stderr)
+        return found
+
+    def check(self, found):
         # The second update's ratios are of log-probabilities that the first one changed by some 1e-3.
-        self.assertEqual(found["densities"], 4 if scheduler else 3)
         self.assertLess(found["first_loss"], 1e-6)
         self.assertLess(found["second_loss"], 1e-5)
         self.assertGreater(found["approx_kl_value"], 1e-8)

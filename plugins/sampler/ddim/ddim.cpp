@@ -32,6 +32,9 @@ class DdimSolver final : public espalier::Solver {
                                      const espalier::StepEnds& ends) const override {
     return ddim_transition(x, prediction, ends, eta_).log_prob(next);
   }
+  std::optional<espalier::GaussianStep> gaussian(const State& x, const State& prediction, const espalier::StepEnds& ends) const override {
+    return ddim_transition(x, prediction, ends, eta_);
+  }
 
  private:
   double eta_;

@@ -54,6 +54,12 @@ class MultistepSolver final : public espalier::Solver {
         .log_prob(next);
   }
 
+  std::optional<espalier::GaussianStep> gaussian(const State& x, const State& prediction, const StepEnds& ends) const override {
+    if (settings_.order == 2) return std::nullopt;
+    return espalier::dpm_solver::transition(x, ends.process.estimate(x, prediction, ends.from).clean, nullptr,
+                                            ends.process.level(ends.from.timestep), ends.to.level, settings_.rule);
+  }
+
  private:
   Settings settings_;
   std::optional<espalier::dpm_solver::Before> before_;

@@ -16,11 +16,20 @@ namespace {
 
 using diffusion::GridPoint;
 using testing::HasSubstr;
+using testing::ThrowsMessage;
 
 TEST(FlowSde, Conforms) {
   check_sampler(plugin("sampler.flow_sde"), {});
   check_sampler(plugin("sampler.flow_sde"), {{"eta", 0.5}, {"guidance_scale", 3.0}});
   check_sampler(plugin("sampler.flow_sde"), {{"eta", 0.0}});
+  check_sampler(plugin("sampler.flow_sde"), {{"noise_schedule", "flow_grpo"}, {"guidance_scale", 3.0}});
+}
+
+TEST(FlowSde, RefusesAnOptionOfTheOtherNoiseSchedule) {
+  EXPECT_THAT(([] { make<Sampler>(plugin("sampler.flow_sde"), {{"noise_schedule", "flow_grpo"}, {"eta", 0.5}})->check(); }),
+              ThrowsMessage<ConfigError>(HasSubstr("eta = 0.5 has no effect with noise_schedule = \"flow_grpo\"")));
+  EXPECT_THAT(([] { make<Sampler>(plugin("sampler.flow_sde"), {{"noise_level", 0.5}})->check(); }),
+              ThrowsMessage<ConfigError>(HasSubstr("noise_level = 0.5 has no effect without")));
 }
 
 TEST(FlowSde, HasALawUnlessEtaIsZero) {
@@ -43,16 +52,17 @@ struct GaussianFlow {
     return -(clean - (x - t * clean) / (1 - t));
   }
 
-  sampling::Transition step(double x, const GridPoint& from, const GridPoint& to, double eta) const {
+  using Rule = decltype(&flow_sde::transition);
+  sampling::Transition step(double x, const GridPoint& from, const GridPoint& to, double noise, Rule rule = flow_sde::transition) const {
     const State state{{"x", at::full({1, 1}, x, at::kDouble)}};
-    return flow_sde::transition(state, {{"x", at::full({1, 1}, prediction(x, from.level.alpha), at::kDouble)}}, {process, from, to}, eta);
+    return rule(state, {{"x", at::full({1, 1}, prediction(x, from.level.alpha), at::kDouble)}}, {process, from, to}, noise);
   }
 
   // Mean and variance of the samples, exactly: every step is linear in the state and adds independent noise.
-  std::pair<double, double> moments(double eta) const {
+  std::pair<double, double> moments(double noise, Rule rule = flow_sde::transition) const {
     double mean = 0.0, variance = 1.0;
     for (auto n = grid.num_steps(); n > 0; --n) {
-      const auto at_zero = step(0.0, grid.at(n), grid.at(n - 1), eta), at_one = step(1.0, grid.at(n), grid.at(n - 1), eta);
+      const auto at_zero = step(0.0, grid.at(n), grid.at(n - 1), noise, rule), at_one = step(1.0, grid.at(n), grid.at(n - 1), noise, rule);
       const double offset = at_zero.mean.at("x").item<double>(), gain = at_one.mean.at("x").item<double>() - offset;
       mean = gain * mean + offset;
       variance = gain * gain * variance + at_zero.std * at_zero.std;
@@ -79,6 +89,19 @@ TEST(FlowSde, MarginalsApproachTheFlows) {
     EXPECT_NEAR(error(2000) / error(1000), 0.5, 0.05) << eta;
     EXPECT_NEAR(GaussianFlow(1000).moments(eta).first, kMean, 0.002) << eta;
   }
+}
+
+// How far the variance of the samples is from the data's at few steps, as a recursion of the same formulas in Python gives it. The samples
+// of all three vary too little; Flow-GRPO's noise makes up for most of what Euler's steps lose, the posterior's adds to it.
+TEST(FlowSde, VarianceAtFewStepsOfEveryNoise) {
+  const auto error = [](std::int64_t steps, double noise, GaussianFlow::Rule rule) {
+    return GaussianFlow(steps).moments(noise, rule).second / (kSpread * kSpread) - 1.0;
+  };
+  EXPECT_NEAR(error(10, 0.0, flow_sde::transition), -0.2812, 1e-4);
+  EXPECT_NEAR(error(10, 1.0, flow_sde::transition), -0.4287, 1e-4);
+  EXPECT_NEAR(error(10, 0.7, flow_sde::flow_grpo_transition), -0.0935, 1e-4);
+  EXPECT_NEAR(error(40, 0.7, flow_sde::flow_grpo_transition), -0.0162, 1e-4);
+  EXPECT_LT(std::abs(error(2000, 0.7, flow_sde::flow_grpo_transition)), 0.001);
 }
 
 // Fresh noise is what eta says: at 1 the variance of x' given x_0 and x_t of the flow's own forward process.

@@ -11,7 +11,6 @@ namespace espalier::ddpo {
 namespace {
 
 constexpr const char* kPrefix = "advantages.";
-constexpr double kLeastDeviation = 1e-6;
 
 struct Moments {
   double mean = 0.0;
@@ -24,7 +23,6 @@ struct Moments {
     for (const auto value : values) squares += (value - mean) * (value - mean);
     deviation = std::sqrt(squares / count);
   }
-  double advantage(double reward) const { return (reward - mean) / (deviation + kLeastDeviation); }
 };
 
 void append(std::vector<double>& window, double reward, std::int64_t most) {
@@ -32,11 +30,28 @@ void append(std::vector<double>& window, double reward, std::int64_t most) {
   if (static_cast<std::int64_t>(window.size()) > most) window.erase(window.begin());
 }
 
+std::vector<double> group_advantages(const std::vector<std::string>& condition, const std::vector<double>& reward,
+                                     const AdvantageOptions& options) {
+  std::map<std::string, std::vector<double>> groups;
+  for (std::size_t i = 0; i < reward.size(); ++i) groups[condition[i]].push_back(reward[i]);
+  std::map<std::string, Moments> own;
+  for (const auto& [name, rewards] : groups) own.emplace(name, Moments(rewards));
+  const Moments batch(reward);
+  std::vector<double> advantage;
+  for (std::size_t i = 0; i < reward.size(); ++i) {
+    const auto& group = own.at(condition[i]);
+    const auto deviation = options.statistics == kGroup ? group.deviation : batch.deviation;
+    advantage.push_back((reward[i] - group.mean) / (deviation + options.epsilon));
+  }
+  return advantage;
+}
+
 }  // namespace
 
 std::vector<double> advantages(const std::vector<std::string>& condition, const std::vector<double>& reward,
                                const AdvantageOptions& options, Windows& windows) {
   if (reward.empty()) return {};
+  if (options.statistics != kWindow) return group_advantages(condition, reward, options);
   if (options.window > 0) {
     for (std::size_t i = 0; i < reward.size(); ++i) append(windows[condition[i]], reward[i], options.window);
   }
@@ -49,7 +64,8 @@ std::vector<double> advantages(const std::vector<std::string>& condition, const 
   advantage.reserve(reward.size());
   for (std::size_t i = 0; i < reward.size(); ++i) {
     const auto found = options.window > 0 ? own.find(condition[i]) : own.end();
-    advantage.push_back((found == own.end() ? batch : found->second).advantage(reward[i]));
+    const auto& moments = found == own.end() ? batch : found->second;
+    advantage.push_back((reward[i] - moments.mean) / (moments.deviation + options.epsilon));
   }
   return advantage;
 }

@@ -53,6 +53,19 @@ TEST(Advantages, WithoutAWindowAreRelativeToTheBatch) {
   EXPECT_TRUE(windows.empty());
 }
 
+// Written by make_flow_grpo.py beside it.
+TEST(Advantages, OfGroupsAreThoseOfFlowGrpo) {
+  const char* const file = ESPALIER_SOURCE_DIR "/plugins/trainer/ddpo/flow_grpo.json";
+  const auto golden = parse_json(read_file(file), file);
+  for (const char* const statistics : {kGroup, kGroupMean}) {
+    Windows windows = {{"prompt 0", {7.0}}};
+    const auto found =
+        advantages(texts_of(golden.at("condition")), numbers_of(golden.at("reward")), {.statistics = statistics, .epsilon = 1e-4}, windows);
+    EXPECT_THAT(found, Pointwise(DoubleNear(1e-12), numbers_of(golden.at(statistics)))) << statistics;
+    EXPECT_THAT(windows, ElementsAre(testing::Pair("prompt 0", ElementsAre(7.0)))) << "the windows stay as they are";
+  }
+}
+
 TEST(Advantages, OfEqualRewardsAreZero) {
   Windows windows;
   EXPECT_THAT(advantages({"a", "a"}, {2, 2}, {.window = 4, .min_count = 2}, windows), ElementsAre(0.0, 0.0));

@@ -44,7 +44,20 @@ TEST(Ddpo, ReadsBothStatesOfEveryStep) {
   const auto inputs = conformance::inputs_of(entry());
   EXPECT_THAT(inputs.at("scores").recorded_steps(6), SizeIs(6)) << "0 to 5; the noise is drawn again";
   EXPECT_TRUE(inputs.at("scores").transitions.has_value());
-  EXPECT_EQ(inputs.at("model").process, "variance_preserving");
+  EXPECT_FALSE(inputs.at("reference").required);
+  EXPECT_TRUE(conformance::inputs_of(entry(), {{"kl_coefficient", 0.1}}).at("reference").required);
+}
+
+TEST(Ddpo, TrainsFlowsToo) {
+  const auto domain = conformance::toy_domain();
+  conformance::check_trainer(entry(), kSixUpdates, TrainsOn::scores, *domain, conformance::toy_model(1, "rectified_flow"));
+}
+
+TEST(Ddpo, RefusesGroupsOfOne) {
+  const auto model = offset_model();
+  Training training;
+  EXPECT_THAT(([&] { training.train({{"advantage_statistics", "group"}}, model, sample(model, 8, 1, 8).selection); }),
+              ThrowsMessage<ConfigError>(HasSubstr("needs two samples of a condition, and each has one")));
 }
 
 TEST(Ddpo, KeepsTheStepsThatItsModelIsFor) {

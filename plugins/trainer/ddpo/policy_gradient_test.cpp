@@ -123,6 +123,35 @@ TEST(PolicyGradient, ClipsOnlyFromTheSecondUpdateOn) {
   EXPECT_GT(training.curves.at("approx_kl").at(2), 1e-6);
 }
 
+// With equal rewards the loss is the KL alone: (slope (offset - offset of the reference) / std)^2 / 2 of each of the three steps.
+TEST(PolicyGradient, OfTheKlToAReferenceIsItsClosedForm) {
+  const auto model = offset_model();
+  auto reference = std::make_shared<Model>(offset_model());
+  reference->weights.at("unet.offset") = reference->weights.at("unet.offset") - 0.3;
+  auto options = kOneUpdate;
+  options["kl_coefficient"] = 0.04;
+  Training training;
+  const auto equal = [](std::int64_t) { return 1.0; };
+  const auto gradient = gradient_of(training.train(options, model, sample(model, 64, 4, 1, equal).selection, nullptr, reference));
+  double kl = 0.0;
+  for (const std::int64_t n : {4, 3, 2}) {
+    const auto step = linear_step(model, n);
+    const double curvature = std::pow(step.slope / step.std, 2);
+    kl += curvature * 0.3 * 0.3 / 2 / 3;
+    EXPECT_NEAR(gradient[step.timestep].item<double>(), 0.04 * curvature * 0.3 / 3, 1e-6) << n;
+  }
+  EXPECT_NEAR(training.curves.at("kl").at(1), kl, 1e-6);
+  EXPECT_NEAR(training.curves.at("loss").at(1), 0.04 * kl, 1e-6);
+}
+
+TEST(PolicyGradient, RefusesAReferenceWithoutACoefficient) {
+  const auto model = offset_model();
+  Training training;
+  EXPECT_THAT(
+      [&] { training.train(kOneUpdate, model, sample(model, 64, 4).selection, nullptr, std::make_shared<const Model>(offset_model())); },
+      ThrowsMessage<ConfigError>(HasSubstr("the input 'reference' has no effect at kl_coefficient = 0")));
+}
+
 TEST(PolicyGradient, TrainsOnlyTheStepsOfItsModel) {
   const auto model = offset_model();
   auto other = model.info;

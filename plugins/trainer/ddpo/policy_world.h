@@ -36,8 +36,8 @@ Sampled sample(const Model& model, std::int64_t count, std::uint64_t seed, std::
 // One training run, as in a process of its own.
 struct Training {
   std::map<std::string, std::map<std::int64_t, double>> curves;  // name -> step -> value
-  TrainedModel train(const Value::Map& options, const Model& start, const SelectedTrajectories& selection,
-                     const TensorMap* state = nullptr);
+  TrainedModel train(const Value::Map& options, const Model& start, const SelectedTrajectories& selection, const TensorMap* state = nullptr,
+                     std::shared_ptr<const Model> reference = nullptr);
 };
 
 // The first gradient of a run of one update without clipping of gradients, from AdamW's first moment.

@@ -36,6 +36,9 @@ class AncestralSolver final : public Solver {
   std::optional<at::Tensor> log_prob(const State& x, const State& prediction, const State& next, const StepEnds& ends) const override {
     return sampling::ddim_transition(x, prediction, ends, 1.0).log_prob(next);
   }
+  std::optional<GaussianStep> gaussian(const State& x, const State& prediction, const StepEnds& ends) const override {
+    return sampling::ddim_transition(x, prediction, ends, 1.0);
+  }
 };
 
 class Recorded final : public ViewSource {
@@ -143,13 +146,15 @@ Sampled sample(const Model& model, std::int64_t count, std::uint64_t seed, std::
   return {std::move(selection), means.mean().item<double>()};
 }
 
-TrainedModel Training::train(const Value::Map& options, const Model& start, const SelectedTrajectories& selection, const TensorMap* state) {
+TrainedModel Training::train(const Value::Map& options, const Model& start, const SelectedTrajectories& selection, const TensorMap* state,
+                             std::shared_ptr<const Model> reference) {
   const auto domain = conformance::toy_domain();
   const auto progress = make_silent_progress();
   const NeverStop stop;
   Engine engine(*this);
   TrainerInput input{*domain, start, &selection, 3, {at::kCPU, &stop, progress.get()}, engine, engine};
   input.state = state;
+  input.reference = std::move(reference);
   return conformance::make<Trainer>(conformance::plugin("trainer.ddpo"), options)->train(input);
 }
 

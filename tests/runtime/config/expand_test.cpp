@@ -229,6 +229,14 @@ TEST(Rounds, StartFromTheRoundBefore) {
   EXPECT_EQ(spec.find("tuned-r2")->origin.round, 2);
 }
 
+TEST(Rounds, KeepTheReference) {
+  const auto spec = read(
+      "[[stage]]\ntag = \"policy\"\ntype = \"trainer.fake\"\ninputs = { model = \"base\", reference = \"base\" }\n"
+      "[rounds]\ncount = 2\nstages = [\"policy\"]\nstart = \"base\"\nnext = \"policy\"\n");
+  EXPECT_THAT(input(spec, "policy-r2", "model"), ElementsAre("policy-r1"));
+  EXPECT_THAT(input(spec, "policy-r2", "reference"), ElementsAre("base"));
+}
+
 TEST(Rounds, StagesOutsideNameTheLastRoundAndMetricsAll) {
   const auto spec = read(kRounds, {"control.max_train_steps=3"});
   EXPECT_THAT(input(spec, "all", "scores"),

@@ -132,6 +132,7 @@ class FakeTrainer final : public Trainer {
   void inputs(Inputs& in) override {
     in.selection("selection", "Trained on.").optional();
     in.examples("examples", "Trained on instead.").optional().excludes("selection");
+    in.model("reference", "Stayed near.").optional();
   }
   void options(Schema& schema) override {
     schema.integer("max_train_steps", steps_, "Steps.").at_least(0);

@@ -102,6 +102,15 @@ TEST(RunSampling, TakesEveryStepWithItsOwnDrawsAndRecordsEveryPoint) {
   }
 }
 
+TEST(RunSampling, StepsHaveTheOrdinalsThatTheLoopGivesThem) {
+  const auto first = whole(3), again = renoised_phase(whole(3), 2);
+  for (const std::int64_t n : {3, 2, 1}) EXPECT_EQ(step_ordinal({first}, n), 4 - n);
+  EXPECT_EQ(step_ordinal({first, again}, 3), 1u);
+  EXPECT_EQ(step_ordinal({first, again}, 2), 5u) << "as NoisesASampleAgainAndCountsDrawsOverAllPhases";
+  EXPECT_EQ(step_ordinal({first, again}, 1), 6u);
+  EXPECT_THROW(step_ordinal({first}, 4), InternalError);
+}
+
 TEST(RunSampling, NoisesASampleAgainAndCountsDrawsOverAllPhases) {
   const auto first = whole(3), again = renoised_phase(whole(3), 2);
   const auto recorded = run({first, again});

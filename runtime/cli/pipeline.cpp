@@ -73,6 +73,12 @@ std::unique_ptr<cache::Index> open_index(const config::PipelineSpec& spec) {
   return open_cache(spec.cache_path, /*read_only=*/true);
 }
 
+std::string stopped_text(const exec::StopRecord& stopped) {
+  std::string text = "stopped by '" + stopped.stage + "': " + stopped.reason + "\nnot run:";
+  for (const auto& tag : stopped.not_run) text += " '" + tag + "'";
+  return text + (stopped.not_run.empty() ? " no stage\n" : "\n");
+}
+
 std::int64_t parse_count(const std::string& text, const std::string& option) {
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);

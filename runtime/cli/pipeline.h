@@ -32,6 +32,9 @@ exec::RunOptions run_options(const CommonOptions& options, const std::string& wo
 std::unique_ptr<cache::Store> open_store(const config::PipelineSpec& spec);
 std::unique_ptr<cache::Index> open_index(const config::PipelineSpec& spec);
 
+// Why a metric's findings ended the run, and which stages were not run; lines for a person.
+std::string stopped_text(const exec::StopRecord& stopped);
+
 std::int64_t parse_count(const std::string& text, const std::string& option);  // a positive integer, or ConfigError naming the option
 
 }  // namespace espalier::cli

@@ -38,6 +38,13 @@ std::string interval(const Scalar& scalar) {
   return fmt::format("  [{:.5g}, {:.5g}]", scalar.low, scalar.high);
 }
 
+// With --quiet, where no progress showed them.
+void show_warnings(const exec::Record& record) {
+  for (const auto& [stage, findings, time] : record.findings) {
+    for (const auto& warning : findings.warnings) fmt::print(stderr, "warning: stage '{}': {}\n", stage, warning);
+  }
+}
+
 std::string summary(const exec::Record& record) {
   std::string text;
   for (const auto& stage : record.stages) {
@@ -50,7 +57,7 @@ std::string summary(const exec::Record& record) {
       text += fmt::format("{:<24} {:<20} {:>10.5g}{}\n", stage, names[i], scalar.value, interval(scalar));
     }
   }
-  return text;
+  return record.stopped_by ? text + stopped_text(*record.stopped_by) : text;
 }
 
 }  // namespace
@@ -71,6 +78,7 @@ int run(const Args& args) {
   const auto store = open_store(pipeline.spec);
   const auto record = exec::run(pipeline.spec, pipeline.catalog, *store, *progress, stop, options);
   const auto page = report::write(record, new_run_folder(pipeline.spec));
+  if (common.quiet) show_warnings(record);
   if (common.json) {
     print(read_file(page.parent_path() / "report.json"));
   } else {

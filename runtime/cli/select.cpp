@@ -28,6 +28,7 @@ Value value_of(const exec::WhatIf& row) {
                     {"settings", row.stage->origin.settings},
                     {"accepted", row.accepted},
                     {"total", row.total},
+                    {"conditions_with_none_accepted", row.none_accepted},
                     {"acceptance_rate", number(row.law.acceptance_rate)},
                     {"kl_nats", number(row.law.kl_nats)},
                     {"kl_interval", interval(row.law.kl_interval)},
@@ -45,14 +46,14 @@ Value value_of(const exec::WhatIf& row) {
 std::string table_of(const std::vector<exec::WhatIf>& rows) {
   std::size_t width = 6;
   for (const auto& row : rows) width = std::max(width, row.stage->tag.size());
-  std::string text =
-      fmt::format("{:<{}}  {:>15}  {:>6}  {:>8}  {:>6}  {:>18}", "filter", width, "accepted", "rate", "KL nats", "E[u]", "score (mean)");
+  std::string text = fmt::format("{:<{}}  {:>15}  {:>15}  {:>6}  {:>8}  {:>6}  {:>18}", "filter", width, "accepted", "conditions at 0",
+                                 "rate", "KL nats", "E[u]", "score (mean)");
   for (const auto& judge : rows.front().judges) text += fmt::format("  {:>18}", judge.reward.substr(0, 18));
   text += "\n";
   const auto pair = [](double accepted, double mean) { return fmt::format("{:.4g} ({:.4g})", accepted, mean); };
   for (const auto& row : rows) {
-    text += fmt::format("{:<{}}  {:>15}  {:>6.3f}  {:>8.4f}  {:>6.3f}  {:>18}", row.stage->tag, width,
-                        fmt::format("{} of {}", row.accepted, row.total), row.law.acceptance_rate, row.law.kl_nats,
+    text += fmt::format("{:<{}}  {:>15}  {:>15}  {:>6.3f}  {:>8.4f}  {:>6.3f}  {:>18}", row.stage->tag, width,
+                        fmt::format("{} of {}", row.accepted, row.total), row.none_accepted, row.law.acceptance_rate, row.law.kl_nats,
                         row.law.expected_quantile, pair(row.accepted_score, row.mean_score));
     for (const auto& judge : row.judges) text += fmt::format("  {:>18}", pair(judge.accepted_score, judge.mean_score));
     text += "\n";

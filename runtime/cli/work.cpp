@@ -19,6 +19,7 @@ exec::Shard parse_shard(const std::string& text) {
 
 std::string in_words(const exec::WorkDone& done) {
   auto text = fmt::format("{} blocks computed\n", done.blocks);
+  if (done.stopped_by) text += stopped_text(*done.stopped_by);
   if (done.waiting.empty()) return text;
   text += "waiting for inputs that are not there yet (other shards, or `espalier run`, make them):";
   for (const auto& tag : done.waiting) text += " '" + tag + "'";
@@ -47,7 +48,8 @@ int work(const Args& args) {
   const auto pipeline = load_pipeline(common);
   const auto store = open_store(pipeline.spec);
   const auto done = exec::work(pipeline.spec, *store, *progress, stop, options);
-  const Value value = Value::Map{{"blocks", done.blocks}, {"waiting", Value::List(done.waiting.begin(), done.waiting.end())}};
+  Value value = Value::Map{{"blocks", done.blocks}, {"waiting", Value::List(done.waiting.begin(), done.waiting.end())}};
+  if (done.stopped_by) value["stopped_by"] = Value::Map{{"stage", done.stopped_by->stage}, {"reason", done.stopped_by->reason}};
   print(common.json ? to_json(value) + "\n" : in_words(done));
   return static_cast<int>(done.waiting.empty() ? ExitCode::ok : ExitCode::inputs_missing);
 }

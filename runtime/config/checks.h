@@ -99,7 +99,8 @@ void check_chains(const std::vector<Draft>& drafts, Problems& problems);
 // Checks that a stage that reads transitions takes those of a sampler whose steps have a density. Requires valid options.
 void check_transitions(const std::vector<Draft>& drafts, Problems& problems);
 
-// Returns the stages sorted so that each comes after its inputs, otherwise in the file's order. Adds a problem for each cycle.
+// Returns the stages sorted so that each comes after its inputs and, where inputs allow it, after all stages of earlier rounds (a metric
+// may end the run after a round), otherwise in the file's order. Adds a problem for each cycle.
 std::vector<StageSpec> in_order(const std::vector<Draft>& drafts, Problems& problems);
 
 // Gives each sampler stage with the input `start` the conditions, the number of trajectories and the kind of noise of the stage at whose

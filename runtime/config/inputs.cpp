@@ -272,14 +272,23 @@ void check_transitions(const std::vector<Draft>& drafts, Problems& problems) {
 
 std::vector<StageSpec> in_order(const std::vector<Draft>& drafts, Problems& problems) {
   std::vector<StageSpec> ordered;
+  std::multiset<std::int64_t> rounds;  // of the stages that are not placed
+  for (const Draft& draft : drafts) {
+    if (draft.spec.origin.round > 0) rounds.insert(draft.spec.origin.round);
+  }
   std::set<const Draft*> placed;
   std::set<std::string> done;
   while (placed.size() < drafts.size()) {
     const Draft* next = nullptr;
+    const Draft* early = nullptr;  // of a later round than one that is not complete
     for (const Draft& draft : drafts) {
-      if (next == nullptr && placed.count(&draft) == 0 && is_ready(draft, drafts, done)) next = &draft;
+      if (next != nullptr || placed.count(&draft) != 0 || !is_ready(draft, drafts, done)) continue;
+      const bool waits = !rounds.empty() && draft.spec.origin.round > *rounds.begin();
+      (waits ? early : next) = &draft;
     }
+    if (next == nullptr) next = early;
     if (next != nullptr) {
+      if (const auto round = rounds.find(next->spec.origin.round); round != rounds.end()) rounds.erase(round);
       ordered.push_back(next->spec);
       placed.insert(next);
       done.insert(next->spec.tag);

@@ -134,6 +134,9 @@ std::shared_ptr<const EncodedExamples> recorded_noises(Context& context, const s
 // Returns a metric stage's findings. Throws Quarantined on damage.
 Findings read_findings(Context& context, const config::StageSpec& stage);
 
+// Shows the warnings of a finished metric stage, a line each, and why it ends the run if it does. Returns that reason, "" of others.
+std::string show_warnings(Context& context, const config::StageSpec& stage);
+
 Selection read_selection(Context& context, const plan::Result& selection);
 
 }  // namespace espalier::exec

@@ -88,4 +88,12 @@ Findings read_findings(Context& context, const config::StageSpec& stage) {
   return findings;
 }
 
+std::string show_warnings(Context& context, const config::StageSpec& stage) {
+  if (stage.kind->gives != ResultKind::findings) return "";
+  const auto findings = read_findings(context, stage);
+  for (const auto& warning : findings.warnings) context.progress.say("warning: stage '" + stage.tag + "': " + warning);
+  if (!findings.stop.empty()) context.progress.say("stage '" + stage.tag + "' ends the run: " + findings.stop);
+  return findings.stop;
+}
+
 }  // namespace espalier::exec

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "runtime/base/errors.h"
+#include "runtime/exec/acceptance.h"
 #include "runtime/exec/excluded.h"
 #include "runtime/exec/journal.h"
 #include "runtime/exec/stage_context.h"
@@ -38,11 +39,12 @@ bool names(const config::StageSpec& stage, const char* port, const std::string& 
 }
 
 // Returns the reward stage whose scores to show for these samples: the first in a metric's comparison, otherwise the first.
-const config::StageSpec* judge_of(const config::PipelineSpec& spec, const std::string& samples) {
+const config::StageSpec* judge_of(const Context& context, const std::string& samples) {
   const config::StageSpec* judge = nullptr;
-  for (const auto& stage : spec.stages) {
+  for (const auto& stage : context.spec.stages) {
     if (stage.kind->gives != ResultKind::scores || stage.input("samples")->tags.front() != samples) continue;
-    const bool compared = std::any_of(spec.stages.begin(), spec.stages.end(), [&](const auto& metric) {
+    if (!context.results.contains(stage.tag)) continue;
+    const bool compared = std::ranges::any_of(context.spec.stages, [&](const auto& metric) {
       return metric.input("baseline") != nullptr && (names(metric, "scores", stage.tag) || names(metric, "baseline", stage.tag));
     });
     if (compared) return &stage;
@@ -65,6 +67,7 @@ const config::StageSpec* baseline_of(const Context& context, const config::Stage
     const auto* input = stage.input("baseline");
     if (input == nullptr || !names(stage, "scores", scores.tag) || input->tags.front() == scores.tag) continue;
     const auto* baseline = context.spec.find(input->tags.front());
+    if (!context.results.contains(baseline->tag)) continue;
     if (reward_identity(context, scores) == reward_identity(context, *baseline)) return baseline;
   }
   return nullptr;
@@ -90,7 +93,7 @@ Shown show(Context& context, const config::StageSpec& stage) {
   }
   for (std::size_t i = 0; i < count; ++i) shown.condition.push_back(static_cast<std::int64_t>(block->condition[i]));
   shown.reward.assign(count, std::numeric_limits<double>::quiet_NaN());
-  if (const auto* judge = judge_of(context.spec, stage.tag)) {
+  if (const auto* judge = judge_of(context, stage.tag)) {
     const auto scores = read_view_scores(context, judge->tag);
     std::copy_n(scores.begin(), count, shown.reward.begin());
     shown.baseline = baseline_of(context, *judge);
@@ -144,6 +147,7 @@ void add_samples(Context& context, const Shown& shown, Record& record) {
   std::set<std::int64_t> accepted;
   for (const auto& stage : context.spec.stages) {
     if (stage.kind->gives != ResultKind::selection || plan::samples_stage(context.spec, stage).tag != shown.stage->tag) continue;
+    if (!context.results.contains(stage.tag)) continue;
     filter = stage.tag;
     const auto selection = read_selection(context, context.results.at(stage.tag));
     accepted = {selection.index.begin(), selection.index.end()};  // of the last filter, the end of a chain
@@ -187,13 +191,15 @@ void add_scores(Context& context, const config::StageSpec& stage, Record& record
       {stage.tag, samples, std::move(scores), reward_identity(context, stage), baseline == nullptr ? "" : baseline->tag});
 }
 
-void add_law(const Context& context, const config::StageSpec& stage, Record& record) {
+void add_law(Context& context, const config::StageSpec& stage, Record& record) {
   const auto info = info_of(context, stage);
   const auto& law = info.at("law");
   record.laws.push_back({stage.tag, law.at("acceptance_rate").as_number(), law.at("kl_nats").as_number(),
                          law.at("expected_quantile").as_number(), info.at("accepted").as_integer(), info.at("total").as_integer(),
                          info.at("invalid").as_integer(), doubles(law.at("quantile")), doubles(law.at("density")),
                          law.at("formula").as_string()});
+  const auto selection = read_selection(context, context.results.at(stage.tag));
+  record.laws.back().by_condition = acceptance_by_condition(context, stage, selection);
   if (law.find("kl_interval") == nullptr) return;
   const auto interval = [&](const char* name) {
     const auto bounds = doubles(law.at(name));
@@ -228,7 +234,9 @@ void describe(Context& context, const config::StageSpec& stage, std::vector<Show
 
 void describe_results(Context& context, Record& record) {
   std::vector<Shown> shown;
-  for (const auto& stage : context.spec.stages) with_stage_context(stage, [&] { describe(context, stage, shown, record); });
+  for (const auto& stage : context.spec.stages) {
+    if (context.results.contains(stage.tag)) with_stage_context(stage, [&] { describe(context, stage, shown, record); });
+  }
   add_galleries(context, shown, record);
   for (const auto& column : shown) add_samples(context, column, record);
 }

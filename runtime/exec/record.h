@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,20 @@ struct CurveRecord {
   std::vector<double> time = {};  // seconds since 1970 when each was computed; NaN: not recorded
 };
 
+// How many of each condition's samples a filter stage accepted.
+struct AcceptanceRecord {
+  std::int64_t conditions = 0;     // that have samples to choose from, excluded ones left out
+  std::int64_t none_accepted = 0;  // of these, without an accepted sample
+  // Of the share of a condition's samples that is accepted, over the conditions; 0 without conditions. Quartiles by linear interpolation.
+  double minimum = 0.0, lower_quartile = 0.0, median = 0.0, upper_quartile = 0.0, maximum = 0.0;
+  double effective_conditions = 0.0;  // (sum w)^2 / sum w^2 of the accepted weight w of each condition
+  struct Condition {
+    std::string text;
+    std::int64_t accepted = 0, total = 0;
+  };
+  std::vector<Condition> least = {}, most = {};  // the five with the smallest and the largest share, the first ones where shares are equal
+};
+
 struct LawRecord {  // of a filter stage
   std::string stage;
   double acceptance_rate = 0.0;
@@ -42,6 +57,7 @@ struct LawRecord {  // of a filter stage
   intervals::Interval kl_interval = {kNone, kNone}, quantile_interval = {kNone, kNone};
   double kl_bias = kNone, quantile_bias = kNone, effective_sample_size = kNone;
   std::vector<double> reshaped_reward = {};
+  AcceptanceRecord by_condition = {};
 
   static constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 };
@@ -112,6 +128,13 @@ struct StageRecord {
   std::vector<std::string> inputs;  // tags of stages
 };
 
+// A metric's findings ended the run: stages behind it in the pipeline's order were not run.
+struct StopRecord {
+  std::string stage;   // the metric
+  std::string reason;  // Findings::stop
+  std::vector<std::string> not_run;
+};
+
 struct Record {
   std::string name;
   std::string started;  // ISO 8601, UTC
@@ -129,6 +152,7 @@ struct Record {
   std::vector<Gallery> galleries;
   std::vector<FileRecord> files = {};
   std::vector<SampleRecord> samples;
+  std::optional<StopRecord> stopped_by = std::nullopt;
 };
 
 }  // namespace espalier::exec

@@ -197,17 +197,35 @@ Value provenance(const Context& context, Value libraries) {
                     {"domain_notes", std::move(notes)}};
 }
 
+// The stages behind `stage`, which ends the run.
+StopRecord stop_behind(const config::PipelineSpec& spec, const config::StageSpec& stage, std::string reason) {
+  StopRecord stopped{stage.tag, std::move(reason), {}};
+  const auto here = std::ranges::find(spec.stages, stage.tag, &config::StageSpec::tag);
+  for (auto later = here + 1; later != spec.stages.end(); ++later) stopped.not_run.push_back(later->tag);
+  return stopped;
+}
+
+// Returns a metric of an earlier round that has not been measured, nullptr if there is none: its findings may end the run.
+const config::StageSpec* open_metric_before(const Context& context, const config::StageSpec& stage) {
+  const auto found = std::ranges::find_if(context.spec.stages, [&](const auto& other) {
+    return other.kind->gives == ResultKind::findings && other.origin.round > 0 && other.origin.round < stage.origin.round &&
+           !context.results.contains(other.tag);
+  });
+  return found == context.spec.stages.end() ? nullptr : &*found;
+}
+
 // Computes a shard's part of a stage.
 void work_on(Context& context, const config::StageSpec& stage, WorkDone& done) {
   context.check_stop();
   auto& plan = plan_here(context, stage);
   const auto gives = stage.kind->gives;
   const bool shared = gives == ResultKind::trajectories || gives == ResultKind::scores;
-  if (!plan.pending.empty()) {
-    context.progress.say("stage '" + stage.tag + "': left for later (" + plan.because + ")");
+  const auto later = [&](const std::string& because) {
+    context.progress.say("stage '" + stage.tag + "': left for later (" + because + ")");
     if (shared) done.waiting.push_back(stage.tag);
-    return;
-  }
+  };
+  if (!plan.pending.empty()) return later(plan.because);
+  if (const auto* metric = open_metric_before(context, stage)) return later("'" + metric->tag + "' may end the run");
   probe_with_context(context, plan);
   if (shared && plan.action == plan::Action::run) {
     const auto block_size = plan::samples_stage(context.spec, stage).sampler.block_size;
@@ -254,9 +272,15 @@ Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cac
   std::vector<StageRecord> records;
   Record record;
   until_undamaged(context, [&] {
-    for (const auto& stage : spec.stages) keep_record(records, run_stage(context, stage, begun));
-    stop_waits_for("the report");
     record = {};
+    for (const auto& stage : spec.stages) {
+      keep_record(records, run_stage(context, stage, begun));
+      const auto reason = show_warnings(context, stage);
+      if (reason.empty()) continue;
+      record.stopped_by = stop_behind(spec, stage, reason);
+      break;
+    }
+    stop_waits_for("the report");
     record.stages = records;
     named<StageError>("the report's samples and curves", [&] { describe_results(context, record); });
   });
@@ -279,7 +303,14 @@ WorkDone work(const config::PipelineSpec& spec, cache::Store& store, Progress& p
   WorkDone done;
   until_undamaged(context, [&] {
     done.waiting.clear();
-    for (const auto& stage : spec.stages) work_on(context, stage, done);
+    for (const auto& stage : spec.stages) {
+      work_on(context, stage, done);
+      if (!context.results.contains(stage.tag)) continue;
+      const auto reason = show_warnings(context, stage);
+      if (reason.empty()) continue;
+      done.stopped_by = stop_behind(spec, stage, reason);
+      break;
+    }
   });
   return done;
 }

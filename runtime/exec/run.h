@@ -25,7 +25,8 @@ struct RunOptions {
   Shard shard;
 };
 
-// Runs the plan, stage after stage (stages that score the same samples together), and returns the record of the run. A stage is planned
+// Runs the plan, stage after stage (stages that score the same samples together), and returns the record of the run. The run ends after a
+// metric stage whose findings end it: the stages behind it are neither made nor read, and the record names them. A stage is planned
 // again once the results of its inputs exist. Damage that is found is quarantined, reported and computed again. Throws Stopped after all
 // finished work is saved, StageError, CacheError.
 Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cache::Store& store, Progress& progress, const StopToken& stop,
@@ -34,9 +35,11 @@ Record run(const config::PipelineSpec& spec, const plugin::Catalog& catalog, cac
 struct WorkDone {
   std::int64_t blocks = 0;           // computed
   std::vector<std::string> waiting;  // tags of sampling and scoring stages whose inputs are not there yet
+  std::optional<StopRecord> stopped_by = std::nullopt;
 };
 
-// Computes only a shard's blocks of sampling and scoring, for the stages whose inputs exist.
+// Computes only a shard's blocks of sampling and scoring, for the stages whose inputs exist. A stage of [rounds] also waits for the metrics
+// of the rounds before it; no stage behind a metric that ends the run is computed.
 WorkDone work(const config::PipelineSpec& spec, cache::Store& store, Progress& progress, const StopToken& stop, const RunOptions& options);
 
 // What is measured of a stage that has trajectories to compute and whose models exist: one evaluation of each model, one decoding.

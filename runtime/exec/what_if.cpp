@@ -9,6 +9,7 @@
 
 #include "runtime/base/errors.h"
 #include "runtime/base/suggest.h"
+#include "runtime/exec/acceptance.h"
 #include "runtime/exec/choice.h"
 #include "runtime/exec/context.h"
 #include "runtime/exec/stage_context.h"
@@ -101,6 +102,7 @@ std::vector<WhatIf> what_if(const config::PipelineSpec& spec, cache::Store& stor
       row.stage = spec.find(stage.tag);
       row.accepted = std::ssize(choice.accepted.index);
       row.total = choice.total;
+      row.none_accepted = acceptance_by_condition(context, stage, choice.accepted).none_accepted;
       row.law = choice.law;
       row.accepted_score = mean_of(choice.accepted, choices.scores(stage));
       row.mean_score = mean(choices.scores(stage));

@@ -16,6 +16,7 @@ namespace espalier::exec {
 struct WhatIf {
   const config::StageSpec* stage = nullptr;
   std::int64_t accepted = 0, total = 0;
+  std::int64_t none_accepted = 0;  // conditions without an accepted sample
   Law law;
   double accepted_score = 0.0, mean_score = 0.0;  // weighted mean of the filter's score over the accepted samples, mean over all
   struct Judge {

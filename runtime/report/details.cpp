@@ -47,17 +47,17 @@ std::string makers_text(const exec::StageRecord& stage) {
 }
 
 std::string stage_row(const exec::StageRecord& stage, const Colours& colours) {
-  return fmt::format(R"(<tr><th scope="row">{tag}<span class="type">{type}</span></th>
+  return fmt::format(
+      R"(<tr id="{id}"><th scope="row">{tag}<span class="type">{type}</span></th>
 <td><span class="badge {status}">{status}</span></td><td class="because">{because}</td><td>{inputs}</td>
 <td class="number">{samples}</td><td class="number">{evaluations}</td><td class="number">{seconds}</td>
 <td><details><summary><code>{short_key}</code></summary><p><code>{key}</code></p>{makers}<pre>{options}</pre></details></td></tr>
 )",
-                     fmt::arg("tag", stage_name(stage.tag, colours)), fmt::arg("type", escape(stage.type)),
-                     fmt::arg("status", escape(stage.status)), fmt::arg("because", escape(stage.because)),
-                     fmt::arg("inputs", escape(inputs_text(stage))), fmt::arg("samples", samples_text(stage)),
-                     fmt::arg("evaluations", count_or_dash(stage.network_evaluations)), fmt::arg("seconds", duration_text(stage.seconds)),
-                     fmt::arg("short_key", escape(stage.key.substr(0, 10))), fmt::arg("key", escape(stage.key)),
-                     fmt::arg("makers", makers_text(stage)), fmt::arg("options", escape(to_json(stage.options, 2))));
+      fmt::arg("id", escape(stage_id(stage.tag))), fmt::arg("tag", stage_name(stage.tag, colours)), fmt::arg("type", escape(stage.type)),
+      fmt::arg("status", escape(stage.status)), fmt::arg("because", escape(stage.because)), fmt::arg("inputs", escape(inputs_text(stage))),
+      fmt::arg("samples", samples_text(stage)), fmt::arg("evaluations", count_or_dash(stage.network_evaluations)),
+      fmt::arg("seconds", duration_text(stage.seconds)), fmt::arg("short_key", escape(stage.key.substr(0, 10))),
+      fmt::arg("key", escape(stage.key)), fmt::arg("makers", makers_text(stage)), fmt::arg("options", escape(to_json(stage.options, 2))));
 }
 
 std::string stage_table(const exec::Record& record, const Colours& colours) {

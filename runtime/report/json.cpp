@@ -56,6 +56,25 @@ Json scalars_json(const exec::FindingsRecord& record) {
   return out;
 }
 
+Json by_condition_json(const exec::AcceptanceRecord& acceptance) {
+  const auto list = [](const std::vector<exec::AcceptanceRecord::Condition>& conditions) {
+    auto out = Json::array();
+    for (const auto& one : conditions) out.push_back({{"text", one.text}, {"accepted", one.accepted}, {"total", one.total}});
+    return out;
+  };
+  return {{"conditions", acceptance.conditions},
+          {"none_accepted", acceptance.none_accepted},
+          {"effective_conditions", acceptance.effective_conditions},
+          {"accepted_share",
+           {{"minimum", acceptance.minimum},
+            {"lower_quartile", acceptance.lower_quartile},
+            {"median", acceptance.median},
+            {"upper_quartile", acceptance.upper_quartile},
+            {"maximum", acceptance.maximum}}},
+          {"least", list(acceptance.least)},
+          {"most", list(acceptance.most)}};
+}
+
 Json law_json(const exec::LawRecord& law) {
   return {{"stage", law.stage},
           {"acceptance_rate", law.acceptance_rate},
@@ -72,7 +91,19 @@ Json law_json(const exec::LawRecord& law) {
           {"kl_bias", law.kl_bias},
           {"quantile_bias", law.quantile_bias},
           {"effective_sample_size", law.effective_sample_size},
-          {"reshaped_reward", law.reshaped_reward}};
+          {"reshaped_reward", law.reshaped_reward},
+          {"by_condition", by_condition_json(law.by_condition)}};
+}
+
+Json warnings_json(const exec::FindingsRecord& record) {
+  auto out = Json::array();
+  for (const auto& warning : record.findings.warnings) out.push_back({{"stage", record.stage}, {"text", warning}});
+  return out;
+}
+
+Json stop_json(const std::optional<exec::StopRecord>& stopped) {
+  if (!stopped) return nullptr;
+  return {{"stage", stopped->stage}, {"reason", stopped->reason}, {"not_run", stopped->not_run}};
 }
 
 // As the cache holds them, with the stage that found them.
@@ -143,6 +174,8 @@ std::string report_json(const exec::Record& record) {
                        {"started", record.started},
                        {"seconds", record.seconds},
                        {"pipeline", {{"file", record.pipeline_file}, {"overrides", record.overrides}, {"text", record.pipeline_text}}},
+                       {"warnings", all(record, warnings_json)},
+                       {"stopped_by", stop_json(record.stopped_by)},
                        {"stages", list(record.stages, stage_json)},
                        {"scalars", all(record, scalars_json)},
                        {"charts", all(record, charts_json)},

@@ -47,7 +47,8 @@ std::string navigation(const std::vector<Part>& parts) {
 
 std::string page(const exec::Record& record) {
   const Colours colours(record);
-  const std::vector<Part> parts = {{"results", "Results", scalars_section(record, colours)},
+  const std::vector<Part> parts = {{"warnings", "Warnings", warnings_section(record)},
+                                   {"results", "Results", scalars_section(record, colours)},
                                    {"tables", "Tables", tables_section(record)},
                                    {"charts", "Charts", charts_section(record)},
                                    {"images", "Images", images_section(record, colours)},

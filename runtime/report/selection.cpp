@@ -43,6 +43,47 @@ std::string law_table(const exec::Record& record, const Colours& colours) {
                      rows);
 }
 
+std::string condition_list(const char* title, const std::vector<exec::AcceptanceRecord::Condition>& conditions) {
+  std::string items;
+  for (const auto& one : conditions) {
+    items += fmt::format("<li>{} of {}: {}</li>", count_text(one.accepted), count_text(one.total), escape(one.text));
+  }
+  return fmt::format("<p>{}</p><ul>{}</ul>", title, items);
+}
+
+std::string condition_row(const exec::LawRecord& law, const Colours& colours) {
+  const auto& by = law.by_condition;
+  const auto shares = fmt::format("{} · {} · {} · {} · {}", number_text(by.minimum), number_text(by.lower_quartile), number_text(by.median),
+                                  number_text(by.upper_quartile), number_text(by.maximum));
+  std::string lists = "–";  // where all are equal, none is least
+  if (by.minimum < by.maximum) {
+    lists = fmt::format("<details><summary>least and most</summary>{}{}</details>", condition_list("The least accepted", by.least),
+                        condition_list("The most accepted", by.most));
+  }
+  return fmt::format(R"(<tr><th scope="row">{stage}</th><td class="number">{conditions}</td><td class="number{strong}">{none}</td>
+<td class="number">{effective}</td><td class="number">{shares}</td><td class="formula">{lists}</td></tr>
+)",
+                     fmt::arg("stage", stage_name(law.stage, colours)), fmt::arg("conditions", count_text(by.conditions)),
+                     fmt::arg("strong", by.none_accepted > 0 ? " strong" : ""), fmt::arg("none", count_text(by.none_accepted)),
+                     fmt::arg("effective", number_text(by.effective_conditions)), fmt::arg("shares", shares), fmt::arg("lists", lists));
+}
+
+// Nothing where there is one condition.
+std::string condition_table(const exec::Record& record, const Colours& colours) {
+  std::string rows;
+  for (const auto& law : record.laws) {
+    if (law.by_condition.conditions > 1) rows += condition_row(law, colours);
+  }
+  if (rows.empty()) return "";
+  return fmt::format(R"(<div class="scroll"><table><caption>Acceptance by condition</caption>
+<thead><tr><th scope="col">filter</th><th scope="col" class="number">conditions</th>
+<th scope="col" class="number">with none accepted</th><th scope="col" class="number">effective conditions</th>
+<th scope="col" class="number">accepted share: minimum · quartiles · maximum</th><th scope="col">conditions</th></tr></thead>
+<tbody>{}</tbody></table></div>
+)",
+                     rows);
+}
+
 std::string verdict_strip(const exec::Record& record, const std::string& filter, bool accepted, const Colours& colours) {
   std::string cells;
   int shown = 0;
@@ -63,7 +104,7 @@ std::string verdict_strip(const exec::Record& record, const std::string& filter,
 std::string selection_section(const exec::Record& record, const Colours& colours) {
   std::string body;
   for (const auto& chart : law_charts(record, colours)) body += chart_figure(chart);
-  body += law_table(record, colours);
+  body += law_table(record, colours) + condition_table(record, colours);
   for (const auto& law : record.laws) {
     for (const bool accepted : {true, false}) body += verdict_strip(record, law.stage, accepted, colours);
   }

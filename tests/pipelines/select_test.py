@@ -46,6 +46,7 @@ class Select(driver.PipelineTest):
             for row, law in zip(rows, report["laws"]):
                 for name in ("acceptance_rate", "kl_nats", "expected_quantile", "accepted", "total"):
                     self.assertEqual(row[name], law[name], (row["stage"], name))
+                self.assertEqual(row["conditions_with_none_accepted"], law["by_condition"]["none_accepted"], row["stage"])
 
         with self.subTest("the best of a prompt scores more than all, and all as much as all"):
             self.assertGreater(rows[0]["accepted_score"], rows[0]["mean_score"])
@@ -57,7 +58,7 @@ class Select(driver.PipelineTest):
         with self.subTest("a table and a plot"):
             plot = self.folder / "plot.svg"
             text = self.call("select", "--what-if", *GRID, "--plot", plot, pipeline=self.file)
-            self.assertRegex(text.splitlines()[0], r"^filter +accepted +rate +KL nats +E\[u\] +score \(mean\)$")
+            self.assertRegex(text.splitlines()[0], r"^filter +accepted +conditions at 0 +rate +KL nats +E\[u\] +score \(mean\)$")
             self.assertEqual(len(text.splitlines()), 3)
             names = [node.firstChild.data for node in xml.dom.minidom.parse(str(plot)).getElementsByTagName("text")]
             self.assertIn("best-1", names)

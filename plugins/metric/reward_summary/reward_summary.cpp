@@ -1,5 +1,5 @@
 // Mean reward, share of perfect scores and the paired gain over a baseline, each with a 95 % interval over prompts; reward and gain also by
-// category.
+// category; a judging reward of the same samples beside them, and a warning where the reward rises while the judge falls.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "plugins/metric/reward_summary/groups.h"
+#include "plugins/metric/reward_summary/judges.h"
 #include "runtime/base/errors.h"
 #include "runtime/sdk/plugin.h"
 #include "runtime/selection/bootstrap.h"
@@ -40,6 +41,14 @@ class RewardSummary final : public espalier::Metric {
         .strings("group_by", group_by_,
                  "Keys of the prompts' condition metadata (\"category\"): for each a table of reward and gain by its values.")
         .unkeyed_default();
+    schema.text("judge_name", judge_name_, "Name of the scalar that holds the mean score of the judge.").unkeyed_default();
+    schema
+        .text("judge_gain_name", judge_gain_name_, "Name of the scalar that holds the mean paired difference of the judge to the baseline.")
+        .unkeyed_default();
+    schema
+        .flag("stop_when_hacked", stop_when_hacked_,
+              "Whether the run ends where the reward's gain is above 0 and the judge's is below 0, both with their whole intervals.")
+        .unkeyed_default();
   }
 
   void check() const override {
@@ -52,6 +61,10 @@ class RewardSummary final : public espalier::Metric {
   void inputs(espalier::Inputs& in) override {
     in.scores("scores", "The scores to summarise.").many();
     in.scores("baseline", "The scores, of the same prompts, that gains are over.").optional();
+    in.scores("judge",
+              "The scores of a second reward, which nothing is selected by: one of the samples of each of `scores` and of `baseline`.")
+        .optional()
+        .many();
   }
 
   void check_inputs(const espalier::PlannedInputs& inputs) const override {
@@ -59,6 +72,15 @@ class RewardSummary final : public espalier::Metric {
       for (const auto& key : group_by_) reward_summary::groups_of(view.metadata, key, view.tag);
     }
     const auto baseline = inputs.views.find("baseline");
+    const auto judge = inputs.views.find("judge");
+    if (stop_when_hacked_ && (baseline == inputs.views.end() || judge == inputs.views.end())) {
+      throw espalier::ConfigError(
+          "metric.reward_summary: stop_when_hacked compares gains of the reward and of the judge; name the inputs `baseline` and `judge`");
+    }
+    if (judge != inputs.views.end()) {
+      reward_summary::check_judges(judge->second, inputs.views.at("scores"),
+                                   baseline == inputs.views.end() ? nullptr : &baseline->second.front());
+    }
     if (baseline == inputs.views.end()) return;
     const auto& base = baseline->second.front();
     for (const auto& view : inputs.views.at("scores")) {
@@ -74,21 +96,39 @@ class RewardSummary final : public espalier::Metric {
     if (const auto found = input.scores.find("baseline"); found != input.scores.end() && !found->second.empty()) {
       baseline = &found->second.front();
     }
-    std::vector<Scalar> result;
+    const auto judges = input.scores.find("judge");
+    const auto judge_of = [&](const ScoredView& view) -> const ScoredView* {
+      return judges == input.scores.end() ? nullptr : reward_summary::judge_of(view.samples, judges->second);
+    };
+    espalier::Findings findings;
     for (const auto& view : scores) {
-      result.push_back(mean_over_prompts(reward_name_, view, view.score, input.key));
-      result.push_back(perfect_share(view));
-      if (baseline != nullptr && baseline->tag != view.tag) {
-        result.push_back(mean_over_prompts(gain_name_, view, differences(view, *baseline), input.key));
-        result.back().about.baseline = baseline->tag;
-      }
+      findings.scalars.push_back(mean_over_prompts(reward_name_, view, view.score, input.key));
+      findings.scalars.push_back(perfect_share(view));
+      const auto* judge = judge_of(view);
+      if (judge != nullptr) add_of_judge(judge_name_, *judge, judge->score, {.stage = view.tag}, input.key, findings);
+      if (baseline == nullptr || baseline->tag == view.tag) continue;
+      findings.scalars.push_back(mean_over_prompts(gain_name_, view, differences(view, *baseline), input.key));
+      findings.scalars.back().about.baseline = baseline->tag;
+      if (judge == nullptr) continue;
+      const auto gain = findings.scalars.back();
+      const auto* before = judge_of(*baseline);
+      add_of_judge(judge_gain_name_, *judge, differences(*judge, *before), gain.about, input.key, findings);
+      const auto warning = reward_summary::hacking(gain, findings.scalars.back(), judge->tag, before->tag);
+      if (!warning.empty()) findings.warnings.push_back(warning);
     }
-    espalier::Findings findings{.scalars = std::move(result)};
+    if (stop_when_hacked_) findings.stop = fmt::format("{}", fmt::join(findings.warnings, "; "));
     for (const auto& key : group_by_) findings.tables.push_back(table_by(key, scores, baseline, input.key));
     return findings;
   }
 
  private:
+  // A judge's mean stands beside the reward's: it is about the scores that it judges.
+  void add_of_judge(const std::string& name, const ScoredView& judge, const std::vector<double>& value, const espalier::Subject& about,
+                    const espalier::random::StreamKey& key, espalier::Findings& findings) const {
+    findings.scalars.push_back(mean_over_prompts(name, judge, value, key));
+    findings.scalars.back().about = about;
+  }
+
   // A row for each value of the metadata's key and each of the scores.
   espalier::Table table_by(const std::string& key, const std::vector<ScoredView>& scores, const ScoredView* baseline,
                            const espalier::random::StreamKey& draws) const {
@@ -181,12 +221,16 @@ class RewardSummary final : public espalier::Metric {
   double perfect_score_ = 1.0;
   std::int64_t resamples_ = 2000;
   std::vector<std::string> group_by_;
+  std::string judge_name_ = "judge_reward";
+  std::string judge_gain_name_ = "judge_gain";
+  bool stop_when_hacked_ = false;
 };
 
 }  // namespace
 
 ESPALIER_PLUGIN(plugin) {
-  plugin.metric<RewardSummary>(
-      "reward_summary", /*numerics_version=*/2,
-      "Mean reward, share of perfect scores and paired gain over a baseline, with 95 % intervals over prompts; also by category.");
+  plugin.metric<RewardSummary>("reward_summary", /*numerics_version=*/2,
+                               "Mean reward, share of perfect scores and paired gain over a baseline, with 95 % intervals over prompts; "
+                               "also by category, and beside a "
+                               "judging reward.");
 }

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <set>
 
 #include "fake_catalog.h"
@@ -235,6 +236,60 @@ TEST(Rounds, KeepTheReference) {
       "[rounds]\ncount = 2\nstages = [\"policy\"]\nstart = \"base\"\nnext = \"policy\"\n");
   EXPECT_THAT(input(spec, "policy-r2", "model"), ElementsAre("policy-r1"));
   EXPECT_THAT(input(spec, "policy-r2", "reference"), ElementsAre("base"));
+}
+
+// A metric of the rounds may end the run: it comes before the next round, also where it waits for a stage outside that the file names
+// later.
+TEST(Rounds, OneIsCompleteBeforeTheNextBegins) {
+  const auto order = tags(read(R"(
+[[stage]]
+tag = "guard"
+type = "metric.fake"
+inputs = { scores = "tuned_scores", baseline = "late_scores" }
+[[stage]]
+tag = "late_samples"
+type = "sampler.fake"
+inputs = { model = "base" }
+[[stage]]
+tag = "late_scores"
+type = "reward.fake"
+inputs = { samples = "late_samples" }
+[rounds]
+count = 3
+stages = ["samples", "scores", "best", "tuned", "tuned_samples", "tuned_scores", "guard"]
+start = "base"
+next = ["tuned", "base"]
+)"));
+  const auto place = [&](const std::string& tag) { return std::ranges::find(order, tag) - order.begin(); };
+  EXPECT_LT(place("guard-r1"), place("samples-r2"));
+  EXPECT_LT(place("guard-r2"), place("samples-r3"));
+  EXPECT_LT(place("guard-r3"), std::ssize(order));
+}
+
+// Its round 1 needs a stage outside that needs the last round: inputs come first then.
+TEST(Rounds, OneMayWaitForALaterOne) {
+  const auto order = tags(read(R"(
+[[stage]]
+tag = "after"
+type = "sampler.fake"
+inputs = { model = "tuned" }
+[[stage]]
+tag = "after_scores"
+type = "reward.fake"
+inputs = { samples = "after" }
+[[stage]]
+tag = "guard"
+type = "metric.fake"
+inputs = { scores = "tuned_scores", baseline = "after_scores" }
+[rounds]
+count = 2
+stages = ["samples", "scores", "best", "tuned", "tuned_samples", "tuned_scores", "guard"]
+start = "base"
+next = ["tuned", "base"]
+)"));
+  const auto place = [&](const std::string& tag) { return std::ranges::find(order, tag) - order.begin(); };
+  EXPECT_LT(place("tuned-r2"), place("guard-r1"));
+  EXPECT_LT(place("guard-r1"), std::ssize(order));
 }
 
 TEST(Rounds, StagesOutsideNameTheLastRoundAndMetricsAll) {

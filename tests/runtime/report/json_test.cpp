@@ -97,6 +97,31 @@ TEST(ReportJson, HasEveryChartAsTheRecordHasIt) {
   EXPECT_TRUE(charts.at(0).at("series").at(1).at("y").at(1).is_null());
 }
 
+TEST(ReportJson, HasWarningsAndWhyTheRunEndedEarly) {
+  auto record = fixture();
+  EXPECT_TRUE(nlohmann::json::parse(report_json(record)).at("stopped_by").is_null());
+  EXPECT_TRUE(nlohmann::json::parse(report_json(record)).at("warnings").empty());
+  record.findings[1].findings.warnings = {"the judge fell"};
+  record.stopped_by = exec::StopRecord{"graft_result", "the judge fell", {"later", "last"}};
+  const auto json = nlohmann::json::parse(report_json(record));
+  EXPECT_EQ(json.at("warnings"), nlohmann::json::array({{{"stage", "graft_result"}, {"text", "the judge fell"}}}));
+  EXPECT_EQ(json.at("stopped_by"),
+            (nlohmann::json{{"stage", "graft_result"}, {"reason", "the judge fell"}, {"not_run", {"later", "last"}}}));
+}
+
+TEST(ReportJson, HasAcceptanceByCondition) {
+  auto record = fixture();
+  record.laws[0].by_condition = {480, 3, 0.0, 0.125, 0.25, 0.5, 1.0, 401.5, {{"a red circle", 0, 4}}, {{"a blue square", 4, 4}}};
+  const auto found = nlohmann::json::parse(report_json(record)).at("laws").at(0).at("by_condition");
+  EXPECT_EQ(found.at("conditions"), 480);
+  EXPECT_EQ(found.at("none_accepted"), 3);
+  EXPECT_EQ(found.at("effective_conditions"), 401.5);
+  EXPECT_EQ(found.at("accepted_share").at("lower_quartile"), 0.125);
+  EXPECT_EQ(found.at("accepted_share").at("maximum"), 1.0);
+  EXPECT_EQ(found.at("least"), nlohmann::json::array({{{"text", "a red circle"}, {"accepted", 0}, {"total", 4}}}));
+  EXPECT_EQ(found.at("most").at(0).at("accepted"), 4);
+}
+
 TEST(ReportJson, KeepsTheLargestSeed) {
   exec::Record record;
   record.seed = std::numeric_limits<std::uint64_t>::max();

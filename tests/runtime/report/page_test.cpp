@@ -58,14 +58,42 @@ TEST(Page, LetsNoNameOfAStageBecomeMarkup) {
   findings.charts = {{kHostile, kHostile, kHostile, true, true, {{kHostile, {1.0}, {2.0}, {1.0}, {3.0}}}}};
   findings.tables = {{kHostile, {{kHostile, kHostile}}, {{kHostile}}, kHostile}};
   findings.images = {{kHostile, kHostile, {1, 1, {0, 0, 0}}}};
+  findings.warnings = {kHostile};
   record.findings = {{kHostile, findings}};
+  record.stopped_by = exec::StopRecord{kHostile, kHostile, {kHostile}};
   record.curves = {{kHostile, kHostile, {1, 2}, {0.5, 0.25}}};
   record.laws = {{kHostile, 0.5, 0.1, 0.5, 1, 2, 0, {0.0, 1.0}, {1.0, 1.0}, kHostile}};
+  record.laws[0].by_condition = {2, 1, 0.0, 0.25, 0.5, 0.75, 1.0, 1.0, {{kHostile, 0, 1}}, {{kHostile, 1, 1}}};
   record.scores = {{kHostile, kHostile, {0.5}}};
   const auto html = page(record);
   EXPECT_THAT(html, Not(HasSubstr("<script>alert(1)")));
   EXPECT_THAT(html, Not(HasSubstr("<img src=x")));
   EXPECT_EQ(chart_blocks(html).size(), 5U);  // each block still ends where it should and parses
+}
+
+TEST(Page, ShowsWarningsAtItsTopAndLinksTheirStages) {
+  auto record = fixture();
+  EXPECT_THAT(page(record), Not(HasSubstr("id=\"warnings\"")));
+  record.findings[1].findings.warnings = {"the <judge> fell"};
+  record.stopped_by = exec::StopRecord{"graft_result", "hacked", {"later"}};
+  const auto html = page(record);
+  EXPECT_THAT(html, HasSubstr("<li><a href=\"#stage-graft_result\">graft_result</a>: the &lt;judge&gt; fell</li>"));
+  EXPECT_THAT(html, HasSubstr("after <a href=\"#stage-graft_result\">graft_result</a>: hacked."));
+  EXPECT_THAT(html, HasSubstr("Not run: later."));
+  EXPECT_EQ(count_of(html, "<tr id=\"stage-graft_result\">"), 1U);
+  EXPECT_LT(html.find("id=\"warnings\""), html.find("id=\"results\""));
+  record.stopped_by->reason = "the <judge> fell";
+  EXPECT_THAT(page(record), Not(HasSubstr("<li><a href=\"#stage-graft_result\">"))) << "what ended the run is there once";
+}
+
+TEST(Page, ShowsAcceptanceByCondition) {
+  auto record = fixture();
+  EXPECT_THAT(page(record), Not(HasSubstr("Acceptance by condition"))) << "nothing where there are no conditions";
+  record.laws[0].by_condition = {480, 3, 0.0, 0.125, 0.25, 0.5, 1.0, 401.5, {{"a red circle", 0, 4}}, {{"a blue square", 4, 4}}};
+  const auto html = page(record);
+  EXPECT_THAT(html, HasSubstr("0.000 · 0.125 · 0.250 · 0.500 · 1.000"));
+  EXPECT_THAT(html, HasSubstr("<li>0 of 4: a red circle</li>"));
+  EXPECT_THAT(html, HasSubstr("<li>4 of 4: a blue square</li>"));
 }
 
 TEST(Page, NamesWhoMadeAResult) {

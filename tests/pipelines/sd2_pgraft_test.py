@@ -18,7 +18,7 @@ from driver import ROOT
 STUDY = ROOT / "pipelines/studies/sd2_pgraft.toml"
 BASE, SDXL = "sd21_base", "sdxl_base"
 STEPS, GUIDANCE = 4, 7.5
-ROWS = ("base", "control", "graft", "pgraft_25", "pgraft_50", "sdxl")
+ROWS = ("base", "control", "graft", "pgraft_25", "pgraft_50", "policy", "sdxl")
 TUNED = ("control", "graft", "pgraft_25", "pgraft_50")
 # In place of VQAScore, whose weights are not here: the kilobytes of a JPEG file, by a program too.
 STAND_IN = {"command": json.dumps([str(PYTHON), str(ROOT / "python/adapters/jpeg_size.py")]), "identity": "jpeg-size 1, quality 95",
@@ -74,7 +74,7 @@ class Sd2Pgraft(driver.PipelineTest):
                    "device.dtype": "float32"} | options
         return [word for name, value in options.items() for word in ("--set", f"{name}={value}")]
 
-    def few(self):
+    def few(self):  # the policy gradient in two rounds of two updates
         """Of three training and six held-out prompts, a few steps, and a training that shows."""
         for name, lines in PROMPTS.items():
             entries = [{"prompt": prompt, "category": category, "prompts": name.split(".")[0]} for prompt, category in lines]
@@ -83,8 +83,9 @@ class Sd2Pgraft(driver.PipelineTest):
         options |= {f"{tag}.{name}": value for tag in TUNED for name, value in
                     {"max_train_steps": 3, "gradient_accumulation_steps": 1, "learning_rate": 0.01, "lr_warmup_steps": 0}.items()}
         options |= {f"{tag}_samples.num_inference_steps": STEPS for tag in ROWS} | {"samples.num_inference_steps": STEPS}
+        options |= {"rounds.count": 2, "policy_pool.num_inference_steps": STEPS, "policy.max_train_steps": 2, "policy.learning_rate": 0.01}
         options["sdxl_samples.block_size"] = 8  # a report has the images of the first block
-        options |= {f"{tag}.{name}": value for tag in ("score", *(f"{row}_score" for row in ROWS)) for name, value in STAND_IN.items()}
+        options |= {f"{tag}.{name}": value for tag in ("score", "policy_reward", *(f"{row}_score" for row in ROWS)) for name, value in STAND_IN.items()}
         return self.settings(**options, **{"pgraft_25_samples.record_steps": f"[{STEPS}]", "pgraft_25_samples.eta": 0})
 
     def adapter(self, stages, tag):
@@ -95,10 +96,11 @@ class Sd2Pgraft(driver.PipelineTest):
         plan = json.loads(self.call("plan", "--json", *self.settings(), pipeline=STUDY))
         samples = {stage["tag"]: stage["samples"] for stage in plan["stages"] if stage["action"] == "run" and stage["samples"]}
         held_out = 2400 + 553
-        self.assertEqual(samples, {"samples": 4 * 5559, "score": 4 * 5559, "best": 4 * 5559, "any": 4 * 5559, "base_samples": held_out,
-                                   "base_score": held_out, "sdxl_samples": held_out, "sdxl_score": held_out})
+        self.assertEqual(samples, {"samples": 4 * 5559, "score": 4 * 5559, "best": 4 * 5559, "any": 4 * 5559,
+                                   "policy_pool-r1": 5559, "policy_reward-r1": 5559, "base_samples": held_out, "base_score": held_out, "sdxl_samples": held_out, "sdxl_score": held_out})
         self.assertEqual({stage["tag"] for stage in plan["stages"] if "pending" in stage["because"]},
-                         {*TUNED, *(f"{tag}_{what}" for tag in TUNED for what in ("samples", "score")), "over_base", "over_control"})
+                         {*TUNED, *(f"{tag}_{what}" for tag in (*TUNED, "policy") for what in ("samples", "score")), "over_base", "over_control",
+                          *(f"{tag}-r{number}" for number in (2, 3, 4) for tag in ("policy_pool", "policy_reward", "policy"))})
 
     def test_a_run_compares_all_rows_by_prompt_set_and_category(self):
         report = json.loads(self.call("run", "--json", "--quiet", *self.few(), pipeline=STUDY))
@@ -114,7 +116,7 @@ class Sd2Pgraft(driver.PipelineTest):
         scalars = {(one["stage"], one["name"]): one["value"] for one in report["scalars"]}
         self.assertEqual({name for stage, name in scalars if stage == "over_base" and name.startswith("reward.")}, {f"reward.{row}_score" for row in ROWS})
         self.assertEqual({name for stage, name in scalars if stage == "over_control" and name.startswith("gain_over_control.")},
-                         {f"gain_over_control.{row}_score" for row in ("graft", "pgraft_25", "pgraft_50")})
+                         {f"gain_over_control.{row}_score" for row in ("graft", "pgraft_25", "pgraft_50", "policy")})
         self.check_table(report, "prompts", {"compbench": 3, "geneval": 3})
         self.check_table(report, "category", {"color": 2, "counting": 1, "single_object": 2, "spatial": 1})
 
@@ -135,7 +137,9 @@ class Sd2Pgraft(driver.PipelineTest):
         for tag, last_step in zip(TUNED, (0, 0, 0.25, 0.5)):
             about = json.loads((self.adapter(stages, tag) / "espalier.json").read_text())
             self.assertEqual((about["base"], about["last_step"]), (base, last_step))
-        self.assertEqual(len({self.segments(stages[f"{tag}_samples"])[0]["digest"] for tag in TUNED} | {base}), 5)
+        policy = json.loads((self.adapter(stages, "policy-r2") / "espalier.json").read_text())
+        self.assertEqual((policy["base"], policy["last_step"]), (base, 0))
+        self.assertEqual(len({self.segments(stages[f"{tag}_samples"])[0]["digest"] for tag in (*TUNED, "policy")} | {base}), 6)
         stitched = self.segments(stages["pgraft_50_samples"])
         self.assertEqual([segment["digest"] == base for segment in stitched], [False, True])
 

@@ -13,11 +13,10 @@
 namespace espalier::conformance {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-constexpr std::int64_t kConditions = 200, kSamples = 4, kPixels = 3 * 8 * 8;
+constexpr std::int64_t kConditions = 200, kSamples = 4, kPixels = 192;  // 3 x 8 x 8
 
 // Images in memory, of the toy domain: row i has condition i mod kConditions.
 class Images final : public ViewSource {

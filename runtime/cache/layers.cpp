@@ -30,6 +30,11 @@ std::optional<Layer> read_record(const BlockFolder& folder, const fs::path& path
 
 std::vector<fs::path> commit_paths(const BlockFolder& folder, std::uint64_t number) {
   std::vector<fs::path> paths;
+  if (!folder.score_id.empty()) {
+    paths.push_back(folder.commit() / CommitName{number, kScoresLayer}.file_name());
+    std::erase_if(paths, [](const fs::path& path) { return !is_present(path); });
+    return paths;
+  }
   const auto prefix = "b" + std::to_string(number) + ".";
   for (const auto& name : names_in(folder.commit())) {
     if (name.starts_with(prefix)) paths.push_back(folder.commit() / name);

@@ -33,7 +33,10 @@ struct LayerScan {
   std::vector<BadLayer> bad;
 };
 
-// Paths of a block's commit records; of every block's; and of files there whose names are no commit record's.
+inline constexpr const char* kScoresLayer = "scores";  // the one layer of a block of scores
+
+// Paths of a block's commit records; of every block's; and of files there whose names are no commit record's. A block's records of
+// trajectories are found in a listing of the folder, which has those of all blocks; the record of its scores by its name.
 std::vector<std::filesystem::path> commit_paths(const BlockFolder& folder, std::uint64_t number);
 std::map<std::uint64_t, std::vector<std::filesystem::path>> all_commit_paths(const BlockFolder& folder);
 std::vector<std::filesystem::path> stray_paths(const BlockFolder& folder);

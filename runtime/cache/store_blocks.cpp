@@ -13,8 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kScoresLayer = "scores";
-
 CommitRecord record_of(const BlockFolder& folder, CommitName name, std::int64_t count, const std::string& bytes,
                        const Provenance& provenance) {
   CommitRecord record;

@@ -128,7 +128,14 @@ struct PipelineSpec {
   // domain's samples.
   std::shared_ptr<const Codec> codec(const ModelInfo& model, const std::string& tag) const;
   const StageSpec* find(const std::string& tag) const;
-  Conditions conditions(const StageSpec& sampler) const;  // those that a sampler stage samples, in order
+  // Those that a sampler stage samples, in order, and their digest. Made once; they live as long as any copy of this spec. Thread-safe.
+  const Conditions& conditions(const StageSpec& sampler) const;
+  const Hex& conditions_digest(const StageSpec& sampler) const;
+
+ private:
+  struct KnownConditions;
+  std::shared_ptr<KnownConditions> known_conditions_ = make_known_conditions();
+  static std::shared_ptr<KnownConditions> make_known_conditions();
 };
 
 }  // namespace espalier::config

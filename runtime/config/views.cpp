@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <map>
+#include <mutex>
+#include <tuple>
 
 #include "runtime/base/errors.h"
 #include "runtime/config/spec.h"
@@ -137,10 +140,37 @@ const StageSpec* PipelineSpec::find(const std::string& tag) const {
   return found == stages.end() ? nullptr : &*found;
 }
 
-Conditions PipelineSpec::conditions(const StageSpec& sampler) const {
-  auto all = domain->data().conditions(sampler.sampler.split);
-  check_conditions(domain_type, sampler.sampler.split, all);
-  return sampler.sampler.max_conditions == 0 ? all : all.first(sampler.sampler.max_conditions);
+struct PipelineSpec::KnownConditions {
+  struct Entry {
+    Conditions conditions;
+    Hex digest = {};  // made when it is first asked for
+  };
+  std::mutex mutex;
+  std::map<std::tuple<const Domain*, std::string, std::int64_t>, Entry> entries;  // by domain, split and max_conditions
+
+  // The caller holds the mutex.
+  Entry& of(const PipelineSpec& spec, const StageSpec& sampler) {
+    const auto& [split, max_conditions] = std::tie(sampler.sampler.split, sampler.sampler.max_conditions);
+    const std::tuple key(spec.domain.get(), split, max_conditions);
+    if (const auto found = entries.find(key); found != entries.end()) return found->second;
+    auto all = spec.domain->data().conditions(split);
+    check_conditions(spec.domain_type, split, all);
+    return entries.emplace(key, Entry{max_conditions == 0 ? std::move(all) : all.first(max_conditions)}).first->second;
+  }
+};
+
+std::shared_ptr<PipelineSpec::KnownConditions> PipelineSpec::make_known_conditions() { return std::make_shared<KnownConditions>(); }
+
+const Conditions& PipelineSpec::conditions(const StageSpec& sampler) const {
+  const std::lock_guard lock(known_conditions_->mutex);
+  return known_conditions_->of(*this, sampler).conditions;
+}
+
+const Hex& PipelineSpec::conditions_digest(const StageSpec& sampler) const {
+  const std::lock_guard lock(known_conditions_->mutex);
+  auto& entry = known_conditions_->of(*this, sampler);
+  if (entry.digest.empty()) entry.digest = entry.conditions.digest();
+  return entry.digest;
 }
 
 }  // namespace espalier::config

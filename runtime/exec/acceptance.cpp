@@ -41,7 +41,7 @@ std::vector<Tally> tallies(Context& context, const config::StageSpec& filter, co
 }  // namespace
 
 AcceptanceRecord acceptance_by_condition(Context& context, const config::StageSpec& filter, const Selection& accepted) {
-  const auto conditions = context.spec.conditions(plan::samples_stage(context.spec, filter));
+  const auto& conditions = context.spec.conditions(plan::samples_stage(context.spec, filter));
   auto all = tallies(context, filter, accepted, conditions.size());
   AcceptanceRecord record;
   record.conditions = std::ssize(all);

@@ -64,7 +64,7 @@ Conditioning::Conditioning(Context& context, const plan::StagePlan& plan, Direct
     count_ = examples_->size();
     return;
   }
-  const auto conditions = context.spec.conditions(*plan.stage);
+  const auto& conditions = context.spec.conditions(*plan.stage);
   count_ = conditions.size();
   for (std::size_t i = 0; i < models_.size(); ++i) {
     auto& row = conditions_.emplace_back();

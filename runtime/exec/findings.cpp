@@ -32,9 +32,9 @@ MetricInput metric_input(Context& context, const config::StageSpec& stage) {
         input.selection = trajectories_chosen_by(context, *context.spec.find(tag));
       } else {
         const auto& scored = *context.spec.find(tag);
-        auto conditions = context.spec.conditions(plan::samples_stage(context.spec, scored));
+        const auto& source = plan::samples_stage(context.spec, scored);
         ScoredView view{tag, read_view_scores(context, tag), view_conditions(context, scored, context.results.at(tag).count),
-                        conditions.digest(), std::move(conditions.metadata)};
+                        context.spec.conditions_digest(source), context.spec.conditions(source).metadata};
         view.samples = context.results.at(tag).samples;
         view.trajectories = view_of(context, view.samples);
         view.num_steps = context.results.at(tag).grid.num_steps();

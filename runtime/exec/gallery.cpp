@@ -118,7 +118,7 @@ void add_galleries(const Context& context, const std::vector<Shown>& all, Record
     groups[{view.split, view.max_conditions, view.noise, shown.stage->seed}].push_back(&shown);
   }
   for (const auto& [key, columns] : groups) {
-    const auto conditions = context.spec.conditions(*columns.front()->stage);
+    const auto& conditions = context.spec.conditions(*columns.front()->stage);
     Gallery gallery;
     gallery.split = std::get<0>(key);
     auto rows = columns.front()->images.size();
@@ -142,7 +142,7 @@ void add_galleries(const Context& context, const std::vector<Shown>& all, Record
 }
 
 void add_samples(Context& context, const Shown& shown, Record& record) {
-  const auto conditions = context.spec.conditions(*shown.stage);
+  const auto& conditions = context.spec.conditions(*shown.stage);
   std::string filter;
   std::set<std::int64_t> accepted;
   for (const auto& stage : context.spec.stages) {

@@ -22,9 +22,8 @@ PlannedView view_of(const config::PipelineSpec& spec, const std::string& tag, co
   }
   if (source.kind->from_examples) return view;
   view.samples_per_condition = source.sampler.samples_per_condition;
-  auto conditions = spec.conditions(source);
-  view.conditions = conditions.digest();
-  view.metadata = std::move(conditions.metadata);
+  view.conditions = spec.conditions_digest(source);
+  view.metadata = spec.conditions(source).metadata;
   return view;
 }
 

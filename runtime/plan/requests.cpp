@@ -9,7 +9,7 @@ namespace {
 
 // Of the way in which laws are estimated. A selection's entry holds its law, so that an older one is not shown for it; which samples are
 // selected, and hence the keys of models, do not depend on it.
-constexpr std::int64_t kLawVersion = 2;
+constexpr std::int64_t kLawVersion = 3;
 
 constexpr std::int64_t kFormat = 1;
 
@@ -106,9 +106,8 @@ Value recipe(const config::PipelineSpec& spec, const config::StageSpec& stage, D
     value["conditions"] = examples->digest();
     value["condition_count"] = examples->size();
   } else {
-    const auto conditions = spec.conditions(stage);
-    value["conditions"] = conditions.digest();
-    value["condition_count"] = conditions.size();
+    value["conditions"] = spec.conditions_digest(stage);
+    value["condition_count"] = spec.conditions(stage).size();
   }
   return value;
 }

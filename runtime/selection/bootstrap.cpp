@@ -34,6 +34,22 @@ std::vector<Interval> bootstrap(std::int64_t rows, const std::vector<double>& va
   return intervals;
 }
 
+Interval infinitesimal_jackknife(double value, std::span<const double> influence) {
+  double sum = 0.0, squares = 0.0;
+  for (const double one : influence) sum += one, squares += one * one;
+  const double variance = std::max(0.0, squares - sum * sum / static_cast<double>(influence.size()));
+  const double half = 1.959963984540054 * std::sqrt(variance);
+  return {value - half, value + half};
+}
+
+Interval infinitesimal_jackknife(std::span<const double> numerator, std::span<const double> denominator) {
+  const double whole = std::accumulate(denominator.begin(), denominator.end(), 0.0);
+  const double ratio = std::accumulate(numerator.begin(), numerator.end(), 0.0) / whole;
+  std::vector<double> influence(numerator.size());
+  for (std::size_t i = 0; i < influence.size(); ++i) influence[i] = (numerator[i] - ratio * denominator[i]) / whole;
+  return infinitesimal_jackknife(ratio, influence);
+}
+
 Estimate mean(std::span<const double> values, const random::StreamKey& key) {
   const auto count = static_cast<double>(values.size());
   const double value = std::accumulate(values.begin(), values.end(), 0.0) / count;

@@ -66,6 +66,12 @@ struct OfGroups {
   }
 };
 
+// The interval moved to another middle: of a number that differs by a constant.
+intervals::Interval shifted(const intervals::Interval& interval, double middle) {
+  const double half = 0.5 * (interval.high - interval.low);
+  return {middle - half, middle + half};
+}
+
 // By the chain rule: of the rows, each group's on its own, and within the stretch of a row whose score no other has.
 OfGroups of_groups(const Redraw& redraw, const Tally& tally) {
   struct OfGroup {
@@ -164,7 +170,10 @@ Law chain_law(const std::vector<Link>& chain) {
   std::vector<std::int64_t> once(groups.weight.size());
   std::iota(once.begin(), once.end(), 0);
   const auto values = numbers(once);
-  const auto bounds = intervals::bootstrap(std::ssize(once), values, numbers, random::streams::law_bootstrap(chain.back().whole.key));
+  const auto bounds = std::ssize(once) < intervals::kManyRows
+                          ? intervals::bootstrap(std::ssize(once), values, numbers, random::streams::law_bootstrap(chain.back().whole.key))
+                          : std::vector{shifted(intervals::infinitesimal_jackknife(groups.kl, groups.weight), values[0]),
+                                        shifted(intervals::infinitesimal_jackknife(groups.quantile, groups.weight), values[1])};
   Law law;
   law.acceptance_rate = tally.count / tally.drawn;
   law.kl_nats = values[0], law.expected_quantile = values[1];

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -33,6 +34,9 @@ double checked(const std::string& who, double probability, const char* of, doubl
   throw StageError(fmt::format("{}: none of {} samples with a finite score can be accepted; loosen the filter", who, samples));
 }
 
+// What the numbers of a group are a function of: its size and how many samples share each of its scores. Groups of few samples have few.
+using Pattern = std::pair<std::int64_t, std::vector<std::int64_t>>;
+
 // One group of a law by quantiles.
 struct Group {
   const AcceptedDensity& curve;
@@ -42,6 +46,7 @@ struct Group {
   std::vector<Stretch> stretches;
 
   bool tied() const { return std::ssize(multiplicity) < size; }
+  Pattern pattern() const { return {size, multiplicity}; }
 
   // The mean of w over a score that samples share, each of which has it.
   double density(double u) const {
@@ -71,21 +76,23 @@ Estimates estimate(const std::vector<Group>& groups, std::map<std::int64_t, OfSi
   const bool distinct = std::ranges::none_of(groups, [&](const Group& group) { return group.tied() && !flat(group); });
   const bool one_value = std::ranges::all_of(groups, [](const Group& group) { return group.multiplicity.size() == 1; });
   Estimates result;
-  for (const auto& group : groups) {
+  const auto numbers_of = [&](const Group& group) {
     auto& [curve, tied] = sizes.at(group.size);
-    LawNumbers numbers;
-    if (distinct || one_value) {
-      numbers = numbers_of_stretch(curve, 0.0, 1.0, one_value && group.size > 1);
-    } else {
-      if (tied == nullptr) {
-        tied = std::make_unique<TiedLaw>(curve, group.size);
-        const auto worst = tied->worst_bias();
-        result.kl_bias = std::max(result.kl_bias, worst.kl);
-        result.quantile_bias = std::max(result.quantile_bias, worst.quantile);
-        result.methods.insert(tied->method());
-      }
-      numbers = tied->estimate(group.multiplicity);
+    if (distinct || one_value) return numbers_of_stretch(curve, 0.0, 1.0, one_value && group.size > 1);
+    if (tied == nullptr) {
+      tied = std::make_unique<TiedLaw>(curve, group.size);
+      const auto worst = tied->worst_bias();
+      result.kl_bias = std::max(result.kl_bias, worst.kl);
+      result.quantile_bias = std::max(result.quantile_bias, worst.quantile);
+      result.methods.insert(tied->method());
     }
+    return tied->estimate(group.multiplicity);
+  };
+  std::map<Pattern, LawNumbers> known;
+  for (const auto& group : groups) {
+    const auto [found, added] = known.try_emplace(group.pattern());
+    auto& numbers = found->second;
+    if (added) numbers = numbers_of(group);
     result.accepted.push_back(group.accepted);
     result.kl.push_back(numbers.kl);
     result.quantile.push_back(numbers.quantile);
@@ -104,6 +111,21 @@ std::vector<double> averages(const Estimates& groups, std::span<const std::int64
     quantile += groups.accepted[i] * groups.quantile[i];
   }
   return {std::max(0.0, kl / accepted), std::clamp(quantile / accepted, 0.0, 1.0)};
+}
+
+// The intervals of KL and E[u], the groups drawn again.
+std::array<intervals::Interval, 2> bounds_of(const Estimates& groups, std::span<const std::int64_t> once, const random::StreamKey& key) {
+  if (std::ssize(once) < intervals::kManyRows) {
+    const auto found = intervals::bootstrap(
+        std::ssize(once), averages(groups, once), [&](std::span<const std::int64_t> drawn) { return averages(groups, drawn); }, key);
+    return {found[0], found[1]};
+  }
+  std::vector<double> kl, quantile;
+  for (std::size_t i = 0; i < groups.accepted.size(); ++i) {
+    kl.push_back(groups.accepted[i] * groups.kl[i]);
+    quantile.push_back(groups.accepted[i] * groups.quantile[i]);
+  }
+  return {intervals::infinitesimal_jackknife(kl, groups.accepted), intervals::infinitesimal_jackknife(quantile, groups.accepted)};
 }
 
 // (sum a)^2 / sum a^2 over samples: of a group, sum a = accepted and sum a^2 = accepted^2 / M E[w^2].
@@ -128,12 +150,16 @@ std::string described(const std::vector<Group>& groups, const Estimates& estimat
 
 void draw_curve(const std::vector<Group>& groups, Law& law) {
   double accepted = 0.0;
-  for (const auto& group : groups) accepted += group.accepted;
+  std::map<Pattern, std::pair<const Group*, double>> alike;  // and what all of a pattern accept
+  for (const auto& group : groups) {
+    accepted += group.accepted;
+    alike.try_emplace(group.pattern(), &group, 0.0).first->second.second += group.accepted;
+  }
   const auto largest = std::ranges::max_element(groups, {}, &Group::size);
   law.quantile = largest->curve.points();
   for (const double u : law.quantile) {
     double density = 0.0;
-    for (const auto& group : groups) density += group.accepted / accepted * group.density(u);
+    for (const auto& [pattern, some] : alike) density += some.second / accepted * some.first->density(u);
     law.density.push_back(density);
   }
 }
@@ -162,9 +188,7 @@ Law quantile_law(const std::string& who, const FilterInput& input, const Groups&
   std::vector<std::int64_t> once(groups.size());
   std::iota(once.begin(), once.end(), 0);
   const auto values = averages(estimates, once);
-  const auto bounds = intervals::bootstrap(
-      std::ssize(groups), values, [&](std::span<const std::int64_t> drawn) { return averages(estimates, drawn); },
-      random::streams::law_bootstrap(input.key));
+  const auto bounds = bounds_of(estimates, once, random::streams::law_bootstrap(input.key));
   Law law;
   law.acceptance_rate = std::min(1.0, accepted / valid);
   law.kl_nats = values[0], law.expected_quantile = values[1];

@@ -104,6 +104,35 @@ TEST(Bootstrap, OfNumbersThatAreNotNegativeIsNotNegative) {
 }
 
 // In closed form: the least and the largest of five rows drawn from five.
+// Of a ratio of means: the interval of 1,000 rows against the bootstrap of the same rows, and against the rows' own deviation.
+TEST(Bootstrap, InfinitesimalJackknifeAgreesWithIt) {
+  constexpr std::int64_t kRows = 1000;
+  std::vector<double> numerator, denominator;
+  for (std::int64_t i = 0; i < kRows; ++i) {
+    denominator.push_back(1.0 + static_cast<double>(i % 3));
+    numerator.push_back(denominator.back() * std::sin(static_cast<double>(i)) + 0.3 * static_cast<double>(i % 5));
+  }
+  const auto ratio = [&](std::span<const std::int64_t> drawn) {
+    double above = 0.0, below = 0.0;
+    for (const auto row : drawn) above += numerator[static_cast<std::size_t>(row)], below += denominator[static_cast<std::size_t>(row)];
+    return std::vector{above / below};
+  };
+  std::vector<std::int64_t> once(kRows);
+  std::iota(once.begin(), once.end(), 0);
+  const auto bootstrapped = bootstrap(kRows, ratio(once), ratio, {3, random::Purpose::evaluation}).front();
+  const auto found = infinitesimal_jackknife(numerator, denominator);
+  const double width = bootstrapped.high - bootstrapped.low;
+  EXPECT_NEAR(found.high - found.low, width, 0.07 * width);
+  EXPECT_NEAR(found.low, bootstrapped.low, 0.07 * width);
+
+  const std::vector<double> ones(numerator.size(), 1.0);  // a plain mean: s / sqrt(n), ddof 0
+  double mean = 0.0, squares = 0.0;
+  for (const double one : numerator) mean += one / kRows;
+  for (const double one : numerator) squares += (one - mean) * (one - mean) / kRows;
+  const auto plain = infinitesimal_jackknife(numerator, ones);
+  EXPECT_NEAR(plain.high - mean, 1.959963984540054 * std::sqrt(squares / kRows), 1e-12);
+}
+
 TEST(Bootstrap, ComputesAnyStatisticsOfTheRowsDrawn) {
   const auto ends = [](std::span<const std::int64_t> drawn) {
     const auto [least, largest] = std::minmax_element(drawn.begin(), drawn.end());

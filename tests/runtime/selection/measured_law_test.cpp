@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "runtime/selection/bootstrap.h"
+
 namespace espalier::selection {
 namespace {
 
@@ -50,6 +52,36 @@ TEST(MeasuredLaw, DrawsConditionsAgainWithinOneGroup) {
   const double standard_error = std::sqrt((square - mean * mean) / 40.0) / mean;  // of -log of the mean share
   EXPECT_NEAR((law.kl_interval.high - law.kl_interval.low) / 3.92, standard_error, 0.1 * standard_error);
   EXPECT_TRUE(std::isnan(measured_law({{0, 1.0, 1.0}, {0, 2.0, 0.0}}, {}).kl_interval.low)) << "one condition";
+}
+
+// Samples with ties, accepted by score and chance; each condition likes other scores. One group in all, or one a condition.
+std::vector<Judged> conditions_of_four(std::int64_t conditions, bool together) {
+  std::vector<Judged> samples;
+  for (std::int64_t c = 0; c < conditions; ++c) {
+    random::Draws draws({5, random::Purpose::filter}, {static_cast<std::uint64_t>(c)});
+    draws.begin(0);
+    const auto uniform = draws.uniforms({5});
+    const auto u = uniform.accessor<double, 2>()[0];
+    for (int i = 0; i < 4; ++i) {
+      const double score = std::floor(4.0 * u[i] + 3.0 * u[4]);
+      samples.push_back({together ? 0 : c, score, std::exp(0.4 * (score - 6.0)), c});
+    }
+  }
+  return samples;
+}
+
+TEST(MeasuredLaw, OfManyConditionsHasTheBootstrapsInterval) {
+  for (const bool together : {true, false}) {
+    const std::map<std::int64_t, Correction> corrections = {{0, {0.05, -0.02}}};
+    const auto few = measured_law(conditions_of_four(intervals::kManyRows - 1, together), {1, random::Purpose::filter}, corrections);
+    const auto many = measured_law(conditions_of_four(intervals::kManyRows, together), {1, random::Purpose::filter}, corrections);
+    for (const auto interval : {&Law::kl_interval, &Law::quantile_interval}) {
+      const double by_bootstrap = (few.*interval).high - (few.*interval).low, width = (many.*interval).high - (many.*interval).low;
+      EXPECT_GT(width, 0.0);
+      EXPECT_NEAR(width, by_bootstrap, 0.07 * by_bootstrap) << together;  // 2,000 resamples: 4 standard errors are 7 %
+    }
+    EXPECT_NEAR(0.5 * (many.kl_interval.low + many.kl_interval.high), many.kl_nats, 1e-12);
+  }
 }
 
 TEST(MeasuredLaw, AddsCorrectionsByWhatTheirGroupsAccept) {

@@ -31,8 +31,11 @@ std::optional<Layer> read_record(const BlockFolder& folder, const fs::path& path
 std::vector<fs::path> commit_paths(const BlockFolder& folder, std::uint64_t number) {
   std::vector<fs::path> paths;
   if (!folder.score_id.empty()) {
-    paths.push_back(folder.commit() / CommitName{number, kScoresLayer}.file_name());
-    std::erase_if(paths, [](const fs::path& path) { return !is_present(path); });
+    auto path = folder.commit() / CommitName{number, kScoresLayer}.file_name();
+    std::error_code error;
+    const auto type = fs::symlink_status(path, error).type();  // a link to nothing is there, and damage
+    if (type == fs::file_type::none) throw CacheError(path.string() + ": cannot be examined: " + error.message());
+    if (type != fs::file_type::not_found) paths.push_back(std::move(path));
     return paths;
   }
   const auto prefix = "b" + std::to_string(number) + ".";

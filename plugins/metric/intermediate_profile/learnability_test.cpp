@@ -1,7 +1,6 @@
 #include "plugins/metric/intermediate_profile/learnability.h"
 
-#include <ATen/TensorIndexing.h>
-#include <ATen/ops/cat.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/tensor.h>
 #include <gmock/gmock.h>
 

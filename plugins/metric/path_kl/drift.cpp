@@ -1,5 +1,6 @@
 #include "plugins/metric/path_kl/drift.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
@@ -88,8 +89,9 @@ class Batch {
     const sampling::Transition law{sampling_.solver->gaussian(x, prediction, {process, transition.from, transition.to}).value()};
     auto draws = view_.draws(step.steps_remaining, rows_);
     const auto on_same_noise = law.draw(draws);
-    double dimensions = 0.0;
-    for (const auto& [name, value] : on_same_noise) dimensions += static_cast<double>(value.numel() / value.size(0));
+    std::int64_t elements = 0;  // of all rows
+    for (const auto& [name, value] : on_same_noise) elements += value.numel();
+    const auto dimensions = static_cast<double>(elements) / static_cast<double>(rows_.size());
     const auto kl = sampling::gaussian_kl(tensor::on(device_, transition.after), on_same_noise, law.std);
     const auto values = (kl.to(at::kCPU, at::kDouble) * dimensions).contiguous();
     nats.insert(nats.end(), values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel());

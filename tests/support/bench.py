@@ -14,6 +14,7 @@ from transformers import CLIPTextModel
 import bench_contention
 import bench_elements
 import bench_networks
+import bench_policy
 import bench_process
 import bench_selection
 import bench_sweep
@@ -249,7 +250,7 @@ def measure(what, compiled):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["sampler", "trainer", "lora", "inversion", *bench_elements.KINDS, *bench_networks.KINDS, *bench_process.KINDS, *bench_selection.KINDS, "sweep", "scoring", "contention"])
+    parser.add_argument("what", choices=["sampler", "trainer", "lora", "inversion", *bench_elements.KINDS, *bench_networks.KINDS, *bench_process.KINDS, *bench_selection.KINDS, "sweep", "scoring", "contention", "ddpo"])
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--images", type=int, default=512, help="of the bench `images`, rounded up to whole blocks of 64")
@@ -268,6 +269,8 @@ def main():
         results = [bench_selection.measure(arguments.what)]
     elif arguments.what in bench_process.KINDS:
         results = [bench_process.measure(arguments.what, arguments.images, arguments.rounds)]
+    elif arguments.what == "ddpo":
+        results = [bench_policy.measure()]
     elif arguments.what == "scoring":
         results = [bench_elements.measure_scoring()]
     elif arguments.what == "contention":

@@ -36,8 +36,8 @@ def run(pipeline, folder, environment=None):
 
 
 def stages(folder):
-    """By tag, what report.json of the only run in `folder` holds of its stages."""
-    report, = pathlib.Path(folder).glob("runs/*/*/report.json")
+    """By tag, what report.json of the newest run in `folder` holds of its stages."""
+    report = max(pathlib.Path(folder).glob("runs/*/*/report.json"), key=lambda path: path.stat().st_mtime_ns)
     return {stage["tag"]: stage for stage in json.loads(report.read_text())["stages"]}
 
 

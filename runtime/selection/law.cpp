@@ -12,6 +12,7 @@
 #include <numeric>
 #include <set>
 #include <span>
+#include <utility>
 
 #include "runtime/base/errors.h"
 #include "runtime/random/streams.h"
@@ -297,7 +298,7 @@ Law law(const std::string& who, const FilterInput& input, bool by_condition, con
   } else {
     law = multiplicity_law(who, input, all, by_condition, std::get<ByMultiplicity>(acceptance));
   }
-  law.formula = formula + law.formula;
+  law.formula = std::move(formula) + law.formula;
   return law;
 }
 

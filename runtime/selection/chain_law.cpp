@@ -178,6 +178,7 @@ Law chain_law(const std::vector<Link>& chain) {
   law.acceptance_rate = tally.count / tally.drawn;
   law.kl_nats = values[0], law.expected_quantile = values[1];
   law.kl_interval = bounds[0], law.quantile_interval = bounds[1];
+  law.kl_interval.low = std::max(law.kl_interval.low, 0.0);
   law.effective_sample_size = effective_sample_size(redraw, tally);
   draw_curve(tally, law);
   law.formula = formula(chain, tally, correction);

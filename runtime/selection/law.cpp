@@ -298,6 +298,7 @@ Law law(const std::string& who, const FilterInput& input, bool by_condition, con
   } else {
     law = multiplicity_law(who, input, all, by_condition, std::get<ByMultiplicity>(acceptance));
   }
+  law.kl_interval.low = std::max(law.kl_interval.low, 0.0);  // NaN stays: there is no interval
   law.formula = std::move(formula) + law.formula;
   return law;
 }
